@@ -1,0 +1,51 @@
+"""Broken machinery. What the API says of a single task is an Outcome, never one of these."""
+
+from __future__ import annotations
+
+
+class StopcastError(Exception):
+    """The base of all that stopcast raises on its own account."""
+
+
+class ConfigurationError(StopcastError):
+    """An option, an endpoint or a setting that cannot be used as it is."""
+
+
+class CredentialsNotFoundError(ConfigurationError):
+    """No credentials in any of the places looked at; the message names each."""
+
+
+class ListError(StopcastError):
+    """A list that cannot be read, or cannot be read to its end."""
+
+
+class ReportError(StopcastError):
+    """A report that cannot be opened, read or written."""
+
+
+class ReportExistsError(ReportError):
+    """The report exists, and nobody said to go on with it."""
+
+
+class ReportLockedError(ReportError):
+    """Another run that still lives writes this report."""
+
+
+class HaltedError(StopcastError):
+    """The calls were stopped because every further one would fail alike; the message says what to mend."""
+
+
+class CredentialsRefusedError(HaltedError):
+    """The API refuses the account's key, signature or rights."""
+
+
+class ClockRefusedError(HaltedError):
+    """The API refuses the request's time, even corrected by the server's own clock."""
+
+
+class EndpointError(HaltedError):
+    """The endpoint's certificate, or what answers there, is not to be trusted."""
+
+
+class ClosedError(StopcastError):
+    """The Stopper is closed, or not yet open."""

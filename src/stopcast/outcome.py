@@ -1,0 +1,79 @@
+"""What became of a task: the statuses, and the outcome that carries one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from stopcast.task import Task
+
+
+class Status(StrEnum):
+    """The one word that a row ends with."""
+
+    STOPPED = "stopped"
+    """The API answered ok."""
+    ALREADY_STOPPED = "already_stopped"
+    """The API knows no such running task, and no earlier attempt of ours could have stopped it."""
+    PRESUMED_STOPPED = "presumed_stopped"
+    """The same answer, after an attempt of ours whose fate is unknown."""
+    FAILED = "failed"
+    """The API refused this task for good."""
+    SET_ASIDE = "set_aside"
+    """Its AppId was refused for good before its turn; nothing was sent."""
+    GAVE_UP = "gave_up"
+    """Attempts or time ran out on transient errors."""
+    INVALID = "invalid"
+    """The row names no task; nothing was sent."""
+    DUPLICATE = "duplicate"
+    """The same task stood in an earlier row; nothing was sent for this one."""
+
+    @property
+    def good(self) -> bool:
+        """Whether the row needs no further care."""
+        return self in _GOOD
+
+    @property
+    def settled(self) -> bool:
+        """Whether a resumed run leaves the row alone."""
+        return self not in _UNSETTLED
+
+
+_GOOD = frozenset({Status.STOPPED, Status.ALREADY_STOPPED, Status.PRESUMED_STOPPED, Status.DUPLICATE})
+_UNSETTLED = frozenset({Status.SET_ASIDE, Status.GAVE_UP})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one task, or of one row that names none.
+
+    Attributes:
+        task: the task. In an ``invalid`` row a value that was missing or no string is "".
+        status: the word for it.
+        attempts: calls made for it; 0 where nothing was sent.
+        code: the API's error code in the last answer, None where there was none.
+        message: the last answer's message, or what went wrong below HTTP, or why a row is invalid.
+        http_status: of the last answer, None where none came.
+        request_id: names the last call for the vendor's support.
+        source: the list that the row came from, None for tasks made in memory.
+        line: the row's line in it, counted from 1.
+        finished_at: Unix time, in seconds.
+        seconds: from the first attempt to the end.
+    """
+
+    task: Task
+    status: Status
+    attempts: int = 0
+    code: str | None = None
+    message: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    source: str | None = None
+    line: int | None = None
+    finished_at: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def good(self) -> bool:
+        """Whether the task is stopped, or its row needs nothing."""
+        return self.status in _GOOD

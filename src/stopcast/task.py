@@ -1,0 +1,55 @@
+"""What is to be stopped: a task's name, and a row of a list before it is checked.
+
+No clock, no asyncio, no file lives here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+#: The form of AppId, RoomId and TaskId, each as a whole (the vendor's page of StopWebcast).
+ID_PATTERN: Final = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
+
+
+class Task(NamedTuple):
+    """One webcast task. The three ids together name it; a ``task_id`` alone may repeat in another room."""
+
+    app_id: str
+    room_id: str
+    task_id: str
+
+
+class RawRow(NamedTuple):
+    """A row as it was read: three values that may be anything, and the line it began on.
+
+    A value that the row does not hold is None.
+    """
+
+    app_id: object
+    room_id: object
+    task_id: object
+    line: int
+
+
+class BrokenRow(NamedTuple):
+    """A line that could not be read as a row, and why, in words for the person who has to mend it."""
+
+    reason: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of one list, in the list's order but for the broken ones, which stand apart.
+
+    ``source`` is the list's name as the user gave it, "-" for standard input, None for a list made in memory.
+    ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list).
+    """
+
+    source: str | None
+    rows: Sequence[RawRow]
+    broken: Sequence[BrokenRow] = ()
+    left_out: int = 0
