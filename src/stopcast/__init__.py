@@ -1,0 +1,1 @@
+"""Stops Volcengine RTC cloud-recording (webcast) tasks in bulk, within the account's quota."""
