@@ -73,30 +73,29 @@ CODE_NUMBERS: Final[Mapping[int, Verdict]] = {
     100027: Verdict.THROTTLED,
 }
 
-_TOO_MANY_REQUESTS: Final = 429
-_REQUEST_TIMEOUT: Final = 408
+#: The HTTP statuses that say to come back; every other one below 500 is final.
+HTTP_STATUSES: Final[Mapping[int, Verdict]] = {408: Verdict.TRANSIENT, 429: Verdict.THROTTLED}
 _SERVER_ERRORS: Final = 500
 
 
 def judge(reply: Reply) -> Verdict:
-    """Return the class of an answer. An answer without the API's form is transient, never final."""
+    """Return the class of an answer. An answer without the API's form is never final."""
     if reply.ok:
         return Verdict.OK
-    code = reply.code or ""
+    verdict = _by_code(reply.code or "") or CODE_NUMBERS.get(reply.code_number or 0)
+    if verdict is not None:
+        return verdict
+    unsure = not reply.readable or reply.http_status >= _SERVER_ERRORS
+    return HTTP_STATUSES.get(reply.http_status, Verdict.TRANSIENT if unsure else Verdict.TASK)
+
+
+def _by_code(code: str) -> Verdict | None:
     if "FlowLimitExceeded" in code:
         return Verdict.THROTTLED
     family = code
     while family:
         if (verdict := CODES.get(family)) is not None:
             return verdict
-        # InternalErrorX and ServiceUnavailableX are families without a dot on the vendor's page.
-        if family.startswith(("InternalError", "ServiceUnavailable")):
-            return Verdict.TRANSIENT
         family = family.rpartition(".")[0]
-    if reply.code_number in CODE_NUMBERS:
-        return CODE_NUMBERS[reply.code_number]
-    if reply.http_status == _TOO_MANY_REQUESTS:
-        return Verdict.THROTTLED
-    if not reply.readable or reply.http_status == _REQUEST_TIMEOUT or reply.http_status >= _SERVER_ERRORS:
-        return Verdict.TRANSIENT
-    return Verdict.TASK
+    # These two are families without a dot: InternalErrorXyz.
+    return Verdict.TRANSIENT if code.startswith(("InternalError", "ServiceUnavailable")) else None
