@@ -1,1 +1,81 @@
-"""Stops Volcengine RTC cloud-recording (webcast) tasks in bulk, within the account's quota."""
+"""Stops Volcengine RTC cloud-recording (webcast) tasks in bulk, within the account's quota.
+
+    async with stopcast.Stopper() as stopper:
+        outcome = await stopper.stop(stopcast.Task("app", "room", "task"))
+
+Everything that is public is named here, or in ``stopcast.events`` and ``stopcast.sandbox``. Names are imported when they
+are first used: a command that makes no call does not pay for an HTTP client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stopcast.api import Endpoint
+    from stopcast.credentials import Credentials
+    from stopcast.errors import (
+        ClockRefusedError,
+        ClosedError,
+        ConfigurationError,
+        CredentialsNotFoundError,
+        CredentialsRefusedError,
+        EndpointError,
+        HaltedError,
+        StopcastError,
+    )
+    from stopcast.limiters import TokenBucket, Unlimited
+    from stopcast.outcome import Outcome, Status
+    from stopcast.ports import Limiter, Observer
+    from stopcast.retry import RetryPolicy
+    from stopcast.stopper import Stopper
+    from stopcast.task import Task
+
+_HOMES = {
+    "ClockRefusedError": "errors",
+    "ClosedError": "errors",
+    "ConfigurationError": "errors",
+    "Credentials": "credentials",
+    "CredentialsNotFoundError": "errors",
+    "CredentialsRefusedError": "errors",
+    "Endpoint": "api",
+    "EndpointError": "errors",
+    "HaltedError": "errors",
+    "Limiter": "ports",
+    "Observer": "ports",
+    "Outcome": "outcome",
+    "RetryPolicy": "retry",
+    "Status": "outcome",
+    "StopcastError": "errors",
+    "Stopper": "stopper",
+    "Task": "task",
+    "TokenBucket": "limiters",
+    "Unlimited": "limiters",
+}
+
+__all__ = [
+    "ClockRefusedError",
+    "ClosedError",
+    "ConfigurationError",
+    "Credentials",
+    "CredentialsNotFoundError",
+    "CredentialsRefusedError",
+    "Endpoint",
+    "EndpointError",
+    "HaltedError",
+    "Limiter",
+    "Observer",
+    "Outcome",
+    "RetryPolicy",
+    "Status",
+    "StopcastError",
+    "Stopper",
+    "Task",
+    "TokenBucket",
+    "Unlimited",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -7,11 +7,12 @@ Pure: a task becomes bytes, bytes become a reply. Facts and where they come from
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -33,7 +34,17 @@ REGIONS: Final[Mapping[str, str]] = {
     "open-ap-singapore-1.volcengineapi.com": "ap-singapore-1",
     "open.byteplusapi.com": "ap-singapore-1",
 }
+#: What a signature can name as a region.
+REGION_PATTERN: Final = re.compile(r"[a-zA-Z0-9-]{1,64}")
 _FALLBACK_REGION: Final = "cn-north-1"
+_VERSION_PATTERN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+# Narrower than a URL's grammar: what is signed as the host has to be, letter by letter, what is sent.
+_ADDRESS_PATTERN: Final = re.compile(
+    rf"(https?)://(?:\[([0-9a-f:.]+)\]|({_LABEL}(?:\.{_LABEL})*))(?::([0-9]{{1,5}}))?/?", re.ASCII | re.IGNORECASE
+)
+_SCHEME_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+_LAST_PORT: Final = 65535
 _TEXT_LIMIT: Final = 2000
 
 
@@ -43,7 +54,7 @@ class Endpoint:
 
     Attributes:
         url: the whole request address, action and version in it.
-        host: as it stands in the Host header, with the port unless it is the scheme's own.
+        host: as it is signed and stands in the Host header, with the port unless that is 80 or 443.
         query: the canonical query string.
         region: that the signature names.
         loopback: whether this machine itself answers, so that no account's quota is at stake.
@@ -57,45 +68,47 @@ class Endpoint:
 
     @classmethod
     def parse(cls, url: str = DEFAULT_ENDPOINT, *, region: str | None = None, version: str = VERSIONS[0]) -> Endpoint:
-        """Check ``url`` (scheme and host, no path) and complete it.
+        """Check ``url`` (scheme, host, port; no path) and complete it.
 
         Raises:
-            ConfigurationError: an address that is none, or plain http to another machine.
+            ConfigurationError: an address that is none, plain http to another machine, or a region or version that
+                cannot be one.
         """
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise ConfigurationError(f"endpoint {url!r}: {error}") from None
-        host = parts.hostname
-        if parts.scheme not in {"http", "https"} or not host:
-            raise ConfigurationError(f"endpoint {url!r}: expected https://HOST[:PORT]")
-        if parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username is not None:
-            raise ConfigurationError(f"endpoint {url!r}: only scheme, host and port belong here")
-        loopback = _is_loopback(host)
-        if parts.scheme == "http" and not loopback:
+        if "@" in url:
+            raise ConfigurationError("endpoint: no user and no password belong in it (not shown here)")
+        match = _ADDRESS_PATTERN.fullmatch(url)
+        if match is None:
+            raise ConfigurationError(f"endpoint {url!r}: expected https://HOST[:PORT] and nothing more")
+        scheme, bracketed, name, digits = match.groups()
+        scheme, host = scheme.lower(), (bracketed or name).lower()
+        port = int(digits) if digits else _SCHEME_PORTS[scheme]
+        address = _ip_address(host)
+        if (bracketed and not isinstance(address, ipaddress.IPv6Address)) or not 0 < port <= _LAST_PORT:
+            raise ConfigurationError(f"endpoint {url!r}: there is no such address or port")
+        loopback = host == "localhost" if address is None else address.is_loopback
+        if scheme == "http" and not loopback:
             raise ConfigurationError(f"endpoint {url!r}: plain http is for loopback only; use https")
-        netloc = f"[{host}]" if ":" in host else host
-        # The vendor's signers drop both 80 and 443 from the signed host, so neither may stand in the Host header.
-        if port is not None and port != {"http": 80, "https": 443}[parts.scheme]:
-            netloc += f":{port}"
+        if region and not REGION_PATTERN.fullmatch(region):
+            raise ConfigurationError(f"region {region!r}: expected letters, digits and hyphens, such as cn-north-1")
+        if not _VERSION_PATTERN.fullmatch(version):
+            raise ConfigurationError(f"API version {version!r}: expected a date, such as {VERSIONS[0]}")
+        shown = f"[{address}]" if bracketed else host
         query = canonical_query({"Action": ACTION, "Version": version})
         return cls(
-            url=f"{parts.scheme}://{netloc}/?{query}",
-            host=netloc,
+            url=f"{scheme}://{shown}{'' if port == _SCHEME_PORTS[scheme] else f':{port}'}/?{query}",
+            # The vendor's signers drop 80 and 443 from the host they sign, whatever the scheme.
+            host=shown if port in _SCHEME_PORTS.values() else f"{shown}:{port}",
             query=query,
             region=region or REGIONS.get(host, _FALLBACK_REGION),
             loopback=loopback,
         )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
 
 
 def request_body(task: Task) -> bytes:
@@ -108,7 +121,7 @@ class Reply:
     """What an answer says.
 
     Attributes:
-        http_status: of the answer.
+        http_status: of the answer; None where none came, and then ``message`` says what did.
         ok: whether it is the API's "ok", and no error beside it.
         readable: whether it has the vendor's form at all.
         code: the API's error code, such as ``InvalidParameter.ErrorActiveTaskNotFound``.
@@ -119,7 +132,7 @@ class Reply:
         server_time: the answer's Date as Unix time, None where it had none.
     """
 
-    http_status: int
+    http_status: int | None
     ok: bool = False
     readable: bool = True
     code: str | None = None
@@ -149,11 +162,11 @@ def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> Re
     if error is None:
         if result == "ok" and http_status == 200:  # noqa: PLR2004 - HTTP's own word for ok
             return Reply(http_status, ok=True, request_id=request_id)
-        shown = _text(result) or "nothing"
+        shown = repr(result[:80]) if isinstance(result, str) else type(result).__name__
         return Reply(
             http_status,
             readable=False,
-            message=f"neither ok nor an error: Result is {shown[:80]}",
+            message=f"neither ok nor an error: Result is {shown}",
             request_id=request_id,
             retry_after=_retry_after(headers),
             server_time=_server_time(headers),
@@ -186,10 +199,8 @@ def _unreadable(http_status: int, headers: Mapping[str, str], body: bytes) -> Re
 
 
 def _text(value: Any) -> str | None:
-    """Return a string that can be written as UTF-8, None for nothing."""
-    if value is None or value == "":
-        return None
-    return str(value)[:_TEXT_LIMIT]
+    """Return a string, cut; None for an empty one and for what is none: a list may be nested deeper than str() goes."""
+    return value[:_TEXT_LIMIT] if isinstance(value, str) and value else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -208,6 +219,8 @@ def _server_time(headers: Mapping[str, str]) -> float | None:
 
 def _http_date(value: str) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp()
+        moment = parsedate_to_datetime(value)
+        # An HTTP date is GMT even where it does not say so; left naive, it would be read in this machine's zone.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

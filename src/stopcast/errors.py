@@ -49,3 +49,15 @@ class EndpointError(HaltedError):
 
 class ClosedError(StopcastError):
     """The Stopper is closed, or not yet open."""
+
+
+class InterruptedRunError(StopcastError):
+    """Somebody asked the run to end. What was in flight has had its say; ``--resume`` goes on.
+
+    Attributes:
+        signal_number: the signal that asked.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("interrupted")
+        self.signal_number = signal_number

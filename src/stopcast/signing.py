@@ -24,8 +24,9 @@ SIGNATURE_LIFETIME: Final = 900
 
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
-    """Return the query string as it is signed and sent: sorted, and encoded as RFC 3986 has it."""
-    return "&".join(f"{quote(key, safe='-_.~')}={quote(parameters[key], safe='-_.~')}" for key in sorted(parameters))
+    """Return the query string as it is signed and sent: encoded as RFC 3986 has it, then sorted."""
+    encoded = [(quote(key, safe="-_.~"), quote(value, safe="-_.~")) for key, value in parameters.items()]
+    return "&".join(f"{key}={value}" for key, value in sorted(encoded))
 
 
 def signing_key(secret_key: str, day: str, region: str) -> bytes:
@@ -74,10 +75,11 @@ class Signer:
         self._access_key = credentials.access_key
         self._secret_key = credentials.secret_key
         self._region = region
-        self._static_headers = {"Content-Type": CONTENT_TYPE}
+        # Host is among the headers so that what is signed is what is sent, whatever the HTTP client makes of the URL.
+        self._static_headers = {"Content-Type": CONTENT_TYPE, "Host": host}
         self._names = "content-type;host;x-content-sha256;x-date"
         token_line = ""
-        if credentials.session_token is not None:
+        if credentials.session_token:
             self._static_headers["X-Security-Token"] = credentials.session_token
             self._names += ";x-security-token"
             token_line = f"x-security-token:{credentials.session_token}\n"

@@ -73,6 +73,13 @@ CODE_NUMBERS: Final[Mapping[int, Verdict]] = {
     100027: Verdict.THROTTLED,
 }
 
+#: Families without a dot: InternalErrorXyz. Looked at last.
+BEGINNINGS: Final[Mapping[str, Verdict]] = {
+    "InternalError": Verdict.TRANSIENT,
+    "ServiceUnavailable": Verdict.TRANSIENT,
+    "InvalidParameter": Verdict.TASK,
+}
+
 #: The HTTP statuses that say to come back; every other one below 500 is final.
 HTTP_STATUSES: Final[Mapping[int, Verdict]] = {408: Verdict.TRANSIENT, 429: Verdict.THROTTLED}
 _SERVER_ERRORS: Final = 500
@@ -85,8 +92,9 @@ def judge(reply: Reply) -> Verdict:
     verdict = _by_code(reply.code or "") or CODE_NUMBERS.get(reply.code_number or 0)
     if verdict is not None:
         return verdict
-    unsure = not reply.readable or reply.http_status >= _SERVER_ERRORS
-    return HTTP_STATUSES.get(reply.http_status, Verdict.TRANSIENT if unsure else Verdict.TASK)
+    status = reply.http_status or 0
+    unsure = not reply.readable or status >= _SERVER_ERRORS
+    return HTTP_STATUSES.get(status, Verdict.TRANSIENT if unsure else Verdict.TASK)
 
 
 def _by_code(code: str) -> Verdict | None:
@@ -97,5 +105,4 @@ def _by_code(code: str) -> Verdict | None:
         if (verdict := CODES.get(family)) is not None:
             return verdict
         family = family.rpartition(".")[0]
-    # These two are families without a dot: InternalErrorXyz.
-    return Verdict.TRANSIENT if code.startswith(("InternalError", "ServiceUnavailable")) else None
+    return next((verdict for beginning, verdict in BEGINNINGS.items() if code.startswith(beginning)), None)

@@ -1,0 +1,5 @@
+"""``python -m stopcast``."""
+
+from stopcast.cli import main
+
+main()

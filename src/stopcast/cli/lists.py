@@ -1,0 +1,122 @@
+"""The lists that a command was given: their form, one after the other, and a second time where that is asked for."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from stopcast.errors import ConfigurationError, ListError
+from stopcast.outcome import Status
+from stopcast.sources import Columns, Form, open_list
+from stopcast.task import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    name: str
+    path: str
+
+
+class Lists:
+    """Lists as named on a command line; "-" is standard input."""
+
+    def __init__(self, lists: Sequence[_List], *, form: Form, columns: Columns, only: frozenset[Status] | None) -> None:
+        self._lists = list(lists)
+        self._form = form
+        self._columns = columns
+        self._only = only
+        self._copies: list[BinaryIO] = []
+
+    @classmethod
+    def parse(
+        cls, names: Sequence[str], *, form: str, columns: str | None, only: str | None, report: str | None = None
+    ) -> Lists:
+        """Check the words of the command line.
+
+        Raises:
+            ConfigurationError: unknown columns or statuses, or a list that is the report itself.
+            ListError: a list that is not there or cannot be read.
+        """
+        if names.count("-") > 1:
+            raise ConfigurationError("standard input can be read only once")
+        for name in names:
+            if name != "-":
+                _check(Path(name), report)
+        statuses = None
+        if only is not None:
+            known = {status.value: status for status in Status}
+            words = [word.strip() for word in only.split(",")]
+            if unknown := [word for word in words if word not in known]:
+                raise ConfigurationError(f"--only {unknown[0]}: a status is one of {', '.join(known)}")
+            statuses = frozenset(known[word] for word in words)
+        return cls(
+            [_List(name, name) for name in names],
+            form=Form(form),
+            columns=Columns.parse(columns) if columns else Columns(),
+            only=statuses,
+        )
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Yield the rows of all lists, in the order of the lists."""
+        for one in self._lists:
+            listed = open_list(one.path, form=self._form, columns=self._columns, only=self._only)
+            async with aclosing(listed) as batches:
+                async for batch in batches:
+                    yield batch if one.name == one.path else replace(batch, source=one.name)
+
+    def make_replayable(self) -> None:
+        """Copy what can be read only once, such as a pipe, to a temporary file, so that it can be read again."""
+        for index, one in enumerate(self._lists):
+            if one.path != "-" and Path(one.path).is_file():
+                continue
+            copy = tempfile.NamedTemporaryFile(prefix="stopcast-")  # noqa: SIM115 - lives until close()
+            self._copies.append(copy)
+            if one.path == "-":
+                shutil.copyfileobj(sys.stdin.buffer, copy)
+            else:
+                with Path(one.path).open("rb") as pipe:
+                    shutil.copyfileobj(pipe, copy)
+            copy.flush()
+            self._lists[index] = _List(one.name, copy.name)
+
+    def count_lines(self) -> int | None:
+        """Return about how many rows the lists hold, None where that cannot be told without reading them twice."""
+        lines = 0
+        for one in self._lists:
+            path = Path(one.path)
+            if not path.is_file():
+                return None
+            with path.open("rb") as file:
+                if file.peek(2)[:2] == b"\x1f\x8b":
+                    return None
+                while chunk := file.read(1 << 20):
+                    lines += chunk.count(b"\n")
+        return lines
+
+    def close(self) -> None:
+        """Remove the copies."""
+        for copy in self._copies:
+            copy.close()
+
+
+def _check(path: Path, report: str | None) -> None:
+    """Find out early what would else come up between the calls."""
+    try:
+        if path.is_dir():
+            raise ListError(f"{path} is a directory, not a list")
+        if report is not None and Path(report).is_file() and path.samefile(report):
+            raise ConfigurationError(f"{path} is the report itself; read it as a list with another report: -o PATH")
+        if path.is_file():
+            path.open("rb").close()
+    except FileNotFoundError:
+        raise ListError(f"{path} does not exist") from None
+    except OSError as error:
+        raise ListError(f"{path} cannot be read: {error.strerror}") from None
+    if not path.exists():
+        raise ListError(f"{path} does not exist")

@@ -1,0 +1,62 @@
+"""What the commands share: options that are environment variables too, and errors told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec
+
+import click
+
+from stopcast.errors import ConfigurationError, InterruptedRunError, ListError, ReportExistsError, StopcastError
+
+P = ParamSpec("P")
+
+EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
+
+
+class Option(click.Option):
+    """An option that can be set as an environment variable: STOPCAST_ and its long name."""
+
+    def __init__(self, param_decls: Sequence[str] | None = None, **attributes: Any) -> None:
+        super().__init__(param_decls, **attributes)
+        long_names = [name for name in self.opts if name.startswith("--")]
+        if long_names:
+            self.envvar = "STOPCAST_" + long_names[0][2:].replace("-", "_").upper()
+
+
+def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Return ``click.option`` with the environment variable."""
+    return click.option(*declarations, cls=Option, **attributes)
+
+
+def say(text: str = "") -> None:
+    """Write a line for the person, on standard error. Control characters from outside are never raw."""
+    click.echo("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text), err=True)
+
+
+def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:
+    """Say what went wrong, and exit with the status for it."""
+    if isinstance(error, InterruptedRunError):
+        if resume_with:
+            say(f"stopcast: interrupted. Go on with:\n  {resume_with}")
+        raise SystemExit(128 + error.signal_number)
+    say(f"stopcast: {error}")
+    if isinstance(error, ConfigurationError | ListError | ReportExistsError):
+        raise SystemExit(EXIT_USAGE)
+    if resume_with:
+        say(f"Once that is mended, go on with:\n  {resume_with}")
+    raise SystemExit(EXIT_GIVEN_UP)
+
+
+def telling_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Return the command with what it raises told in one line, and not as a traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except StopcastError as error:
+            give_up(error)
+
+    return wrapped

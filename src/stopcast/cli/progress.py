@@ -1,0 +1,66 @@
+"""The progress line: on a terminal, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from types import TracebackType
+from typing import Final, Self
+
+from stopcast.cli import telling
+from stopcast.cli.lists import Lists
+from stopcast.run import Run
+from stopcast.stopper import Stopper
+
+_INTERVAL_SECONDS: Final = 0.5
+#: The rate shown is that of the last few seconds.
+_RATE_OVER: Final = 10
+
+
+class Progress:
+    """Draws one line over and over while the block lasts."""
+
+    def __init__(self, run: Run, stopper: Stopper, lists: Lists, *, shown: bool) -> None:
+        self._run = run
+        self._stopper = stopper
+        self._lists = lists
+        self._shown = shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._drawing: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._shown:
+            self._drawing = asyncio.create_task(self._draw())
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
+            await asyncio.wait([self._drawing])
+            _write("")
+
+    async def _draw(self) -> None:
+        lines = await asyncio.to_thread(self._lists.count_lines)
+        calls = [0] * _RATE_OVER
+        while True:
+            await asyncio.sleep(_INTERVAL_SECONDS)
+            calls = [*calls[1:], self._stopper.meter.calls]
+            rate = (calls[-1] - calls[0]) / (_INTERVAL_SECONDS * (_RATE_OVER - 1))
+            run = self._run
+            done = run.finished + run.intake.settled + run.intake.told_earlier + run.intake.left_out
+            _write(
+                telling.progress(
+                    run.summary(),
+                    rate=rate,
+                    in_flight=self._stopper.dispatcher.in_flight,
+                    waiting=self._stopper.dispatcher.waiting,
+                    rows_left=None if lines is None else max(0, lines - done),
+                )
+            )
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(f"\r\x1b[K{line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]}")
+    sys.stderr.flush()

@@ -1,0 +1,62 @@
+"""``stopcast run``: the options, and nothing else. What they make happen is in ``running``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from stopcast.cli.options import option, telling_errors
+from stopcast.outcome import Status
+
+_FORMATS = ("auto", "csv", "tsv", "jsonl")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("tasks", nargs=-1, metavar="[TASKS]...")
+@option("-o", "--report", default="stopcast-report.jsonl", show_default=True, metavar="PATH", help="The report.")
+@option("--resume", is_flag=True, help="Go on with that report: rows it settles are not sent again.")
+@option("--dry-run", is_flag=True, help="Read, check and count, send nothing, print the plan. No credentials.")
+@option("--format", "form", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Of the lists.")
+@option("--columns", metavar="app=A,room=R,task=T", help="Other names of the three columns or keys.")
+@option("--max-per-second", type=float, default=150, show_default=True, metavar="N", help="The cap on calls.")
+@option("--raised-quota", is_flag=True, help="The vendor has raised the account's quota above 150 a second.")
+@option(
+    "--arrival-jitter", type=float, metavar="MS", help="What the way to the API may vary by; comes off the rate. [3.3]"
+)
+@option("--max-at-once", type=click.IntRange(1), default=512, show_default=True, metavar="N", help="Calls in flight.")
+@option("--max-attempts", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="For one task.")
+@option("--timeout", type=float, default=15, show_default=True, metavar="SECONDS", help="For one call.")
+@option("--grace", type=float, default=15, show_default=True, metavar="SECONDS", help="To finish after a signal.")
+@option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N tasks.")
+@option("--expect", type=click.IntRange(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
+@option("--only", metavar="STATUS,...", help="Where a list is an earlier report: only its rows of these statuses.")
+@option("--endpoint", metavar="URL", help="Where the calls go. Plain http only to loopback.")
+@option("--region", metavar="R", help="The region that signatures name.")
+@option("--api-version", metavar="V", default="2020-12-01", show_default=True, help="Of the API.")
+@option("--sandbox", is_flag=True, help="Against an emulator of the API in this process: nothing real, no credentials.")
+@option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
+@option("-y", "--yes", is_flag=True, help="Do not ask.")
+@option("-q", "--quiet", is_flag=True, help="Nothing but errors.")
+@option("-v", "--verbose", is_flag=True, help="Tell every retry as well.")
+@telling_errors
+def run(tasks: tuple[str, ...], **options: Any) -> None:
+    """Stop the tasks of these lists; - is standard input.
+
+    A list is CSV or TSV with the columns AppId, RoomId, TaskId (or just these three, in this order), JSONL with these
+    keys, or an earlier report. Every row ends as one line of the report.
+
+    Exit status: 0 every task is stopped, or was already; 1 some rows are not; 2 wrong usage, or a list that cannot be
+    read; 3 the run was given up; 130 and 143 after SIGINT and SIGTERM: calls in flight finish first, a second signal
+    cuts them off.
+
+    Every option is an environment variable too: STOPCAST_MAX_AT_ONCE=64. The key comes from the environment
+    (VOLCENGINE_ACCESS_KEY, VOLCENGINE_SECRET_KEY) or from the vendor's files, never from an option.
+    """
+    from stopcast.cli.running import Options, execute
+
+    execute(Options(tasks=tasks or ("-",), given_tasks=bool(tasks), **options))
+
+
+#: For --only, told in the error.
+STATUSES = tuple(status.value for status in Status)

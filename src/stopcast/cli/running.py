@@ -1,0 +1,254 @@
+"""What ``stopcast run`` does: puts the parts together, and tells the person what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+from contextlib import AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import orjson
+
+from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
+from stopcast.cli import telling
+from stopcast.cli.lists import Lists
+from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, say
+from stopcast.cli.progress import Progress
+from stopcast.credential_chain import find_credentials
+from stopcast.credentials import Credentials
+from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError
+from stopcast.events import AppSetAside, ClockCorrected, Event, RetryPlanned, Throttled
+from stopcast.intake import Intake
+from stopcast.limiters import TokenBucket
+from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.outcome import Outcome
+from stopcast.resume import Past, peek_past
+from stopcast.retry import RetryPolicy
+from stopcast.run import Run
+from stopcast.stopper import Stopper
+
+#: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
+_ASK_ABOVE = 100
+_INVALID_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of ``stopcast run``, as the command line gave them."""
+
+    tasks: tuple[str, ...]
+    given_tasks: bool
+    report: str
+    resume: bool
+    dry_run: bool
+    form: str
+    columns: str | None
+    max_per_second: float
+    raised_quota: bool
+    arrival_jitter: float | None
+    max_at_once: int
+    max_attempts: int
+    timeout: float
+    grace: float
+    limit: int | None
+    expect: int | None
+    only: str | None
+    endpoint: str | None
+    region: str | None
+    api_version: str
+    sandbox: bool
+    as_json: bool
+    yes: bool
+    quiet: bool
+    verbose: bool
+
+
+def execute(options: Options) -> None:
+    """Run, and exit with the status that tells the truth."""
+    if not options.given_tasks and sys.stdin.isatty():
+        raise click.UsageError("name a list, or pipe one into standard input")
+    sys.exit(asyncio.run(_Command(options).run()))
+
+
+class _Command:
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lists = Lists.parse(
+            options.tasks, form=options.form, columns=options.columns, only=options.only, report=options.report
+        )
+        self._run: Run | None = None
+        self._main: asyncio.Task[object] | None = None
+        self._interrupted_by: int | None = None
+
+    async def run(self) -> int:
+        self._main = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
+        try:
+            async with AsyncExitStack() as stack:
+                stack.callback(self._lists.close)
+                return await (self._dry_run() if self._options.dry_run else self._stop_all(stack))
+        except asyncio.CancelledError:
+            if self._interrupted_by is None:
+                raise
+            give_up(InterruptedRunError(self._interrupted_by))
+
+    def _interrupt(self, number: int) -> None:
+        self._interrupted_by = number
+        if self._run is not None:
+            self._run.interrupt(number)
+        elif self._main is not None:
+            self._main.cancel()
+
+    async def _dry_run(self) -> int:
+        options = self._options
+        past = await peek_past(Path(options.report)) if options.resume else Past()
+        intake, invalid = await self._read_through(past)
+        limiter = TokenBucket(options.max_per_second)
+        if options.as_json:
+            click.echo(orjson.dumps(intake.as_json()))
+        else:
+            click.echo(telling.plan(intake, invalid, calls_per_second=limiter.full_rate))
+        self._check_expected(intake)
+        return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
+
+    async def _read_through(self, past: Past) -> tuple[Intake, list[Outcome]]:
+        """Read the lists once without sending anything. Return the counts, and the first rows that are no task."""
+        intake = Intake(limit=self._options.limit, earlier=past.earlier)
+        invalid: list[Outcome] = []
+        async with aclosing(self._lists.batches()) as batches:
+            async for batch in batches:
+                for outcome in intake.take(batch, 0.0).outcomes:
+                    if outcome.status == "invalid" and len(invalid) < _INVALID_SHOWN:
+                        invalid.append(outcome)
+                if intake.full:
+                    break
+        return intake, invalid
+
+    def _check_expected(self, intake: Intake) -> None:
+        expected, found = self._options.expect, intake.tasks + intake.settled
+        if expected is not None and found != expected:
+            raise ConfigurationError(f"the lists hold {found:,} tasks, not the {expected:,} expected. Nothing was sent")
+
+    async def _stop_all(self, stack: AsyncExitStack) -> int:
+        options = self._options
+        endpoint, credentials = await self._where_and_who(stack)
+        limiter = self._limiter(endpoint)
+        if not await self._agreed(endpoint, limiter):
+            say("Nothing was sent.")
+            return EXIT_GIVEN_UP
+        stopper = await stack.enter_async_context(
+            Stopper(
+                credentials,
+                endpoint=endpoint,
+                limiter=limiter,
+                retry=RetryPolicy(max_attempts=options.max_attempts),
+                timeout_seconds=options.timeout,
+                max_at_once=options.max_at_once,
+                drain_seconds=0,
+                observers=() if options.quiet else (self._tell,),
+            )
+        )
+        run = self._run = Run(
+            stopper, Path(options.report), resume=options.resume, limit=options.limit, grace_seconds=options.grace
+        )
+        error: StopcastError | None = None
+        async with Progress(run, stopper, self._lists, shown=not options.quiet), aclosing(self._lists.batches()) as batches:
+            try:
+                await run.stop_lists(batches)
+            except StopcastError as caught:
+                error = caught
+        return self._end(run, error)
+
+    def _end(self, run: Run, error: StopcastError | None) -> int:
+        options, summary = self._options, run.summary()
+        if run.past.torn_bytes and not options.quiet:
+            say(f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off.")
+        if not options.quiet and run.opened:
+            say(telling.totals(summary, options.report))
+        if options.as_json and run.opened:
+            with suppress(BrokenPipeError):
+                click.echo(orjson.dumps(summary.as_json()))
+        if error is not None:
+            give_up(error, resume_with=_resume_command() if run.opened else None)
+        return EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
+
+    async def _where_and_who(self, stack: AsyncExitStack) -> tuple[Endpoint, Credentials]:
+        options = self._options
+        if options.sandbox:
+            from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+
+            if options.endpoint:
+                raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out")
+            emulator = await stack.enter_async_context(Emulator())
+            return Endpoint.parse(emulator.url, version=options.api_version), SANDBOX_CREDENTIALS
+        found = find_credentials(environ=os.environ, home=Path.home())
+        for warning in found.warnings:
+            say(f"stopcast: {warning}")
+        if options.verbose:
+            say(f"credentials: {found.credentials.source}")
+        region = options.region or found.credentials.region
+        return (
+            Endpoint.parse(options.endpoint or DEFAULT_ENDPOINT, region=region, version=options.api_version),
+            found.credentials,
+        )
+
+    def _limiter(self, endpoint: Endpoint) -> TokenBucket:
+        options = self._options
+        if options.max_per_second > QUOTA_PER_SECOND and not (endpoint.loopback or options.raised_quota):
+            raise ConfigurationError(
+                f"--max-per-second {options.max_per_second:g} is above the account's quota of {QUOTA_PER_SECOND}; "
+                f"where the vendor has raised it, add --raised-quota"
+            )
+        jitter = ARRIVAL_JITTER if options.arrival_jitter is None else options.arrival_jitter / 1000
+        return TokenBucket(options.max_per_second, arrival_jitter=jitter)
+
+    async def _agreed(self, endpoint: Endpoint, limiter: TokenBucket) -> bool:
+        """Look at the lists beforehand where that was asked for, or where there is somebody to ask."""
+        options = self._options
+        ask = sys.stdin.isatty() and not (options.yes or endpoint.loopback or "-" in options.tasks)
+        if options.expect is None and not ask:
+            return True
+        self._lists.make_replayable()
+        past = await peek_past(Path(options.report)) if options.resume else Past()
+        intake, invalid = await self._read_through(past)
+        self._check_expected(intake)
+        if not ask or intake.tasks <= _ASK_ABOVE:
+            return True
+        say(telling.plan(intake, invalid, calls_per_second=limiter.full_rate))
+        return self._confirm(f"Stop them at {endpoint.host}?")
+
+    def _confirm(self, question: str) -> bool:
+        # Waiting for an answer, the loop cannot run our handler: Ctrl-C must have its plain meaning here.
+        loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return click.confirm(question, err=True)
+        except click.Abort:
+            raise InterruptedRunError(signal.SIGINT) from None
+        finally:
+            loop.add_signal_handler(signal.SIGINT, self._interrupt, signal.SIGINT)
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case ClockCorrected(offset):
+                say(f"The API's clock is {offset:+.0f} s from ours; requests are dated by it from now on.")
+            case AppSetAside(app_id, code):
+                say(f"AppId {app_id} is refused ({code}); its further tasks are set aside.")
+            case RetryPlanned(task, attempt, reason, wait) if self._options.verbose:
+                say(f"{'/'.join(task)}: attempt {attempt}: {reason}; again in {wait:.1f} s")
+            case Throttled(retry_after) if self._options.verbose:
+                say(f"Throttled; asked to wait {retry_after:.0f} s.")
+            case _:
+                pass
+
+
+def _resume_command() -> str:
+    arguments = sys.argv[1:]
+    return shlex.join(["stopcast", *arguments, *([] if "--resume" in arguments else ["--resume"])])

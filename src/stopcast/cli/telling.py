@@ -1,0 +1,82 @@
+"""What a run says to the person: the plan, the progress line, the summary."""
+
+from __future__ import annotations
+
+from stopcast.intake import Intake
+from stopcast.outcome import Outcome, Status
+from stopcast.summary import Summary
+
+#: How a status reads in a sentence.
+WORDS = {
+    Status.STOPPED: "stopped",
+    Status.ALREADY_STOPPED: "already stopped",
+    Status.PRESUMED_STOPPED: "presumed stopped",
+    Status.DUPLICATE: "duplicate",
+    Status.FAILED: "failed",
+    Status.SET_ASIDE: "set aside",
+    Status.GAVE_UP: "gave up",
+    Status.INVALID: "invalid",
+}
+
+
+def duration(seconds: float) -> str:
+    """Return ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def rows(number: int, word: str = "row") -> str:
+    """Return the number with its noun."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def plan(intake: Intake, invalid: list[Outcome], *, calls_per_second: float) -> str:
+    """Return the plan of a run over rows that were read and checked, nothing sent."""
+    lines = [f"{rows(intake.tasks, 'task')} to stop, at {calls_per_second:.0f} calls a second at least "
+             f"{duration(intake.tasks / calls_per_second)}"]
+    lines += [f"  AppId {app_id}: {number:,}" for app_id, number in intake.per_app.most_common(10)]
+    if len(intake.per_app) > 10:  # noqa: PLR2004 - as many as are shown
+        lines.append(f"  and {rows(len(intake.per_app) - 10, 'more AppId')}")
+    for number, what in (
+        (intake.duplicates, "given twice, sent once"),
+        (intake.settled, "settled by the report already"),
+        (intake.left_out, "left out, because an earlier report says that they need nothing"),
+        (intake.invalid, "no task"),
+    ):
+        if number:
+            lines.append(f"{rows(number)} {what}")
+    lines += [f"  {outcome.source}:{outcome.line}: {outcome.message}" for outcome in invalid]
+    if intake.invalid > len(invalid):
+        lines.append(f"  and {intake.invalid - len(invalid):,} more")
+    return "\n".join(lines)
+
+
+def progress(summary: Summary, *, rate: float, in_flight: int, waiting: int, rows_left: int | None) -> str:
+    """Return the progress line."""
+    line = f"{summary.good + summary.bad:,} done: {summary.good:,} good, {summary.bad:,} bad; {rate:.0f}/s"
+    line += f"; {in_flight} in flight, {waiting} waiting"
+    return line + (f"; {duration(rows_left / rate)} left" if rows_left is not None and rate > 0 else "")
+
+
+def totals(summary: Summary, report: str) -> str:
+    """Return the end of a run in a few lines."""
+    told = [f"{number:,} {WORDS[status]}" for status in WORDS if (number := summary.statuses[status])]
+    lines = [f"{rows(summary.good + summary.bad)}: {', '.join(told) or 'none'}"]
+    if summary.calls:
+        lines.append(
+            f"{rows(summary.calls, 'call')} in {duration(summary.seconds)}, {summary.mean_per_second:.1f} a second, "
+            f"never more than {summary.worst_second} in any second"
+        )
+    if summary.settled_earlier:
+        lines.append(f"{rows(summary.settled_earlier)} had been settled by an earlier run")
+    if summary.left_out:
+        lines.append(f"{rows(summary.left_out)} left out: an earlier report says that they need nothing")
+    if summary.not_finished:
+        lines.append(f"{rows(summary.not_finished)} read and not finished; more may not have been read")
+    lines.append(f"report: {report}")
+    return "\n".join(lines)

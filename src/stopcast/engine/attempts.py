@@ -1,0 +1,100 @@
+"""One task until it has an outcome: what each answer makes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from stopcast.api import Reply
+from stopcast.engine.call import Caller, Slot
+from stopcast.engine.feed import Job
+from stopcast.engine.guard import Guard
+from stopcast.events import AppSetAside, ClockCorrected, Event, RetryPlanned, Throttled
+from stopcast.outcome import Outcome, Status
+from stopcast.ports import Limiter, Observer
+from stopcast.retry import RetryPolicy
+from stopcast.verdict import Verdict, judge
+
+
+class Attempts:
+    """Makes attempts, and says after each whether the job has ended or how long it waits for the next.
+
+    One for all tasks of an account: what one answer says of the account, the clock or an AppId holds for the others.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        limiter: Limiter,
+        policy: RetryPolicy,
+        *,
+        clock: Callable[[], float],
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._caller = caller
+        self._limiter = limiter
+        self._policy = policy
+        self._clock = clock
+        self._observers = observers
+        self.guard = Guard()
+
+    async def attempt(self, job: Job, slot: Slot) -> Outcome | float:
+        """Make one attempt. Return the outcome, or the seconds to wait before the next attempt.
+
+        Raises:
+            HaltedError: every further call would fail alike.
+        """
+        started_at = self._clock()
+        reply = await self._caller.call(job.task, slot)
+        job.attempts += 1
+        if job.attempts == 1:
+            job.first_at = slot.admitted_at or started_at
+        verdict = judge(reply)
+        if verdict is Verdict.OK:
+            self.guard.accepted()
+            return job.outcome(Status.STOPPED, seconds=self._clock() - job.first_at, reply=reply)
+        return self._next(job, slot, reply, verdict)
+
+    def _next(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict) -> Outcome | float:
+        seconds = self._clock() - job.first_at
+        match verdict:
+            case Verdict.NO_SUCH_TASK:
+                self.guard.accepted()
+                status = Status.PRESUMED_STOPPED if job.in_doubt else Status.ALREADY_STOPPED
+                return job.outcome(status, seconds=seconds, reply=reply)
+            case Verdict.TASK:
+                self.guard.accepted()
+                return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
+            case Verdict.APPLICATION:
+                self.guard.accepted()
+                if job.task.app_id not in self.guard.set_aside:
+                    self.guard.set_aside.add(job.task.app_id)
+                    self._tell(AppSetAside(job.task.app_id, reply.code))
+                return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
+            case Verdict.ACCOUNT:
+                self.guard.account_refused(reply)
+            case Verdict.CLOCK:
+                self._correct_clock(slot, reply)
+                return 0.0
+            case Verdict.THROTTLED:
+                self._limiter.hold(reply.retry_after or 0.0)
+                self._tell(Throttled(reply.retry_after or 0.0))
+            case _:
+                # The API may have done its work and lost only the answer.
+                job.in_doubt = job.in_doubt or slot.sent
+        wait = self._policy.next_wait(attempts=job.attempts, seconds=seconds, retry_after=reply.retry_after)
+        if wait is None:
+            return job.outcome(Status.GAVE_UP, seconds=seconds, reply=reply)
+        self._tell(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait))
+        return wait
+
+    def _correct_clock(self, slot: Slot, reply: Reply) -> None:
+        before = self._caller.clock_offset
+        after = self.guard.clock_refused(reply, now=time.time(), signed_offset=slot.clock_offset, offset=before)
+        if after != before:
+            self._caller.clock_offset = after
+            self._tell(ClockCorrected(after))
+
+    def _tell(self, event: Event) -> None:
+        for observer in self._observers:
+            observer(event)

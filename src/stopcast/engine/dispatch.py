@@ -1,0 +1,233 @@
+"""Many tasks: which job goes next, how many at once, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final
+
+from stopcast.engine.attempts import Attempts
+from stopcast.engine.call import Slot
+from stopcast.engine.feed import Feed, Job
+from stopcast.errors import ClosedError, StopcastError
+from stopcast.outcome import Outcome, Status
+
+#: While fresh rows are ready, one attempt in so many goes to a job that failed before.
+_RETRY_TURN: Final = 10
+#: Seconds between two new workers, and so between two new connections: handshakes in a heap make calls late.
+_STAGGER: Final = 0.008
+
+
+class Dispatcher:
+    """Runs the attempts of all feeds through a bounded number of workers.
+
+    A worker makes one attempt after another and ends when none is to be made. A job that waits for its next attempt
+    holds no worker. Workers that have not got their permit yet are bounded apart from those in flight, so that calls do
+    not queue at the limiter with a connection and an ageing signature each.
+
+    Args:
+        attempts: makes the attempts.
+        make_slot: makes a worker's slot; its argument is told when the slot's call was admitted.
+        max_at_once: calls in flight.
+        max_before_wire: calls that connect or wait for their permit.
+        max_waiting: tasks of one feed that may wait, for their next attempt or for their outcome to be taken.
+    """
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        make_slot: Callable[[Callable[[], None]], Slot],
+        *,
+        max_at_once: int,
+        max_before_wire: int,
+        max_waiting: int,
+    ) -> None:
+        self._attempts = attempts
+        self._make_slot = make_slot
+        self._max_at_once = max_at_once
+        self._max_before_wire = max_before_wire
+        self._most_outstanding = max_at_once + max_waiting
+        self._loop = asyncio.get_running_loop()
+        self._feeds: set[Feed] = set()
+        self._no_feed = asyncio.Event()
+        self._no_feed.set()
+        #: Those that have a job ready, in their turn.
+        self._ready: deque[Feed] = deque()
+        self._waiting: list[tuple[float, int, Job]] = []
+        self._sequence = count()
+        self._due: deque[Job] = deque()
+        self._wake: asyncio.TimerHandle | None = None
+        self._workers: set[asyncio.Task[None]] = set()
+        self._before_wire = 0
+        self._picked = 0
+        self._next_worker_at = 0.0
+        self._stagger: asyncio.TimerHandle | None = None
+        self._stopped: StopcastError | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Calls under way, those that wait for their permit included."""
+        return len(self._workers)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for their next attempt."""
+        return len(self._waiting) + len(self._due)
+
+    def open_feed(self, deliver: Callable[[Outcome], None]) -> Feed:
+        """Open a stream of jobs whose outcomes go to ``deliver``, on the event loop."""
+        feed = Feed(deliver, most_outstanding=self._most_outstanding)
+        if self._stopped is not None:
+            feed.fail(self._stopped)
+        self._feeds.add(feed)
+        self._no_feed.clear()
+        return feed
+
+    def close_feed(self, feed: Feed) -> None:
+        """Drop what the feed has not sent."""
+        feed.close()
+        self._feeds.discard(feed)
+        if not self._feeds:
+            self._no_feed.set()
+
+    def submit(self, feed: Feed, jobs: Iterable[Job]) -> None:
+        """Take jobs in; their outcomes reach the feed."""
+        was_empty = not feed.ready
+        for job in jobs:
+            feed.put(job)
+        if was_empty and feed.ready:
+            self._ready.append(feed)
+        self.stir()
+
+    def stop(self, error: StopcastError) -> None:
+        """Begin no further call. Calls in flight finish; whoever waits on a feed gets ``error``."""
+        if self._stopped is None:
+            self._stopped = error
+        for feed in self._feeds:
+            feed.fail(self._stopped)
+
+    async def drained(self) -> None:
+        """Return when every feed has been closed by whoever opened it."""
+        await self._no_feed.wait()
+
+    async def idle(self) -> None:
+        """Return when no call is in flight."""
+        while self._workers:
+            await asyncio.wait(self._workers)
+
+    def cancel(self) -> None:
+        """Cut the calls in flight off. Begin no further one: call ``stop`` first."""
+        for worker in self._workers:
+            worker.cancel()
+
+    async def close(self) -> None:
+        """Stop, cancel what is in flight, and leave nothing behind."""
+        self.stop(ClosedError("the calls were cancelled"))
+        for handle in (self._wake, self._stagger):
+            if handle is not None:
+                handle.cancel()
+        self.cancel()
+        await self.idle()
+
+    def stir(self) -> None:
+        """Set another worker to work, if there is work for it and room."""
+        if self._stagger is not None or not self._may_start() or len(self._workers) >= self._max_at_once:
+            return
+        if not self._due and not self._ready:
+            return
+        now = self._loop.time()
+        if now < self._next_worker_at:
+            self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
+            return
+        self._next_worker_at = now + _STAGGER
+        worker = self._loop.create_task(self._work())
+        self._workers.add(worker)
+        worker.add_done_callback(self._worker_ended)
+        self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
+
+    def _end_stagger(self) -> None:
+        self._stagger = None
+        self.stir()
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            self.stop(error if isinstance(error, StopcastError) else StopcastError(f"internal error: {error!r}"))
+        self.stir()
+
+    def _may_start(self) -> bool:
+        return self._stopped is None and self._before_wire < self._max_before_wire
+
+    def _admitted(self) -> None:
+        self._before_wire -= 1
+        if self._stagger is None:
+            self.stir()
+
+    async def _work(self) -> None:
+        slot = self._make_slot(self._admitted)
+        attempt = self._attempts.attempt
+        while self._may_start() and (job := self._pick()) is not None:
+            self._before_wire += 1
+            try:
+                result = await attempt(job, slot)
+            finally:
+                if slot.admitted_at is None:
+                    self._before_wire -= 1
+            if isinstance(result, Outcome):
+                job.feed.settle(result)
+            else:
+                self._wait(job, result)
+
+    def _pick(self) -> Job | None:
+        """Return the job that goes next. Retries have their turn, and otherwise what fresh rows leave them."""
+        self._picked += 1
+        if self._due and self._picked % _RETRY_TURN == 0:
+            return self._pick_due()
+        return self._pick_fresh() or self._pick_due()
+
+    def _pick_due(self) -> Job | None:
+        while self._due:
+            job = self._due.popleft()
+            if not job.feed.closed:
+                return job
+        return None
+
+    def _pick_fresh(self) -> Job | None:
+        ready, set_aside = self._ready, self._attempts.guard.set_aside
+        while ready:
+            feed = ready.popleft()
+            if feed.closed:
+                continue
+            job = feed.take()
+            if feed.ready:
+                ready.append(feed)
+            if job.task.app_id not in set_aside:
+                return job
+            feed.settle(job.outcome(Status.SET_ASIDE))
+        return None
+
+    def _wait(self, job: Job, seconds: float) -> None:
+        heappush(self._waiting, (self._loop.time() + seconds, next(self._sequence), job))
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if not self._waiting:
+            return
+        when = self._waiting[0][0]
+        if self._wake is not None:
+            if self._wake.when() <= when:
+                return
+            self._wake.cancel()
+        self._wake = self._loop.call_at(when, self._ripen)
+
+    def _ripen(self) -> None:
+        """Make the jobs due whose waiting is over."""
+        self._wake = None
+        now = self._loop.time()
+        while self._waiting and self._waiting[0][0] <= now:
+            self._due.append(heappop(self._waiting)[2])
+        self._set_alarm()
+        self.stir()

@@ -1,0 +1,137 @@
+"""The jobs of one caller: what is ready, how much is out, and whom to tell."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from stopcast.api import Reply
+from stopcast.outcome import Outcome, Status
+from stopcast.task import Task
+
+#: Rows read ahead of the calls. Enough to bridge the reading of the next batch, few enough to be a true back-pressure.
+_READ_AHEAD: Final = 64
+
+
+class Feed:
+    """One stream of jobs through a dispatcher, with its own end.
+
+    Back-pressure is by credit: a row that was taken and whose outcome was not yet consumed counts, wherever it is.
+
+    Attributes:
+        ready: jobs that wait for their first attempt.
+        closed: whether nobody wants its outcomes any more.
+    """
+
+    def __init__(self, deliver: Callable[[Outcome], None], *, most_outstanding: int) -> None:
+        self.ready: deque[Job] = deque()
+        self.closed = False
+        self._deliver = deliver
+        self._most_outstanding = most_outstanding
+        self._outstanding = 0
+        self._unsettled = 0
+        self._changed = asyncio.Event()
+        self._error: BaseException | None = None
+
+    def put(self, job: Job) -> None:
+        """Take a job in."""
+        self._outstanding += 1
+        self._unsettled += 1
+        self.ready.append(job)
+
+    def take(self) -> Job:
+        """Return the job that has been ready longest."""
+        job = self.ready.popleft()
+        if len(self.ready) == _READ_AHEAD - 1:
+            self._changed.set()
+        return job
+
+    def settle(self, outcome: Outcome) -> None:
+        """Hand over a job's outcome."""
+        self._unsettled -= 1
+        if not self._unsettled:
+            self._changed.set()
+        self._deliver(outcome)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Hand over the outcome of a row that never became a job."""
+        self._outstanding += 1
+        self._deliver(outcome)
+
+    def consumed(self) -> None:
+        """Give the credit of one outcome back."""
+        self._outstanding -= 1
+        if self._outstanding == self._most_outstanding - 1:
+            self._changed.set()
+
+    def fail(self, error: BaseException) -> None:
+        """End the feed with an error, for whoever waits on it."""
+        self._error = self._error or error
+        self._changed.set()
+
+    def close(self) -> None:
+        """Drop what has not been sent; outcomes of calls in flight are still handed over."""
+        self.closed = True
+        self.ready.clear()
+
+    async def room(self) -> None:
+        """Return when more rows may be taken; raise the error that ended the feed."""
+        await self._until(lambda: len(self.ready) < _READ_AHEAD and self._outstanding < self._most_outstanding)
+
+    async def settled(self) -> None:
+        """Return when every job has its outcome; raise the error that ended the feed."""
+        await self._until(lambda: not self._unsettled)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while True:
+            if self._error is not None:
+                raise self._error
+            if condition():
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A task on its way to an outcome.
+
+    Attributes:
+        task: the task.
+        feed: whom the outcome goes to.
+        source: the list it came from.
+        line: its line there.
+        in_doubt: whether an attempt of ours may have stopped it unseen.
+        attempts: calls made so far.
+        first_at: loop time of the first one.
+    """
+
+    task: Task
+    feed: Feed = field(repr=False)
+    source: str | None = None
+    line: int | None = None
+    in_doubt: bool = False
+    attempts: int = 0
+    first_at: float = 0.0
+
+    def outcome(self, status: Status, *, seconds: float = 0.0, reply: Reply | None = None) -> Outcome:
+        """Return the job's end."""
+        if reply is None:
+            return Outcome(self.task, status, source=self.source, line=self.line, finished_at=time.time())
+        return Outcome(
+            self.task,
+            status,
+            self.attempts,
+            reply.code,
+            reply.message,
+            reply.http_status,
+            reply.request_id,
+            self.source,
+            self.line,
+            time.time(),
+            seconds,
+        )

@@ -1,0 +1,44 @@
+"""Many tasks from a list: rows in, jobs and outcomes out, no faster than the outcomes are taken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+from stopcast.engine.dispatch import Dispatcher
+from stopcast.engine.feed import Feed, Job
+from stopcast.errors import ListError, StopcastError
+from stopcast.intake import Intake
+from stopcast.task import Batch
+
+
+async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Dispatcher, feed: Feed) -> None:
+    """Take every row in and return when each has its outcome.
+
+    Raises:
+        ListError: the list cannot be read any further; the rows before that have their outcomes.
+        StopcastError: what ended the calls early; those that were in flight have had their say.
+    """
+    cut_short: ListError | None = None
+    try:
+        try:
+            await _take_in(batches, intake, dispatcher, feed)
+        except ListError as error:
+            cut_short = error
+        await feed.settled()
+    except StopcastError:
+        await dispatcher.idle()
+        raise
+    if cut_short is not None:
+        raise cut_short
+
+
+async def _take_in(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Dispatcher, feed: Feed) -> None:
+    async for batch in batches:
+        taken = intake.take(batch, time.time())
+        for outcome in taken.outcomes:
+            feed.tell(outcome)
+        dispatcher.submit(feed, [Job(row.task, feed, row.source, row.line, row.in_doubt) for row in taken.accepted])
+        if intake.full:
+            return
+        await feed.room()

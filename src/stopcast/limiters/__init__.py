@@ -1,0 +1,6 @@
+"""What says when the next call may go. All fill ``stopcast.ports.Limiter``."""
+
+from stopcast.limiters.token_bucket import TokenBucket
+from stopcast.limiters.unlimited import Unlimited
+
+__all__ = ["TokenBucket", "Unlimited"]

@@ -1,0 +1,51 @@
+"""The small contracts between the engine and what stands outside it. Each is filled by one adapter or more."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from stopcast.events import Event
+
+#: An observer is a plain function of an event. It runs on the event loop, so it must return at once.
+Observer = Callable[[Event], None]
+
+
+class Limiter(Protocol):
+    """Says when the next call may go, for all that share it."""
+
+    async def acquire(self) -> None:
+        """Return when one call may go out now. Cancelling costs at most that one permit."""
+
+    def hold(self, seconds: float = 0.0) -> None:
+        """Take note of one throttled answer: no call for ``seconds``, and fewer calls a second after that."""
+
+
+class TransportError(Exception):
+    """No answer, or none that can be read whole. The text tells what happened below HTTP.
+
+    Attributes:
+        unsent: there was no connection to write the request to, so that it surely did nothing.
+        untrusted: the other side's certificate was refused, which no retry mends.
+    """
+
+    def __init__(self, message: str, *, unsent: bool = False, untrusted: bool = False) -> None:
+        super().__init__(message)
+        self.unsent = unsent
+        self.untrusted = untrusted
+
+
+class Transport(Protocol):
+    """Carries one request to the endpoint."""
+
+    async def post(
+        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]]
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send ``body`` and return the answer's status, headers and bytes.
+
+        ``admit`` is awaited with the connection in hand, as the last thing before the request is written. Where it was
+        not awaited to its end, nothing was sent.
+
+        Raises:
+            TransportError: no answer, or none that can be read whole.
+        """

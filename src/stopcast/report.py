@@ -1,0 +1,151 @@
+"""The report on disk: appended in groups, synced every second, never overwritten, one writer at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from stopcast.errors import ReportError, ReportExistsError, ReportLockedError
+from stopcast.outcome import Outcome
+from stopcast.report_line import LineWriter
+
+#: Lines in a group, and the longest that one waits for its group.
+_GROUP: Final = 64
+_GROUP_SECONDS: Final = 0.1
+#: What a power cut may cost.
+_SYNC_SECONDS: Final = 0.8
+
+
+def open_report(path: Path, *, resume: bool) -> int:
+    """Open the report for appending, alone, and return its file descriptor.
+
+    A pipe or a device is just written to. A file that a dead process had locked is free.
+
+    Raises:
+        ReportExistsError: it exists, and nobody said to go on with it.
+        ReportLockedError: another run writes it.
+        ReportError: it cannot be opened.
+    """
+    special = path.exists() and not path.is_file()
+    new_only = 0 if resume or special else os.O_EXCL
+    try:
+        # Readable too, because a resumed report is read to its end before anything is appended.
+        access = os.O_WRONLY if special else os.O_RDWR
+        report = os.open(path, access | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | new_only, 0o644)
+    except FileExistsError:
+        raise ReportExistsError(
+            f"the report {path} exists already. Go on with it: --resume. Or name another one: -o PATH"
+        ) from None
+    except OSError as error:
+        raise ReportError(f"the report {path} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(report, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(report)
+        if error.errno in {errno.EAGAIN, errno.EACCES}:
+            raise ReportLockedError(f"another run is writing the report {path}") from None
+        raise ReportError(f"the report {path} cannot be locked: {error.strerror}") from None
+    return report
+
+
+class Report:
+    """Appends outcomes. A line is written within a tenth of a second, and on the disk within one.
+
+    Args:
+        descriptor: as ``open_report`` returned it; the caller closes it after ``finish``.
+        on_error: told once, on the event loop, when the report cannot be written any more.
+    """
+
+    def __init__(self, descriptor: int, path: Path, *, on_error: Callable[[ReportError], None]) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._on_error = on_error
+        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._writer = LineWriter()
+        self._lines: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+        self._group_timer: asyncio.TimerHandle | None = None
+        self._error: ReportError | None = None
+        self._unsynced = False
+        self._syncing = self._loop.create_task(self._sync_regularly())
+
+    def write(self, outcome: Outcome) -> None:
+        """Take one outcome. After an error it is kept, in case there is room again when the report is closed."""
+        lines = self._lines
+        lines.append(self._writer.line(outcome))
+        if self._error is not None:
+            return
+        if len(lines) >= _GROUP:
+            self._write_group()
+        elif self._group_timer is None:
+            self._group_timer = self._loop.call_later(_GROUP_SECONDS, self._write_group)
+
+    def _write_group(self) -> None:
+        if self._group_timer is not None:
+            self._group_timer.cancel()
+            self._group_timer = None
+        try:
+            self._write_out()
+        except OSError as error:
+            self._fail(error)
+
+    def _write_out(self) -> None:
+        """Write the lines there are; where that fails, the whole ones among them that got through are done with."""
+        group = b"".join(self._lines)
+        written = 0
+        try:
+            while written < len(group):
+                written += os.write(self._descriptor, group[written:] if written else group)
+        finally:
+            if written == len(group):
+                self._lines.clear()
+            elif written and self._regular:
+                whole = group.rfind(b"\n", 0, written) + 1
+                with suppress(OSError):
+                    os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - (written - whole))
+                self._lines[:] = group[whole:].splitlines(keepends=True)
+            self._unsynced = True
+
+    def _fail(self, error: OSError) -> None:
+        if self._error is None:
+            self._error = ReportError(f"the report {self._path} cannot be written: {error.strerror}")
+            self._on_error(self._error)
+
+    async def _sync_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_SYNC_SECONDS)
+            if self._unsynced and self._error is None:
+                self._unsynced = False
+                try:
+                    await asyncio.to_thread(self._sync)
+                except OSError as error:
+                    self._fail(error)
+
+    def _sync(self) -> None:
+        if self._regular:
+            os.fsync(self._descriptor)
+
+    async def finish(self) -> None:
+        """Write and sync what there is; nothing can be written after that.
+
+        Raises:
+            ReportError: lines remain that could not be written. Their tasks have no line, and a resumed run sends them.
+        """
+        self._syncing.cancel()
+        await asyncio.wait([self._syncing])
+        if self._group_timer is not None:
+            self._group_timer.cancel()
+        try:
+            if self._lines:
+                self._write_out()
+            await asyncio.to_thread(self._sync)
+        except OSError as error:
+            lost = f"; {len(self._lines)} outcomes have no line, and --resume takes their tasks up" if self._lines else ""
+            raise ReportError(f"the report {self._path} cannot be written: {error.strerror}{lost}") from None

@@ -1,0 +1,162 @@
+"""Going on with a report: what it tells already, and how it is left with one line a row.
+
+What flows in is the report of runs that ended somehow, a crash among the ways. What flows out is what a new run must
+not do again, and the totals so far. What can go wrong: a torn last line (cut off, and told), a line that is none
+(refused: it would be lost silently otherwise), rows that were not settled (their old lines go when a new one is there).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from stopcast.errors import ReportError
+from stopcast.identities import Identities, identity, told_identity
+from stopcast.intake import Earlier
+from stopcast.outcome import Outcome, Status
+from stopcast.report_line import read_line, task_of
+
+#: Lines handled between two looks at the event loop.
+_LINES_AT_ONCE: Final = 500
+_TOLD: Final = frozenset({Status.INVALID, Status.DUPLICATE})
+
+
+@dataclass(slots=True)
+class Past:
+    """What a report tells when a run goes on with it.
+
+    Attributes:
+        earlier: what the lists' rows are held against.
+        statuses: its lines by status, those that a new line has replaced left out.
+        torn_bytes: what was cut off its end because the line was not whole.
+        size: its length in bytes after that.
+    """
+
+    earlier: Earlier = field(default_factory=Earlier)
+    statuses: Counter[Status] = field(default_factory=Counter)
+    torn_bytes: int = 0
+    size: int = 0
+    _unsettled: dict[Status, Identities] = field(default_factory=dict)
+    _replaced: Counter[bytes] = field(default_factory=Counter)
+
+    def read(self, values: dict[str, Any]) -> None:
+        """Take note of one line."""
+        status: Status = values["status"]
+        task = task_of(values)
+        if status in _TOLD:
+            self.earlier.told[told_identity(status, task, values.get("message"))] += 1
+        else:
+            digest = identity(task)
+            self._replace(digest)
+            if status.settled:
+                self.earlier.settled.add(digest)
+            else:
+                self._unsettled.setdefault(status, Identities()).add(digest)
+        self.statuses[status] += 1
+
+    def replaced_by(self, outcome: Outcome) -> None:
+        """Take note of a new line; the old one of the same task, if it was not settled, is to go."""
+        if self._unsettled and outcome.status not in _TOLD:
+            self._replace(identity(outcome.task))
+
+    def _replace(self, digest: bytes) -> None:
+        for status, digests in self._unsettled.items():
+            if digest in digests:
+                digests.discard(digest)
+                self.statuses[status] -= 1
+                self._replaced[digest] += 1
+
+    @property
+    def lines_replaced(self) -> int:
+        """Old lines that a newer one has made untrue."""
+        return self._replaced.total()
+
+    def drops(self, values: dict[str, Any]) -> bool:
+        """Whether this line, read again from the start of the report, is one that has been replaced."""
+        status: Status = values["status"]
+        if status.settled or not self._replaced:
+            return False
+        digest = identity(task_of(values))
+        if not self._replaced[digest]:
+            return False
+        self._replaced[digest] -= 1
+        return True
+
+
+async def peek_past(path: Path) -> Past:
+    """Read a report that another run may be writing, and change nothing.
+
+    Raises:
+        ReportError: it cannot be read, or a line in it is no line of a report.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ReportError(f"the report {path} cannot be read: {error.strerror}") from None
+    try:
+        return await read_past(descriptor, path, mend=False)
+    finally:
+        os.close(descriptor)
+
+
+async def read_past(descriptor: int, path: Path, *, mend: bool = True) -> Past:
+    """Read the whole report, and cut a torn last line off unless ``mend`` is False.
+
+    Raises:
+        ReportError: a line in it is no line of a report.
+    """
+    past = Past()
+    torn: tuple[int, bytes] | None = None
+    async for number, line in _lines(descriptor):
+        if torn is not None:
+            raise ReportError(f"line {torn[0]} of {path} is no line of a report; move it away by hand, then --resume")
+        values = read_line(line)
+        if values is None:
+            torn = number, line
+            continue
+        if mend and not line.endswith(b"\n"):
+            os.write(descriptor, b"\n")
+            past.size += 1
+        past.size += len(line)
+        past.read(values)
+    if torn is not None:
+        past.torn_bytes = len(torn[1])
+        if mend:
+            os.ftruncate(descriptor, past.size)
+    return past
+
+
+async def tidy(descriptor: int, path: Path, past: Past) -> None:
+    """Write the report anew without the lines that have been replaced, and put it in the old one's place at once.
+
+    Raises:
+        OSError: there is no room for it; the report is as it was.
+    """
+    fresh = path.with_name(f"{path.name}.tidying")
+    try:
+        with fresh.open("wb") as out:
+            async for _, line in _lines(descriptor):
+                values = read_line(line)
+                if values is None or not past.drops(values):
+                    out.write(line)
+            out.flush()
+            await asyncio.to_thread(os.fsync, out.fileno())
+        fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+async def _lines(descriptor: int) -> AsyncIterator[tuple[int, bytes]]:
+    with open(os.dup(descriptor), "rb", buffering=1 << 20) as report:
+        report.seek(0)
+        for number, line in enumerate(report, start=1):
+            yield number, line
+            if number % _LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)

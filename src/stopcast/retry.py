@@ -1,0 +1,44 @@
+"""When a failed attempt is followed by another: tenacity's stop and wait, asked only after a failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_after_delay, stop_any, stop_never
+from tenacity.wait import wait_random_exponential
+
+#: A RetryCallState wants one, though neither stop nor wait looks at it.
+_UNUSED: Final = AsyncRetrying()
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter.
+
+    The defaults ride out an outage of 60 s: the chance that 20 attempts all fall into it is below one in a million.
+
+    Attributes:
+        max_attempts: calls for one task at the most, the first one counted.
+        first_wait_seconds: the upper end of the first wait; each further one doubles it.
+        longest_wait_seconds: no upper end grows beyond this.
+        longest_retry_after_seconds: a Retry-After is honoured up to this.
+        give_up_after_seconds: since the first attempt, None for as long as attempts last.
+    """
+
+    max_attempts: int = 20
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 30.0
+    longest_retry_after_seconds: float = 60.0
+    give_up_after_seconds: float | None = None
+
+    def next_wait(self, *, attempts: int, seconds: float, retry_after: float | None) -> float | None:
+        """Return the seconds to wait after ``attempts`` failed ones in ``seconds``, None to give up."""
+        state = RetryCallState(_UNUSED, None, (), {})
+        state.attempt_number = attempts
+        state.outcome_timestamp = state.start_time + seconds
+        out_of_time = stop_never if self.give_up_after_seconds is None else stop_after_delay(self.give_up_after_seconds)
+        if stop_any(stop_after_attempt(self.max_attempts), out_of_time)(state):
+            return None
+        wait = wait_random_exponential(multiplier=self.first_wait_seconds, max=self.longest_wait_seconds)(state)
+        return max(wait, min(retry_after or 0.0, self.longest_retry_after_seconds))

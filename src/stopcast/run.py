@@ -1,0 +1,142 @@
+"""One run: lists in, a report out, and the truth about both, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from stopcast.engine.pump import pump
+from stopcast.errors import InterruptedRunError, ReportError
+from stopcast.intake import Intake
+from stopcast.outcome import Outcome
+from stopcast.report import Report, open_report
+from stopcast.resume import Past, read_past, tidy
+from stopcast.stopper import Stopper
+from stopcast.summary import Summary
+from stopcast.task import Batch
+
+
+class Run:
+    """Stops the tasks of lists, and writes a report.
+
+    Args:
+        stopper: makes the calls; the run has it to itself.
+        path: the report.
+        resume: go on with a report that exists.
+        limit: take only the first so many tasks.
+        grace_seconds: how long calls in flight may take to finish once the run is asked to end.
+
+    Attributes:
+        past: what the report tells: ``past.statuses`` counts its old lines and the new ones together.
+        intake: counts the rows.
+        finished: outcomes of this run.
+        opened: whether there is a report to speak of.
+    """
+
+    def __init__(
+        self, stopper: Stopper, path: Path, *, resume: bool = False, limit: int | None = None, grace_seconds: float = 15.0
+    ) -> None:
+        self._stopper = stopper
+        self._path = path
+        self._resume = resume
+        self._limit = limit
+        self._grace_seconds = grace_seconds
+        self._grace: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Task[Past] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._started_at = self._loop.time()
+        self._interrupted: InterruptedRunError | None = None
+        self.past = Past()
+        self.intake = Intake(limit=limit)
+        self.finished = 0
+        self.opened = False
+
+    async def stop_lists(self, batches: AsyncIterator[Batch]) -> None:
+        """Take the lists to their end.
+
+        Raises:
+            StopcastError: the run ended early. Whatever is known is in the report all the same.
+        """
+        descriptor = open_report(self._path, resume=self._resume)
+        self.opened = True
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and os.fstat(descriptor).st_size:
+                self.past = await self._read_past(descriptor)
+                self.intake = Intake(limit=self._limit, earlier=self.past.earlier)
+            await self._stop_lists(batches, descriptor)
+        finally:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and not os.fstat(descriptor).st_size:
+                # Nothing was done, so nothing stands in the way of doing it right.
+                self._path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    async def _read_past(self, descriptor: int) -> Past:
+        self._reading = asyncio.create_task(read_past(descriptor, self._path))
+        try:
+            return await self._reading
+        except asyncio.CancelledError:
+            if self._interrupted is None:
+                raise
+            raise self._interrupted from None
+
+    async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int) -> None:
+        dispatcher = self._stopper.dispatcher
+        report = Report(descriptor, self._path, on_error=dispatcher.stop)
+
+        def deliver(outcome: Outcome) -> None:
+            report.write(outcome)
+            self.past.replaced_by(outcome)
+            self.past.statuses[outcome.status] += 1
+            self.finished += 1
+            feed.consumed()
+
+        feed = dispatcher.open_feed(deliver)
+        if self._interrupted is not None:
+            dispatcher.stop(self._interrupted)
+        try:
+            await pump(batches, self.intake, dispatcher, feed)
+        finally:
+            if self._grace is not None:
+                self._grace.cancel()
+            await dispatcher.close()
+            dispatcher.close_feed(feed)
+            await report.finish()
+            if self.past.lines_replaced:
+                await self._tidy(descriptor)
+
+    async def _tidy(self, descriptor: int) -> None:
+        try:
+            await tidy(descriptor, self._path, self.past)
+        except OSError as error:
+            raise ReportError(
+                f"no room to write {self._path} anew ({error.strerror}): {self.past.lines_replaced} tasks have an "
+                f"older line in it as well, which the newer one replaces; --resume tries again"
+            ) from None
+
+    def interrupt(self, signal_number: int) -> None:
+        """End the run: the first time let the calls in flight finish, the second time cut them off."""
+        if self._interrupted is None:
+            self._interrupted = InterruptedRunError(signal_number)
+            self._stopper.dispatcher.stop(self._interrupted)
+            if self._reading is not None:
+                self._reading.cancel()
+            self._grace = self._loop.call_later(self._grace_seconds, self._stopper.dispatcher.cancel)
+        else:
+            self._stopper.dispatcher.cancel()
+
+    def summary(self) -> Summary:
+        """Return the totals as they stand."""
+        meter = self._stopper.meter
+        return Summary(
+            statuses=+self.past.statuses,
+            calls=meter.calls,
+            worst_second=meter.worst_second,
+            mean_per_second=meter.mean_per_second,
+            seconds=self._loop.time() - self._started_at,
+            settled_earlier=self.intake.settled,
+            left_out=self.intake.left_out,
+            not_finished=self.intake.rows - self.intake.settled - self.intake.told_earlier - self.finished,
+        )

@@ -1,0 +1,247 @@
+"""The emulator's server: it takes calls, remembers them, and plays out what ``stopcast.sandbox.faults`` decided."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from email.utils import formatdate
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import Final, Self
+
+import orjson
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+
+from stopcast.api import QUOTA_PER_SECOND, request_body
+from stopcast.credentials import Credentials
+from stopcast.errors import ConfigurationError
+from stopcast.sandbox import (
+    REFUSALS,
+    SANDBOX_CREDENTIALS,
+    Answer,
+    Records,
+    RefusedError,
+    check_action,
+    check_signature,
+    ok,
+    read_target,
+    read_task,
+    refusal,
+)
+from stopcast.sandbox.faults import FAULTS, Call, Deliver, FaultPlan, Faults, send_whole
+from stopcast.signing import SERVICE
+from stopcast.task import Task
+
+_ARRIVED: Final = web.RequestKey("arrived", float)
+_PAGES: Final = frozenset({"/stats", "/tasks"})
+#: Long enough for the handlers to be cancelled; it is not waited for unless one of them hangs on.
+_SHUTDOWN_SECONDS: Final = 1.0
+_BACKLOG: Final = 1024
+_http_date: Final = lru_cache(maxsize=8)(partial(formatdate, usegmt=True))
+
+
+class Emulator(Records):
+    """StopWebcast on this machine. Used as an async context manager; it serves one event loop.
+
+    The settings are attributes as well, and may be changed while it runs.
+
+    Args:
+        running: the tasks that run; None for every well-formed one, until it is stopped.
+        host: the address to listen at.
+        port: to listen at, 0 for any free one; ``url`` tells it.
+        ssl_context: with a certificate; then ``url`` begins with https.
+        credentials: the only ones that are accepted.
+        quota_per_second: calls that pass in any sliding second, None for no quota. Those it throttles do not count.
+        faults: what goes wrong, and how long answers take.
+        fail_forever: tasks, or a function that knows them, whose every call answers HTTP 500.
+        refused_apps: AppIds with the error code that each of their calls gets.
+        clock_offset: seconds that its clock is ahead of this machine's, both in what it checks and in its Date.
+
+    Raises:
+        ConfigurationError: an error code in ``refused_apps`` that the API does not have.
+    """
+
+    def __init__(
+        self,
+        running: Iterable[Task] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ssl_context: ssl.SSLContext | None = None,
+        credentials: Credentials = SANDBOX_CREDENTIALS,
+        quota_per_second: int | None = QUOTA_PER_SECOND,
+        faults: Faults | None = None,
+        fail_forever: Collection[Task] | Callable[[Task], bool] = (),
+        refused_apps: Mapping[str, str] = MappingProxyType({}),
+        clock_offset: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if unknown := set(refused_apps.values()) - REFUSALS.keys():
+            raise ConfigurationError(f"refused_apps: the API has no code {', '.join(sorted(unknown))}")
+        self.running = None if running is None else set(running)
+        self.credentials = credentials
+        self.quota_per_second = quota_per_second
+        self.fail_forever = fail_forever
+        self.refused_apps = refused_apps
+        self.clock_offset = clock_offset
+        self._host, self._port, self._ssl_context = host, port, ssl_context
+        self._passed: deque[float] = deque()
+        self._numbers = itertools.count(1)
+        self._unavailable = False
+        self._runner: web.ServerRunner
+        self.faults = faults or Faults()
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port: what ``--endpoint`` takes."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._ssl_context else 'http'}://{host}:{self._port}"
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong, and how long answers take. Set anew, its mentions and chances begin anew."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._faults = faults
+        self._plan = FaultPlan(faults)
+
+    async def __aenter__(self) -> Self:
+        server = web.Server(self._handle, request_factory=self._receive, access_log=None, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        await self._listen(self._bind())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._hang_up()
+        await self._runner.cleanup()
+
+    def _bind(self) -> socket.socket:
+        """Take the address; calls are refused there until ``_listen``."""
+        bound = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((self._host, self._port))
+        except BaseException:
+            bound.close()
+            raise
+        self._port = bound.getsockname()[1]
+        return bound
+
+    async def _listen(self, bound: socket.socket) -> None:
+        await web.SockSite(self._runner, bound, ssl_context=self._ssl_context, backlog=_BACKLOG).start()
+
+    async def _hang_up(self) -> None:
+        """Stop listening, and drop every connection whatever is going on there."""
+        for site in self._runner.sites:
+            await site.stop()
+        for connection in self._runner.server.connections if self._runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    @asynccontextmanager
+    async def outage(self, *, refuse: bool = False) -> AsyncIterator[None]:
+        """Answer 503 to every call while the block runs; with ``refuse``, drop and refuse connections instead."""
+        if not refuse:
+            self._unavailable = True
+            try:
+                yield
+            finally:
+                self._unavailable = False
+            return
+        await self._hang_up()
+        # Unless it is held, the port may be given to a client's own next connection.
+        held = self._bind()
+        try:
+            yield
+        finally:
+            if self._runner.server is None:
+                held.close()
+            else:
+                await self._listen(held)
+
+    def _receive(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        """Note the time, here and not in the handler: that is another turn of the event loop later."""
+        arrived = time.monotonic()
+        if message.path not in _PAGES:
+            self.arrivals.append(arrived)
+        loop = asyncio.get_running_loop()
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, state={_ARRIVED: arrived})
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.raw_path in _PAGES:
+            return self._show(request.raw_path)
+        now = time.time() + self.clock_offset
+        answer, deliver = self._decide(request, await request.read(), now)
+        if answer.code is not None:
+            self.by_code[answer.code] += 1
+        if (delay_seconds := self._plan.delay_seconds()) > 0:
+            await asyncio.sleep(delay_seconds)
+        headers = {**answer.headers, "Date": _http_date(int(now))}
+        return await deliver(request, answer._replace(headers=headers))
+
+    def _decide(self, request: web.BaseRequest, body: bytes, now: float) -> tuple[Answer, Deliver]:
+        target = read_target(request.raw_path)
+        metadata = {
+            "RequestId": f"sandbox-{next(self._numbers):012d}",
+            "Action": target.action,
+            "Version": target.version,
+            "Service": SERVICE,
+            "Region": "cn-north-1",
+        }
+        if self._unavailable:
+            return refusal(metadata, "ServiceUnavailable"), send_whole
+        try:
+            metadata["Region"] = check_signature(
+                self.credentials, target, method=request.method, headers=request.headers, body=body, now=now
+            )
+            check_action(target, method=request.method)
+            self._check_quota(request[_ARRIVED])
+            task = read_task(body)
+        except RefusedError as refused:
+            return refusal(metadata, str(refused)), send_whole
+        if self.fail_forever(task) if callable(self.fail_forever) else task in self.fail_forever:
+            return refusal(metadata, "InternalError"), send_whole
+        if (name := self._plan.draw(task)) is None:
+            return self._settle(metadata, task), send_whole
+        self.by_fault[name] += 1
+        fault = FAULTS[name]
+        return fault.answer(Call(metadata, partial(self._settle, metadata, task))), fault.deliver
+
+    def _check_quota(self, arrived: float) -> None:
+        while self._passed and arrived - self._passed[0] >= 1:
+            self._passed.popleft()
+        if self.quota_per_second is not None and len(self._passed) >= self.quota_per_second:
+            self.throttled += 1
+            raise RefusedError("FlowLimitExceeded.QPSOverLimit")
+        self._passed.append(arrived)
+
+    def _settle(self, metadata: Mapping[str, str], task: Task) -> Answer:
+        if (code := self.refused_apps.get(task.app_id)) is not None:
+            return refusal(metadata, code)
+        if task in self._stopped or (self.running is not None and task not in self.running):
+            return refusal(metadata, "InvalidParameter.ErrorActiveTaskNotFound")
+        self._stopped[task] = None
+        return ok(metadata)
+
+    def _show(self, page: str) -> web.Response:
+        if page == "/stats":
+            return web.Response(body=orjson.dumps(self.stats()), content_type="application/json")
+        return web.Response(body=b"".join(request_body(task) + b"\n" for task in self._stopped))

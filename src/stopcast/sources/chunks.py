@@ -1,0 +1,173 @@
+"""The bytes of a list, as they arrive.
+
+A disk, a pipe and above all a person at a terminal may keep a reader waiting, and the event loop must not wait with it:
+a daemon thread reads, at most a few chunks ahead of whoever takes them. Nothing here knows what a line is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import sys
+import threading
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from types import TracebackType
+from typing import Final, Self
+
+from stopcast.errors import ListError
+
+#: The most that one chunk holds.
+CHUNK_BYTES: Final = 1 << 16
+STANDARD_INPUT: Final = "-"
+_CHUNKS_AHEAD: Final = 4
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+#: zlib's word for "with a gzip header".
+_GZIP_WINDOW: Final = 31
+
+
+class Chunks:
+    """The bytes of one list, gunzipped where they say that they are gzip.
+
+    Use it in a ``with`` block: leaving that ends the reading at once and waits for nothing, whatever is still to come.
+    """
+
+    def __init__(self, path: str) -> None:
+        """``path`` names a file or a FIFO, "-" standard input; it is opened with the block."""
+        self._path = path
+        self._arrived: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_CHUNKS_AHEAD)
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        # Closing its writing end wakes a thread that waits for input.
+        self._alarm, self._alarm_trigger = os.pipe()
+        # A thread of the loop's executor would be waited for at exit, and one in read() on a terminal never ends.
+        threading.Thread(target=self._read, name=f"reads {self._path}", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+        self._room.release()
+        os.close(self._alarm_trigger)
+
+    async def next(self) -> bytes | None:
+        """Return what has arrived since, at most ``CHUNK_BYTES``, or None at the end.
+
+        Raises:
+            ListError: the list cannot be opened, or not be read to its end.
+        """
+        item = await self._arrived.get()
+        self._room.release()
+        if isinstance(item, Exception):
+            raise ListError(_in_words(item)) from item
+        return item
+
+    def _read(self) -> None:
+        """The thread."""
+        try:
+            with closing(self._raw()) as raw:
+                for chunk in _gunzipped(raw):
+                    self._room.acquire()
+                    if self._closed:
+                        return
+                    self._hand_over(chunk)
+            self._hand_over(None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the rows are awaited
+            self._hand_over(error)
+        finally:
+            os.close(self._alarm)
+
+    def _hand_over(self, item: bytes | Exception | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, item)
+
+    def _raw(self) -> Generator[bytes, None, None]:
+        own = self._path != STANDARD_INPUT
+        # Plain descriptors: a file object would warn, and take its buffer's lock along, when the thread is left behind.
+        source = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC) if own else _standard_input()
+        try:
+            poll = select.poll()
+            poll.register(source, select.POLLIN)
+            poll.register(self._alarm, select.POLLIN)
+            while True:
+                poll.poll()
+                if self._closed:
+                    return
+                try:
+                    chunk = os.read(source, CHUNK_BYTES)
+                except BlockingIOError:  # a descriptor that another program made non-blocking
+                    continue
+                if not chunk:
+                    return
+                yield chunk
+        finally:
+            if own:
+                os.close(source)
+
+
+def _standard_input() -> int:
+    if sys.stdin is None:
+        raise ListError("it is closed")
+    return sys.stdin.buffer.fileno()
+
+
+def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the chunks as they are, or what they hold if their first bytes say gzip."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if head != _GZIP_MAGIC[:1]:
+            break
+    if head.startswith(_GZIP_MAGIC):
+        yield from _inflated(_chained(head, chunks))
+    else:
+        yield from _chained(head, chunks)
+
+
+def _chained(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from chunks
+
+
+def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Inflate gzip members, one after the other, in pieces of at most ``CHUNK_BYTES`` however dense they are."""
+    member = None
+    for chunk in chunks:
+        data = chunk
+        while data:
+            if member is None:
+                data = data.lstrip(b"\0")  # members may be padded with zeros, as gzip's own tools allow
+                if not data:
+                    break
+                member = zlib.decompressobj(_GZIP_WINDOW)
+            piece = member.decompress(data, CHUNK_BYTES)
+            if piece:
+                yield piece
+            data = member.unconsumed_tail
+            if member.eof:
+                data, member = member.unused_data, None
+    if member is not None:
+        raise ListError("its gzip data ends too early")
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "no such file"
+        case IsADirectoryError():
+            return "a directory, not a file"
+        case PermissionError():
+            return "no permission to read it"
+        case OSError(strerror=str(reason)):
+            return reason.lower()
+        case zlib.error():
+            return "its gzip data is damaged"
+        case _:
+            return str(error) or type(error).__name__

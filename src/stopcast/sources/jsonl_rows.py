@@ -1,0 +1,107 @@
+"""Rows out of JSON lines: objects, arrays of three, and the lines of an earlier report."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import orjson
+
+from stopcast.errors import ListError
+from stopcast.outcome import Status
+from stopcast.sources.columns import Columns
+from stopcast.sources.lines import Lines
+from stopcast.task import Batch, BrokenRow, RawRow
+
+#: What of a report is run again when nobody says otherwise.
+_NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
+_STATUSES: Final = frozenset(status.value for status in Status)
+_REPORT_KEYS: Final = frozenset({"status", "attempts", "finished_at"})
+_IDS: Final = 3
+#: Objects of one list mostly have the same keys. A list with more sorts of them than this is only read more slowly.
+_SHAPES_KEPT: Final = 64
+
+
+class _Shape(NamedTuple):
+    """Under which keys the objects with the same keys have the three ids, None where they have none."""
+
+    app: str | None
+    room: str | None
+    task: str | None
+    may_be_reported: bool = False
+
+
+class JsonlParser:
+    """Reads the lines of one list; every line stands alone.
+
+    Args:
+        source: the list's name.
+        columns: the keys of the three ids; a report's lines are read by their own.
+        only: statuses of a report's lines to take; None takes those that are not good, and rows of any list.
+    """
+
+    def __init__(self, source: str, *, columns: Columns, only: frozenset[Status] | None) -> None:
+        self._source = source
+        self._columns = columns
+        self._only_reported = only is not None
+        self._taken = frozenset(status.value for status in (_NOT_GOOD if only is None else only))
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+
+    def parse(self, lines: Lines) -> Batch:
+        """Return what the lines hold."""
+        rows: list[RawRow] = []
+        broken: list[BrokenRow] = []
+        left_out = 0
+        for number, text in enumerate(lines.texts, lines.first):
+            try:
+                row = self._row(orjson.loads(text), number)
+            except orjson.JSONDecodeError as error:
+                if text.strip():
+                    broken.append(BrokenRow(f"not JSON: {error.msg}", number))
+            except ListError as error:
+                broken.append(BrokenRow(str(error), number))
+            else:
+                if row is None:
+                    left_out += 1
+                else:
+                    rows.append(row)
+        return Batch(self._source, rows, broken, left_out)
+
+    def skip(self, row: BrokenRow) -> Batch:
+        """Take note of a line that cannot be had."""
+        return Batch(self._source, (), (row,))
+
+    def finish(self) -> Batch:
+        """Return what is left to be settled: nothing, for no line waits for another."""
+        return Batch(self._source, ())
+
+    def _row(self, value: object, number: int) -> RawRow | None:
+        """Return the row that a line's value is, None where it is left out; raise ListError for what is no row."""
+        match value:
+            case dict():
+                keys = tuple(value)
+                app, room, task, may_be_reported = self._shapes.get(keys) or self._shape(keys)
+                if may_be_reported:
+                    status = value["status"]
+                    if isinstance(status, str) and status in _STATUSES:
+                        if status not in self._taken:
+                            return None
+                        return RawRow(value.get("AppId"), value.get("RoomId"), value.get("TaskId"), number)
+                if not self._only_reported:
+                    return RawRow(
+                        None if app is None else value[app],
+                        None if room is None else value[room],
+                        None if task is None else value[task],
+                        number,
+                    )
+            case [app_id, room_id, task_id] if not self._only_reported:
+                return RawRow(app_id, room_id, task_id, number)
+            case list() if not self._only_reported:
+                raise ListError(f"an array of {len(value)}, not of {_IDS} ids")
+        raise ListError("no line of a report" if self._only_reported else "neither an object nor an array")
+
+    def _shape(self, keys: tuple[str, ...]) -> _Shape:
+        app, room, task = (None if place is None else keys[place] for place in self._columns.places(keys))
+        shape = _Shape(app, room, task, _REPORT_KEYS.issubset(keys))
+        if len(self._shapes) < _SHAPES_KEPT:
+            self._shapes[keys] = shape
+        return shape

@@ -1,0 +1,186 @@
+"""The library's front: one object that stops one task or a stream of them, within one cap."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
+from stopcast.credential_chain import find_credentials
+from stopcast.credentials import Credentials
+from stopcast.engine.attempts import Attempts
+from stopcast.engine.call import Caller, Slot
+from stopcast.engine.dispatch import Dispatcher
+from stopcast.engine.pump import pump
+from stopcast.errors import ClosedError, ConfigurationError
+from stopcast.intake import Intake
+from stopcast.limiters import TokenBucket
+from stopcast.outcome import Outcome
+from stopcast.ports import Limiter, Observer
+from stopcast.retry import RetryPolicy
+from stopcast.rolling_window import RollingWindow
+from stopcast.signing import Signer
+from stopcast.sources.memory import AnyTask, batches_of
+from stopcast.transport import AiohttpTransport
+
+#: Calls that connect or wait for their permit. At the cap they bridge half a second of handshakes.
+_MAX_BEFORE_WIRE: Final = 64
+
+
+class Stopper:
+    """Stops webcast tasks, all of them within one cap, however many callers there are.
+
+    Used as an async context manager, on one event loop. Leaving the block lets what was begun come to its end, for at
+    most ``drain_seconds``; leaving it by an exception, a cancellation among them, cancels it.
+
+    Args:
+        credentials: the account's key; None looks in the environment and in the vendor's files.
+        max_per_second: the cap on calls, every attempt counted; at most 150 for the vendor's hosts.
+        endpoint: an address such as "https://rtc.volcengineapi.com" (the default), or an ``Endpoint`` with its region.
+        limiter: a cap of your own instead of ``max_per_second``, to raise it or to share it.
+        retry: when to try again, and how often.
+        timeout_seconds: for one call, from its permit to the end of its answer.
+        max_at_once: calls in flight.
+        max_waiting: tasks of one stream that may wait for their next attempt, or for their outcome to be taken.
+        drain_seconds: how long leaving the block may take.
+        observers: functions of an event (see ``stopcast.events``), called on the event loop.
+
+    Attributes:
+        endpoint: where the calls go.
+        limiter: the cap.
+        meter: counts the calls, the retries among them, and knows the worst second and the mean rate.
+
+    Raises:
+        ConfigurationError: a setting that cannot be used, or credentials that are nowhere to be found.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        max_per_second: float = QUOTA_PER_SECOND,
+        endpoint: str | Endpoint | None = None,
+        limiter: Limiter | None = None,
+        retry: RetryPolicy | None = None,
+        timeout_seconds: float = 15.0,
+        max_at_once: int = 512,
+        max_waiting: int = 2000,
+        drain_seconds: float = 30.0,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        if max_at_once < 1 or timeout_seconds <= 0:
+            raise ConfigurationError("max_at_once and timeout_seconds must be above 0")
+        if credentials is None:
+            credentials = find_credentials(environ=os.environ, home=Path.home()).credentials
+        if not isinstance(endpoint, Endpoint):
+            endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, region=credentials.region)
+        if limiter is None and max_per_second > QUOTA_PER_SECOND and not endpoint.loopback:
+            raise ConfigurationError(
+                f"max_per_second {max_per_second:g} is above the account's quota of {QUOTA_PER_SECOND}; "
+                f"where the vendor has raised it, pass limiter=TokenBucket({max_per_second:g})"
+            )
+        self.endpoint = endpoint
+        self.limiter = limiter or TokenBucket(max_per_second)
+        self.meter = RollingWindow()
+        self._signer = Signer(credentials, host=endpoint.host, region=endpoint.region, query=endpoint.query)
+        self._retry = retry or RetryPolicy()
+        self._timeout_seconds = timeout_seconds
+        self._max_at_once = max_at_once
+        self._max_waiting = max_waiting
+        self._drain_seconds = drain_seconds
+        self._observers = observers
+        self._stack = AsyncExitStack()
+        self._dispatcher: Dispatcher | None = None
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        transport = await self._stack.enter_async_context(AiohttpTransport(self.endpoint.url))
+        attempts = Attempts(
+            Caller(transport, self._signer), self.limiter, self._retry, clock=loop.time, observers=self._observers
+        )
+        self._dispatcher = Dispatcher(
+            attempts,
+            lambda on_admitted: Slot(self.limiter, self.meter, self._timeout_seconds, on_admitted),
+            max_at_once=self._max_at_once,
+            max_before_wire=min(_MAX_BEFORE_WIRE, self._max_at_once),
+            max_waiting=self._max_waiting,
+        )
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        dispatcher = self.dispatcher
+        try:
+            if exc_type is None:
+                async with asyncio.timeout(self._drain_seconds):
+                    await dispatcher.drained()
+        except TimeoutError:
+            pass
+        finally:
+            await dispatcher.close()
+            self._dispatcher = None
+            await self._stack.aclose()
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What runs the attempts.
+
+        Raises:
+            ClosedError: outside the ``async with`` block.
+        """
+        if self._dispatcher is None:
+            raise ClosedError("use the Stopper inside its `async with` block")
+        return self._dispatcher
+
+    async def stop(self, task: AnyTask) -> Outcome:
+        """Stop one task and return what became of it.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials.
+        """
+        async with aclosing(self.stop_all([task])) as outcomes:
+            return await anext(outcomes)
+
+    async def stop_all(
+        self, tasks: Iterable[AnyTask] | AsyncIterable[AnyTask]
+    ) -> AsyncIterator[Outcome]:
+        """Stop many tasks, and yield the outcomes as they come: one for each task given, in no order.
+
+        The tasks are taken as the outcomes are: a slow consumer holds the producer back. Within one call the same task
+        given twice is sent once; the second one's outcome is ``duplicate``. To tell that apart, 16 bytes and a little
+        are kept for every task of the call.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
+        """
+        outcomes: deque[Outcome] = deque()
+        arrived = asyncio.Event()
+
+        def deliver(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            arrived.set()
+
+        dispatcher = self.dispatcher
+        feed = dispatcher.open_feed(deliver)
+        async with aclosing(batches_of(tasks)) as batches:
+            pumping = asyncio.create_task(pump(batches, Intake(), dispatcher, feed))
+            pumping.add_done_callback(lambda _: arrived.set())
+            try:
+                while outcomes or not pumping.done():
+                    await arrived.wait()
+                    arrived.clear()
+                    while outcomes:
+                        feed.consumed()
+                        yield outcomes.popleft()
+                pumping.result()
+            finally:
+                pumping.cancel()
+                dispatcher.close_feed(feed)
+                await asyncio.wait([pumping])

@@ -1,0 +1,60 @@
+"""The totals of a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from stopcast.outcome import Status
+
+
+@dataclass(slots=True)
+class Summary:
+    """How many rows ended how, in the whole report, and what the present run did for it.
+
+    Attributes:
+        statuses: lines of the report by status.
+        calls: attempts that this run made.
+        worst_second: the most calls of this run in any sliding second, as the limiter let them go.
+        mean_per_second: calls a second of this run, from its first call to its last.
+        seconds: from the run's start to its end.
+        settled_earlier: rows of the lists that the report had settled before this run.
+        left_out: rows of the lists that are lines of an earlier report and need nothing.
+        not_finished: tasks that were read and have no line, because the run ended first.
+    """
+
+    statuses: Counter[Status] = field(default_factory=Counter)
+    calls: int = 0
+    worst_second: int = 0
+    mean_per_second: float = 0.0
+    seconds: float = 0.0
+    settled_earlier: int = 0
+    left_out: int = 0
+    not_finished: int = 0
+
+    @property
+    def good(self) -> int:
+        """Rows that need no further care."""
+        return sum(number for status, number in self.statuses.items() if status.good)
+
+    @property
+    def bad(self) -> int:
+        """Rows that are not known to be stopped."""
+        return self.statuses.total() - self.good
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the summary as the object that ``--json`` prints. Every status is there, with 0 where it is none."""
+        return {
+            "rows": self.statuses.total(),
+            "good": self.good,
+            "bad": self.bad,
+            "statuses": {status.value: self.statuses[status] for status in Status},
+            "calls": self.calls,
+            "worst_second": self.worst_second,
+            "mean_per_second": round(self.mean_per_second, 2),
+            "seconds": round(self.seconds, 3),
+            "settled_earlier": self.settled_earlier,
+            "left_out": self.left_out,
+            "not_finished": self.not_finished,
+        }

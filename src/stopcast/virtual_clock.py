@@ -1,0 +1,51 @@
+"""An event loop whose time jumps: a test that waits an hour takes no time.
+
+    with asyncio.Runner(loop_factory=VirtualClock) as runner:
+        runner.run(...)
+
+Whenever every task sleeps, time moves on to the next timer. Only timers are virtual: real sockets and threads work, but
+the clock does not wait for them while a timer is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any
+
+
+class VirtualClock(asyncio.SelectorEventLoop):
+    """An event loop on virtual time, which begins at 0 and stands still while code runs.
+
+    Args:
+        lateness: returns the seconds by which the next wake-up comes late.
+    """
+
+    def __init__(self, *, lateness: Callable[[], float] = lambda: 0.0) -> None:
+        self._virtual_now = 0.0
+        self._lateness = lateness
+        super().__init__(_Selector(self._sleep))
+
+    def time(self) -> float:
+        """Return the virtual time, in seconds."""
+        return self._virtual_now
+
+    def advance(self, seconds: float) -> None:
+        """Move time on while code runs: the loop is blocked, or the process stands still."""
+        self._virtual_now += seconds
+
+    def _sleep(self, seconds: float) -> None:
+        self._virtual_now += seconds + self._lateness()
+
+
+class _Selector(selectors.DefaultSelector):
+    def __init__(self, sleep: Callable[[float], None]) -> None:
+        super().__init__()
+        self._sleep = sleep
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        ready = super().select(timeout if timeout is None else 0)
+        if not ready and timeout is not None and timeout > 0:
+            self._sleep(timeout)
+        return ready

@@ -1,0 +1,491 @@
+"""Where a key is found, what is said of a place that cannot be used, and that no secret is ever shown."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stopcast.credential_chain import PLACES, Found, State, find_credentials, look_everywhere
+from stopcast.credentials import Credentials
+from stopcast.errors import ConfigurationError, CredentialsNotFoundError
+
+#: In every value that no message may show any part of.
+SECRET = "hunter2"
+NEW = {"VOLCENGINE_ACCESS_KEY": "AKnew", "VOLCENGINE_SECRET_KEY": f"{SECRET}-new"}
+OLD = {"VOLC_ACCESSKEY": "AKold", "VOLC_SECRETKEY": f"{SECRET}-old"}
+NEW_PLACE, OLD_PLACE = "environment VOLCENGINE_ACCESS_KEY", "environment VOLC_ACCESSKEY"
+CONFIG, INI, OLDEST = "~/.volcengine/config.json", "~/.volc/credentials", "~/.volc/config"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def put(home: Path, place: str, content: str | bytes | Mapping[str, Any], *, mode: int = 0o600) -> Path:
+    """Write a file of the home directory as a person would, and return its path."""
+    path = home / place.removeprefix("~/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match content:
+        case bytes():
+            path.write_bytes(content)
+        case str():
+            path.write_text(content, encoding="utf-8")
+        case _:
+            path.write_text(json.dumps(content), encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def profile(name: str = "default", /, **values: Any) -> dict[str, Any]:
+    return {name: {"access-key": f"AK{name}", "secret-key": f"{SECRET}-{name}", **values}}
+
+
+def put_config(home: Path, *, current: object = None, **profiles: Any) -> Path:
+    return put(home, CONFIG, {"current": current, "profiles": profiles})
+
+
+def put_ini(home: Path, *lines: str) -> Path:
+    return put(home, INI, "\n".join(lines or ("[default]", "access_key_id=AKini", f"secret_access_key={SECRET}%ini")))
+
+
+def put_oldest(home: Path) -> Path:
+    return put(home, OLDEST, {"ak": "AKoldest", "sk": f"{SECRET}-oldest"})
+
+
+def find(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> Found:
+    found = find_credentials(environ=environ or {}, home=home, profile=asked)
+    assert SECRET not in repr(found)
+    return found
+
+
+def refusal(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> str:
+    """Return what is said where the search ends without a key, having checked that nothing secret is in it."""
+    with pytest.raises(ConfigurationError) as refused:
+        find_credentials(environ=environ or {}, home=home, profile=asked)
+    assert SECRET not in str(refused.value)
+    # A parser's exception would hold what it read.
+    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None
+    return str(refused.value)
+
+
+# --- the order
+
+
+def test_the_new_names_in_the_environment_come_first(home: Path) -> None:
+    put_config(home, **profile())
+    given_too = {"VOLCENGINE_SESSION_TOKEN": "token", "VOLCENGINE_REGION": "ap-singapore-1"}
+
+    assert find(home, NEW | OLD | given_too) == Found(
+        Credentials("AKnew", f"{SECRET}-new", "token", "ap-singapore-1", source=NEW_PLACE)
+    )
+
+
+def test_the_older_names_come_next_and_have_no_region_and_no_token(home: Path) -> None:
+    put_config(home, **profile())
+
+    assert find(home, OLD | {"VOLCENGINE_REGION": "ap-singapore-1"}) == Found(
+        Credentials("AKold", f"{SECRET}-old", source=OLD_PLACE)
+    )
+
+
+def test_the_file_of_the_ve_command_comes_before_the_older_files(home: Path) -> None:
+    put_config(home, **profile(mode="AK", region="cn-north-1", **{"session-token": "token"}))
+    put_ini(home)
+
+    assert find(home) == Found(
+        Credentials("AKdefault", f"{SECRET}-default", "token", "cn-north-1", source=f"{CONFIG}, profile default")
+    )
+
+
+def test_the_ini_file_comes_before_the_oldest_and_takes_a_percent_sign_as_it_is(home: Path) -> None:
+    put_ini(home)
+    put_oldest(home)
+
+    assert find(home) == Found(Credentials("AKini", f"{SECRET}%ini", source=INI))
+
+
+def test_the_oldest_file_comes_last(home: Path) -> None:
+    put_oldest(home)
+
+    assert find(home) == Found(Credentials("AKoldest", f"{SECRET}-oldest", source=OLDEST))
+
+
+def test_a_place_after_the_one_that_won_is_not_even_opened(home: Path) -> None:
+    put(home, CONFIG, "broken")
+
+    assert find(home, NEW).credentials.source == NEW_PLACE
+
+
+def test_a_byte_order_mark_does_no_harm(home: Path) -> None:
+    put(home, OLDEST, b"\xef\xbb\xbf" + json.dumps({"ak": "AK", "sk": "sk"}).encode())
+
+    assert find(home).credentials == Credentials("AK", "sk", source=OLDEST)
+
+
+# --- which profile
+
+
+def test_the_profile_is_the_argument_then_the_variable_then_current_then_default(home: Path) -> None:
+    profiles = profile("a") | profile("b") | profile("c") | profile("default")
+    variable = {"VOLCENGINE_PROFILE": "b"}
+
+    put_config(home, current="c", **profiles)
+    assert find(home, variable, asked="a").credentials.access_key == "AKa"
+    assert find(home, variable).credentials.access_key == "AKb"
+    assert find(home).credentials.access_key == "AKc"
+    assert find(home, {"VOLCENGINE_PROFILE": ""}).credentials.access_key == "AKc"
+    put_config(home, **profiles)
+    assert find(home).credentials.access_key == "AKdefault"
+
+
+def test_a_profile_given_as_argument_is_stronger_than_keys_in_the_environment(home: Path) -> None:
+    put_config(home, **profile("a"))
+
+    assert find(home, NEW | OLD, asked="a") == Found(Credentials("AKa", f"{SECRET}-a", source=f"{CONFIG}, profile a"))
+
+
+def test_a_profile_in_the_environment_is_weaker_than_a_key_there_and_that_is_said(home: Path) -> None:
+    put_config(home, **profile("a"))
+    found = find(home, NEW | {"VOLCENGINE_PROFILE": "a"})
+
+    assert found.credentials.source == NEW_PLACE
+    assert found.warnings == ("VOLCENGINE_PROFILE is set, but so is VOLCENGINE_ACCESS_KEY, which comes first",)
+
+
+@pytest.mark.parametrize(
+    ("environ", "asked"), [({}, "prod"), ({"VOLCENGINE_PROFILE": "prod"}, None), (NEW | OLD, "prod"), ({}, "")]
+)
+def test_a_profile_that_is_asked_for_and_not_there_ends_the_search_and_names_those_there_are(
+    home: Path, environ: dict[str, str], asked: str | None
+) -> None:
+    put_config(home, **profile("test"), **profile("default"))
+    put_ini(home)
+    message = refusal(home, environ, asked=asked)
+
+    assert f"there is no profile {asked if asked is not None else 'prod'!r}" in message
+    assert "'test', 'default'" in message
+
+
+@pytest.mark.parametrize("content", [None, {}, {"profiles": {}}, {"profiles": {"prod": {"mode": "sso"}}}])
+def test_a_profile_that_is_asked_for_and_cannot_be_used_ends_the_search(home: Path, content: Any) -> None:
+    if content is not None:
+        put(home, CONFIG, content)
+    put_ini(home)
+    message = refusal(home, {"VOLCENGINE_PROFILE": "prod"})
+
+    assert message.startswith(f"credentials in {CONFIG}")
+    assert "profile 'prod' is asked for" in message
+
+
+def test_a_current_profile_that_is_not_there_ends_the_search(home: Path) -> None:
+    put_config(home, current="gone", **profile("test"))
+    put_ini(home)
+
+    assert "there is no profile 'gone'; VOLCENGINE_PROFILE can choose of: 'test'" in refusal(home)
+
+
+def test_another_file_can_be_named_and_its_name_is_told(home: Path) -> None:
+    path = put(home, "elsewhere.json", {"profiles": profile()})
+    put_config(home, **profile("default", region="cn-north-1"))
+    found = find(home, {"VOLCENGINE_CLI_CONFIG_FILE": str(path)})
+
+    assert found.credentials.source == f"{path} (VOLCENGINE_CLI_CONFIG_FILE), profile default"
+
+
+def test_a_file_that_is_named_and_not_there_ends_the_search(home: Path) -> None:
+    put_config(home, **profile())
+    put_ini(home)
+    message = refusal(home, {"VOLCENGINE_CLI_CONFIG_FILE": str(home / "gone.json")})
+
+    assert "gone.json (VOLCENGINE_CLI_CONFIG_FILE): no such file (VOLCENGINE_CLI_CONFIG_FILE names it)" in message
+
+
+@pytest.mark.parametrize("mode", ["RamRoleArn", "OIDC", "EcsRole", "sso", "console-login", "StsToken"])
+def test_a_login_of_another_kind_is_passed_over_and_named(home: Path, mode: str) -> None:
+    put_config(home, **profile(mode=mode))
+    words = f"{CONFIG}: profile 'default' has mode {mode!r}; only AK, a key in the file, can be used yet"
+
+    assert words in refusal(home)
+    put_ini(home)
+    assert find(home).credentials.source == INI
+    assert find(home).warnings == (f"{words}; passed over",)
+
+
+@pytest.mark.parametrize("mode", ["AK", "ak", " AK ", "", None])
+def test_a_key_in_the_file_is_the_mode_that_goes_without_saying(home: Path, mode: str | None) -> None:
+    put_config(home, **profile(mode=mode))
+
+    assert find(home).credentials.access_key == "AKdefault"
+
+
+# --- what ends the search: somebody meant this place, and the next may be another account's
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"VOLCENGINE_ACCESS_KEY": SECRET}, "VOLCENGINE_ACCESS_KEY without VOLCENGINE_SECRET_KEY"),
+        ({"VOLCENGINE_SECRET_KEY": SECRET}, "VOLCENGINE_SECRET_KEY without VOLCENGINE_ACCESS_KEY"),
+        (NEW | {"VOLCENGINE_SECRET_KEY": ""}, "VOLCENGINE_ACCESS_KEY without VOLCENGINE_SECRET_KEY"),
+        (
+            {"VOLCENGINE_SESSION_TOKEN": SECRET},
+            "VOLCENGINE_SESSION_TOKEN without VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY",
+        ),
+        ({"VOLC_ACCESSKEY": SECRET}, "VOLC_ACCESSKEY without VOLC_SECRETKEY"),
+        (NEW | {"VOLCENGINE_SECRET_KEY": f"{SECRET}\n"}, "VOLCENGINE_SECRET_KEY begins or ends with white space"),
+        (NEW | {"VOLCENGINE_SECRET_KEY": f" {SECRET}"}, "VOLCENGINE_SECRET_KEY begins or ends with white space"),
+        (NEW | {"VOLCENGINE_ACCESS_KEY": "  "}, "VOLCENGINE_ACCESS_KEY begins or ends with white space"),
+        (NEW | {"VOLCENGINE_ACCESS_KEY": f"{SECRET}\r\nX: y"}, "VOLCENGINE_ACCESS_KEY holds a character"),
+        (NEW | {"VOLCENGINE_SESSION_TOKEN": f"a\x00{SECRET}"}, "VOLCENGINE_SESSION_TOKEN holds a character"),
+        (NEW | {"VOLCENGINE_SECRET_KEY": f"{SECRET}\udcff"}, "VOLCENGINE_SECRET_KEY holds a character"),
+        (NEW | {"VOLCENGINE_SECRET_KEY": f"{SECRET}é"}, "VOLCENGINE_SECRET_KEY holds a character"),
+        (NEW | {"VOLCENGINE_REGION": "cn north"}, "VOLCENGINE_REGION holds a character that cannot stand in a region"),
+    ],
+)
+def test_a_variable_that_is_mis_set_ends_the_search(home: Path, environ: dict[str, str], words: str) -> None:
+    put_config(home, **profile())
+    put_ini(home)
+    # The older names are whole wherever the case is about the new ones.
+    message = refusal(home, environ if "VOLC_ACCESSKEY" in environ else OLD | environ)
+
+    assert words in message
+    assert "another account's" in message
+
+
+@pytest.mark.parametrize(
+    ("place", "content", "words"),
+    [
+        (CONFIG, "", "not JSON"),
+        (CONFIG, f'{{"secret-key": "{SECRET}" "x"}}', "not JSON, from line 1, column 26 on"),
+        (CONFIG, "[" * 100_000, "not JSON"),
+        (CONFIG, f'["{SECRET}"]', "not a JSON object"),
+        (CONFIG, f'"{SECRET}"', "not a JSON object"),
+        (CONFIG, f"\udcff{SECRET}".encode("utf-8", "surrogateescape"), "not UTF-8"),
+        (CONFIG, {"profiles": [SECRET]}, "profiles is no object"),
+        (CONFIG, {"profiles": SECRET}, "profiles is no object"),
+        (CONFIG, {"profiles": profile(), "current": [SECRET]}, "current no string"),
+        (CONFIG, {"profiles": {"default": [SECRET]}}, "profile 'default' is no object"),
+        (CONFIG, {"profiles": profile(mode=[SECRET])}, "its mode no string"),
+        (CONFIG, {"profiles": profile(**{"access-key": [SECRET]})}, "profile default: access-key is no string"),
+        (CONFIG, {"profiles": profile(**{"secret-key": 7})}, "secret-key is no string"),
+        (CONFIG, {"profiles": profile(**{"secret-key": None})}, "access-key without secret-key"),
+        (CONFIG, {"profiles": profile(**{"session-token": {"a": SECRET}})}, "session-token is no string"),
+        (CONFIG, {"profiles": profile(**{"access-key": f"{SECRET}\n"})}, "access-key begins or ends with white space"),
+        (CONFIG, {"profiles": profile(region="cn/north")}, "region holds a character that cannot stand in a region"),
+        (CONFIG, {"profiles": profile("other")}, "there is no profile 'default'"),
+        (INI, f"secret_access_key = {SECRET}", "not an ini file"),
+        (INI, f"[default]\naccess_key_id\n{SECRET}", "not an ini file"),
+        (INI, f"[default]\naccess_key_id=a\naccess_key_id={SECRET}", "not an ini file"),
+        (INI, f"[default]\n[default]\naccess_key_id={SECRET}", "not an ini file"),
+        (INI, f"[default]\naccess_key_id=a\nsecret_access_key=\n  {SECRET}\n  {SECRET}", "secret_access_key begins or"),
+        (INI, f"[default]\naccess_key_id=a\nsecret_access_key={SECRET}\n  {SECRET}", "secret_access_key holds a"),
+        (INI, f"[default]\naccess_key_id={SECRET}", "access_key_id without secret_access_key"),
+        (INI, b"\xff\xfe" + SECRET.encode("utf-16-le"), "not UTF-8"),
+        (OLDEST, f"[default]\nregion={SECRET}", "not JSON"),
+        (OLDEST, {"ak": SECRET}, "ak without sk"),
+    ],
+)
+def test_a_broken_file_ends_the_search(home: Path, place: str, content: Any, words: str) -> None:
+    if place != OLDEST:
+        put_oldest(home)
+    put(home, place, content)
+    message = refusal(home)
+
+    assert message.startswith(f"credentials in {place}")
+    assert words in message
+
+
+@pytest.mark.parametrize("place", [CONFIG, INI, OLDEST])
+def test_what_is_no_file_ends_the_search(home: Path, place: str) -> None:
+    (home / place.removeprefix("~/")).mkdir(parents=True)
+
+    assert f"credentials in {place}: Is a directory" in refusal(home)
+
+
+def test_a_file_that_may_not_be_read_ends_the_search(home: Path) -> None:
+    path = put_config(home, **profile())
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("whoever runs the tests may read every file, as root may")
+    put_ini(home)
+
+    assert f"credentials in {CONFIG}: Permission denied" in refusal(home)
+
+
+# --- what does not end it
+
+
+@pytest.mark.parametrize(
+    "empty", [{"VOLCENGINE_ACCESS_KEY": ""}, {"VOLCENGINE_ACCESS_KEY": "", "VOLCENGINE_SECRET_KEY": ""}]
+)
+def test_variables_that_are_only_empty_are_passed_over_and_that_is_said(home: Path, empty: dict[str, str]) -> None:
+    found = find(home, empty | OLD)
+
+    assert found.credentials.source == OLD_PLACE
+    assert found.warnings == (
+        f"{NEW_PLACE}: VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY are missing or empty; passed over",
+    )
+
+
+def test_a_region_alone_is_no_key(home: Path) -> None:
+    assert f"{NEW_PLACE}: not set" in refusal(home, {"VOLCENGINE_REGION": "cn-north-1"})
+
+
+@pytest.mark.parametrize(
+    ("place", "content"),
+    [
+        (CONFIG, {}),
+        (CONFIG, {"profiles": None}),
+        (CONFIG, {"profiles": {}}),
+        (CONFIG, {"profiles": {"default": {}}}),
+        (CONFIG, {"profiles": profile(**{"access-key": "", "secret-key": ""})}),
+        (INI, ""),
+        (INI, f"[other]\naccess_key_id=a\nsecret_access_key={SECRET}"),
+        (INI, "[default]\naccess_key_id=\nsecret_access_key="),
+    ],
+)
+def test_a_file_that_is_not_filled_in_is_passed_over_and_that_is_said(home: Path, place: str, content: Any) -> None:
+    put_oldest(home)
+    put(home, place, content)
+    found = find(home)
+
+    assert found.credentials.source == OLDEST
+    assert [warning.startswith(place) and warning.endswith("; passed over") for warning in found.warnings] == [True]
+
+
+# --- nothing found
+
+
+def test_where_nothing_is_found_every_place_is_named_with_its_state(home: Path) -> None:
+    put(home, INI, "")
+    with pytest.raises(CredentialsNotFoundError) as refused:
+        find(home)
+
+    assert str(refused.value).splitlines() == [
+        "no credentials found. Looked at:",
+        f"  {NEW_PLACE}: not set",
+        f"  {OLD_PLACE}: not set",
+        f"  {CONFIG}: no such file",
+        f"  {INI}: it has no section [default]",
+        f"  {OLDEST}: no such file",
+        "Set VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY, or rehearse with --sandbox, which needs none",
+    ]
+
+
+def test_a_home_that_is_no_directory_holds_nothing(home: Path) -> None:
+    (home / "file").write_text("")
+    with pytest.raises(CredentialsNotFoundError):
+        find(home / "file")
+
+
+# --- files that others may read
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
+def test_a_file_open_to_others_is_warned_of_with_what_to_type(home: Path, mode: int) -> None:
+    path = put_config(home, **profile())
+    path.chmod(mode)
+
+    assert find(home).warnings == (f"{CONFIG} is open to others, mode {mode:o}: chmod 600 {path}",)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
+def test_a_file_of_ones_own_is_not_warned_of(home: Path, mode: int) -> None:
+    put_ini(home).chmod(mode)
+
+    assert find(home).warnings == ()
+
+
+def test_what_to_type_can_be_typed_where_a_name_has_a_space(home: Path) -> None:
+    path = put(home, "my keys.json", {"profiles": profile()}, mode=0o644)
+    (warning,) = find(home, {"VOLCENGINE_CLI_CONFIG_FILE": str(path)}).warnings
+
+    assert warning.endswith(f"chmod 600 '{path}'")
+
+
+# --- all places
+
+
+def test_every_place_can_be_looked_at_those_after_the_winner_too(home: Path) -> None:
+    put_config(home, **profile(mode="sso"))
+    put_ini(home).chmod(0o644)
+    put(home, OLDEST, {"ak": SECRET})
+    looks = look_everywhere(environ=OLD, home=home)
+
+    assert [(look.place, look.state) for look in looks] == [
+        (NEW_PLACE, State.ABSENT),
+        (OLD_PLACE, State.USABLE),
+        (CONFIG, State.PASSED_OVER),
+        (INI, State.USABLE),
+        (OLDEST, State.BROKEN),
+    ]
+    assert len(looks) == len(PLACES)
+    assert [bool(look.warnings) for look in looks] == [False, False, False, True, False]
+    assert SECRET not in repr(looks)
+
+
+def test_a_name_that_would_drive_the_terminal_is_shown_quoted(home: Path) -> None:
+    values = {"access-key": "AK", "secret-key": "sk"}
+    put_config(home, current="\x1b[2J", **{"\x1b[2J": values})
+
+    assert find(home).credentials.source == f"{CONFIG}, profile '\\x1b[2J'"
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("aA \n%=[é\x00", max_size=4) | st.just("default"),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["profiles", "current", "default", "mode", "access-key", "secret-key", "region", "ak", "sk"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+)
+INI_LINES = st.lists(
+    st.sampled_from(
+        ["[default]", "[DEFAULT]", "[", "access_key_id=a", "secret_access_key=b%", " c", "=", ":", "d", "#", "", "\x00"]
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    config=VALUES.map(json.dumps).map(str.encode) | st.binary(max_size=20),
+    ini=INI_LINES.map("\n".join).map(str.encode) | st.binary(max_size=20),
+    oldest=VALUES.map(json.dumps).map(str.encode),
+    environ=st.dictionaries(
+        st.sampled_from([*NEW, *OLD, "VOLCENGINE_SESSION_TOKEN", "VOLCENGINE_REGION", "VOLCENGINE_PROFILE"]),
+        st.text("aA \n\x00é\udcff", max_size=3),
+        max_size=3,
+    ),
+    asked=st.none() | st.sampled_from(["default", "", "x"]),
+)
+def test_no_content_whatever_leads_to_anything_but_a_key_or_a_reason(
+    *, config: bytes, ini: bytes, oldest: bytes, environ: dict[str, str], asked: str | None, home: Path
+) -> None:
+    put(home, CONFIG, config)
+    put(home, INI, ini)
+    put(home, OLDEST, oldest)
+    looks = look_everywhere(environ=environ, home=home, profile=asked)
+
+    assert all(look.words.encode() and (look.credentials is None) is (look.state is not State.USABLE) for look in looks)
+    try:
+        found = find_credentials(environ=environ, home=home, profile=asked)
+    except ConfigurationError:
+        ends = [look.state for look in looks if look.state in {State.USABLE, State.BROKEN}]
+        assert ends[:1] != [State.USABLE]
+    else:
+        assert found.credentials in [look.credentials for look in looks]
