@@ -43,7 +43,7 @@ class Identities:
     __slots__ = ("_loose", "_packed", "_shelves")
 
     def __init__(self) -> None:
-        self._loose: set[bytes] = set()
+        self._loose: dict[bytes, None] = {}
         # A shelf is all identities that begin with the same 17 bits, end to end.
         self._shelves: list[bytes] = []
         self._packed = 0
@@ -64,14 +64,17 @@ class Identities:
         new = []
         if not self._shelves:
             if len(loose) + len(digests) <= _LOOSE:
+                if loose.isdisjoint(digests) and len(set(digests)) == len(digests):
+                    loose.update(fresh)
+                    return [True] * len(digests)
                 for digest in digests:
                     new.append(digest not in loose)
-                    loose.add(digest)
+                    loose[digest]=None
                 return new
             self._shelves = [b""] * _SHELVES
         shelves = self._shelves
         for place, digest in zip(array("I", b"".join(digests))[::4], digests):
-            place &= _SHELVES-1
+            place &= _SHELVES - 1
             shelf = shelves[place]
             is_new = digest not in loose and (digest not in shelf or _find(shelf, digest) < 0)
             if is_new:
@@ -82,10 +85,19 @@ class Identities:
 
     def discard(self, digest: bytes) -> None:
         """Take one out, if it is there."""
+        if digest in self._loose:
+            self._loose.remove(digest)
+        elif digest in self:
+            place = _shelf(digest)
+            shelf = self._shelves[place]
+            at = _find(shelf, digest)
+            self._shelves[place] = shelf[:at] + shelf[at + _BYTES :]
+            self._packed -= 1
 
 
 def _shelf(digest):
-    return int.from_bytes(digest[:4], sys.byteorder) & (_SHELVES-1)
+    return int.from_bytes(digest[:4], sys.byteorder) & (_SHELVES - 1)
+
 
 def _find(shelf: bytes, digest: bytes) -> int:
     """Return where the identity stands, -1 if it does not: the same bytes across two others do not count."""

@@ -9,12 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from stopcast.identities import Identities, identity, told_identity
 from stopcast.outcome import Outcome, Status
-from stopcast.task import ID_PATTERN, Batch, BrokenRow, RawRow, Task
+from stopcast.task import ID_PATTERN, Batch, Task
 
 #: Under which name ``Intake.per_app`` counts the tasks of all further AppIds. No AppId has parentheses.
 OTHERS: Final = "(others)"
@@ -37,3 +36,154 @@ class Taken(NamedTuple):
 
     accepted: list[Accepted]
     outcomes: list[Outcome]
+
+
+@dataclass(slots=True)
+class Earlier:
+    """What a resumed report tells already.
+
+    Attributes:
+        settled: tasks that need nothing more.
+        told: lines for invalid rows and doubles, by ``told_identity``, and how many of each.
+        in_doubt: tasks whose call a crash may have cut off.
+    """
+
+    settled: Identities = field(default_factory=Identities)
+    told: Counter[bytes] = field(default_factory=Counter)
+    in_doubt: set[bytes] = field(default_factory=set)
+
+
+class Intake:
+    """Checks rows and tells doubles apart, for one pass over the lists.
+
+    Args:
+        limit: take only the first so many tasks, those included that an earlier run settled.
+        earlier: what a resumed report tells.
+
+    Attributes:
+        rows: rows seen, the broken ones among them.
+        tasks: tasks accepted.
+        invalid: rows that are no task.
+        duplicates: rows whose task stood in an earlier row.
+        settled: rows whose task the report settles.
+        told_earlier: invalid rows and doubles that have their line in the report.
+        left_out: rows that their own list says need nothing.
+        per_app: tasks accepted by AppId, the first 1000 AppIds by name.
+    """
+
+    def __init__(self, *, limit: int | None = None, earlier: Earlier | None = None) -> None:
+        self._limit = limit
+        self._earlier = earlier or Earlier()
+        self._told = Counter(self._earlier.told)
+        self._seen = Identities()
+        self.rows = 0
+        self.tasks = 0
+        self.invalid = 0
+        self.duplicates = 0
+        self.settled = 0
+        self.told_earlier = 0
+        self.left_out = 0
+        self.per_app: Counter[str] = Counter()
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached: no further row is looked at."""
+        return self._limit is not None and len(self._seen) >= self._limit
+
+    def take(self, batch: Batch, now: float) -> Taken:
+        """Take rows in; ``now`` is the Unix time that settled outcomes carry."""
+        self.left_out += batch.left_out
+        accepted: list[Accepted] = []
+        outcomes: list[Outcome] = []
+        for row in batch.rows:
+            if self.full:
+                return Taken(accepted, outcomes)
+            self.rows += 1
+            values = row[:3]
+            try:
+                key = ",".join(values)  # type: ignore[arg-type]  # what is no string is caught
+            except TypeError:
+                key = ""
+            if _THREE_IDS.fullmatch(key) is None:
+                self._refuse(outcomes, batch.source, row.line, _shown(values), _reason(values), now)
+                continue
+            digest = identity(key)
+            task = Task(*values)  # type: ignore[arg-type]  # three strings, as they have been joined
+            if not self._seen.add(digest):
+                if self._told_already(digest):
+                    continue
+                self.duplicates += 1
+                outcomes.append(_outcome(task, Status.DUPLICATE, _DOUBLE, batch.source, row.line, now))
+            elif digest in self._earlier.settled:
+                self.settled += 1
+            else:
+                self.tasks += 1
+                known = task.app_id in self.per_app or len(self.per_app) < _APPS_COUNTED
+                self.per_app[task.app_id if known else OTHERS] += 1
+                accepted.append(Accepted(task, batch.source, row.line, digest in self._earlier.in_doubt))
+        for broken in batch.broken:
+            self.rows += 1
+            self._refuse(outcomes, batch.source, broken.line, Task("", "", ""), broken.reason, now)
+        return Taken(accepted, outcomes)
+
+    def _refuse(
+        self, outcomes: list[Outcome], source: str | None, line: int, shown: Task, reason: str, now: float
+    ) -> None:
+        if self._told_already(told_identity(Status.INVALID, shown, reason)):
+            return
+        self.invalid += 1
+        outcomes.append(_outcome(shown, Status.INVALID, reason, source, line, now))
+
+    def _told_already(self, digest: bytes) -> bool:
+        if not self._told[digest]:
+            return False
+        self._told[digest] -= 1
+        self.told_earlier += 1
+        return True
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as the object that ``--dry-run --json`` prints."""
+        return {
+            "rows": self.rows,
+            "tasks": self.tasks,
+            "duplicates": self.duplicates,
+            "invalid": self.invalid,
+            "settled_earlier": self.settled,
+            "left_out": self.left_out,
+            "per_app": dict(self.per_app),
+        }
+
+
+_DOUBLE: Final = "the same task as an earlier row"
+_NAMES: Final = ("AppId", "RoomId", "TaskId")
+_SHOWN_LENGTH: Final = 256
+_EXCERPT_LENGTH: Final = 40
+
+
+def _outcome(task: Task, status: Status, message: str, source: str | None, line: int, now: float) -> Outcome:
+    return Outcome(task, status, message=message, source=source, line=line, finished_at=now)
+
+
+def _shown(values: Sequence[object]) -> Task:
+    """Return the values as far as they are strings, and no longer than a report should have to hold."""
+    texts = (value if isinstance(value, str) else "" for value in values)
+    return Task(*(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "\u2026" for text in texts))
+
+
+def _reason(values: Sequence[object]) -> str:
+    """Return what is wrong with the first value that is no id."""
+    for name, value in zip(_NAMES, values, strict=True):
+        if value is None or value == "":
+            return f"{name} is missing"
+        if not isinstance(value, str):
+            return f"{name} is no string: {_excerpt(repr(value))}"
+        if ID_PATTERN.fullmatch(value) is None:
+            what = (
+                f"has {len(value)} characters, more than 128" if len(value) > 128 else "has a character no id may have"
+            )  # noqa: PLR2004 - the pattern's
+            return f"{name} {what}: {_excerpt(repr(value))}"
+    return "no task"
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT_LENGTH else text[:_EXCERPT_LENGTH] + "\u2026"

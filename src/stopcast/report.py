@@ -147,5 +147,7 @@ class Report:
                 self._write_out()
             await asyncio.to_thread(self._sync)
         except OSError as error:
-            lost = f"; {len(self._lines)} outcomes have no line, and --resume takes their tasks up" if self._lines else ""
+            lost = (
+                f"; {len(self._lines)} outcomes have no line, and --resume takes their tasks up" if self._lines else ""
+            )
             raise ReportError(f"the report {self._path} cannot be written: {error.strerror}{lost}") from None

@@ -37,7 +37,13 @@ class Run:
     """
 
     def __init__(
-        self, stopper: Stopper, path: Path, *, resume: bool = False, limit: int | None = None, grace_seconds: float = 15.0
+        self,
+        stopper: Stopper,
+        path: Path,
+        *,
+        resume: bool = False,
+        limit: int | None = None,
+        grace_seconds: float = 15.0,
     ) -> None:
         self._stopper = stopper
         self._path = path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
@@ -148,9 +148,7 @@ class Stopper:
         async with aclosing(self.stop_all([task])) as outcomes:
             return await anext(outcomes)
 
-    async def stop_all(
-        self, tasks: Iterable[AnyTask] | AsyncIterable[AnyTask]
-    ) -> AsyncIterator[Outcome]:
+    async def stop_all(self, tasks: Iterable[AnyTask] | AsyncIterable[AnyTask]) -> AsyncGenerator[Outcome, None]:
         """Stop many tasks, and yield the outcomes as they come: one for each task given, in no order.
 
         The tasks are taken as the outcomes are: a slow consumer holds the producer back. Within one call the same task

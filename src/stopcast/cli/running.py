@@ -158,7 +158,10 @@ class _Command:
             stopper, Path(options.report), resume=options.resume, limit=options.limit, grace_seconds=options.grace
         )
         error: StopcastError | None = None
-        async with Progress(run, stopper, self._lists, shown=not options.quiet), aclosing(self._lists.batches()) as batches:
+        async with (
+            Progress(run, stopper, self._lists, shown=not options.quiet),
+            aclosing(self._lists.batches()) as batches,
+        ):
             try:
                 await run.stop_lists(batches)
             except StopcastError as caught:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from stopcast.errors import ListError
-from stopcast.sources.columns import Columns, shown
+from stopcast.sources.columns import Columns, raw_rows, shown
 from stopcast.sources.csv_records import (
     RECORD_LINES,
     BrokenError,
@@ -99,8 +99,7 @@ class CsvParser:
         ids = [columns[place] for place in self._places]
         if " " in text or ("\t" in text and self._delimiter != "\t"):
             ids = [[value.strip(_SPACES) for value in column] for column in ids]
-        numbers = range(lines.first, lines.first + count)
-        return list(map(RawRow._make, zip(*ids, numbers, strict=True)))
+        return raw_rows(ids, lines.first)
 
     def _odd_rows(self, lines: Lines, *, more: bool) -> Batch:
         """Go line by line; ``more`` lines may follow, in which a quoted field ends."""
@@ -163,9 +162,7 @@ class CsvParser:
         """
         if any(value.strip(_SPACES) for value in fields[self._width :]):
             raise BrokenError(f"{len(fields)} fields in {self._width} columns")
-        app, room, task = (
-            fields[place].strip(_SPACES) if place < len(fields) else None for place in self._places
-        )
+        app, room, task = (fields[place].strip(_SPACES) if place < len(fields) else None for place in self._places)
         return app, room, task
 
     def _take_header(self, fields: Sequence[str]) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import orjson
 
 from stopcast.errors import ListError
 from stopcast.outcome import Status
-from stopcast.sources.columns import Columns
+from stopcast.sources.columns import Columns, raw_rows
 from stopcast.sources.lines import Lines
 from stopcast.task import Batch, BrokenRow, RawRow
 
@@ -48,6 +49,26 @@ class JsonlParser:
 
     def parse(self, lines: Lines) -> Batch:
         """Return what the lines hold."""
+        rows = self._even_rows(lines)
+        return self._odd_rows(lines) if rows is None else Batch(self._source, rows)
+
+    def _even_rows(self, lines: Lines) -> list[RawRow] | None:
+        """Return the rows if every line is an object with the same keys, the ids among them; None if any is not."""
+        try:
+            values = list(map(orjson.loads, lines.texts))
+        except orjson.JSONDecodeError:
+            return None
+        if set(map(type, values)) != {dict} or len(keys := set(map(tuple, values))) != 1:
+            return None
+        try:
+            app, room, task, may_be_reported = self._shape(keys.pop())
+        except ListError:
+            return None
+        if app is None or room is None or task is None or may_be_reported or self._only_reported:
+            return None
+        return raw_rows(zip(*map(itemgetter(app, room, task), values), strict=True), lines.first)
+
+    def _odd_rows(self, lines: Lines) -> Batch:
         rows: list[RawRow] = []
         broken: list[BrokenRow] = []
         left_out = 0
@@ -78,8 +99,7 @@ class JsonlParser:
         """Return the row that a line's value is, None where it is left out; raise ListError for what is no row."""
         match value:
             case dict():
-                keys = tuple(value)
-                app, room, task, may_be_reported = self._shapes.get(keys) or self._shape(keys)
+                app, room, task, may_be_reported = self._shape(tuple(value))
                 if may_be_reported:
                     status = value["status"]
                     if isinstance(status, str) and status in _STATUSES:
@@ -100,6 +120,8 @@ class JsonlParser:
         raise ListError("no line of a report" if self._only_reported else "neither an object nor an array")
 
     def _shape(self, keys: tuple[str, ...]) -> _Shape:
+        if (known := self._shapes.get(keys)) is not None:
+            return known
         app, room, task = (None if place is None else keys[place] for place in self._columns.places(keys))
         shape = _Shape(app, room, task, _REPORT_KEYS.issubset(keys))
         if len(self._shapes) < _SHAPES_KEPT:

@@ -56,7 +56,10 @@ class LineSplitter:
         end = data.rfind(b"\n") + 1
         self._rest = data[end:]
         if end:
-            yield from self._numbered(data[:end].replace(b"\r\n", b"\n").split(b"\n")[:-1])
+            whole = data[:end]
+            if b"\r" in whole:
+                whole = whole.replace(b"\r\n", b"\n")
+            yield from self._numbered(whole.split(b"\n")[:-1])
         # One more than the limit may still be a carriage return.
         if len(self._rest) > LINE_BYTES + 1:
             self._rest = b""
