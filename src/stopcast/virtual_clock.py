@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+_TURN: Final = 1e-6
 
 
 class VirtualClock(asyncio.SelectorEventLoop):
-    """An event loop on virtual time, which begins at 0 and stands still while code runs.
+    """An event loop on virtual time, which begins at 0. A turn of the loop takes a microsecond, whatever it does.
 
     Args:
         lateness: returns the seconds by which the next wake-up comes late.
@@ -36,7 +38,7 @@ class VirtualClock(asyncio.SelectorEventLoop):
         self._virtual_now += seconds
 
     def _sleep(self, seconds: float) -> None:
-        self._virtual_now += seconds + self._lateness()
+        self._virtual_now += seconds + (self._lateness() if seconds > _TURN else 0.0)
 
 
 class _Selector(selectors.DefaultSelector):
@@ -46,6 +48,6 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         ready = super().select(timeout if timeout is None else 0)
-        if not ready and timeout is not None and timeout > 0:
-            self._sleep(timeout)
+        # Code that waits out a rounding error would wait for ever on a clock that stands still.
+        self._sleep(timeout if not ready and timeout else _TURN)
         return ready

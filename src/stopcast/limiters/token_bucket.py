@@ -27,7 +27,7 @@ _STEP_DOWN: Final = 1.0
 _FULL_RATE_AFTER: Final = 25.0
 _LEAST_SHARE: Final = 1 / 30
 _LONGEST_HOLD: Final = 60.0
-#: A gap that is longer than its slot by this was a silence, or a process that stood still.
+#: A call that goes later than it could have by this follows a silence, or the process stood still.
 _STANDSTILL: Final = 0.010
 _SLOTS_AFTER_STANDSTILL: Final = 2
 
@@ -61,8 +61,8 @@ class TokenBucket:
         self._turn = asyncio.Lock()
         self._slowed_to = self.full_rate
         self._slowed_at = 0.0
-        self._held_until = -1.0
-        self._last = float("-inf")
+        self._held_until = 0.0
+        self._next = 0.0
         self._window = RollingWindow()
 
     @property
@@ -85,7 +85,7 @@ class TokenBucket:
         """Return when one call may go out now. Cancelling costs at most that one permit."""
         loop = asyncio.get_running_loop()
         async with self._turn:
-            if self._held_until < 0:
+            if not self._next:
                 # Another limiter may have served this account until a moment ago.
                 self._held_until = loop.time() + _SLOTS_AFTER_STANDSTILL / self.full_rate
             while True:
@@ -97,10 +97,10 @@ class TokenBucket:
                 # A hold may have begun meanwhile; then the tokens are forfeit, or they would add to a full bucket.
                 if self._wait(now) <= 0:
                     break
-            if now - self._last > slot + _STANDSTILL:
+            if now - max(self._next, self._held_until) > _STANDSTILL:
                 # A call admitted before a standstill may reach the wire only now: leave it and this one their slots.
-                self._held_until = max(self._held_until, now + _SLOTS_AFTER_STANDSTILL * slot)
-            self._last = now
+                self._held_until = now + _SLOTS_AFTER_STANDSTILL * slot
+            self._next = now + slot
             self._window.add(now)
 
     def _wait(self, now: float) -> float:
