@@ -7,9 +7,6 @@ ever written.
 
 from __future__ import annotations
 
-import sys
-from array import array
-from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -38,12 +35,12 @@ def told_identity(status: Status, task: Task, message: str | None) -> bytes:
 
 
 class Identities:
-    """A set of identities. The first are kept loose, which is quick; those after them packed, at about 17 bytes each."""
+    """A set of identities: the first million loose, which is quick, those after them packed, at 17 bytes each."""
 
     __slots__ = ("_loose", "_packed", "_shelves")
 
     def __init__(self) -> None:
-        self._loose: dict[bytes, None] = {}
+        self._loose: set[bytes] = set()
         # A shelf is all identities that begin with the same 17 bits, end to end.
         self._shelves: list[bytes] = []
         self._packed = 0
@@ -56,32 +53,16 @@ class Identities:
 
     def add(self, digest: bytes) -> bool:
         """Add one and return whether it was new."""
-        return self.add_all([digest])[0]
-
-    def add_all(self, digests: Sequence[bytes]) -> list[bool]:
-        """Add each in turn and return for each whether it was new."""
-        loose = self._loose
-        new = []
+        if digest in self:
+            return False
+        if len(self._loose) < _LOOSE:
+            self._loose.add(digest)
+            return True
         if not self._shelves:
-            if len(loose) + len(digests) <= _LOOSE:
-                if loose.isdisjoint(digests) and len(set(digests)) == len(digests):
-                    loose.update(fresh)
-                    return [True] * len(digests)
-                for digest in digests:
-                    new.append(digest not in loose)
-                    loose[digest]=None
-                return new
             self._shelves = [b""] * _SHELVES
-        shelves = self._shelves
-        for place, digest in zip(array("I", b"".join(digests))[::4], digests):
-            place &= _SHELVES - 1
-            shelf = shelves[place]
-            is_new = digest not in loose and (digest not in shelf or _find(shelf, digest) < 0)
-            if is_new:
-                shelves[place] = shelf + digest
-            new.append(is_new)
-        self._packed += new.count(True)
-        return new
+        self._shelves[_shelf(digest)] += digest
+        self._packed += 1
+        return True
 
     def discard(self, digest: bytes) -> None:
         """Take one out, if it is there."""
@@ -95,8 +76,8 @@ class Identities:
             self._packed -= 1
 
 
-def _shelf(digest):
-    return int.from_bytes(digest[:4], sys.byteorder) & (_SHELVES - 1)
+def _shelf(digest: bytes) -> int:
+    return int.from_bytes(digest[:4], "little") & (_SHELVES - 1)
 
 
 def _find(shelf: bytes, digest: bytes) -> int:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from stopcast.identities import Identities, identity, told_identity
@@ -95,6 +96,7 @@ class Intake:
         self.left_out += batch.left_out
         accepted: list[Accepted] = []
         outcomes: list[Outcome] = []
+        outcome = partial(Outcome, source=batch.source, finished_at=now)
         for row in batch.rows:
             if self.full:
                 return Taken(accepted, outcomes)
@@ -105,7 +107,7 @@ class Intake:
             except TypeError:
                 key = ""
             if _THREE_IDS.fullmatch(key) is None:
-                self._refuse(outcomes, batch.source, row.line, _shown(values), _reason(values), now)
+                self._refuse(outcome(_shown(values), Status.INVALID, message=_reason(values), line=row.line), outcomes)
                 continue
             digest = identity(key)
             task = Task(*values)  # type: ignore[arg-type]  # three strings, as they have been joined
@@ -113,7 +115,7 @@ class Intake:
                 if self._told_already(digest):
                     continue
                 self.duplicates += 1
-                outcomes.append(_outcome(task, Status.DUPLICATE, _DOUBLE, batch.source, row.line, now))
+                outcomes.append(outcome(task, Status.DUPLICATE, message=_DOUBLE, line=row.line))
             elif digest in self._earlier.settled:
                 self.settled += 1
             else:
@@ -123,16 +125,13 @@ class Intake:
                 accepted.append(Accepted(task, batch.source, row.line, digest in self._earlier.in_doubt))
         for broken in batch.broken:
             self.rows += 1
-            self._refuse(outcomes, batch.source, broken.line, Task("", "", ""), broken.reason, now)
+            self._refuse(outcome(_NO_TASK, Status.INVALID, message=broken.reason, line=broken.line), outcomes)
         return Taken(accepted, outcomes)
 
-    def _refuse(
-        self, outcomes: list[Outcome], source: str | None, line: int, shown: Task, reason: str, now: float
-    ) -> None:
-        if self._told_already(told_identity(Status.INVALID, shown, reason)):
-            return
-        self.invalid += 1
-        outcomes.append(_outcome(shown, Status.INVALID, reason, source, line, now))
+    def _refuse(self, outcome: Outcome, outcomes: list[Outcome]) -> None:
+        if not self._told_already(told_identity(outcome.status, outcome.task, outcome.message)):
+            self.invalid += 1
+            outcomes.append(outcome)
 
     def _told_already(self, digest: bytes) -> bool:
         if not self._told[digest]:
@@ -155,13 +154,11 @@ class Intake:
 
 
 _DOUBLE: Final = "the same task as an earlier row"
+_NO_TASK: Final = Task("", "", "")
 _NAMES: Final = ("AppId", "RoomId", "TaskId")
+_LONGEST_ID: Final = 128
 _SHOWN_LENGTH: Final = 256
 _EXCERPT_LENGTH: Final = 40
-
-
-def _outcome(task: Task, status: Status, message: str, source: str | None, line: int, now: float) -> Outcome:
-    return Outcome(task, status, message=message, source=source, line=line, finished_at=now)
 
 
 def _shown(values: Sequence[object]) -> Task:
@@ -177,11 +174,10 @@ def _reason(values: Sequence[object]) -> str:
             return f"{name} is missing"
         if not isinstance(value, str):
             return f"{name} is no string: {_excerpt(repr(value))}"
+        if len(value) > _LONGEST_ID:
+            return f"{name} has {len(value)} characters, more than {_LONGEST_ID}: {_excerpt(repr(value))}"
         if ID_PATTERN.fullmatch(value) is None:
-            what = (
-                f"has {len(value)} characters, more than 128" if len(value) > 128 else "has a character no id may have"
-            )  # noqa: PLR2004 - the pattern's
-            return f"{name} {what}: {_excerpt(repr(value))}"
+            return f"{name} has a character that no id may have: {_excerpt(repr(value))}"
     return "no task"
 
 

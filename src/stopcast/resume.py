@@ -154,7 +154,7 @@ async def tidy(descriptor: int, path: Path, past: Past) -> None:
 
 
 async def _lines(descriptor: int) -> AsyncIterator[tuple[int, bytes]]:
-    with open(os.dup(descriptor), "rb", buffering=1 << 20) as report:
+    with os.fdopen(os.dup(descriptor), "rb", buffering=1 << 20) as report:
         report.seek(0)
         for number, line in enumerate(report, start=1):
             yield number, line

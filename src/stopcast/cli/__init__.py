@@ -33,7 +33,7 @@ class _LazyGroup(click.Group):
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="stopcast")
 def main() -> None:
-    """Stop Volcengine RTC cloud-recording (webcast) tasks in bulk, within the account's 150 calls a second.
+    r"""Stop Volcengine RTC cloud-recording (webcast) tasks in bulk, within the account's 150 calls a second.
 
     \b
     Try it, with nothing real behind it:   stopcast run tasks.csv --sandbox

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
@@ -31,7 +30,7 @@ class Lists:
         self._form = form
         self._columns = columns
         self._only = only
-        self._copies: list[BinaryIO] = []
+        self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
 
     @classmethod
     def parse(

@@ -37,10 +37,8 @@ def rows(number: int, word: str = "row") -> str:
 
 def plan(intake: Intake, invalid: list[Outcome], *, calls_per_second: float) -> str:
     """Return the plan of a run over rows that were read and checked, nothing sent."""
-    lines = [
-        f"{rows(intake.tasks, 'task')} to stop, at {calls_per_second:.0f} calls a second at least "
-        f"{duration(intake.tasks / calls_per_second)}"
-    ]
+    time_needed = duration(intake.tasks / calls_per_second)
+    lines = [f"{rows(intake.tasks, 'task')} to stop: {time_needed} at {calls_per_second:.0f} calls a second"]
     lines += [f"  AppId {app_id}: {number:,}" for app_id, number in intake.per_app.most_common(10)]
     if len(intake.per_app) > 10:  # noqa: PLR2004 - as many as are shown
         lines.append(f"  and {rows(len(intake.per_app) - 10, 'more AppId')}")

@@ -76,7 +76,7 @@ def _place(name: str, names: Sequence[str], plain: list[str]) -> int | None:
 
 
 def raw_rows(ids: Iterable[Sequence[object]], first: int) -> list[RawRow]:
-    """Return rows from three columns of equal length; the first stands on the line ``first``, each other on the next."""
+    """Return rows from three columns of equal length; the first is on the line ``first``, each other on the next."""
     app_ids, room_ids, task_ids = ids
     return list(map(_raw_row, zip(app_ids, room_ids, task_ids, range(first, first + len(app_ids)), strict=True)))
 

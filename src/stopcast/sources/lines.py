@@ -24,9 +24,9 @@ class Lines(NamedTuple):
 
 
 class LineSplitter:
-    """Cuts one list's bytes into numbered lines.
+    r"""Cuts one list's bytes into numbered lines.
 
-    Lines end in ``\\n`` or ``\\r\\n``; nothing else ends one. A byte order mark is dropped.
+    Lines end in ``\n`` or ``\r\n``; nothing else ends one. A byte order mark is dropped.
     """
 
     def __init__(self) -> None:
