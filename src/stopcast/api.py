@@ -67,8 +67,22 @@ class Endpoint:
     loopback: bool = field(default=False)
 
     @classmethod
-    def parse(cls, url: str = DEFAULT_ENDPOINT, *, region: str | None = None, version: str = VERSIONS[0]) -> Endpoint:
+    def parse(
+        cls,
+        url: str = DEFAULT_ENDPOINT,
+        *,
+        region: str | None = None,
+        key_region: str | None = None,
+        version: str = VERSIONS[0],
+    ) -> Endpoint:
         """Check ``url`` (scheme, host, port; no path) and complete it.
+
+        Args:
+            url: the address.
+            region: that signatures name, whatever else is known.
+            key_region: the region that came with the credentials. It is often another service's (VOLCENGINE_REGION is
+                shared by all of them), so it counts only where the host is none of the vendor's that are known here.
+            version: of the API.
 
         Raises:
             ConfigurationError: an address that is none, plain http to another machine, or a region or version that
@@ -99,7 +113,7 @@ class Endpoint:
             # The vendor's signers drop 80 and 443 from the host they sign, whatever the scheme.
             host=shown if port in _SCHEME_PORTS.values() else f"{shown}:{port}",
             query=query,
-            region=region or REGIONS.get(host, _FALLBACK_REGION),
+            region=region or REGIONS.get(host) or key_region or _FALLBACK_REGION,
             loopback=loopback,
         )
 

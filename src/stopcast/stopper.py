@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
@@ -31,6 +32,8 @@ from stopcast.transport import AiohttpTransport
 
 #: Calls that connect or wait for their permit. At the cap they bridge half a second of handshakes.
 _MAX_BEFORE_WIRE: Final = 64
+
+_log: Final = logging.getLogger("stopcast")
 
 
 class Stopper:
@@ -77,9 +80,12 @@ class Stopper:
         if max_at_once < 1 or timeout_seconds <= 0:
             raise ConfigurationError("max_at_once and timeout_seconds must be above 0")
         if credentials is None:
-            credentials = find_credentials(environ=os.environ, home=Path.home()).credentials
+            found = find_credentials(environ=os.environ, home=Path.home())
+            credentials = found.credentials
+            for warning in found.warnings:
+                _log.warning(warning)
         if not isinstance(endpoint, Endpoint):
-            endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, region=credentials.region)
+            endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, key_region=credentials.region)
         if limiter is None and max_per_second > QUOTA_PER_SECOND and not endpoint.loopback:
             raise ConfigurationError(
                 f"max_per_second {max_per_second:g} is above the account's quota of {QUOTA_PER_SECOND}; "
@@ -92,6 +98,8 @@ class Stopper:
         self._retry = retry or RetryPolicy()
         self._timeout_seconds = timeout_seconds
         self._max_at_once = max_at_once
+        # A second's worth at most: a call is signed before it waits, and a signature does not live for ever.
+        self._max_before_wire = max(1, min(_MAX_BEFORE_WIRE, max_at_once, int(max_per_second)))
         self._max_waiting = max_waiting
         self._drain_seconds = drain_seconds
         self._observers = observers
@@ -108,7 +116,7 @@ class Stopper:
             attempts,
             lambda on_admitted: Slot(self.limiter, self.meter, self._timeout_seconds, on_admitted),
             max_at_once=self._max_at_once,
-            max_before_wire=min(_MAX_BEFORE_WIRE, self._max_at_once),
+            max_before_wire=self._max_before_wire,
             max_waiting=self._max_waiting,
         )
         return self

@@ -92,9 +92,8 @@ def judge(reply: Reply) -> Verdict:
     verdict = _by_code(reply.code or "") or CODE_NUMBERS.get(reply.code_number or 0)
     if verdict is not None:
         return verdict
-    status = reply.http_status or 0
-    unsure = not reply.readable or status >= _SERVER_ERRORS
-    return HTTP_STATUSES.get(status, Verdict.TRANSIENT if unsure else Verdict.TASK)
+    final = reply.readable and reply.http_status is not None and reply.http_status < _SERVER_ERRORS
+    return HTTP_STATUSES.get(reply.http_status or 0, Verdict.TASK if final else Verdict.TRANSIENT)
 
 
 def _by_code(code: str) -> Verdict | None:

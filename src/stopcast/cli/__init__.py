@@ -1,43 +1,39 @@
-"""The command line. Commands are imported when they are called, so that ``stopcast --help`` answers at once."""
+"""The command line.
 
-from __future__ import annotations
+Nothing is imported before it is needed, click itself included: ``stopcast --help`` answers at once.
+"""
 
-from importlib import import_module
-from typing import Final
+import sys
 
-import click
+HELP = """\
+Usage: stopcast COMMAND [OPTIONS] [ARGS]...
 
-#: Command, and what it does in one line. Each is a module here, with an object of the same name.
-_COMMANDS: Final = {
-    "run": "Stop the tasks of these lists, and write what became of each.",
-    "summary": "Tell the totals of a report.",
-    "sandbox": "Serve an emulator of the API on this machine.",
-}
+  Stop Volcengine RTC cloud-recording (webcast) tasks in bulk, within the
+  account's 150 calls a second.
 
+  Try it, with nothing real behind it:   stopcast run tasks.csv --sandbox
+  Look before you leap:                  stopcast run tasks.csv --dry-run
+  Stop the tasks:                        stopcast run tasks.csv -o report.jsonl
+  Go on after a crash or Ctrl-C:         the same, and --resume
 
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
+Options:
+  --version   Show the version and exit.
+  -h, --help  Show this message and exit.
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
-        return command
+Commands:
+  run      Stop the tasks of these lists, and write what became of each.
+  summary  Tell the totals of a report.
+  sandbox  Serve an emulator of the API on this machine.
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+stopcast COMMAND --help tells a command's options.
+"""
 
 
-@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="stopcast")
 def main() -> None:
-    r"""Stop Volcengine RTC cloud-recording (webcast) tasks in bulk, within the account's 150 calls a second.
+    """Run the command that the arguments name."""
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        sys.stdout.write(HELP)
+        return
+    from stopcast.cli.group import group
 
-    \b
-    Try it, with nothing real behind it:   stopcast run tasks.csv --sandbox
-    Look before you leap:                  stopcast run tasks.csv --dry-run
-    Stop the tasks:                        stopcast run tasks.csv -o report.jsonl
-    Go on after a crash or Ctrl-C:         the same, and --resume
-    """
+    group(prog_name="stopcast")

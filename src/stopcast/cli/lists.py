@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
 from stopcast.sources import Columns, Form, open_list
@@ -33,32 +34,24 @@ class Lists:
         self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
 
     @classmethod
-    def parse(
-        cls, names: Sequence[str], *, form: str, columns: str | None, only: str | None, report: str | None = None
-    ) -> Lists:
+    def of(cls, options: Options) -> Lists:
         """Check the words of the command line.
 
         Raises:
             ConfigurationError: unknown columns or statuses, or a list that is the report itself.
             ListError: a list that is not there or cannot be read.
         """
+        names = options.tasks
         if names.count("-") > 1:
             raise ConfigurationError("standard input can be read only once")
         for name in names:
             if name != "-":
-                _check(Path(name), report)
-        statuses = None
-        if only is not None:
-            known = {status.value: status for status in Status}
-            words = [word.strip() for word in only.split(",")]
-            if unknown := [word for word in words if word not in known]:
-                raise ConfigurationError(f"--only {unknown[0]}: a status is one of {', '.join(known)}")
-            statuses = frozenset(known[word] for word in words)
+                _check(Path(name), Path(options.report))
         return cls(
             [_List(name, name) for name in names],
-            form=Form(form),
-            columns=Columns.parse(columns) if columns else Columns(),
-            only=statuses,
+            form=Form(options.form),
+            columns=Columns.parse(options.columns) if options.columns else Columns(),
+            only=None if options.only is None else _statuses(options.only),
         )
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
@@ -104,12 +97,20 @@ class Lists:
             copy.close()
 
 
-def _check(path: Path, report: str | None) -> None:
+def _statuses(words: str) -> frozenset[Status]:
+    known = {status.value: status for status in Status}
+    names = [word.strip() for word in words.split(",")]
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigurationError(f"--only {unknown[0]}: a status is one of {', '.join(known)}")
+    return frozenset(known[name] for name in names)
+
+
+def _check(path: Path, report: Path) -> None:
     """Find out early what would else come up between the calls."""
     try:
         if path.is_dir():
             raise ListError(f"{path} is a directory, not a list")
-        if report is not None and Path(report).is_file() and path.samefile(report):
+        if report.is_file() and path.samefile(report):
             raise ConfigurationError(f"{path} is the report itself; read it as a list with another report: -o PATH")
         if path.is_file():
             path.open("rb").close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec
@@ -58,5 +59,8 @@ def telling_errors(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except StopcastError as error:
             give_up(error)
+        except KeyboardInterrupt:
+            # Before there was a run that could end in its own way.
+            raise SystemExit(128 + signal.SIGINT) from None
 
     return wrapped

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from stopcast.cli.options import option, telling_errors
-from stopcast.outcome import Status
 
 _FORMATS = ("auto", "csv", "tsv", "jsonl")
 
@@ -53,10 +53,16 @@ def run(tasks: tuple[str, ...], **options: Any) -> None:
     Every option is an environment variable too: STOPCAST_MAX_AT_ONCE=64. The key comes from the environment
     (VOLCENGINE_ACCESS_KEY, VOLCENGINE_SECRET_KEY) or from the vendor's files, never from an option.
     """
-    from stopcast.cli.running import Options, execute
+    if not tasks and sys.stdin.isatty():
+        raise click.UsageError("name a list, or pipe one into standard input")
+    from stopcast.cli.planning import dry_run
+    from stopcast.cli.run_options import Options
 
-    execute(Options(tasks=tasks or ("-",), given_tasks=bool(tasks), **options))
+    chosen = Options(tasks=tasks or ("-",), **options)
+    if chosen.dry_run:
+        import asyncio
 
+        sys.exit(asyncio.run(dry_run(chosen)))
+    from stopcast.cli.running import execute
 
-#: For --only, told in the error.
-STATUSES = tuple(status.value for status in Status)
+    sys.exit(execute(chosen))

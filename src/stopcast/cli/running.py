@@ -8,7 +8,6 @@ import shlex
 import signal
 import sys
 from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -18,69 +17,32 @@ from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
 from stopcast.cli import telling
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, say
+from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress
+from stopcast.cli.run_options import Options
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials
 from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError
 from stopcast.events import AppSetAside, ClockCorrected, Event, RetryPlanned, Throttled
-from stopcast.intake import Intake
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
-from stopcast.outcome import Outcome
-from stopcast.resume import Past, peek_past
 from stopcast.retry import RetryPolicy
 from stopcast.run import Run
 from stopcast.stopper import Stopper
 
 #: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
 _ASK_ABOVE = 100
-_INVALID_SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options of ``stopcast run``, as the command line gave them."""
-
-    tasks: tuple[str, ...]
-    given_tasks: bool
-    report: str
-    resume: bool
-    dry_run: bool
-    form: str
-    columns: str | None
-    max_per_second: float
-    raised_quota: bool
-    arrival_jitter: float | None
-    max_at_once: int
-    max_attempts: int
-    timeout: float
-    grace: float
-    limit: int | None
-    expect: int | None
-    only: str | None
-    endpoint: str | None
-    region: str | None
-    api_version: str
-    sandbox: bool
-    as_json: bool
-    yes: bool
-    quiet: bool
-    verbose: bool
-
-
-def execute(options: Options) -> None:
-    """Run, and exit with the status that tells the truth."""
-    if not options.given_tasks and sys.stdin.isatty():
-        raise click.UsageError("name a list, or pipe one into standard input")
-    sys.exit(asyncio.run(_Command(options).run()))
+def execute(options: Options) -> int:
+    """Run, and return the status that tells the truth."""
+    return asyncio.run(_Command(options).run())
 
 
 class _Command:
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._lists = Lists.parse(
-            options.tasks, form=options.form, columns=options.columns, only=options.only, report=options.report
-        )
+        self._lists = Lists.of(options)
         self._run: Run | None = None
         self._main: asyncio.Task[object] | None = None
         self._interrupted_by: int | None = None
@@ -92,7 +54,7 @@ class _Command:
         try:
             async with AsyncExitStack() as stack:
                 stack.callback(self._lists.close)
-                return await (self._dry_run() if self._options.dry_run else self._stop_all(stack))
+                return await self._stop_all(stack)
         except asyncio.CancelledError:
             if self._interrupted_by is None:
                 raise
@@ -105,41 +67,11 @@ class _Command:
         elif self._main is not None:
             self._main.cancel()
 
-    async def _dry_run(self) -> int:
-        options = self._options
-        past = await peek_past(Path(options.report)) if options.resume else Past()
-        intake, invalid = await self._read_through(past)
-        limiter = TokenBucket(options.max_per_second)
-        if options.as_json:
-            click.echo(orjson.dumps(intake.as_json()))
-        else:
-            click.echo(telling.plan(intake, invalid, calls_per_second=limiter.full_rate))
-        self._check_expected(intake)
-        return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
-
-    async def _read_through(self, past: Past) -> tuple[Intake, list[Outcome]]:
-        """Read the lists once without sending anything. Return the counts, and the first rows that are no task."""
-        intake = Intake(limit=self._options.limit, earlier=past.earlier)
-        invalid: list[Outcome] = []
-        async with aclosing(self._lists.batches()) as batches:
-            async for batch in batches:
-                for outcome in intake.take(batch, 0.0).outcomes:
-                    if outcome.status == "invalid" and len(invalid) < _INVALID_SHOWN:
-                        invalid.append(outcome)
-                if intake.full:
-                    break
-        return intake, invalid
-
-    def _check_expected(self, intake: Intake) -> None:
-        expected, found = self._options.expect, intake.tasks + intake.settled
-        if expected is not None and found != expected:
-            raise ConfigurationError(f"the lists hold {found:,} tasks, not the {expected:,} expected. Nothing was sent")
-
     async def _stop_all(self, stack: AsyncExitStack) -> int:
         options = self._options
         endpoint, credentials = await self._where_and_who(stack)
         limiter = self._limiter(endpoint)
-        if not await self._agreed(endpoint, limiter):
+        if not await self._agreed(endpoint):
             say("Nothing was sent.")
             return EXIT_GIVEN_UP
         stopper = await stack.enter_async_context(
@@ -148,6 +80,7 @@ class _Command:
                 endpoint=endpoint,
                 limiter=limiter,
                 retry=RetryPolicy(max_attempts=options.max_attempts),
+                max_per_second=options.max_per_second,
                 timeout_seconds=options.timeout,
                 max_at_once=options.max_at_once,
                 drain_seconds=0,
@@ -193,13 +126,15 @@ class _Command:
         found = find_credentials(environ=os.environ, home=Path.home())
         for warning in found.warnings:
             say(f"stopcast: {warning}")
-        if options.verbose:
-            say(f"credentials: {found.credentials.source}")
-        region = options.region or found.credentials.region
-        return (
-            Endpoint.parse(options.endpoint or DEFAULT_ENDPOINT, region=region, version=options.api_version),
-            found.credentials,
+        endpoint = Endpoint.parse(
+            options.endpoint or DEFAULT_ENDPOINT,
+            region=options.region,
+            key_region=found.credentials.region,
+            version=options.api_version,
         )
+        if not options.quiet:
+            say(f"key from {found.credentials.source}; to {endpoint.host}, region {endpoint.region}")
+        return endpoint, found.credentials
 
     def _limiter(self, endpoint: Endpoint) -> TokenBucket:
         options = self._options
@@ -211,19 +146,17 @@ class _Command:
         jitter = ARRIVAL_JITTER if options.arrival_jitter is None else options.arrival_jitter / 1000
         return TokenBucket(options.max_per_second, arrival_jitter=jitter)
 
-    async def _agreed(self, endpoint: Endpoint, limiter: TokenBucket) -> bool:
+    async def _agreed(self, endpoint: Endpoint) -> bool:
         """Look at the lists beforehand where that was asked for, or where there is somebody to ask."""
         options = self._options
         ask = sys.stdin.isatty() and not (options.yes or endpoint.loopback or "-" in options.tasks)
         if options.expect is None and not ask:
             return True
         self._lists.make_replayable()
-        past = await peek_past(Path(options.report)) if options.resume else Past()
-        intake, invalid = await self._read_through(past)
-        self._check_expected(intake)
-        if not ask or intake.tasks <= _ASK_ABOVE:
+        plan = await make_plan(options, self._lists)
+        if not ask or plan.intake.tasks <= _ASK_ABOVE:
             return True
-        say(telling.plan(intake, invalid, calls_per_second=limiter.full_rate))
+        say(str(plan))
         return self._confirm(f"Stop them at {endpoint.host}?")
 
     def _confirm(self, question: str) -> bool:

@@ -1,0 +1,35 @@
+"""The options of ``stopcast run`` as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of ``stopcast run``, as the command line gave them."""
+
+    tasks: tuple[str, ...]
+    report: str
+    resume: bool
+    dry_run: bool
+    form: str
+    columns: str | None
+    max_per_second: float
+    raised_quota: bool
+    arrival_jitter: float | None
+    max_at_once: int
+    max_attempts: int
+    timeout: float
+    grace: float
+    limit: int | None
+    expect: int | None
+    only: str | None
+    endpoint: str | None
+    region: str | None
+    api_version: str
+    sandbox: bool
+    as_json: bool
+    yes: bool
+    quiet: bool
+    verbose: bool
