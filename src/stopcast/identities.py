@@ -1,8 +1,7 @@
 """Telling tasks apart: 128 bits for each, whatever its ids look like, packed tightly.
 
 Two tasks with the same identity would leave one of them running. With 128 bits of a cryptographic hash that does not
-happen, by chance (1 in 10**24 among ten million) or by somebody's will. Identities live as long as the process: none is
-ever written.
+happen, by chance (1 in 10**24 among ten million) or by somebody's will.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Earlier:
 
     settled: Identities = field(default_factory=Identities)
     told: Counter[bytes] = field(default_factory=Counter)
-    in_doubt: set[bytes] = field(default_factory=set)
+    in_doubt: Identities = field(default_factory=Identities)
 
 
 class Intake:

@@ -59,6 +59,7 @@ class Outcome:
         line: the row's line in it, counted from 1.
         finished_at: Unix time, in seconds.
         seconds: from the first attempt to the end.
+        in_doubt: whether the task may be stopped although its status does not say so.
     """
 
     task: Task
@@ -72,6 +73,7 @@ class Outcome:
     line: int | None = None
     finished_at: float = 0.0
     seconds: float = 0.0
+    in_doubt: bool = False
 
     @property
     def good(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from stopcast.events import Event
+from stopcast.task import Task
 
 #: An observer is a plain function of an event. It runs on the event loop, so it must return at once.
 Observer = Callable[[Event], None]
@@ -19,6 +20,16 @@ class Limiter(Protocol):
 
     def hold(self, seconds: float = 0.0) -> None:
         """Take note of one throttled answer: no call for ``seconds``, and fewer calls a second after that."""
+
+
+class Flights(Protocol):
+    """Keeps in mind, beyond a crash, for which tasks a call may have gone out unseen."""
+
+    def begin(self, task: Task) -> None:
+        """Note that a call for the task is about to go out."""
+
+    def end(self, tasks: Iterable[Task]) -> None:
+        """Note that nothing is in doubt about the tasks any more."""
 
 
 class TransportError(Exception):

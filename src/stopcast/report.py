@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.errors import ReportError, ReportExistsError, ReportLockedError
-from stopcast.outcome import Outcome
+from stopcast.flight_log import FlightLog
+from stopcast.outcome import Outcome, Status
 from stopcast.report_line import LineWriter
+from stopcast.task import Task
 
 #: Lines in a group, and the longest that one waits for its group.
 _GROUP: Final = 64
 _GROUP_SECONDS: Final = 0.1
+#: What a line with one of these says of its task replaces the note that it is in flight.
+_LANDED: Final = frozenset(Status) - {Status.INVALID, Status.DUPLICATE, Status.SET_ASIDE}
 #: What a power cut may cost.
 _SYNC_SECONDS: Final = 0.8
 
@@ -61,14 +65,24 @@ class Report:
     Args:
         descriptor: as ``open_report`` returned it; the caller closes it after ``finish``.
         on_error: told once, on the event loop, when the report cannot be written any more.
+        flights: what is in doubt until its line is written.
     """
 
-    def __init__(self, descriptor: int, path: Path, *, on_error: Callable[[ReportError], None]) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        path: Path,
+        *,
+        on_error: Callable[[ReportError], None],
+        flights: FlightLog | None = None,
+    ) -> None:
         self._descriptor = descriptor
         self._path = path
         self._on_error = on_error
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._flights = flights
         self._writer = LineWriter()
+        self._landed: list[Task | None] = []
         self._lines: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._group_timer: asyncio.TimerHandle | None = None
@@ -80,6 +94,7 @@ class Report:
         """Take one outcome. After an error it is kept, in case there is room again when the report is closed."""
         lines = self._lines
         lines.append(self._writer.line(outcome))
+        self._landed.append(outcome.task if outcome.status in _LANDED else None)
         if self._error is not None:
             return
         if len(lines) >= _GROUP:
@@ -94,6 +109,8 @@ class Report:
         try:
             self._write_out()
         except OSError as error:
+            if self._flights is not None:
+                self._flights.give_up_room()
             self._fail(error)
 
     def _write_out(self) -> None:
@@ -104,14 +121,23 @@ class Report:
             while written < len(group):
                 written += os.write(self._descriptor, group[written:] if written else group)
         finally:
-            if written == len(group):
-                self._lines.clear()
-            elif written and self._regular:
-                whole = group.rfind(b"\n", 0, written) + 1
-                with suppress(OSError):
-                    os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - (written - whole))
-                self._lines[:] = group[whole:].splitlines(keepends=True)
-            self._unsynced = True
+            if written < len(group) and self._regular:
+                written -= self._take_back(group, written)
+            self._written(group.count(b"\n", 0, written))
+
+    def _take_back(self, group: bytes, written: int) -> int:
+        """Cut the beginning of a line that did not get through whole, and return its bytes."""
+        torn = written - (group.rfind(b"\n", 0, written) + 1)
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - torn)
+        return torn
+
+    def _written(self, lines: int) -> None:
+        if self._flights is not None:
+            self._flights.end(task for task in self._landed[:lines] if task is not None)
+        del self._landed[:lines]
+        del self._lines[:lines]
+        self._unsynced = True
 
     def _fail(self, error: OSError) -> None:
         if self._error is None:
@@ -131,6 +157,8 @@ class Report:
     def _sync(self) -> None:
         if self._regular:
             os.fsync(self._descriptor)
+        if self._flights is not None:
+            self._flights.sync()
 
     async def finish(self) -> None:
         """Write and sync what there is; nothing can be written after that.

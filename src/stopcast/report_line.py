@@ -41,6 +41,8 @@ class LineWriter:
             "finished_at": f"{self._date}.{milliseconds % 1000:03d}Z",
             "seconds": round(outcome.seconds, 3),
         }
+        if outcome.in_doubt:
+            values["in_doubt"] = True
         try:
             return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
         except orjson.JSONEncodeError:

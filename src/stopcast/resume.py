@@ -57,6 +57,8 @@ class Past:
                 self.earlier.settled.add(digest)
             else:
                 self._unsettled.setdefault(status, Identities()).add(digest)
+                if values.get("in_doubt") is True:
+                    self.earlier.in_doubt.add(digest)
         self.statuses[status] += 1
 
     def replaced_by(self, outcome: Outcome) -> None:

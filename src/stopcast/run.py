@@ -6,10 +6,13 @@ import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from stopcast.engine.pump import pump
 from stopcast.errors import InterruptedRunError, ReportError
+from stopcast.flight_log import FlightLog
 from stopcast.intake import Intake
 from stopcast.outcome import Outcome
 from stopcast.report import Report, open_report
@@ -17,6 +20,9 @@ from stopcast.resume import Past, read_past, tidy
 from stopcast.stopper import Stopper
 from stopcast.summary import Summary
 from stopcast.task import Batch
+
+#: Rows that may be taken beyond the bound: the rest of a batch, and lines that are not written yet.
+_READ_AHEAD: Final = 1024
 
 
 class Run:
@@ -68,16 +74,30 @@ class Run:
         """
         descriptor = open_report(self._path, resume=self._resume)
         self.opened = True
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode) and os.fstat(descriptor).st_size:
+            if regular:
                 self.past = await self._read_past(descriptor)
-                self.intake = Intake(limit=self._limit, earlier=self.past.earlier)
-            await self._stop_lists(batches, descriptor)
+                with closing(self._flight_log()) as flights:
+                    await self._stop_lists(batches, descriptor, flights)
+            else:
+                await self._stop_lists(batches, descriptor, None)
         finally:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode) and not os.fstat(descriptor).st_size:
+            if regular and not os.fstat(descriptor).st_size:
                 # Nothing was done, so nothing stands in the way of doing it right.
                 self._path.unlink(missing_ok=True)
             os.close(descriptor)
+
+    def _flight_log(self) -> FlightLog:
+        earlier = self.past.earlier
+        flights = FlightLog(
+            self._path.with_name(f"{self._path.name}.inflight"),
+            most=self._stopper.dispatcher.most_outstanding + _READ_AHEAD,
+            settled=earlier.settled,
+        )
+        for digest in flights.left:
+            earlier.in_doubt.add(digest)
+        return flights
 
     async def _read_past(self, descriptor: int) -> Past:
         self._reading = asyncio.create_task(read_past(descriptor, self._path))
@@ -88,9 +108,10 @@ class Run:
                 raise
             raise self._interrupted from None
 
-    async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int) -> None:
+    async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, flights: FlightLog | None) -> None:
         dispatcher = self._stopper.dispatcher
-        report = Report(descriptor, self._path, on_error=dispatcher.stop)
+        self.intake = Intake(limit=self._limit, earlier=self.past.earlier)
+        report = Report(descriptor, self._path, on_error=dispatcher.stop, flights=flights)
 
         def deliver(outcome: Outcome) -> None:
             report.write(outcome)
@@ -99,7 +120,7 @@ class Run:
             self.finished += 1
             feed.consumed()
 
-        feed = dispatcher.open_feed(deliver)
+        feed = dispatcher.open_feed(deliver, flights=flights)
         if self._interrupted is not None:
             dispatcher.stop(self._interrupted)
         try:

@@ -45,6 +45,9 @@ class Attempts:
             HaltedError: every further call would fail alike.
         """
         started_at = self._clock()
+        flights = job.feed.flights
+        if flights is not None:
+            flights.begin(job.task)
         reply = await self._caller.call(job.task, slot)
         job.attempts += 1
         if job.attempts == 1:
@@ -53,7 +56,10 @@ class Attempts:
         if verdict is Verdict.OK:
             self.guard.accepted()
             return job.outcome(Status.STOPPED, seconds=self._clock() - job.first_at, reply=reply)
-        return self._next(job, slot, reply, verdict)
+        result = self._next(job, slot, reply, verdict)
+        if flights is not None and not (job.in_doubt or isinstance(result, Outcome)):
+            flights.end([job.task])
+        return result
 
     def _next(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict) -> Outcome | float:
         seconds = self._clock() - job.first_at

@@ -14,6 +14,7 @@ from stopcast.engine.call import Slot
 from stopcast.engine.feed import Feed, Job
 from stopcast.errors import ClosedError, StopcastError
 from stopcast.outcome import Outcome, Status
+from stopcast.ports import Flights
 
 #: While fresh rows are ready, one attempt in so many goes to a job that failed before.
 _RETRY_TURN: Final = 10
@@ -34,6 +35,9 @@ class Dispatcher:
         max_at_once: calls in flight.
         max_before_wire: calls that connect or wait for their permit.
         max_waiting: tasks of one feed that may wait, for their next attempt or for their outcome to be taken.
+
+    Attributes:
+        most_outstanding: tasks of one feed that were taken and whose outcome was not.
     """
 
     def __init__(
@@ -49,7 +53,7 @@ class Dispatcher:
         self._make_slot = make_slot
         self._max_at_once = max_at_once
         self._max_before_wire = max_before_wire
-        self._most_outstanding = max_at_once + max_waiting
+        self.most_outstanding = max_at_once + max_waiting
         self._loop = asyncio.get_running_loop()
         self._feeds: set[Feed] = set()
         self._no_feed = asyncio.Event()
@@ -77,9 +81,9 @@ class Dispatcher:
         """Jobs that wait for their next attempt."""
         return len(self._waiting) + len(self._due)
 
-    def open_feed(self, deliver: Callable[[Outcome], None]) -> Feed:
+    def open_feed(self, deliver: Callable[[Outcome], None], *, flights: Flights | None = None) -> Feed:
         """Open a stream of jobs whose outcomes go to ``deliver``, on the event loop."""
-        feed = Feed(deliver, most_outstanding=self._most_outstanding)
+        feed = Feed(deliver, most_outstanding=self.most_outstanding, flights=flights)
         if self._stopped is not None:
             feed.fail(self._stopped)
         self._feeds.add(feed)

@@ -11,6 +11,7 @@ from typing import Final
 
 from stopcast.api import Reply
 from stopcast.outcome import Outcome, Status
+from stopcast.ports import Flights
 from stopcast.task import Task
 
 #: Rows read ahead of the calls. Enough to bridge the reading of the next batch, few enough to be a true back-pressure.
@@ -25,11 +26,15 @@ class Feed:
     Attributes:
         ready: jobs that wait for their first attempt.
         closed: whether nobody wants its outcomes any more.
+        flights: keeps in mind which of its calls a crash leaves in doubt.
     """
 
-    def __init__(self, deliver: Callable[[Outcome], None], *, most_outstanding: int) -> None:
+    def __init__(
+        self, deliver: Callable[[Outcome], None], *, most_outstanding: int, flights: Flights | None = None
+    ) -> None:
         self.ready: deque[Job] = deque()
         self.closed = False
+        self.flights = flights
         self._deliver = deliver
         self._most_outstanding = most_outstanding
         self._outstanding = 0
@@ -134,4 +139,5 @@ class Job:
             self.line,
             time.time(),
             seconds,
+            in_doubt=self.in_doubt and status is Status.GAVE_UP,
         )

@@ -1,0 +1,107 @@
+"""Which tasks are in flight, on disk: what a crash leaves in doubt.
+
+A call that was cut off may have stopped its task. Whoever sends it again must not take "no such running task" for
+"it had stopped before we ever asked". So a task's identity stands in this file from before its call until the call
+surely did nothing, or its line is in the report. The file is mapped into memory: a note costs no system call, and
+survives the death of the process at any instant (a power cut may cost the last second of it).
+
+The file also keeps room on the disk for the lines of the calls in flight, and gives it up when the disk is full.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from stopcast.errors import ReportError
+from stopcast.identities import Identities, identity
+from stopcast.task import Task
+
+_MAGIC: Final = b"stopcast-flight1"
+_WIDTH: Final = 16
+_FREE: Final = bytes(_WIDTH)
+#: Bytes of disk kept for the line of one call in flight. Lines are about 300 bytes.
+_ROOM_PER_CALL: Final = 512
+
+
+class FlightLog:
+    """The tasks in flight. Fills ``stopcast.ports.Flights``.
+
+    Args:
+        path: its file; made where there is none.
+        most: tasks that may be in it at once, beside those that an earlier run left.
+        settled: tasks that need nothing more, whatever the file says.
+
+    Attributes:
+        left: identities of tasks that an earlier run left in flight.
+
+    Raises:
+        ReportError: the file cannot be made, or is none of ours.
+    """
+
+    def __init__(self, path: Path, *, most: int, settled: Identities) -> None:
+        self._path = path
+        try:
+            left = [digest for digest in _read(path) if digest not in settled]
+            self._size = _WIDTH * (1 + len(left) + most)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                # Written out and not just sized: a note in a hole of the file could find the disk full.
+                content = b"".join([_MAGIC, *left, _FREE * most])
+                os.pwrite(descriptor, content + bytes(_ROOM_PER_CALL * most), 0)
+                self._map = mmap.mmap(descriptor, self._size)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ReportError(f"{path} cannot be written: {error.strerror}") from None
+        self.left = left
+        self._places = {digest: _WIDTH * (1 + index) for index, digest in enumerate(left)}
+        self._free = list(range(_WIDTH * (1 + len(left)), self._size, _WIDTH))
+
+    def begin(self, task: Task) -> None:
+        """Note that a call for the task is about to go out."""
+        digest = identity(task)
+        if digest not in self._places:
+            place = self._places[digest] = self._free.pop()
+            self._map[place : place + _WIDTH] = digest
+
+    def end(self, tasks: Iterable[Task]) -> None:
+        """Note that nothing is in doubt about the tasks any more."""
+        for task in tasks:
+            place = self._places.pop(identity(task), None)
+            if place is not None:
+                self._map[place : place + _WIDTH] = _FREE
+                self._free.append(place)
+
+    def give_up_room(self) -> None:
+        """Free the disk's room that was kept for the lines of the calls in flight."""
+        with suppress(OSError):
+            os.truncate(self._path, self._size)
+
+    def sync(self) -> None:
+        """Put the notes on the disk."""
+        self._map.flush()
+
+    def close(self) -> None:
+        """Leave the file behind only if something in it is in doubt."""
+        self._map.close()
+        if self._places:
+            self.give_up_room()
+        else:
+            self._path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> list[bytes]:
+    """Return the identities in a file that another run left."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    if content and content[:_WIDTH] != _MAGIC:
+        raise ReportError(f"{path} is in the way: it is no file of stopcast's; move it away")
+    notes = (content[at : at + _WIDTH] for at in range(_WIDTH, len(content) - _WIDTH + 1, _WIDTH))
+    return [note for note in notes if note != _FREE]
