@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 
@@ -44,11 +45,26 @@ class Attempts:
         Raises:
             HaltedError: every further call would fail alike.
         """
-        started_at = self._clock()
         flights = job.feed.flights
-        if flights is not None:
-            flights.begin(job.task)
-        reply = await self._caller.call(job.task, slot)
+        if flights is None:
+            return await self._attempt(job, slot)
+        flights.begin(job.task)
+        result: Outcome | float = 0.0
+        try:
+            result = await self._attempt(job, slot)
+        finally:
+            # With an outcome it is in doubt until its line is written, and then that line tells.
+            if not (job.in_doubt or isinstance(result, Outcome)):
+                flights.end([job.task])
+        return result
+
+    async def _attempt(self, job: Job, slot: Slot) -> Outcome | float:
+        started_at = self._clock()
+        try:
+            reply = await self._caller.call(job.task, slot)
+        except asyncio.CancelledError:
+            job.in_doubt = job.in_doubt or slot.sent
+            raise
         job.attempts += 1
         if job.attempts == 1:
             job.first_at = slot.admitted_at or started_at
@@ -56,10 +72,7 @@ class Attempts:
         if verdict is Verdict.OK:
             self.guard.accepted()
             return job.outcome(Status.STOPPED, seconds=self._clock() - job.first_at, reply=reply)
-        result = self._next(job, slot, reply, verdict)
-        if flights is not None and not (job.in_doubt or isinstance(result, Outcome)):
-            flights.end([job.task])
-        return result
+        return self._next(job, slot, reply, verdict)
 
     def _next(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict) -> Outcome | float:
         seconds = self._clock() - job.first_at
