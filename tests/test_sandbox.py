@@ -26,7 +26,8 @@ from yarl import URL
 from stopcast.api import Endpoint, request_body
 from stopcast.credentials import Credentials
 from stopcast.errors import ConfigurationError
-from stopcast.sandbox import REFUSALS, SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.sandbox.answers import REFUSALS
 from stopcast.sandbox.faults import FAULTS
 from stopcast.signing import Signer
 from stopcast.task import Task

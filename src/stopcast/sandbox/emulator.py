@@ -23,20 +23,11 @@ from aiohttp.http import RawRequestMessage
 from stopcast.api import QUOTA_PER_SECOND, request_body
 from stopcast.credentials import Credentials
 from stopcast.errors import ConfigurationError
-from stopcast.sandbox import (
-    REFUSALS,
-    SANDBOX_CREDENTIALS,
-    Answer,
-    Records,
-    RefusedError,
-    check_action,
-    check_signature,
-    ok,
-    read_target,
-    read_task,
-    refusal,
-)
+from stopcast.sandbox import SANDBOX_CREDENTIALS
+from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal
+from stopcast.sandbox.checks import RefusedError, check_action, check_signature, read_target, read_task
 from stopcast.sandbox.faults import FAULTS, Call, Deliver, FaultPlan, Faults, send_whole
+from stopcast.sandbox.records import Records
 from stopcast.signing import SERVICE
 from stopcast.task import Task
 

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Self
 from aiohttp import web
 
 from stopcast.errors import ConfigurationError
-from stopcast.sandbox import REFUSALS, Answer, refusal
+from stopcast.sandbox.answers import REFUSALS, Answer, refusal
 from stopcast.task import Task
 
 _DRIP_SECONDS: Final = 1.0

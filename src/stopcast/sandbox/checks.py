@@ -1,0 +1,119 @@
+"""What a call must be like to be let through.
+
+The signature is computed anew from the request as it came, with the general function of ``stopcast.signing`` and none
+of ``Signer``'s short cuts, so that it tells when those are wrong.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
+
+import orjson
+
+from stopcast.api import ACTION, VERSIONS
+from stopcast.credentials import Credentials
+from stopcast.signing import SIGNATURE_LIFETIME, canonical_query, signature, signing_key
+from stopcast.task import ID_PATTERN, Task
+
+
+class RefusedError(Exception):
+    """A call that does not pass; its text is one of the codes in ``REFUSALS``."""
+
+
+class Target(NamedTuple):
+    """What a request's first line asks for."""
+
+    path: str
+    query: str
+    action: str
+    version: str
+
+
+@lru_cache(maxsize=64)
+def read_target(raw_path: str) -> Target:
+    """Read path and query as they came; the query returned is the canonical one."""
+    path, _, query = raw_path.partition("?")
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    return Target(path, canonical_query(parameters), parameters.get("Action", ""), parameters.get("Version", ""))
+
+
+_AUTHORIZATION: Final = re.compile(
+    r"HMAC-SHA256 Credential=(?P<access_key>[^/,\s]+)/(?P<scope>(?P<day>\d{8})/(?P<region>[^/,\s]+)/rtc/request), "
+    r"SignedHeaders=(?P<names>[a-z0-9;-]+), Signature=(?P<signature>[0-9a-f]{64})"
+)
+_key_of_day: Final = lru_cache(maxsize=8)(signing_key)
+
+
+@lru_cache(maxsize=256)
+def _unix_time(x_date: str) -> float:
+    try:
+        return calendar.timegm(time.strptime(x_date, "%Y%m%dT%H%M%SZ"))
+    except ValueError:
+        raise RefusedError("InvalidTimestamp") from None
+
+
+def check_signature(
+    credentials: Credentials, target: Target, *, method: str, headers: Mapping[str, str], body: bytes, now: float
+) -> str:
+    """Return the region that the signature names; raise RefusedError unless it fits the request as it came.
+
+    ``now`` is the server's clock, Unix time in seconds.
+    """
+    if (authorization := headers.get("Authorization")) is None:
+        raise RefusedError("MissingAuthenticationToken")
+    if (claim := _AUTHORIZATION.fullmatch(authorization)) is None:
+        raise RefusedError("InvalidAuthorization")
+    if claim["access_key"] != credentials.access_key:
+        raise RefusedError("InvalidAccessKey")
+    if headers.get("X-Security-Token", "") != (credentials.session_token or ""):
+        raise RefusedError("InvalidSecretToken")
+    if abs(_unix_time(x_date := headers.get("X-Date", "")) - now) > SIGNATURE_LIFETIME:
+        raise RefusedError("InvalidTimestamp")
+    names = claim["names"].split(";")
+    body_sha256 = sha256(body).hexdigest()
+    sound = (
+        names == sorted(names)
+        and {"host", "x-date"}.issubset(names)
+        and headers.get("X-Content-Sha256", body_sha256) == body_sha256
+        and claim["day"] == x_date[:8]
+    )
+    if not sound or claim["signature"] != signature(
+        key=_key_of_day(credentials.secret_key, claim["day"], claim["region"]),
+        method=method,
+        path=target.path,
+        query=target.query,
+        headers={name: headers.get(name, "") for name in names},
+        scope=claim["scope"],
+        body_sha256=body_sha256,
+    ):
+        raise RefusedError("SignatureDoesNotMatch")
+    return claim["region"]
+
+
+def check_action(target: Target, *, method: str) -> None:
+    """Raise RefusedError unless StopWebcast is called, in a version that exists."""
+    if (method, target.path, target.action) != ("POST", "/", ACTION) or target.version not in VERSIONS:
+        raise RefusedError("InvalidActionOrVersion")
+
+
+def read_task(body: bytes) -> Task:
+    """Read the three ids; raise RefusedError if one is missing or has not the form of an id, or there is more."""
+    try:
+        parameters: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise RefusedError("InvalidParameter") from None
+    if not isinstance(parameters, dict) or parameters.keys() - {"AppId", "RoomId", "TaskId"}:
+        raise RefusedError("InvalidParameter")
+    if len(parameters) < len(Task._fields):
+        raise RefusedError("MissingParameter")
+    task = Task(parameters["AppId"], parameters["RoomId"], parameters["TaskId"])
+    if not all(isinstance(value, str) and ID_PATTERN.fullmatch(value) for value in task):
+        raise RefusedError("InvalidParameter")
+    return task
