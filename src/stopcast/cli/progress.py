@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import deque
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,17 +15,18 @@ from stopcast.run import Run
 from stopcast.stopper import Stopper
 
 _INTERVAL_SECONDS: Final = 0.5
-#: The rate shown is that of the last few seconds.
+#: The rate shown is that between this many looks.
 _RATE_OVER: Final = 10
 
 
 class Progress:
     """Draws one line over and over while the block lasts."""
 
-    def __init__(self, run: Run, stopper: Stopper, lists: Lists, *, shown: bool) -> None:
+    def __init__(self, run: Run, stopper: Stopper, lists: Lists, *, limit: int | None, shown: bool) -> None:
         self._run = run
         self._stopper = stopper
         self._lists = lists
+        self._limit = limit
         self._shown = shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._drawing: asyncio.Task[None] | None = None
 
@@ -43,12 +45,15 @@ class Progress:
 
     async def _draw(self) -> None:
         lines = await asyncio.to_thread(self._lists.count_lines)
-        calls = [0] * _RATE_OVER
+        if lines is not None and self._limit is not None:
+            lines = min(lines, self._limit)
+        loop, run = asyncio.get_running_loop(), self._run
+        looks = deque([(loop.time(), self._stopper.meter.calls)], maxlen=_RATE_OVER)
         while True:
             await asyncio.sleep(_INTERVAL_SECONDS)
-            calls = [*calls[1:], self._stopper.meter.calls]
-            rate = (calls[-1] - calls[0]) / (_INTERVAL_SECONDS * (_RATE_OVER - 1))
-            run = self._run
+            looks.append((loop.time(), self._stopper.meter.calls))
+            (then, calls_then), (now, calls_now) = looks[0], looks[-1]
+            rate = (calls_now - calls_then) / (now - then)
             done = run.finished + run.intake.settled + run.intake.told_earlier + run.intake.left_out
             _write(
                 telling.progress(

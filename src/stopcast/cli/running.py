@@ -92,7 +92,7 @@ class _Command:
         )
         error: StopcastError | None = None
         async with (
-            Progress(run, stopper, self._lists, shown=not options.quiet),
+            Progress(run, stopper, self._lists, limit=options.limit, shown=not options.quiet),
             aclosing(self._lists.batches()) as batches,
         ):
             try:
@@ -105,7 +105,7 @@ class _Command:
         options, summary = self._options, run.summary()
         if run.past.torn_bytes and not options.quiet:
             say(f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off.")
-        if not options.quiet and run.opened:
+        if not options.quiet and (error is None or summary.calls or summary.statuses):
             say(telling.totals(summary, options.report))
         if options.as_json and run.opened:
             with suppress(BrokenPipeError):

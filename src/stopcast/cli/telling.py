@@ -46,7 +46,7 @@ def plan(intake: Intake, invalid: list[Outcome], *, calls_per_second: float) -> 
         (intake.duplicates, "given twice, sent once"),
         (intake.settled, "settled by the report already"),
         (intake.left_out, "left out, because an earlier report says that they need nothing"),
-        (intake.invalid, "no task"),
+        (intake.invalid, "that name no task"),
     ):
         if number:
             lines.append(f"{rows(number)} {what}")

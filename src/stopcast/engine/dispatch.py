@@ -73,8 +73,8 @@ class Dispatcher:
 
     @property
     def in_flight(self) -> int:
-        """Calls under way, those that wait for their permit included."""
-        return len(self._workers)
+        """Calls that were sent and have no answer yet."""
+        return len(self._workers) - self._before_wire
 
     @property
     def waiting(self) -> int:
