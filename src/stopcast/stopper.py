@@ -21,7 +21,7 @@ from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.pump import pump
 from stopcast.errors import ClosedError, ConfigurationError
 from stopcast.intake import Intake
-from stopcast.limiters import TokenBucket
+from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.outcome import Outcome
 from stopcast.ports import Limiter, Observer
 from stopcast.retry import RetryPolicy
@@ -32,6 +32,9 @@ from stopcast.transport import AiohttpTransport
 
 #: Calls that connect or wait for their permit. At the cap they bridge half a second of handshakes.
 _MAX_BEFORE_WIRE: Final = 64
+
+#: Seconds between two new connections: handshakes in a heap make calls late, which matters where there is a cap.
+_STAGGER: Final = 0.008
 
 _log: Final = logging.getLogger("stopcast")
 
@@ -118,6 +121,7 @@ class Stopper:
             max_at_once=self._max_at_once,
             max_before_wire=self._max_before_wire,
             max_waiting=self._max_waiting,
+            stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER,
         )
         return self
 

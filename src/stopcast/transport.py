@@ -63,13 +63,15 @@ class AiohttpTransport:
         # The query is signed as it stands, so yarl must not write it anew.
         self._url = URL(url, encoded=True)
         self._connect_timeout_seconds = connect_timeout_seconds
-        self._ssl_context = ssl_context or ssl.create_default_context()
+        # Reading the system's authorities takes as long as a hundred calls.
+        secure = self._url.scheme == "https"
+        self._ssl_context = ssl_context or (ssl.create_default_context() if secure else None)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             # The engine bounds what is in flight; a second bound here would be a second queue.
-            connector=GatedConnector(limit=0, ssl=self._ssl_context),
+            connector=GatedConnector(limit=0, ssl=self._ssl_context or True),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -18,8 +18,6 @@ from stopcast.ports import Flights
 
 #: While fresh rows are ready, one attempt in so many goes to a job that failed before.
 _RETRY_TURN: Final = 10
-#: Seconds between two new workers, and so between two new connections: handshakes in a heap make calls late.
-_STAGGER: Final = 0.008
 
 
 class Dispatcher:
@@ -34,6 +32,7 @@ class Dispatcher:
         make_slot: makes a worker's slot; its argument is told when the slot's call was admitted.
         max_at_once: calls in flight.
         max_before_wire: calls that connect or wait for their permit.
+        stagger_seconds: between two new workers, and so between two new connections.
         max_waiting: tasks of one feed that may wait, for their next attempt or for their outcome to be taken.
 
     Attributes:
@@ -48,12 +47,14 @@ class Dispatcher:
         max_at_once: int,
         max_before_wire: int,
         max_waiting: int,
+        stagger_seconds: float,
     ) -> None:
         self._attempts = attempts
         self._make_slot = make_slot
         self._max_at_once = max_at_once
         self._max_before_wire = max_before_wire
         self.most_outstanding = max_at_once + max_waiting
+        self._stagger_seconds = stagger_seconds
         self._loop = asyncio.get_running_loop()
         self._feeds: set[Feed] = set()
         self._no_feed = asyncio.Event()
@@ -149,12 +150,15 @@ class Dispatcher:
         if now < self._next_worker_at:
             self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
             return
-        self._next_worker_at = now + _STAGGER
+        self._next_worker_at = now + self._stagger_seconds
         slot = self._make_slot(self._admitted)
         worker = self._loop.create_task(self._work(slot))
         self._workers[worker] = slot
         worker.add_done_callback(self._worker_ended)
-        self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
+        if self._stagger_seconds:
+            self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
+        else:
+            self.stir()
 
     def _end_stagger(self) -> None:
         self._stagger = None
