@@ -1,0 +1,115 @@
+"""The README says what is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stopcast.cli import HELP
+from stopcast.cli.group import group
+from stopcast.outcome import Status
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = ("run", "summary", "sandbox")
+
+
+def _help(command: str) -> str:
+    result = CliRunner().invoke(group, [command, "--help"])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def _masked(text: str) -> str:
+    """Return the text with its figures masked: they differ from run to run."""
+    return re.sub(r"[0-9][0-9.,]*", "N", text).strip()
+
+
+def test_every_option_that_the_readme_names_exists() -> None:
+    known = set(re.findall(r"--[a-z][a-z-]+", "".join(map(_help, COMMANDS)) + HELP))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    assert named - known == set()
+
+
+def test_every_option_of_the_contract_is_in_the_help_of_run() -> None:
+    options = "--report --resume --dry-run --format --columns --max-per-second --raised-quota --max-at-once"
+    options += " --max-attempts --timeout --limit --expect --only --endpoint --region --api-version --sandbox --json"
+    options += " --yes --quiet --verbose"
+    assert set(options.split()) - set(re.findall(r"--[a-z][a-z-]+", _help("run"))) == set()
+
+
+def test_the_help_names_every_command_and_both_ways_to_print_it_agree() -> None:
+    for command in COMMANDS:
+        assert f"\n  {command} " in HELP
+    printed = subprocess.run(
+        [sys.executable, "-m", "stopcast", "--help"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert printed == HELP
+    assert CliRunner().invoke(group, ["--help"]).output == HELP
+
+
+def test_the_first_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    command = re.search(r"\.venv/bin/(stopcast run [^\n]*)", README)
+    shown = re.search(r"```\n(.*?)```", README, re.DOTALL)
+    assert command is not None
+    assert shown is not None
+    arguments = shlex.split(command[1].replace("report.jsonl", str(tmp_path / "report.jsonl")))[1:]
+    done = subprocess.run(
+        [sys.executable, "-m", "stopcast", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert _masked(done.stderr.replace(str(tmp_path) + "/", "")) == _masked(shown[1])
+
+
+def test_the_status_table_is_the_statuses() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| .* \| (yes|no) \| (yes|no) \|$", README, re.MULTILINE)
+    told = {status: (again, good) for names, again, good in rows for status in re.findall(r"`(\w+)`", names)}
+    words = {True: "yes", False: "no"}
+    assert told == {status.value: (words[not status.settled], words[status.good]) for status in Status}
+
+
+def test_the_map_of_the_code_names_every_module_and_no_other() -> None:
+    table = README.split("## The code")[1].split("## ")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    named = {word.strip("/") for row in rows for word in re.findall(r"`([a-z_/]+)`", row[2])}
+    package = ROOT / "src" / "stopcast"
+    modules = {path.stem for path in package.glob("*.py") if not path.stem.startswith("__")}
+    modules |= {path.parent.name for path in package.glob("*/__init__.py")}
+    assert named & modules == modules
+    inside_engine = {path.stem for path in (package / "engine").glob("*.py")}
+    assert named - modules - inside_engine == set()
+
+
+async def test_the_library_s_lines_run_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    snippet = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert snippet is not None
+    assert len(snippet[1].strip().splitlines()) <= 7
+    async with Emulator() as emulator:
+        source = "import stopcast\nasync def main(Stopper, tasks):\n" + textwrap.indent(snippet[1], "    ")
+        source = source.replace("stopcast.Stopper()", "Stopper()").replace("    import stopcast\n", "")
+        names: dict[str, object] = {}
+        exec(compile(ast.parse(source), "README.md", "exec"), names)
+        import stopcast
+
+        def stopper() -> stopcast.Stopper:
+            return stopcast.Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url)
+
+        main = names["main"]
+        assert callable(main)
+        await main(stopper, [("app", "room", "other")])
+    assert "stopped" in capsys.readouterr().out
+
+
+def test_continuous_integration_runs_the_readme_s_two_commands() -> None:
+    commands = re.findall(r"^    (python3 -m venv .*)$", README, re.MULTILINE)
+    assert len(commands) == 2
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.count("command_with '") == 2
