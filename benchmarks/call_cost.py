@@ -1,0 +1,356 @@
+"""What a call costs: CPU time in the client's process, and calls a second without a cap.
+
+stopcast goes its whole way here: list on disk, check, sign, send, judge, report on disk. Beside it: a bare aiohttp loop
+that sends one body with the same headers and reads the answer, and does nothing else; httpx likewise; the vendor's two
+SDKs in threads; and the four libraries put together as one would in an afternoon.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import json
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from measuring import (
+    cpu_seconds,
+    in_own_process,
+    middle,
+    print_table,
+    print_versions,
+    ratio,
+    rounds,
+    spread,
+    write_tasks,
+)
+from server import running_server
+from stopcast.api import Endpoint, request_body
+from stopcast.credentials import Credentials
+from stopcast.signing import Signer
+from stopcast.task import Task
+
+CREDENTIALS: Final = Credentials("AKLTbench0123456789abcdef01234567", "c2VjcmV0LWZvci1hLWJlbmNobWFyaw==")
+TASK: Final = Task("64a1b2c3d4e5f60123456789", "room-0001", "webcast-0000000001")
+
+Job = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one measurement happens.
+
+    Attributes:
+        url: the server.
+        tasks: a list of as many tasks as calls are to be made.
+        report: where the report goes; not there yet.
+        calls: how many.
+        at_once: workers.
+        threads: for the clients that know no other way.
+    """
+
+    url: str
+    tasks: Path
+    report: Path
+    calls: int
+    at_once: int
+    threads: int
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The server, as stopcast names it."""
+        return Endpoint.parse(self.url)
+
+    def request(self) -> tuple[str, bytes, dict[str, str]]:
+        """Return address, body and headers of one signed call, for those that send it over and over."""
+        endpoint, body = self.endpoint, request_body(TASK)
+        signer = Signer(CREDENTIALS, host=endpoint.host, region=endpoint.region, query=endpoint.query)
+        return endpoint.url, body, {**signer.sign(body, time.time()), "Accept-Encoding": "identity"}
+
+
+async def in_workers(place: Place, call: Callable[[], Awaitable[object]]) -> None:
+    """Make the calls, so many at once."""
+    numbers = iter(range(place.calls))
+
+    async def work() -> None:
+        for _ in numbers:
+            await call()
+
+    await asyncio.gather(*(work() for _ in range(place.at_once)))
+
+
+def bare_aiohttp(place: Place) -> Job:
+    import aiohttp
+
+    url, body, headers = place.request()
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as session:
+
+            async def call() -> None:
+                async with session.post(url, data=body, headers=headers) as response:
+                    await response.read()
+
+            await in_workers(place, call)
+
+    return run
+
+
+def bare_httpx(place: Place) -> Job:
+    import httpx
+
+    url, body, headers = place.request()
+
+    async def run() -> None:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=place.at_once)) as client:
+            await in_workers(place, partial(client.post, url, content=body, headers=headers))
+
+    return run
+
+
+def whole_stopcast(place: Place, *, capped: bool = False) -> Job:
+    from stopcast.cli.lists import Lists
+    from stopcast.limiters import TokenBucket, Unlimited
+    from stopcast.run import Run
+    from stopcast.stopper import Stopper
+
+    async def run() -> None:
+        limiter = TokenBucket(1e6) if capped else Unlimited()
+        lists = Lists.parse([str(place.tasks)], form="auto", columns=None, only=None)
+        async with Stopper(CREDENTIALS, endpoint=place.endpoint, limiter=limiter, max_at_once=place.at_once) as stopper:
+            stopping = Run(stopper, place.report)
+            async with aclosing(lists.batches()) as batches:
+                await stopping.stop_lists(batches)
+        _check(place, stopping.finished)
+
+    return run
+
+
+def embedded_stopcast(place: Place) -> Job:
+    import stopcast
+
+    async def run() -> None:
+        tasks = (TASK._replace(task_id=f"webcast-{number:010d}") for number in range(place.calls))
+        good = 0
+        async with stopcast.Stopper(
+            CREDENTIALS, endpoint=place.endpoint, limiter=stopcast.Unlimited(), max_at_once=place.at_once
+        ) as stopper:
+            async for outcome in stopper.stop_all(tasks):
+                good += outcome.good
+        _check(place, good)
+
+    return run
+
+
+def plain_composition(place: Place) -> Job:
+    import aiohttp
+    import orjson
+    from aiolimiter import AsyncLimiter
+    from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+    from volcengine.auth.SignerV4 import SignerV4
+    from volcengine.base.Request import Request
+    from volcengine.Credentials import Credentials as VendorCredentials
+
+    vendor_credentials = VendorCredentials(CREDENTIALS.access_key, CREDENTIALS.secret_key, "rtc", "cn-north-1")
+    limiter = AsyncLimiter(1e9, 1)
+    query = {"Action": "StopWebcast", "Version": "2020-12-01"}
+
+    class ThrottledError(Exception):
+        pass
+
+    def signed(body: bytes) -> dict[str, str]:
+        request = Request()
+        request.set_method("POST")
+        request.set_path("/")
+        request.set_query(query)
+        request.set_headers({"Host": place.endpoint.host, "Content-Type": "application/json"})
+        request.set_body(body)
+        SignerV4.sign(request, vendor_credentials)
+        headers: dict[str, str] = request.headers
+        return headers
+
+    @retry(
+        retry=retry_if_exception_type((aiohttp.ClientError, TimeoutError, ThrottledError)),
+        stop=stop_after_attempt(5),
+        wait=wait_random_exponential(max=30),
+        reraise=True,
+    )
+    async def stop(session: aiohttp.ClientSession, row: dict[str, str]) -> dict[str, Any]:
+        body = orjson.dumps(row)
+        async with limiter, session.post(place.endpoint.url, data=body, headers=signed(body)) as response:
+            answer: dict[str, Any] = orjson.loads(await response.read())
+            if response.status == 429:
+                raise ThrottledError
+            return answer
+
+    async def run() -> None:
+        good = 0
+        with place.tasks.open(newline="") as tasks, place.report.open("wb") as report:
+            rows = csv.DictReader(tasks)
+            async with aiohttp.ClientSession() as session:
+
+                async def work() -> None:
+                    nonlocal good
+                    for row in rows:
+                        answer = await stop(session, row)
+                        status = "stopped" if answer.get("Result") == "ok" else "failed"
+                        good += status == "stopped"
+                        report.write(orjson.dumps({**row, "status": status, "answer": answer}) + b"\n")
+                        report.flush()
+
+                await asyncio.gather(*(work() for _ in range(place.at_once)))
+        _check(place, good)
+
+    return run
+
+
+def in_threads(place: Place, make_call: Callable[[], Callable[[], object]]) -> Job:
+    """Make the calls in threads, each of which gets a call of its own."""
+
+    def work(calls: int) -> None:
+        call = make_call()
+        for _ in range(calls):
+            call()
+
+    async def run() -> None:
+        share = -(-place.calls // place.threads)
+        with ThreadPoolExecutor(place.threads) as pool:
+            list(pool.map(work, [min(share, place.calls - start) for start in range(0, place.calls, share)]))
+
+    return run
+
+
+def vendor_old(place: Place) -> Job:
+    from volcengine.ApiInfo import ApiInfo
+    from volcengine.base.Service import Service
+    from volcengine.Credentials import Credentials as VendorCredentials
+    from volcengine.ServiceInfo import ServiceInfo
+
+    def make_call() -> Callable[[], object]:
+        credentials = VendorCredentials(CREDENTIALS.access_key, CREDENTIALS.secret_key, "rtc", "cn-north-1")
+        info = ServiceInfo(place.endpoint.host, {"Accept": "application/json"}, credentials, 5, 5)
+        query = {"Action": "StopWebcast", "Version": "2020-12-01"}
+        # A service of its own for each thread: the session in it is not made for sharing.
+        service = Service(info, {"StopWebcast": ApiInfo("POST", "/", query, {}, {})})
+        service.set_ak(CREDENTIALS.access_key)
+        service.set_sk(CREDENTIALS.secret_key)
+        return lambda: service.json("StopWebcast", {}, json.dumps(_parameters()))
+
+    return in_threads(place, make_call)
+
+
+def vendor_new(place: Place) -> Job:
+    import volcenginesdkcore
+
+    configuration = volcenginesdkcore.Configuration()
+    configuration.ak, configuration.sk = CREDENTIALS.access_key, CREDENTIALS.secret_key
+    configuration.region, configuration.host, configuration.scheme = "cn-north-1", place.endpoint.host, "http"
+    configuration.connection_pool_maxsize = place.threads
+    api = volcenginesdkcore.UniversalApi(volcenginesdkcore.ApiClient(configuration))
+    info = volcenginesdkcore.UniversalInfo(
+        method="POST", service="rtc", version="2020-12-01", action="StopWebcast", content_type="application/json"
+    )
+    return in_threads(place, lambda: lambda: api.do_call(info, _parameters()))
+
+
+def _parameters() -> dict[str, str]:
+    return dict(zip(("AppId", "RoomId", "TaskId"), TASK, strict=True))
+
+
+def _check(place: Place, good: int) -> None:
+    if good != place.calls:
+        raise RuntimeError(f"{good} of {place.calls} calls went well")
+
+
+BARE: Final = "bare aiohttp loop"
+WHOLE: Final = "stopcast, list to report"
+COMPOSED: Final = "the libraries, composed plainly"
+HTTPX: Final = "httpx loop"
+VENDOR_OLD: Final = "volcengine, threads"
+VENDOR_NEW: Final = "volcenginesdk-core, threads"
+CLIENTS: Final[dict[str, Callable[[Place], Job]]] = {
+    BARE: bare_aiohttp,
+    WHOLE: whole_stopcast,
+    f"{WHOLE}, uvloop": whole_stopcast,
+    "stopcast, list to report, its cap at 1e6/s": partial(whole_stopcast, capped=True),
+    "stopcast, stop_all in a service": embedded_stopcast,
+    f"{BARE}, uvloop": bare_aiohttp,
+    COMPOSED: plain_composition,
+    HTTPX: bare_httpx,
+    VENDOR_NEW: vendor_new,
+    VENDOR_OLD: vendor_old,
+}
+
+
+def measure(name: str, place: Place) -> dict[str, float]:
+    """Make the calls with one client; return what one call cost."""
+    loop_factory = None
+    if name.endswith("uvloop"):
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    job = CLIENTS[name](place)
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        began, cpu_began = time.perf_counter(), cpu_seconds()
+        runner.run(job())
+        cpu, seconds = cpu_seconds() - cpu_began, time.perf_counter() - began
+    return {"cpu_us": cpu / place.calls * 1e6, "rate": place.calls / seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=10_000, help="in each measurement (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="of all clients, interleaved (%(default)s)")
+    parser.add_argument("--at-once", type=int, default=64, help="calls in flight (%(default)s)")
+    parser.add_argument("--threads", type=int, default=32, help="of the vendor's SDKs (%(default)s)")
+    parser.add_argument("--only", metavar="TEXT", default="", help="clients whose names hold this, and the bare loop")
+    arguments = parser.parse_args()
+    names = [name for name in CLIENTS if name == BARE or arguments.only in name]
+    print_versions(
+        "stopcast", "aiohttp", "uvloop", "aiolimiter", "tenacity", "orjson", "httpx", "volcengine", "volcenginesdk-core"
+    )
+    with running_server() as server, tempfile.TemporaryDirectory() as folder:
+        place = Place(
+            url=server.url,
+            tasks=Path(folder, "tasks.csv"),
+            report=Path(folder, "report.jsonl"),
+            calls=arguments.calls,
+            at_once=arguments.at_once,
+            threads=arguments.threads,
+        )
+        write_tasks(place.tasks, arguments.calls)
+
+        def one(name: str) -> dict[str, float]:
+            place.report.unlink(missing_ok=True)
+            # With so many at once, httpx takes milliseconds for a call.
+            return in_own_process(measure, name, replace(place, calls=place.calls // 10) if name == HTTPX else place)
+
+        results = rounds(arguments.rounds, one, names)
+    bare, ours = results[BARE], results.get(WHOLE, results[BARE])
+    print_table(
+        f"CPU time a call: median of {arguments.rounds} rounds of {arguments.calls:,} calls, {place.at_once} at once",
+        ("client", "us a call", "least to most", "/ bare loop", "stopcast / it", "calls a second"),
+        [
+            (
+                name,
+                f"{middle(figures, 'cpu_us'):.0f}",
+                spread(figures, "cpu_us"),
+                f"{ratio(figures, bare, 'cpu_us'):.2f}",
+                f"{ratio(ours, figures, 'cpu_us'):.2f}",
+                f"{middle(figures, 'rate'):,.0f}",
+            )
+            for name, figures in results.items()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What the benchmarks share: a process for each measurement, medians over interleaved rounds, and one table."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import resource
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_SPAWN: Final = multiprocessing.get_context("spawn")
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time that this process has used, all its threads, in user and system mode."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def own_process(
+    function: Callable[..., object], *args: object
+) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    """Start ``function`` in a fresh interpreter, and return its process and our end of a pipe.
+
+    Its first argument is the other end of the pipe.
+    """
+    ours, theirs = _SPAWN.Pipe()
+    process = _SPAWN.Process(target=function, args=(theirs, *args), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def in_own_process(function: Callable[..., T], *args: object) -> T:
+    """Return what ``function`` returns in a fresh interpreter: no measurement inherits another one's memory."""
+    process, ours = own_process(_call, function, args)
+    result: T = received(ours)
+    process.join()
+    return result
+
+
+def received(ours: Connection) -> Any:
+    """Return what came through the pipe; raise what was raised at its other end."""
+    result = ours.recv()
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _call(theirs: Connection, function: Callable[..., object], args: Sequence[object]) -> None:
+    try:
+        theirs.send(function(*args))
+    except Exception as error:  # noqa: BLE001 - it is raised at the other end
+        traceback.print_exc()
+        theirs.send(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def rounds(
+    number: int, measure: Callable[[str], Mapping[str, float]], names: Sequence[str]
+) -> dict[str, list[Mapping[str, float]]]:
+    """Measure everything once a round, so that what else the machine does falls on all alike."""
+    results: dict[str, list[Mapping[str, float]]] = {name: [] for name in names}
+    for _ in range(number):
+        for name in names:
+            results[name].append(measure(name))
+    return results
+
+
+def middle(figures: Sequence[Mapping[str, float]], key: str) -> float:
+    """Return the median of one figure over the rounds."""
+    return median(figure[key] for figure in figures)
+
+
+def ratio(figures: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]], key: str) -> float:
+    """Return the median of the ratios, each one between measurements of the same round."""
+    return median(one[key] / other[key] for one, other in zip(figures, base, strict=True))
+
+
+def spread(figures: Sequence[Mapping[str, float]], key: str, form: str = "{:.0f}") -> str:
+    """Return the least and the greatest of one figure: the noise."""
+    values = [figure[key] for figure in figures]
+    return f"{form.format(min(values))} to {form.format(max(values))}"
+
+
+def write_tasks(path: Path, number: int) -> None:
+    """Write a CSV list of so many tasks, with ids as the API gives them."""
+    with path.open("w", encoding="ascii") as file:
+        file.write("AppId,RoomId,TaskId\n")
+        for place in range(number):
+            file.write(f"64a1b2c3d4e5f60123456789,room-{place % 997:04d},webcast-{place:010d}\n")
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table that reads well in a terminal and in Markdown."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = (
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return f"| {' | '.join([first, *others])} |"
+
+    print(f"\n{title}\n")
+    print(line(header))
+    print("|" + "|".join("-" * (width + 1) + ("-" if place == 0 else ":") for place, width in enumerate(widths)) + "|")
+    for row in rows:
+        print(line(row))
+
+
+def print_versions(*packages: str) -> None:
+    """Print what was measured, and where."""
+    load = "/".join(f"{value:.1f}" for value in os.getloadavg())
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} cores, load {load}"
+    )
+    print(", ".join(f"{package} {version(package)}" for package in packages))
