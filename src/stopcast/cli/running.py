@@ -172,7 +172,7 @@ class _Command:
         options, summary = self._options, run.summary()
         if run.past.torn_bytes and not options.quiet:
             say(f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off.")
-        if not options.quiet and run.opened:
+        if not options.quiet and run.opened and (error is None or summary.statuses):
             say(telling.totals(summary, options.report))
         if options.as_json and run.opened:
             with suppress(BrokenPipeError):
