@@ -117,17 +117,16 @@ def bare_httpx(place: Place) -> Job:
 
 
 def whole_stopcast(place: Place, *, capped: bool = False) -> Job:
-    from stopcast.cli.lists import Lists
     from stopcast.limiters import TokenBucket, Unlimited
     from stopcast.run import Run
+    from stopcast.sources import open_list
     from stopcast.stopper import Stopper
 
     async def run() -> None:
         limiter = TokenBucket(1e6) if capped else Unlimited()
-        lists = Lists.parse([str(place.tasks)], form="auto", columns=None, only=None)
         async with Stopper(CREDENTIALS, endpoint=place.endpoint, limiter=limiter, max_at_once=place.at_once) as stopper:
             stopping = Run(stopper, place.report)
-            async with aclosing(lists.batches()) as batches:
+            async with aclosing(open_list(place.tasks)) as batches:
                 await stopping.stop_lists(batches)
         _check(place, stopping.finished)
 

@@ -28,11 +28,11 @@ from measuring import (
     write_tasks,
 )
 from server import running_server
-from stopcast.cli.lists import Lists
 from stopcast.limiters import Unlimited
 from stopcast.outcome import Outcome
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
+from stopcast.sources import open_list
 from stopcast.stopper import Stopper
 
 NO_REPORT: Final = "no report"
@@ -57,10 +57,9 @@ def measure(name: str, url: str, tasks: Path, calls: int) -> dict[str, float]:
     """Stop the tasks; return what one call cost."""
 
     async def run(report: Path) -> None:
-        lists = Lists.parse([str(tasks)], form="auto", columns=None, only=None)
         async with Stopper(SANDBOX_CREDENTIALS, endpoint=url, limiter=Unlimited(), max_at_once=64) as stopper:
             stopping = Run(stopper, report)
-            async with aclosing(lists.batches()) as batches:
+            async with aclosing(open_list(tasks)) as batches:
                 await stopping.stop_lists(batches)
         if stopping.finished != calls:
             raise RuntimeError(f"{stopping.finished} of {calls} tasks came to an end")
