@@ -399,7 +399,28 @@ def test_every_option_can_be_an_environment_variable(shell: Shell, api: Emulator
 def test_every_option_of_the_contract_is_told_by_help(shell: Shell) -> None:
     ended = shell.run("run", "-h")
     assert ended.status == 0
-    for name in ["--report", "--resume", "--dry-run", "--format", "--columns", "--max-per-second", "--max-at-once", "--max-attempts", "--timeout", "--limit", "--expect", "--only", "--endpoint", "--region", "--api-version", "--sandbox", "--json", "--yes", "--quiet", "--verbose"]:
+    for name in [
+        "--report",
+        "--resume",
+        "--dry-run",
+        "--format",
+        "--columns",
+        "--max-per-second",
+        "--max-at-once",
+        "--max-attempts",
+        "--timeout",
+        "--limit",
+        "--expect",
+        "--only",
+        "--endpoint",
+        "--region",
+        "--api-version",
+        "--sandbox",
+        "--json",
+        "--yes",
+        "--quiet",
+        "--verbose",
+    ]:
         assert name in ended.out
     assert not re.search(r"secret.?key[ =]", ended.out.lower().replace("volcengine_secret_key", ""))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -36,9 +36,6 @@ class FlightLog:
         most: tasks that may be in it at once, beside those that an earlier run left.
         settled: tasks that need nothing more, whatever the file says.
 
-    Attributes:
-        left: identities of tasks that an earlier run left in flight.
-
     Raises:
         ReportError: the file cannot be made, or is none of ours.
     """
@@ -58,21 +55,29 @@ class FlightLog:
                 os.close(descriptor)
         except OSError as error:
             raise ReportError(f"{path} cannot be written: {error.strerror}") from None
-        self.left = left
-        self._places = {digest: _WIDTH * (1 + index) for index, digest in enumerate(left)}
+        self._left = {digest: _WIDTH * (1 + index) for index, digest in enumerate(left)}
+        self._places: dict[Task, int] = {}
         self._free = list(range(_WIDTH * (1 + len(left)), self._size, _WIDTH))
+
+    @property
+    def left(self) -> Collection[bytes]:
+        """Identities of tasks that an earlier run left in flight, and that have not been sent again."""
+        return self._left.keys()
 
     def begin(self, task: Task) -> None:
         """Note that a call for the task is about to go out."""
+        if task in self._places:
+            return
         digest = identity(task)
-        if digest not in self._places:
-            place = self._places[digest] = self._free.pop()
+        if (place := self._left.pop(digest, None)) is None:
+            place = self._free.pop()
             self._map[place : place + _WIDTH] = digest
+        self._places[task] = place
 
     def end(self, tasks: Iterable[Task]) -> None:
         """Note that nothing is in doubt about the tasks any more."""
         for task in tasks:
-            place = self._places.pop(identity(task), None)
+            place = self._places.pop(task, None)
             if place is not None:
                 self._map[place : place + _WIDTH] = _FREE
                 self._free.append(place)
@@ -89,7 +94,7 @@ class FlightLog:
     def close(self) -> None:
         """Leave the file behind only if something in it is in doubt."""
         self._map.close()
-        if self._places:
+        if self._places or self._left:
             self.give_up_room()
         else:
             self._path.unlink(missing_ok=True)
