@@ -60,7 +60,7 @@ class Dispatcher:
         self._sequence = count()
         self._due: deque[Job] = deque()
         self._wake: asyncio.TimerHandle | None = None
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers: dict[asyncio.Task[None], Slot] = {}
         self._before_wire = 0
         self._picked = 0
         self._next_worker_at = 0.0
@@ -106,6 +106,9 @@ class Dispatcher:
         """Begin no further call. Calls in flight finish; whoever waits on a feed gets ``error``."""
         if self._stopped is None:
             self._stopped = error
+        for worker, slot in self._workers.items():
+            if slot.admitted_at is None:
+                worker.cancel()
         for feed in self._feeds:
             feed.fail(self._stopped)
 
@@ -143,8 +146,9 @@ class Dispatcher:
             self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
             return
         self._next_worker_at = now + _STAGGER
-        worker = self._loop.create_task(self._work())
-        self._workers.add(worker)
+        slot = self._make_slot(self._admitted)
+        worker = self._loop.create_task(self._work(slot))
+        self._workers[worker] = slot
         worker.add_done_callback(self._worker_ended)
         self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
 
@@ -153,7 +157,7 @@ class Dispatcher:
         self.stir()
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
+        del self._workers[worker]
         if not worker.cancelled() and (error := worker.exception()) is not None:
             self.stop(error if isinstance(error, StopcastError) else StopcastError(f"internal error: {error!r}"))
         self.stir()
@@ -166,8 +170,7 @@ class Dispatcher:
         if self._stagger is None:
             self.stir()
 
-    async def _work(self) -> None:
-        slot = self._make_slot(self._admitted)
+    async def _work(self, slot: Slot) -> None:
         attempt = self._attempts.attempt
         while self._may_start() and (job := self._pick()) is not None:
             self._before_wire += 1
