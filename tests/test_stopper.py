@@ -124,7 +124,9 @@ async def complaints() -> AsyncIterator[list[str]]:
         warnings.simplefilter("always")
         yield told
         gc.collect()
-        await asyncio.sleep(0)
+        # A generator that the test itself left half-way is closed by the event loop, a few turns later.
+        for _ in range(5):
+            await asyncio.sleep(0)
     told += [str(warning.message) for warning in caught]
     assert told == []
     left = [task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()]
@@ -392,6 +394,47 @@ async def test_closing_a_stream_sends_no_more_of_it(complaints: list[str]) -> No
     assert complaints == []
 
 
+async def test_a_producers_error_that_nobody_waits_for_any_more_is_no_complaint(complaints: list[str]) -> None:
+    async def broken() -> AsyncIterator[Task]:
+        yield TASK
+        await asyncio.sleep(0.02)
+        raise LookupError
+
+    async with Emulator() as emulator, stopper_at(emulator) as stopper:
+        outcomes = stopper.stop_all(broken())
+        await anext(outcomes)
+        await asyncio.sleep(0.05)
+        await outcomes.aclose()
+    assert complaints == []
+
+
+async def test_a_producer_that_takes_its_time_to_end_does_not_stand_in_the_way_of_cancelling(
+    complaints: list[str],
+) -> None:
+    ended = asyncio.Event()
+
+    async def produced() -> AsyncIterator[Task]:
+        try:
+            yield TASK
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.02)
+            ended.set()
+
+    async with Emulator() as emulator, stopper_at(emulator) as stopper:
+        stopping = asyncio.create_task(everything(stopper, produced()))
+        while not emulator.stopped:
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            stopping.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([stopping])
+        assert stopping.cancelled()
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert complaints == []
+
+
 @pytest.mark.parametrize("turns", [*range(12), 15, 20, 30, 40, 60, 80, 120, 200])
 async def test_cancelling_stop_leaves_nothing_behind(turns: int, complaints: list[str]) -> None:
     async with Emulator(faults=Faults({"internal": 0.5})) as emulator, stopper_at(emulator) as stopper:
@@ -513,6 +556,22 @@ async def test_refused_credentials_stop_the_calls_after_a_handful(
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(stopper) + repr(credentials)
     assert "s3cr3t" not in told
     assert "sandbox-secret" not in told
+    assert complaints == []
+
+
+async def test_calls_that_wait_for_their_permit_are_not_made_once_the_key_is_refused(complaints: list[str]) -> None:
+    async with Emulator() as emulator:
+
+        async def revoke_the_key_midway() -> None:
+            async with stopper_at(emulator, limiter=TokenBucket(20)) as stopper:
+                async for _ in stopper.stop_all(tasks(1000)):
+                    if stopper.meter.calls == 10:
+                        assert stopper.dispatcher.in_flight > 30
+                        emulator.credentials = Credentials("another", "key")
+
+        with pytest.raises(CredentialsRefusedError):
+            await revoke_the_key_midway()
+        assert emulator.calls <= 10 + 3 + 2
     assert complaints == []
 
 
