@@ -9,11 +9,15 @@ class RollingWindow:
     """Counts calls in the half-open second that ends with the latest one, and keeps the greatest count.
 
     Times are those of one monotonic clock, in seconds, and never go back.
+
+    Args:
+        seconds: the length of the window, where it is not one second.
     """
 
-    __slots__ = ("_times", "calls", "first", "last", "worst_second")
+    __slots__ = ("_seconds", "_times", "calls", "first", "last", "worst_second")
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 1.0) -> None:
+        self._seconds = seconds
         self._times: deque[float] = deque()
         self.calls = 0
         self.worst_second = 0
@@ -24,7 +28,7 @@ class RollingWindow:
         """Count a call."""
         times = self._times
         times.append(now)
-        while now - times[0] >= 1.0:
+        while now - times[0] >= self._seconds:
             times.popleft()
         self.worst_second = max(self.worst_second, len(times))
         if not self.calls:
@@ -32,10 +36,18 @@ class RollingWindow:
         self.calls += 1
         self.last = now
 
+    def postpone(self, since: float, until: float) -> None:
+        """Let the calls that were counted from ``since`` on count as made at ``until``."""
+        late = 0
+        while self._times and self._times[-1] >= since:
+            self._times.pop()
+            late += 1
+        self._times.extend([until] * late)
+
     def wait(self, now: float, most: int) -> float:
-        """Return the seconds until one more call makes at most ``most`` in its second; 0 or less: it may go."""
+        """Return the seconds until one more call makes at most ``most`` in its window; 0 or less: it may go."""
         times = self._times
-        return 1.0 - (now - times[-most]) if len(times) >= most else 0.0
+        return self._seconds - (now - times[-most]) if len(times) >= most else 0.0
 
     @property
     def mean_per_second(self) -> float:

@@ -80,8 +80,8 @@ class Stopper:
         drain_seconds: float = 30.0,
         observers: Sequence[Observer] = (),
     ) -> None:
-        if max_at_once < 1 or timeout_seconds <= 0:
-            raise ConfigurationError("max_at_once and timeout_seconds must be above 0")
+        if max_at_once < 1 or max_waiting < 0 or not timeout_seconds > 0:
+            raise ConfigurationError("max_at_once and timeout_seconds must be above 0, max_waiting not below")
         if credentials is None:
             found = find_credentials(environ=os.environ, home=Path.home())
             credentials = found.credentials
@@ -179,18 +179,29 @@ class Stopper:
 
         dispatcher = self.dispatcher
         feed = dispatcher.open_feed(deliver)
-        async with aclosing(batches_of(tasks)) as batches:
-            pumping = asyncio.create_task(pump(batches, Intake(), dispatcher, feed))
-            pumping.add_done_callback(lambda _: arrived.set())
-            try:
-                while outcomes or not pumping.done():
-                    await arrived.wait()
-                    arrived.clear()
-                    while outcomes:
-                        feed.consumed()
-                        yield outcomes.popleft()
-                pumping.result()
-            finally:
-                pumping.cancel()
-                dispatcher.close_feed(feed)
-                await asyncio.wait([pumping])
+
+        async def take_all() -> None:
+            # The batches are closed where they are taken, however often this stream is cancelled.
+            async with aclosing(batches_of(tasks)) as batches:
+                await pump(batches, Intake(), dispatcher, feed)
+
+        def all_taken(pumping: asyncio.Task[None]) -> None:
+            arrived.set()
+            if not pumping.cancelled():
+                # Nobody asks for its error where the stream is left early, and asyncio would complain.
+                pumping.exception()
+
+        pumping = asyncio.create_task(take_all())
+        pumping.add_done_callback(all_taken)
+        try:
+            while outcomes or not pumping.done():
+                await arrived.wait()
+                arrived.clear()
+                while outcomes:
+                    feed.consumed()
+                    yield outcomes.popleft()
+            pumping.result()
+        finally:
+            pumping.cancel()
+            dispatcher.close_feed(feed)
+            await asyncio.wait([pumping])

@@ -27,6 +27,7 @@ class Feed:
         ready: jobs that wait for their first attempt.
         closed: whether nobody wants its outcomes any more.
         flights: keeps in mind which of its calls a crash leaves in doubt.
+        error: what ended it before its time.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class Feed:
         self._outstanding = 0
         self._unsettled = 0
         self._changed = asyncio.Event()
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
+        self._when_failed: Callable[[], object] | None = None
 
     def put(self, job: Job) -> None:
         """Take a job in."""
@@ -75,8 +77,16 @@ class Feed:
 
     def fail(self, error: BaseException) -> None:
         """End the feed with an error, for whoever waits on it."""
-        self._error = self._error or error
+        self.error = self.error or error
         self._changed.set()
+        if self._when_failed is not None:
+            self._when_failed()
+
+    def when_failed(self, act: Callable[[], object]) -> None:
+        """Call ``act`` when an error ends the feed, or now if one has."""
+        self._when_failed = act
+        if self.error is not None:
+            act()
 
     def close(self) -> None:
         """Drop what has not been sent; outcomes of calls in flight are still handed over."""
@@ -93,8 +103,8 @@ class Feed:
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while True:
-            if self._error is not None:
-                raise self._error
+            if self.error is not None:
+                raise self.error
             if condition():
                 return
             self._changed.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -21,10 +22,17 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Dispat
     """
     cut_short: ListError | None = None
     try:
+        taking = asyncio.create_task(_take_in(batches, intake, dispatcher, feed))
+        # The next row may be long in coming, and an error must not wait for it.
+        feed.when_failed(taking.cancel)
         try:
-            await _take_in(batches, intake, dispatcher, feed)
+            await taking
         except ListError as error:
             cut_short = error
+        except asyncio.CancelledError:
+            ours = asyncio.current_task()
+            if feed.error is None or (ours is not None and ours.cancelling()):
+                raise
         await feed.settled()
     except StopcastError:
         await dispatcher.idle()

@@ -10,6 +10,7 @@ second for a cap of 150 with J = c = 3.3 ms.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Final
 
 from aiolimiter import AsyncLimiter
@@ -39,7 +40,7 @@ class TokenBucket:
     Waiting is first come, first served. One instance serves one event loop.
 
     Args:
-        max_per_second: the cap; a fraction is fine.
+        max_per_second: the cap; a fraction below 1 is fine, above 1 it is cut off.
         arrival_jitter: seconds by which the way to the server may vary. What is allowed for it comes off the rate:
             5 ms leave 148.8 of 150, 20 ms 146.6, 50 ms 142.4.
 
@@ -47,14 +48,16 @@ class TokenBucket:
         full_rate: calls a second while nothing is throttled.
 
     Raises:
-        ConfigurationError: a cap that is not above 0.
+        ConfigurationError: a cap that is no number above 0.
     """
 
     def __init__(self, max_per_second: float = 150.0, *, arrival_jitter: float = ARRIVAL_JITTER) -> None:
-        if not max_per_second > 0:
-            raise ConfigurationError(f"max per second must be above 0, not {max_per_second}")
+        if not 0 < max_per_second < math.inf:
+            raise ConfigurationError(f"max per second must be a number above 0, not {max_per_second}")
         self._most = max(1, int(max_per_second))
-        self.full_rate = max_per_second * (1 - _MARGIN / self._most) / (1 + arrival_jitter + _LATE_TIMERS)
+        # A second holds whole calls: 2.5 a second are 2 in any one, as 5 in two could be 3 in one.
+        cap = min(max_per_second, self._most)
+        self.full_rate = cap * (1 - _MARGIN / self._most) / (1 + arrival_jitter + _LATE_TIMERS)
         capacity = 1 + self.full_rate * _LATE_TIMERS
         self._bucket = AsyncLimiter(capacity, capacity / self.full_rate)
         # One call waits at the bucket, the others in their order behind it.
@@ -63,7 +66,8 @@ class TokenBucket:
         self._slowed_at = 0.0
         self._held_until = 0.0
         self._next = 0.0
-        self._window = RollingWindow()
+        self._arrival_jitter = arrival_jitter
+        self._window = RollingWindow(1 + arrival_jitter)
 
     @property
     def rate(self) -> float:
@@ -87,7 +91,7 @@ class TokenBucket:
         async with self._turn:
             if not self._next:
                 # Another limiter may have served this account until a moment ago.
-                self._held_until = loop.time() + _SLOTS_AFTER_STANDSTILL / self.full_rate
+                self._held_until = max(self._held_until, loop.time() + _SLOTS_AFTER_STANDSTILL / self.full_rate)
             while True:
                 while (wait := self._wait(loop.time())) > 0:  # noqa: ASYNC110 - time is what it waits for
                     await asyncio.sleep(wait)
@@ -102,6 +106,14 @@ class TokenBucket:
                 self._held_until = now + _SLOTS_AFTER_STANDSTILL * slot
             self._next = now + slot
             self._window.add(now)
+            # The request is written within two turns of the event loop.
+            loop.call_soon(loop.call_soon, self._left, now)
+
+    def _left(self, granted_at: float) -> None:
+        """Count a call when it left, where the event loop was blocked between its permit and that."""
+        now = asyncio.get_running_loop().time()
+        if now - granted_at > self._arrival_jitter:
+            self._window.postpone(granted_at, now)
 
     def _wait(self, now: float) -> float:
         return max(self._held_until - now, self._window.wait(now, self._most))

@@ -1,0 +1,497 @@
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stopcast.errors import ConfigurationError
+from stopcast.limiters import TokenBucket, Unlimited
+from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.ports import Limiter
+from stopcast.virtual_clock import VirtualClock
+
+T = TypeVar("T")
+
+CAPS = [0.5, 1.0, 1.5, 2.5, 10.0, 149.9, 150.0, 1000.0]
+bounded = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def on_virtual_clock(
+    main: Callable[[VirtualClock], Coroutine[Any, Any, T]], *, lateness: Callable[[], float] = lambda: 0.0
+) -> T:
+    clock = VirtualClock(lateness=lateness)
+    with asyncio.Runner(loop_factory=lambda: clock) as runner:
+        return runner.run(main(clock))
+
+
+def up_to(seconds: float, seed: int = 0) -> Callable[[], float]:
+    return partial(random.Random(seed).uniform, 0.0, seconds)
+
+
+def most_within(times: list[float], seconds: float = 1.0) -> int:
+    """Count the most of them in any window, its end not included."""
+    most = first = 0
+    for last, moment in enumerate(times):
+        # Sums of floats carry an error far below the microsecond that a turn of the clock takes.
+        while moment - times[first] >= seconds - 1e-9:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def allowed(cap: float) -> int:
+    return max(1, int(cap))
+
+
+class Waiters:
+    """Callers of a limiter, and the times at which each was let go."""
+
+    def __init__(self, clock: VirtualClock, limiter: Limiter) -> None:
+        self.clock = clock
+        self.limiter = limiter
+        self.grants: list[float] = []
+        self.order: list[int] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._arrived = 0
+
+    async def _wait(self, number: int) -> None:
+        await self.limiter.acquire()
+        self.grants.append(self.clock.time())
+        self.order.append(number)
+
+    def come(self, count: int) -> None:
+        for _ in range(count):
+            self._tasks.append(self.clock.create_task(self._wait(self._arrived)))
+            self._arrived += 1
+
+    def waiting(self) -> list[asyncio.Task[None]]:
+        self._tasks = [task for task in self._tasks if not task.done()]
+        return self._tasks
+
+    async def leave(self, chosen: Callable[[int], bool] = lambda _: True) -> None:
+        leaving = [task for place, task in enumerate(self.waiting()) if chosen(place)]
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+
+    async def all_served(self) -> None:
+        await asyncio.gather(*self.waiting())
+
+
+def keep_asking(clock: VirtualClock, limiter: Limiter, granted: Callable[[float], object]) -> asyncio.Task[None]:
+    async def ask() -> None:
+        while True:
+            await limiter.acquire()
+            granted(clock.time())
+
+    return clock.create_task(ask())
+
+
+async def cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+shares = st.floats(0.0, 1.0)
+steps = st.one_of(
+    st.tuples(st.just("come"), shares),
+    st.tuples(st.just("come"), shares),
+    st.tuples(st.just("pass"), shares),
+    st.tuples(st.just("pass"), shares),
+    st.tuples(st.just("stall"), shares),
+    st.tuples(st.just("leave"), shares),
+    st.tuples(st.just("hold"), shares),
+    st.tuples(st.just("throttled"), shares),
+    st.tuples(st.just("restart"), shares),
+)
+
+
+async def live_through(clock: VirtualClock, cap: float, story: list[tuple[str, float]], jitter: float) -> list[float]:
+    waiters = Waiters(clock, TokenBucket(cap, arrival_jitter=jitter))
+    waiters.come(int(2 * cap) + 2)
+    for step, share in story:
+        match step:
+            case "come":
+                waiters.come(int(share * (cap + 3)))
+            case "pass":
+                await asyncio.sleep(share * 2)
+            case "stall":
+                clock.advance(share * 3 if share > 0.5 else share / 10)
+                await asyncio.sleep(0)
+            case "leave":
+                every = 1 + int(share * 5)
+                await waiters.leave(lambda place, every=every: place % every == 0)  # type: ignore[misc]
+            case "hold":
+                waiters.limiter.hold(share * 2)
+            case "throttled":
+                for _ in range(int(share * 40)):
+                    waiters.limiter.hold()
+            case "restart":
+                await waiters.leave()
+                waiters.limiter = TokenBucket(cap, arrival_jitter=jitter)
+                waiters.come(int(share * (cap + 3)) + 1)
+    await asyncio.sleep(1.5)
+    await waiters.leave()
+    return waiters.grants
+
+
+@bounded(max_examples=300)
+@given(
+    cap=st.sampled_from(CAPS[:-1]),
+    story=st.lists(steps, max_size=12),
+    lateness=st.sampled_from([0.0, 0.003, 0.009, 0.020]),
+    seed=st.integers(0, 1000),
+)
+def test_no_second_holds_more_than_the_cap_whatever_happens(
+    cap: float, story: list[tuple[str, float]], lateness: float, seed: int
+) -> None:
+    grants = on_virtual_clock(
+        lambda clock: live_through(clock, cap, story, ARRIVAL_JITTER), lateness=up_to(lateness, seed)
+    )
+    assert most_within(grants) <= allowed(cap)
+
+
+@bounded(max_examples=200)
+@given(
+    cap=st.sampled_from(CAPS[:-1]),
+    story=st.lists(steps, max_size=8),
+    jitter=st.sampled_from([0.0, ARRIVAL_JITTER, 0.020, 0.050]),
+    lateness=st.sampled_from([0.0, 0.003, 0.020]),
+)
+def test_no_second_at_the_server_holds_more_than_the_cap_where_calls_come_late_by_what_is_allowed_for(
+    cap: float, story: list[tuple[str, float]], jitter: float, lateness: float
+) -> None:
+    grants = on_virtual_clock(lambda clock: live_through(clock, cap, story, jitter), lateness=up_to(lateness))
+    # The worst that delays of up to the jitter can do: the first call of the window comes late, the last one does not.
+    assert most_within(grants, 1.0 + jitter) <= allowed(cap)
+
+
+@pytest.mark.parametrize("cap", CAPS)
+def test_a_cap_is_kept_and_used_whatever_number_it_is(cap: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        grants: list[float] = []
+        asking = keep_asking(clock, TokenBucket(cap), grants.append)
+        await asyncio.sleep(10)
+        await cancelled(asking)
+        return grants
+
+    grants = on_virtual_clock(main, lateness=up_to(0.003))
+    assert most_within(grants, 1.0 + ARRIVAL_JITTER) <= allowed(cap)
+    # 2 slots go to a limiter that may have been there before, 1 to where the window ends.
+    assert len(grants) >= 0.95 * min(cap, allowed(cap)) * 10 - 3
+
+
+@pytest.mark.parametrize("lateness", [0.0, 0.001, 0.003])
+def test_the_rate_stays_within_one_percent_of_the_cap_with_timers_up_to_3_ms_late(lateness: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        grants: list[float] = []
+        asking = keep_asking(clock, TokenBucket(150), grants.append)
+        await asyncio.sleep(60)
+        await cancelled(asking)
+        return grants
+
+    grants = on_virtual_clock(main, lateness=up_to(lateness, seed=7))
+    assert len(grants) / 60 >= 0.99 * 150
+    assert most_within(grants) <= 150
+
+
+def test_timers_that_are_always_3_ms_late_cost_no_more_than_one_percent() -> None:
+    async def main(clock: VirtualClock) -> int:
+        grants: list[float] = []
+        asking = keep_asking(clock, TokenBucket(150), grants.append)
+        await asyncio.sleep(60)
+        await cancelled(asking)
+        return len(grants)
+
+    assert on_virtual_clock(main, lateness=lambda: 0.003) / 60 >= 0.99 * 150
+
+
+@pytest.mark.parametrize(("jitter", "least"), [(0.005, 148), (0.010, 147), (0.020, 146), (0.050, 142)])
+def test_what_is_allowed_for_the_way_comes_off_the_rate_and_no_more(jitter: float, least: int) -> None:
+    async def main(clock: VirtualClock) -> int:
+        grants: list[float] = []
+        asking = keep_asking(clock, TokenBucket(150, arrival_jitter=jitter), grants.append)
+        await asyncio.sleep(20)
+        await cancelled(asking)
+        assert most_within(grants, 1.0 + jitter) <= 150
+        return len(grants)
+
+    assert on_virtual_clock(main, lateness=up_to(0.003)) / 20 >= least
+
+
+@pytest.mark.parametrize("standstill", [0.004, 0.006, 0.008, 0.0099, 0.0101, 0.013, 0.0165, 0.02, 0.3, 0.9, 0.995, 2.0])
+@pytest.mark.parametrize("every", [40, 149])
+def test_a_call_that_reaches_the_wire_only_after_a_standstill_does_not_break_the_cap(
+    standstill: float, every: int
+) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        bucket = TokenBucket(150)
+        arrivals: list[float] = []
+        granted = 0
+
+        async def call() -> None:
+            nonlocal granted
+            await bucket.acquire()
+            granted += 1
+            if granted % every == 0:
+                clock.advance(standstill)
+            arrivals.append(clock.time())
+
+        await asyncio.gather(*(call() for _ in range(600)))
+        return arrivals
+
+    assert most_within(on_virtual_clock(main)) <= 150
+
+
+def test_whoever_comes_first_goes_first() -> None:
+    async def main(clock: VirtualClock) -> list[int]:
+        waiters = Waiters(clock, TokenBucket(10))
+        for _ in range(10):
+            waiters.come(3)
+            await asyncio.sleep(0.05)
+        await waiters.all_served()
+        return waiters.order
+
+    assert on_virtual_clock(main, lateness=up_to(0.02)) == list(range(30))
+
+
+def test_those_who_leave_the_queue_do_not_change_the_order_of_the_others() -> None:
+    async def main(clock: VirtualClock) -> list[int]:
+        waiters = Waiters(clock, TokenBucket(10))
+        waiters.come(30)
+        await asyncio.sleep(1)
+        await waiters.leave(lambda place: place % 3 == 0)
+        await waiters.all_served()
+        return waiters.order
+
+    order = on_virtual_clock(main)
+    assert order == sorted(order)
+    assert len(order) in {22, 23}
+
+
+def test_a_waiter_that_leaves_costs_no_more_than_one_permit() -> None:
+    async def main(clock: VirtualClock) -> int:
+        waiters = Waiters(clock, TokenBucket(150))
+        waiters.come(2000)
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            await waiters.leave(lambda place: place == 0)
+        served = len(waiters.grants)
+        await waiters.leave()
+        return served
+
+    # One second less the two slots at the beginning.
+    assert on_virtual_clock(main) >= 149 - 2 - 20
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 60.0])
+def test_nobody_goes_while_the_account_is_held(seconds: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        waiters = Waiters(clock, TokenBucket(150))
+        waiters.come(400)
+        await asyncio.sleep(0.5)
+        held_at = clock.time()
+        waiters.limiter.hold(seconds)
+        before = len(waiters.grants)
+        await waiters.all_served()
+        return [moment - held_at for moment in waiters.grants[before:]]
+
+    after = on_virtual_clock(main, lateness=up_to(0.003))
+    assert seconds <= after[0] <= seconds + 0.1
+    assert most_within(after) <= 150
+
+
+@pytest.mark.parametrize("seconds", [61.0, 1e9, float("inf")])
+def test_nobody_is_held_for_more_than_a_minute(seconds: float) -> None:
+    async def main(clock: VirtualClock) -> float:
+        bucket = TokenBucket(150)
+        await bucket.acquire()
+        held_at = clock.time()
+        bucket.hold(seconds)
+        await bucket.acquire()
+        return clock.time() - held_at
+
+    assert 60 <= on_virtual_clock(main) <= 60.1
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, float("nan")])
+def test_a_hold_without_seconds_that_make_sense_only_slows(seconds: float) -> None:
+    async def main(clock: VirtualClock) -> float:
+        bucket = TokenBucket(150)
+        await bucket.acquire()
+        held_at = clock.time()
+        bucket.hold(seconds)
+        await bucket.acquire()
+        return clock.time() - held_at
+
+    assert on_virtual_clock(main) <= 0.1
+
+
+def test_a_hold_before_the_first_call_holds_it() -> None:
+    async def main(clock: VirtualClock) -> float:
+        bucket = TokenBucket(150)
+        bucket.hold(5.0)
+        await bucket.acquire()
+        return clock.time()
+
+    assert on_virtual_clock(main) >= 5.0
+
+
+def test_a_shorter_hold_does_not_end_a_longer_one() -> None:
+    async def main(clock: VirtualClock) -> float:
+        bucket = TokenBucket(150)
+        await bucket.acquire()
+        held_at = clock.time()
+        bucket.hold(10.0)
+        bucket.hold(1.0)
+        await bucket.acquire()
+        return clock.time() - held_at
+
+    assert on_virtual_clock(main) >= 10.0
+
+
+def test_the_rate_falls_at_once_and_is_back_within_30_seconds_of_the_last_throttled_answer() -> None:
+    async def main(clock: VirtualClock) -> tuple[int, int, int]:
+        grants: list[float] = []
+        bucket = TokenBucket(150)
+        asking = keep_asking(clock, bucket, grants.append)
+        await asyncio.sleep(5)
+        for _ in range(75):
+            bucket.hold()
+        throttled_at = clock.time()
+        await asyncio.sleep(31)
+        await cancelled(asking)
+        within = [sum(begin <= moment - throttled_at < begin + 1 for moment in grants) for begin in (0, 1, 30)]
+        return within[0], within[1], within[2]
+
+    first, second, thirtieth = on_virtual_clock(main, lateness=up_to(0.003))
+    assert first <= 82
+    assert second <= 88
+    assert thirtieth >= 148
+
+
+def test_however_much_is_throttled_a_few_calls_still_go() -> None:
+    async def main(clock: VirtualClock) -> int:
+        grants: list[float] = []
+        bucket = TokenBucket(150)
+
+        def throttle(now: float) -> None:
+            grants.append(now)
+            bucket.hold()
+
+        asking = keep_asking(clock, bucket, throttle)
+        await asyncio.sleep(60)
+        await cancelled(asking)
+        return len(grants)
+
+    served = on_virtual_clock(main)
+    # Each call takes off one call a second and each second gives six back.
+    assert 4 * 60 <= served <= 20 * 60
+
+
+class Account:
+    """The quota of an account that others use as well: calls that pass in any sliding second."""
+
+    def __init__(self, quota: int) -> None:
+        self._quota = quota
+        self._passed: deque[float] = deque()
+
+    def passes(self, now: float) -> bool:
+        while self._passed and now - self._passed[0] >= 1:
+            self._passed.popleft()
+        if len(self._passed) >= self._quota:
+            return False
+        self._passed.append(now)
+        return True
+
+
+def test_beside_a_program_that_takes_75_a_second_both_get_their_share() -> None:
+    async def main(clock: VirtualClock) -> tuple[float, float, float]:
+        account, bucket = Account(150), TokenBucket(150)
+        ours: list[float] = []
+        theirs: list[float] = []
+
+        def call(now: float) -> None:
+            if account.passes(now):
+                ours.append(now)
+            else:
+                clock.call_later(0.02, bucket.hold)
+
+        async def compete() -> None:
+            beginning = clock.time()
+            for number in range(75 * 90):
+                await asyncio.sleep(beginning + number / 75 - clock.time())
+                if account.passes(clock.time()):
+                    theirs.append(clock.time())
+
+        asking, competing = keep_asking(clock, bucket, call), clock.create_task(compete())
+        await competing
+        ended = clock.time()
+        await asyncio.sleep(31)
+        await cancelled(asking)
+        return (
+            sum(30 <= moment < 90 for moment in ours) / 60,
+            sum(30 <= moment < 90 for moment in theirs) / 60,
+            sum(ended + 30 <= moment < ended + 31 for moment in ours),
+        )
+
+    ours, theirs, afterwards = on_virtual_clock(main, lateness=up_to(0.002))
+    assert 65 <= ours <= 90
+    assert 60 <= theirs <= 75
+    assert afterwards >= 148
+
+
+def test_the_wall_clock_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = iter(time.time() + hours * 3600 for hours in (0, 1, -1) * 10_000)
+    monkeypatch.setattr(time, "time", lambda: next(wall))
+
+    async def main(clock: VirtualClock) -> list[float]:
+        grants: list[float] = []
+        asking = keep_asking(clock, TokenBucket(150), grants.append)
+        await asyncio.sleep(5)
+        await cancelled(asking)
+        return grants
+
+    grants = on_virtual_clock(main)
+    assert most_within(grants) <= 150
+    assert len(grants) / 5 >= 147
+
+
+def test_a_second_limiter_right_after_the_first_keeps_the_cap_of_both() -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        grants: list[float] = []
+        for seconds in (1.0, 0.3, 0.1, 0.05, 1.5):
+            asking = keep_asking(clock, TokenBucket(150), grants.append)
+            await asyncio.sleep(seconds)
+            await cancelled(asking)
+        return grants
+
+    assert most_within(on_virtual_clock(main), 1.0 + ARRIVAL_JITTER) <= 150
+
+
+@pytest.mark.parametrize("cap", [0.0, -1.0, float("nan"), float("inf"), float("-inf")])
+def test_a_cap_that_is_none_is_a_configuration_error(cap: float) -> None:
+    with pytest.raises(ConfigurationError):
+        TokenBucket(cap)
+
+
+def test_no_cap_means_no_waiting() -> None:
+    async def main(clock: VirtualClock) -> float:
+        limiter = Unlimited()
+        began = clock.time()
+        for _ in range(1000):
+            await limiter.acquire()
+        limiter.hold(60)
+        await limiter.acquire()
+        return clock.time() - began
+
+    assert on_virtual_clock(main) == 0
