@@ -7,7 +7,8 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import orjson
 from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
 from stopcast.cli import telling
 from stopcast.cli.lists import Lists
-from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, say
+from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.progress import Progress
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials
@@ -35,6 +36,7 @@ from stopcast.stopper import Stopper
 #: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
 _ASK_ABOVE = 100
 _INVALID_SHOWN = 10
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class Options:
 
 def execute(options: Options) -> None:
     """Run, and exit with the status that tells the truth."""
-    if not options.given_tasks and sys.stdin.isatty():
+    if not options.given_tasks and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("name a list, or pipe one into standard input")
     sys.exit(asyncio.run(_Command(options).run()))
 
@@ -87,7 +89,7 @@ class _Command:
 
     async def run(self) -> int:
         self._main = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
         try:
             async with AsyncExitStack() as stack:
@@ -107,15 +109,19 @@ class _Command:
 
     async def _dry_run(self) -> int:
         options = self._options
-        past = await peek_past(Path(options.report)) if options.resume else Past()
+        past = await self._past()
         intake, invalid = await self._read_through(past)
         limiter = TokenBucket(options.max_per_second)
         if options.as_json:
-            click.echo(orjson.dumps(intake.as_json()))
+            put_out(orjson.dumps(intake.as_json()))
         else:
-            click.echo(telling.plan(intake, invalid, calls_per_second=limiter.full_rate))
+            put_out(telling.plan(intake, invalid, calls_per_second=limiter.full_rate))
         self._check_expected(intake)
         return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
+
+    async def _past(self) -> Past:
+        path = Path(self._options.report)
+        return await peek_past(path) if self._options.resume and path.is_file() else Past()
 
     async def _read_through(self, past: Past) -> tuple[Intake, list[Outcome]]:
         """Read the lists once without sending anything. Return the counts, and the first rows that are no task."""
@@ -175,8 +181,7 @@ class _Command:
         if not options.quiet and run.opened and (error is None or summary.statuses):
             say(telling.totals(summary, options.report))
         if options.as_json and run.opened:
-            with suppress(BrokenPipeError):
-                click.echo(orjson.dumps(summary.as_json()))
+            put_out(orjson.dumps(summary.as_json()))
         if error is not None:
             give_up(error, resume_with=_resume_command() if run.opened else None)
         return EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
@@ -214,11 +219,12 @@ class _Command:
     async def _agreed(self, endpoint: Endpoint, limiter: TokenBucket) -> bool:
         """Look at the lists beforehand where that was asked for, or where there is somebody to ask."""
         options = self._options
-        ask = sys.stdin.isatty() and not (options.yes or endpoint.loopback or "-" in options.tasks)
+        ask = sys.stdin is not None and sys.stdin.isatty() and not (options.yes or endpoint.loopback or "-" in options.tasks)
         if options.expect is None and not ask:
             return True
-        self._lists.make_replayable()
-        past = await peek_past(Path(options.report)) if options.resume else Past()
+        with self._plain_signals():
+            self._lists.make_replayable()
+        past = await self._past()
         intake, invalid = await self._read_through(past)
         self._check_expected(intake)
         if not ask or intake.tasks <= _ASK_ABOVE:
@@ -227,16 +233,28 @@ class _Command:
         return self._confirm(f"Stop them at {endpoint.host}?")
 
     def _confirm(self, question: str) -> bool:
-        # Waiting for an answer, the loop cannot run our handler: Ctrl-C must have its plain meaning here.
-        loop = asyncio.get_running_loop()
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return click.confirm(question, err=True)
+            with self._plain_signals():
+                return click.confirm(question, err=True)
         except click.Abort:
             raise InterruptedRunError(signal.SIGINT) from None
+
+    @contextmanager
+    def _plain_signals(self) -> Iterator[None]:
+        """Let a signal end what keeps the event loop waiting, so that the loop's own handlers cannot run."""
+
+        def end(number: int, _: object) -> None:
+            raise InterruptedRunError(number)
+
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, end)
+        try:
+            yield
         finally:
-            loop.add_signal_handler(signal.SIGINT, self._interrupt, signal.SIGINT)
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, self._interrupt, number)
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -253,5 +271,6 @@ class _Command:
 
 
 def _resume_command() -> str:
-    arguments = sys.argv[1:]
-    return shlex.join(["stopcast", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+    command, *arguments = sys.argv[1:]
+    # Ahead of the others: after a lone -- it would be a list's name.
+    return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,6 +37,7 @@ class Feed:
         self._unsettled = 0
         self._changed = asyncio.Event()
         self._error: BaseException | None = None
+        self._on_fail: Callable[[], None] | None = None
 
     def put(self, job: Job) -> None:
         """Take a job in."""
@@ -72,6 +74,17 @@ class Feed:
         """End the feed with an error, for whoever waits on it."""
         self._error = self._error or error
         self._changed.set()
+        if self._on_fail is not None:
+            self._on_fail()
+
+    @contextmanager
+    def failing(self, react: Callable[[], None]) -> Iterator[None]:
+        """Call ``react`` if the feed ends with an error while the block lasts."""
+        self._on_fail = react
+        try:
+            yield
+        finally:
+            self._on_fail = None
 
     def close(self) -> None:
         """Drop what has not been sent; outcomes of calls in flight are still handed over."""

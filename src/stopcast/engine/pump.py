@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 
@@ -22,7 +23,12 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Dispat
     cut_short: ListError | None = None
     try:
         try:
-            await _take_in(batches, intake, dispatcher, feed)
+            # A list may be long in coming, and what ends the calls must not wait for its next row.
+            async with asyncio.timeout(None) as reading, feed.failing(lambda: reading.reschedule(0)):
+                await _take_in(batches, intake, dispatcher, feed)
+        except TimeoutError:
+            if not reading.expired():
+                raise
         except ListError as error:
             cut_short = error
         await feed.settled()
