@@ -28,7 +28,7 @@ KEYS: Final = {
     "VOLCENGINE_SECRET_KEY": SANDBOX_CREDENTIALS.secret_key,
 }
 #: Far beyond what anything here takes: it ends a test that hangs, and decides nothing else.
-HANGS_AFTER_SECONDS: Final = 60.0
+HANGS_AFTER_SECONDS: Final = 40.0
 
 
 class Finished(NamedTuple):

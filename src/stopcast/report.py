@@ -30,7 +30,7 @@ _SYNC_SECONDS: Final = 0.8
 def open_report(path: Path, *, resume: bool) -> int:
     """Open the report for appending, alone, and return its file descriptor.
 
-    A pipe or a device is just written to. A file that a dead process had locked is free.
+    A pipe or a device is just written to, by as many as like. A file that a dead process had locked is free.
 
     Raises:
         ReportExistsError: it exists, and nobody said to go on with it.
@@ -49,6 +49,8 @@ def open_report(path: Path, *, resume: bool) -> int:
         ) from None
     except OSError as error:
         raise ReportError(f"the report {path} cannot be opened: {error.strerror}") from None
+    if special:
+        return report
     try:
         fcntl.flock(report, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -67,7 +67,9 @@ def read_line(line: bytes) -> dict[str, Any] | None:
         values["status"] = Status(values["status"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
-    return values if isinstance(values, dict) and all(key in values for key in _KEYS) else None
+    if not isinstance(values, dict) or not all(isinstance(values.get(key, 0), str | None) for key in _KEYS):
+        return None
+    return values
 
 
 def task_of(values: dict[str, Any]) -> Task:

@@ -107,6 +107,8 @@ class Run:
             if self._interrupted is None:
                 raise
             raise self._interrupted from None
+        except OSError as error:
+            raise ReportError(f"the report {self._path} cannot be gone on with: {error.strerror}") from None
 
     async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, flights: FlightLog | None) -> None:
         dispatcher = self._stopper.dispatcher

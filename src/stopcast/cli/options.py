@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import math
+import os
 import signal
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec, TextIO
 
 import click
 
@@ -26,6 +31,16 @@ class Option(click.Option):
             self.envvar = "STOPCAST_" + long_names[0][2:].replace("-", "_").upper()
 
 
+class Number(click.FloatRange):
+    """A number that can be counted with: not nan, and not infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number that can be counted with", param, ctx)
+        return number
+
+
 def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Return ``click.option`` with the environment variable."""
     return click.option(*declarations, cls=Option, **attributes)
@@ -33,7 +48,28 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]
 
 def say(text: str = "") -> None:
     """Write a line for the person, on standard error. Control characters from outside are never raw."""
-    click.echo("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text), err=True)
+    with unheard(sys.stderr):
+        click.echo("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text), err=True)
+
+
+def put_out(data: str | bytes) -> None:
+    """Write the data that was asked for on standard output, and take it that nobody may want to read it to its end."""
+    with unheard(sys.stdout):
+        click.echo(data)
+
+
+@contextmanager
+def unheard(stream: TextIO | None) -> Iterator[None]:
+    """Take it that nobody is there any more to read the stream: a pipe is closed, a terminal gone."""
+    try:
+        yield
+    except OSError as error:
+        if stream is None or error.errno not in {errno.EPIPE, errno.EIO}:
+            raise
+        # What is left in the buffer would be tried again at the exit, and told as an error there.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:

@@ -6,12 +6,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
-import click
 import orjson
 
 from stopcast.cli import telling
 from stopcast.cli.lists import Lists
-from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD
+from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD, put_out
 from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError
 from stopcast.intake import Intake
@@ -44,7 +43,8 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
         ConfigurationError: they do not hold as many tasks as ``--expect`` says.
         ListError: a list cannot be read.
     """
-    past = await peek_past(Path(options.report)) if options.resume else Past()
+    report = Path(options.report)
+    past = await peek_past(report) if options.resume and report.is_file() else Past()
     intake = Intake(limit=options.limit, earlier=past.earlier)
     invalid: list[Outcome] = []
     async with aclosing(lists.batches()) as batches:
@@ -65,5 +65,5 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
 async def dry_run(options: Options) -> int:
     """Print the plan, and return the exit status."""
     plan = await make_plan(options, Lists.of(options))
-    click.echo(orjson.dumps(plan.intake.as_json()) if options.as_json else str(plan))
+    put_out(orjson.dumps(plan.intake.as_json()) if options.as_json else str(plan))
     return EXIT_BAD_ROWS if plan.intake.invalid else EXIT_GOOD

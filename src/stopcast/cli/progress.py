@@ -11,12 +11,15 @@ from typing import Final, Self
 
 from stopcast.cli import telling
 from stopcast.cli.lists import Lists
+from stopcast.cli.options import unheard
 from stopcast.run import Run
 from stopcast.stopper import Stopper
 
 _INTERVAL_SECONDS: Final = 0.5
 #: The rate shown is that between this many looks.
 _RATE_OVER: Final = 10
+#: Of a terminal that does not say.
+_COLUMNS: Final = 80
 
 
 class Progress:
@@ -27,7 +30,7 @@ class Progress:
         self._stopper = stopper
         self._lists = lists
         self._limit = limit
-        self._shown = shown and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = shown and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._drawing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -67,5 +70,7 @@ class Progress:
 
 
 def _write(line: str) -> None:
-    sys.stderr.write(f"\r\x1b[K{line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]}")
-    sys.stderr.flush()
+    with unheard(sys.stderr):
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+        sys.stderr.write(f"\r\x1b[K{line[: columns - 1]}")
+        sys.stderr.flush()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stopcast.cli.options import option, telling_errors
+from stopcast.cli.options import Number, option, telling_errors
 
 _FORMATS = ("auto", "csv", "tsv", "jsonl")
 
@@ -19,15 +19,18 @@ _FORMATS = ("auto", "csv", "tsv", "jsonl")
 @option("--dry-run", is_flag=True, help="Read, check and count, send nothing, print the plan. No credentials.")
 @option("--format", "form", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Of the lists.")
 @option("--columns", metavar="app=A,room=R,task=T", help="Other names of the three columns or keys.")
-@option("--max-per-second", type=float, default=150, show_default=True, metavar="N", help="The cap on calls.")
+@option("--max-per-second", type=Number(), default=150, show_default=True, metavar="N", help="The cap on calls.")
 @option("--raised-quota", is_flag=True, help="The vendor has raised the account's quota above 150 a second.")
 @option(
-    "--arrival-jitter", type=float, metavar="MS", help="What the way to the API may vary by; comes off the rate. [3.3]"
+    "--arrival-jitter",
+    type=Number(0),
+    metavar="MS",
+    help="What the way to the API may vary by; comes off the rate. [3.3]",
 )
 @option("--max-at-once", type=click.IntRange(1), default=512, show_default=True, metavar="N", help="Calls in flight.")
 @option("--max-attempts", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="For one task.")
-@option("--timeout", type=float, default=15, show_default=True, metavar="SECONDS", help="For one call.")
-@option("--grace", type=float, default=15, show_default=True, metavar="SECONDS", help="To finish after a signal.")
+@option("--timeout", type=Number(), default=15, show_default=True, metavar="SECONDS", help="For one call.")
+@option("--grace", type=Number(0), default=15, show_default=True, metavar="SECONDS", help="To finish after a signal.")
 @option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N tasks.")
 @option("--expect", type=click.IntRange(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
 @option("--only", metavar="STATUS,...", help="Where a list is an earlier report: only its rows of these statuses.")
@@ -53,7 +56,7 @@ def run(tasks: tuple[str, ...], **options: Any) -> None:
     Every option is an environment variable too: STOPCAST_MAX_AT_ONCE=64. The key comes from the environment
     (VOLCENGINE_ACCESS_KEY, VOLCENGINE_SECRET_KEY) or from the vendor's files, never from an option.
     """
-    if not tasks and sys.stdin.isatty():
+    if not tasks and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("name a list, or pipe one into standard input")
     from stopcast.cli.planning import dry_run
     from stopcast.cli.run_options import Options

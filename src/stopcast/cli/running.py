@@ -7,7 +7,8 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ import orjson
 from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
 from stopcast.cli import telling
 from stopcast.cli.lists import Lists
-from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, say
+from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress
 from stopcast.cli.run_options import Options
@@ -32,6 +33,7 @@ from stopcast.stopper import Stopper
 
 #: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
 _ASK_ABOVE = 100
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def execute(options: Options) -> int:
@@ -49,7 +51,7 @@ class _Command:
 
     async def run(self) -> int:
         self._main = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
         try:
             async with AsyncExitStack() as stack:
@@ -108,8 +110,7 @@ class _Command:
         if not options.quiet and (error is None or summary.calls or summary.statuses):
             say(telling.totals(summary, options.report))
         if options.as_json and run.opened:
-            with suppress(BrokenPipeError):
-                click.echo(orjson.dumps(summary.as_json()))
+            put_out(orjson.dumps(summary.as_json()))
         if error is not None:
             give_up(error, resume_with=_resume_command() if run.opened else None)
         return EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
@@ -149,10 +150,12 @@ class _Command:
     async def _agreed(self, endpoint: Endpoint) -> bool:
         """Look at the lists beforehand where that was asked for, or where there is somebody to ask."""
         options = self._options
-        ask = sys.stdin.isatty() and not (options.yes or endpoint.loopback or "-" in options.tasks)
+        somebody = sys.stdin is not None and sys.stdin.isatty()
+        ask = somebody and not (options.yes or endpoint.loopback or "-" in options.tasks)
         if options.expect is None and not ask:
             return True
-        self._lists.make_replayable()
+        with self._plain_signals():
+            self._lists.make_replayable()
         plan = await make_plan(options, self._lists)
         if not ask or plan.intake.tasks <= _ASK_ABOVE:
             return True
@@ -160,16 +163,28 @@ class _Command:
         return self._confirm(f"Stop them at {endpoint.host}?")
 
     def _confirm(self, question: str) -> bool:
-        # Waiting for an answer, the loop cannot run our handler: Ctrl-C must have its plain meaning here.
-        loop = asyncio.get_running_loop()
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            return click.confirm(question, err=True)
+            with self._plain_signals():
+                return click.confirm(question, err=True)
         except click.Abort:
             raise InterruptedRunError(signal.SIGINT) from None
+
+    @contextmanager
+    def _plain_signals(self) -> Iterator[None]:
+        """Let a signal end what keeps the event loop waiting, so that the loop's own handlers cannot run."""
+
+        def end(number: int, _: object) -> None:
+            raise InterruptedRunError(number)
+
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, end)
+        try:
+            yield
         finally:
-            loop.add_signal_handler(signal.SIGINT, self._interrupt, signal.SIGINT)
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, self._interrupt, number)
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -186,5 +201,6 @@ class _Command:
 
 
 def _resume_command() -> str:
-    arguments = sys.argv[1:]
-    return shlex.join(["stopcast", *arguments, *([] if "--resume" in arguments else ["--resume"])])
+    command, *arguments = sys.argv[1:]
+    # Ahead of the others: after a lone -- it would be a list's name.
+    return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])

@@ -24,7 +24,7 @@ def summary(report: Path, *, as_json: bool) -> None:
     import orjson
 
     from stopcast.cli import telling
-    from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD
+    from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD, put_out
     from stopcast.errors import ListError, ReportError
     from stopcast.resume import peek_past
     from stopcast.summary import Summary
@@ -34,5 +34,5 @@ def summary(report: Path, *, as_json: bool) -> None:
     except ReportError as error:
         raise ListError(str(error)) from None
     totals = Summary(statuses=+past.statuses)
-    click.echo(orjson.dumps(totals.as_json()) if as_json else telling.totals(totals, str(report)))
+    put_out(orjson.dumps(totals.as_json()) if as_json else telling.totals(totals, str(report)))
     sys.exit(EXIT_BAD_ROWS if totals.bad else EXIT_GOOD)
