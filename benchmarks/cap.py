@@ -344,7 +344,7 @@ def share(seconds: float) -> None:
     )
     back = next((s for s in range(int(end - last)) if rate_after(our_calls, last + s) >= CAP * 0.98), None)
     print(
-        f"The competitor gone, stopcast is back at 98 % of the cap: {'no' if back is None else f'within {back + 1} s'}. "
+        f"The competitor gone, stopcast is at 98 % of the cap: {'no' if back is None else f'within {back + 1} s'}. "
         f"Throttled after that: {len(our_throttled) - bisect_right(our_throttled, last + 1)} calls"
     )
 
