@@ -246,13 +246,14 @@ def vendor_old(place: Place) -> Job:
     return in_threads(place, make_call)
 
 
-def vendor_new(place: Place) -> Job:
+def vendor_new(place: Place, *, pool: int | None = None) -> Job:
     import volcenginesdkcore
 
     configuration = volcenginesdkcore.Configuration()
     configuration.ak, configuration.sk = CREDENTIALS.access_key, CREDENTIALS.secret_key
     configuration.region, configuration.host, configuration.scheme = "cn-north-1", place.endpoint.host, "http"
-    configuration.connection_pool_maxsize = place.threads
+    if pool is not None:
+        configuration.connection_pool_maxsize = pool
     api = volcenginesdkcore.UniversalApi(volcenginesdkcore.ApiClient(configuration))
     info = volcenginesdkcore.UniversalInfo(
         method="POST", service="rtc", version="2020-12-01", action="StopWebcast", content_type="application/json"
@@ -285,6 +286,7 @@ CLIENTS: Final[dict[str, Callable[[Place], Job]]] = {
     COMPOSED: plain_composition,
     HTTPX: bare_httpx,
     VENDOR_NEW: vendor_new,
+    f"{VENDOR_NEW}, with a pool for them": partial(vendor_new, pool=64),
     VENDOR_OLD: vendor_old,
 }
 

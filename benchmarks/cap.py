@@ -342,11 +342,10 @@ def share(seconds: float) -> None:
         ("phase", "stopcast", "of them throttled", "competitor", "of them throttled"),
         rows,
     )
-    last_throttled = max(our_throttled, default=last)
-    back = next((s for s in range(int(end - last_throttled)) if rate_after(our_calls, last_throttled + s) >= 147), None)
+    back = next((s for s in range(int(end - last)) if rate_after(our_calls, last + s) >= CAP * 0.98), None)
     print(
-        f"back at 147 or more a second {'never' if back is None else f'{back} s'} after the last throttled answer, "
-        f"which came {last_throttled - last:+.1f} s after the competitor's last call"
+        f"The competitor gone, stopcast is at 98 % of the cap: {'no' if back is None else f'within {back + 1} s'}. "
+        f"Throttled after that: {len(our_throttled) - bisect_right(our_throttled, last + 1)} calls"
     )
 
 

@@ -90,10 +90,10 @@ def running_server(setting: Setting = Setting()) -> Iterator[Server]:
 
 
 def _serve(theirs: Connection, setting: Setting) -> None:
-    asyncio.run(_serve_until_killed(theirs, setting))
+    asyncio.run(_serve_to_the_end(theirs, setting))
 
 
-async def _serve_until_killed(theirs: Connection, setting: Setting) -> None:
+async def _serve_to_the_end(theirs: Connection, setting: Setting) -> None:
     tls = None
     if setting.certificate:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -102,10 +102,18 @@ async def _serve_until_killed(theirs: Connection, setting: Setting) -> None:
         port, take = await stack.enter_async_context(_emulator(tls) if setting.quota else _plain_server(setting, tls))
         if setting.delay_seconds or setting.jitter_seconds:
             port = await stack.enter_async_context(_link_to(port, setting))
-        loop = asyncio.get_running_loop()
-        loop.add_reader(theirs.fileno(), lambda: theirs.send((theirs.recv(), take())[1]))
+        ended = asyncio.Event()
+
+        def tell() -> None:
+            try:
+                theirs.recv()
+                theirs.send(take())
+            except EOFError:  # the parent is no more
+                ended.set()
+
+        asyncio.get_running_loop().add_reader(theirs.fileno(), tell)
         theirs.send(f"{'https' if tls else 'http'}://127.0.0.1:{port}")
-        await asyncio.Event().wait()
+        await ended.wait()
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ def main() -> None:
             nothing: [sys.executable, "-c", "pass"],
             "stopcast --help": [command, "--help"],
             f"stopcast run --dry-run, {ROWS} rows": [command, "run", "--dry-run", str(tasks)],
+            "python -c 'import click'": [sys.executable, "-c", "import click"],
             "python -c 'import aiohttp'": [sys.executable, "-c", "import aiohttp"],
         }
 
