@@ -1,4 +1,4 @@
-"""What the tests share that are about whole processes: the command, an emulator for it to talk to, lists and reports."""
+"""What the tests of whole processes share: the command, an emulator for it to talk to, lists and reports."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Shell:
         return end_of(process, given)
 
     def terminal(self, *arguments: str, typed: str = "", expect: str = "") -> tuple[int, str]:
-        """Run the command with a terminal for all three streams; once it shows ``expect``, type. Return what it showed."""
+        """Run the command on a terminal; when it shows ``expect``, type. Return its status and what it showed."""
         ours, theirs = pty.openpty()
         process = self.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, before=_own_the_terminal)
         os.close(theirs)

@@ -471,7 +471,7 @@ def test_a_dry_run_tells_the_plan_needs_no_credentials_and_sends_nothing(shell: 
     assert "one: 298" in plan
     assert "two: 150" in plan
     assert re.search(r"\b2 rows given twice", plan)
-    assert "12 rows no task" in plan
+    assert "12 rows that name no task" in plan
     assert [f"list.csv:{line}:" in plan for line in range(452, 464)] == [True] * 10 + [False] * 2
     assert "3 s at 149 calls a second" in plan
     assert api.calls == 0
@@ -668,7 +668,7 @@ def test_help_imports_neither_aiohttp_nor_asyncio(shell: Shell, arguments: At) -
     ended = end_of(process)
     assert ended.status == 0
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
-    assert "click" in imported
+    assert "stopcast.cli" in imported
     assert imported.isdisjoint({"aiohttp", "asyncio", "orjson", "tenacity", "aiolimiter", "rich", "ssl"})
 
 

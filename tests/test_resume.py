@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -79,7 +78,7 @@ def test_what_was_given_up_is_sent_again_and_has_one_line_in_the_end(shell: Shel
     assert shell.run("run", name, *at, "--resume").status == 0
     assert statuses(shell / REPORT) == {"stopped": 40}
     assert told(shell / REPORT) == dict.fromkeys(listed, 1)
-    assert os.listdir(shell.directory).count(f"{REPORT}.tidying") == 0
+    assert not (shell / f"{REPORT}.tidying").exists()
 
 
 def test_what_was_set_aside_is_sent_again_and_has_one_line_in_the_end(shell: Shell, api: Emulator) -> None:
@@ -155,14 +154,14 @@ def test_truncating_a_report_at_every_byte_of_its_last_three_lines_loses_and_dou
     # The same command inside this process: several hundred new ones would take minutes.
     from click.testing import CliRunner
 
-    from stopcast.cli import main
+    from stopcast.cli.group import group
 
     monkeypatch.chdir(shell.directory)
     for variable, value in KEYS.items():
         monkeypatch.setenv(variable, value)
     for cut in range(len(whole) - last_three, len(whole) + 1):
         (shell / REPORT).write_bytes(whole[:cut])
-        result = CliRunner().invoke(main, ["run", name, *at, "--resume", "-q"])
+        result = CliRunner().invoke(group, ["run", name, *at, "--resume", "-q"])
         assert result.exit_code == 1, (cut, result.output, result.exception)
         lines = read_report(shell / REPORT)
         assert len(lines) == 10, cut

@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
-from volcenginesdkcore.signv4 import SignerV4  # type: ignore[import-untyped]
+from volcenginesdkcore.signv4 import SignerV4
 from yarl import URL
 
 from stopcast.api import Endpoint, request_body

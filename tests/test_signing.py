@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from volcenginesdkcore.signv4 import SignerV4  # type: ignore[import-untyped]
+from volcenginesdkcore.signv4 import SignerV4
 
 from stopcast.api import VERSIONS, Endpoint, request_body
 from stopcast.credentials import Credentials

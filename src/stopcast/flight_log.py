@@ -48,12 +48,19 @@ class FlightLog:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 # Written out and not just sized: a note in a hole of the file could find the disk full.
-                content = b"".join([_MAGIC, *left, _FREE * most])
-                os.pwrite(descriptor, content + bytes(_ROOM_PER_CALL * most), 0)
+                content = b"".join([_MAGIC, *left, _FREE * most, bytes(_ROOM_PER_CALL * most)])
+                written = 0
+                while written < len(content):
+                    written += os.pwrite(descriptor, content[written:], written)
                 self._map = mmap.mmap(descriptor, self._size)
             finally:
                 os.close(descriptor)
         except OSError as error:
+            # Where there is no room for all of it, the notes that were there before are the first to stay.
+            with suppress(OSError):
+                os.truncate(path, _WIDTH * (1 + len(left)))
+                if not left:
+                    path.unlink()
             raise ReportError(f"{path} cannot be written: {error.strerror}") from None
         self._left = {digest: _WIDTH * (1 + index) for index, digest in enumerate(left)}
         self._places: dict[Task, int] = {}

@@ -10,6 +10,9 @@ import orjson
 from stopcast.outcome import Outcome, Status
 from stopcast.task import Task
 
+#: What every line begins with.
+LINE_BEGINS: Final = b'{"AppId":'
+
 
 class LineWriter:
     """Turns outcomes into lines."""

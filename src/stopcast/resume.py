@@ -19,7 +19,7 @@ from stopcast.errors import ReportError
 from stopcast.identities import Identities, identity, told_identity
 from stopcast.intake import Earlier
 from stopcast.outcome import Outcome, Status
-from stopcast.report_line import read_line, task_of
+from stopcast.report_line import LINE_BEGINS, read_line, task_of
 
 #: Lines handled between two looks at the event loop.
 _LINES_AT_ONCE: Final = 500
@@ -91,13 +91,15 @@ class Past:
 
 
 async def peek_past(path: Path) -> Past:
-    """Read a report that another run may be writing, and change nothing.
+    """Read a report that another run may be writing, and change nothing. One that is not there yet tells nothing.
 
     Raises:
         ReportError: it cannot be read, or a line in it is no line of a report.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Past()
     except OSError as error:
         raise ReportError(f"the report {path} cannot be read: {error.strerror}") from None
     try:
@@ -127,10 +129,18 @@ async def read_past(descriptor: int, path: Path, *, mend: bool = True) -> Past:
         past.size += len(line)
         past.read(values)
     if torn is not None:
+        if not _may_be_torn(torn[1]):
+            raise ReportError(f"line {torn[0]} of {path} is no line of a report; move it away by hand, then --resume")
         past.torn_bytes = len(torn[1])
         if mend:
             os.ftruncate(descriptor, past.size)
     return past
+
+
+def _may_be_torn(line: bytes) -> bool:
+    """Whether this may be the beginning of a line that a crash cut off. A power cut leaves zeros behind it."""
+    written = line.rstrip(b"\0")
+    return written.startswith(LINE_BEGINS[: len(written)])
 
 
 async def tidy(descriptor: int, path: Path, past: Past) -> None:
@@ -139,6 +149,7 @@ async def tidy(descriptor: int, path: Path, past: Past) -> None:
     Raises:
         OSError: there is no room for it; the report is as it was.
     """
+    path = _behind_links(path)
     fresh = path.with_name(f"{path.name}.tidying")
     try:
         with fresh.open("wb") as out:
@@ -153,6 +164,11 @@ async def tidy(descriptor: int, path: Path, past: Past) -> None:
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def _behind_links(path: Path) -> Path:
+    """Return the file itself: a link to the report stays one."""
+    return path.resolve()
 
 
 async def _lines(descriptor: int) -> AsyncIterator[tuple[int, bytes]]:

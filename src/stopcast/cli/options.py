@@ -35,6 +35,7 @@ class Number(click.FloatRange):
     """A number that can be counted with: not nan, and not infinite."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail as click wants it."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value} is no number that can be counted with", param, ctx)

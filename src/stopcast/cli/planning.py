@@ -14,6 +14,7 @@ from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD, put_out
 from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError
 from stopcast.intake import Intake
+from stopcast.limiters import TokenBucket
 from stopcast.outcome import Outcome, Status
 from stopcast.resume import Past, peek_past
 
@@ -43,8 +44,7 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
         ConfigurationError: they do not hold as many tasks as ``--expect`` says.
         ListError: a list cannot be read.
     """
-    report = Path(options.report)
-    past = await peek_past(report) if options.resume and report.is_file() else Past()
+    past = await peek_past(Path(options.report)) if options.resume else Past()
     intake = Intake(limit=options.limit, earlier=past.earlier)
     invalid: list[Outcome] = []
     async with aclosing(lists.batches()) as batches:
@@ -59,7 +59,7 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
         raise ConfigurationError(
             f"the lists hold {telling.rows(found, 'task')}, not the {options.expect:,} expected. Nothing was sent"
         )
-    return Plan(intake, invalid[:_INVALID_SHOWN], options.max_per_second)
+    return Plan(intake, invalid[:_INVALID_SHOWN], TokenBucket(options.max_per_second).full_rate)
 
 
 async def dry_run(options: Options) -> int:

@@ -71,6 +71,9 @@ class Progress:
 
 def _write(line: str) -> None:
     with unheard(sys.stderr):
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+        try:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+        except OSError:
+            columns = _COLUMNS
         sys.stderr.write(f"\r\x1b[K{line[: columns - 1]}")
         sys.stderr.flush()

@@ -133,7 +133,7 @@ class _Command:
             key_region=found.credentials.region,
             version=options.api_version,
         )
-        if not options.quiet:
+        if options.verbose:
             say(f"key from {found.credentials.source}; to {endpoint.host}, region {endpoint.region}")
         return endpoint, found.credentials
 
@@ -176,6 +176,9 @@ class _Command:
         def end(number: int, _: object) -> None:
             raise InterruptedRunError(number)
 
+        if self._interrupted_by is not None:
+            # It came a moment ago, and the loop has not had the time for it.
+            raise InterruptedRunError(self._interrupted_by)
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)

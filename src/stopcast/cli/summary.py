@@ -10,7 +10,7 @@ from stopcast.cli.options import option, telling_errors
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @telling_errors
 def summary(report: Path, *, as_json: bool) -> None:
