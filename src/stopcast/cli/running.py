@@ -7,8 +7,8 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 import click
@@ -154,31 +154,30 @@ class _Command:
         ask = somebody and not (options.yes or endpoint.loopback or "-" in options.tasks)
         if options.expect is None and not ask:
             return True
-        with self._plain_signals():
+        async with self._plain_signals():
             self._lists.make_replayable()
         plan = await make_plan(options, self._lists)
         if not ask or plan.intake.tasks <= _ASK_ABOVE:
             return True
         say(str(plan))
-        return self._confirm(f"Stop them at {endpoint.host}?")
+        return await self._confirm(f"Stop them at {endpoint.host}?")
 
-    def _confirm(self, question: str) -> bool:
+    async def _confirm(self, question: str) -> bool:
         try:
-            with self._plain_signals():
+            async with self._plain_signals():
                 return click.confirm(question, err=True)
         except click.Abort:
             raise InterruptedRunError(signal.SIGINT) from None
 
-    @contextmanager
-    def _plain_signals(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _plain_signals(self) -> AsyncIterator[None]:
         """Let a signal end what keeps the event loop waiting, so that the loop's own handlers cannot run."""
 
         def end(number: int, _: object) -> None:
             raise InterruptedRunError(number)
 
-        if self._interrupted_by is not None:
-            # It came a moment ago, and the loop has not had the time for it.
-            raise InterruptedRunError(self._interrupted_by)
+        # One that came a moment ago is still with the loop.
+        await asyncio.sleep(0.001)
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
