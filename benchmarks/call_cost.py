@@ -253,7 +253,7 @@ def vendor_new(place: Place) -> Job:
     configuration = volcenginesdkcore.Configuration()
     configuration.ak, configuration.sk = CREDENTIALS.access_key, CREDENTIALS.secret_key
     configuration.region, configuration.host, configuration.scheme = "cn-north-1", place.endpoint.host, "http"
-    # Its own pool, of five for each core, makes no difference but a warning for every call.
+    # Its own pool, of five for each core, is too small for the threads, and it warns of that.
     configuration.connection_pool_maxsize = place.at_once
     api = volcenginesdkcore.UniversalApi(volcenginesdkcore.ApiClient(configuration))
     info = volcenginesdkcore.UniversalInfo(
