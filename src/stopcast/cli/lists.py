@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -14,6 +12,7 @@ from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
 from stopcast.sources import Columns, Form, open_list
+from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.task import Batch
 
 
@@ -62,18 +61,20 @@ class Lists:
                 async for batch in batches:
                     yield batch if one.name == one.path else replace(batch, source=one.name)
 
-    def make_replayable(self) -> None:
-        """Copy what can be read only once, such as a pipe, to a temporary file, so that it can be read again."""
+    async def make_replayable(self) -> None:
+        """Copy what can be read only once, such as a pipe, to a temporary file, so that it can be read again.
+
+        Raises:
+            ListError: it cannot be read to its end.
+        """
         for index, one in enumerate(self._lists):
-            if one.path != "-" and Path(one.path).is_file():
+            if _again(one):
                 continue
             copy = tempfile.NamedTemporaryFile(prefix="stopcast-")  # noqa: SIM115 - lives until close()
             self._copies.append(copy)
-            if one.path == "-":
-                shutil.copyfileobj(sys.stdin.buffer, copy)
-            else:
-                with Path(one.path).open("rb") as pipe:
-                    shutil.copyfileobj(pipe, copy)
+            with Chunks(one.path) as chunks:
+                while (chunk := await chunks.next()) is not None:
+                    copy.write(chunk)
             copy.flush()
             self._lists[index] = _List(one.name, copy.name)
 
@@ -81,10 +82,9 @@ class Lists:
         """Return about how many rows the lists hold, None where that cannot be told without reading them twice."""
         lines = 0
         for one in self._lists:
-            path = Path(one.path)
-            if not path.is_file():
+            if not _again(one):
                 return None
-            with path.open("rb") as file:
+            with Path(one.path).open("rb") as file:
                 if file.peek(2)[:2] == b"\x1f\x8b":
                     return None
                 while chunk := file.read(1 << 20):
@@ -95,6 +95,11 @@ class Lists:
         """Remove the copies."""
         for copy in self._copies:
             copy.close()
+
+
+def _again(one: _List) -> bool:
+    """Whether the list can be read more than once."""
+    return one.path != STANDARD_INPUT and Path(one.path).is_file()
 
 
 def _statuses(words: str) -> frozenset[Status]:

@@ -154,8 +154,7 @@ class _Command:
         ask = somebody and not (options.yes or endpoint.loopback or "-" in options.tasks)
         if options.expect is None and not ask:
             return True
-        async with self._plain_signals():
-            self._lists.make_replayable()
+        await self._lists.make_replayable()
         plan = await make_plan(options, self._lists)
         if not ask or plan.intake.tasks <= _ASK_ABOVE:
             return True
