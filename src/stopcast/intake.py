@@ -1,26 +1,29 @@
 """What becomes of a row before anything is sent: checked, told apart from earlier ones, held against an earlier report.
 
-Batches flow in; tasks to stop and outcomes that are settled already flow out. Pure: the time is an argument.
+Batches flow in; tasks to stop, and rows that have their outcome already, flow out. Pure: the time is an argument. Where
+the batches were cut makes no difference, so a second pass over the same lists comes to the same.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate, compress, repeat
+from operator import not_
 from typing import Any, Final, NamedTuple
 
-from stopcast.identities import Identities, identity, told_identity
+from stopcast.checks import good_keys, shown_task, why_bad
+from stopcast.identities import Identities, identities_of, told_identity
 from stopcast.outcome import Outcome, Status
-from stopcast.task import ID_PATTERN, Batch, Task
+from stopcast.task import Batch, RowColumns, Task
 
-#: Under which name ``Intake.per_app`` counts the tasks of all further AppIds. No AppId has parentheses.
+#: The name under which ``Intake.per_app`` counts all further AppIds. No AppId has parentheses.
 OTHERS: Final = "(others)"
 _APPS_COUNTED: Final = 1000
-#: No id holds a comma, so one match tells that all three are well formed.
-_THREE_IDS: Final = re.compile(",".join([ID_PATTERN.pattern] * 3))
+_DOUBLE: Final = "the same task as an earlier row"
+_NO_TASK: Final = Task("", "", "")
 
 
 class Accepted(NamedTuple):
@@ -33,153 +36,146 @@ class Accepted(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a batch came to: tasks to stop, and rows that have their outcome already."""
+    """What a batch came to: tasks to stop, and rows that have their outcome."""
 
     accepted: list[Accepted]
     outcomes: list[Outcome]
 
 
+# Task._make and Accepted._make without their Python frames, which are half the cost of each.
+_task: Final[Callable[[Iterable[Any]], Task]] = partial(tuple.__new__, Task)
+_accepted: Final[Callable[[Iterable[Any]], Accepted]] = partial(tuple.__new__, Accepted)
+
+
 @dataclass(slots=True)
 class Earlier:
-    """What a resumed report tells already.
+    """What a report tells already when a run goes on with it; an Intake only reads it.
 
     Attributes:
-        settled: tasks that need nothing more.
-        told: lines for invalid rows and doubles, by ``told_identity``, and how many of each.
-        in_doubt: tasks whose call a crash may have cut off.
+        settled: tasks that are not sent again.
+        told: how many lines it has for each invalid row and each double, by ``told_identity``.
+        in_doubt: tasks whose call may have been in flight when the earlier run ended.
     """
 
     settled: Identities = field(default_factory=Identities)
     told: Counter[bytes] = field(default_factory=Counter)
     in_doubt: Identities = field(default_factory=Identities)
 
+    def __bool__(self) -> bool:
+        return bool(self.settled or self.told or self.in_doubt)
+
 
 class Intake:
-    """Checks rows and tells doubles apart, for one pass over the lists.
+    """Takes the rows of a run's lists, in their order.
 
     Args:
-        limit: take only the first so many tasks, those included that an earlier run settled.
-        earlier: what a resumed report tells.
+        limit: take only the first so many tasks, those counted that ``earlier`` settles. None takes all.
+        earlier: what the report tells that the run goes on with.
 
     Attributes:
-        rows: rows seen, the broken ones among them.
-        tasks: tasks accepted.
-        invalid: rows that are no task.
-        duplicates: rows whose task stood in an earlier row.
-        settled: rows whose task the report settles.
-        told_earlier: invalid rows and doubles that have their line in the report.
-        left_out: rows that their own list says need nothing.
-        per_app: tasks accepted by AppId, the first 1000 AppIds by name.
+        tasks: to be sent.
+        settled: tasks that the report settles.
+        told_earlier: invalid rows and doubles that the report tells already.
+        invalid: further rows that name no task.
+        duplicates: further rows that name the task of an earlier row.
+        left_out: rows that a list which is itself a report says need nothing.
+        per_app: tasks to be sent by AppId, for the first thousand of them and ``OTHERS``.
     """
 
     def __init__(self, *, limit: int | None = None, earlier: Earlier | None = None) -> None:
-        self._limit = limit
-        self._earlier = earlier or Earlier()
-        self._told = Counter(self._earlier.told)
-        self._seen = Identities()
-        self.rows = 0
-        self.tasks = 0
-        self.invalid = 0
-        self.duplicates = 0
-        self.settled = 0
-        self.told_earlier = 0
-        self.left_out = 0
+        self.tasks = self.settled = self.told_earlier = self.invalid = self.duplicates = self.left_out = 0
         self.per_app: Counter[str] = Counter()
+        self._limit = limit
+        self._earlier = Earlier() if earlier is None else earlier
+        self._told_again: Counter[bytes] = Counter()
+        self._seen = Identities()
+
+    @property
+    def rows(self) -> int:
+        """The rows that were looked at, each as one of five things; those left out are not among them."""
+        return self.tasks + self.settled + self.told_earlier + self.invalid + self.duplicates
 
     @property
     def full(self) -> bool:
-        """Whether the limit is reached: no further row is looked at."""
-        return self._limit is not None and len(self._seen) >= self._limit
-
-    def take(self, batch: Batch, now: float) -> Taken:
-        """Take rows in; ``now`` is the Unix time that settled outcomes carry."""
-        self.left_out += batch.left_out
-        accepted: list[Accepted] = []
-        outcomes: list[Outcome] = []
-        outcome = partial(Outcome, source=batch.source, finished_at=now)
-        for row in batch.rows:
-            if self.full:
-                return Taken(accepted, outcomes)
-            self.rows += 1
-            values = row[:3]
-            try:
-                key = ",".join(values)  # type: ignore[arg-type]  # what is no string is caught
-            except TypeError:
-                key = ""
-            if _THREE_IDS.fullmatch(key) is None:
-                self._refuse(outcome(_shown(values), Status.INVALID, message=_reason(values), line=row.line), outcomes)
-                continue
-            digest = identity(key)
-            task = Task(*values)  # type: ignore[arg-type]  # three strings, as they have been joined
-            if not self._seen.add(digest):
-                if self._told_already(digest):
-                    continue
-                self.duplicates += 1
-                outcomes.append(outcome(task, Status.DUPLICATE, message=_DOUBLE, line=row.line))
-            elif digest in self._earlier.settled:
-                self.settled += 1
-            else:
-                self.tasks += 1
-                known = task.app_id in self.per_app or len(self.per_app) < _APPS_COUNTED
-                self.per_app[task.app_id if known else OTHERS] += 1
-                accepted.append(Accepted(task, batch.source, row.line, digest in self._earlier.in_doubt))
-        for broken in batch.broken:
-            self.rows += 1
-            self._refuse(outcome(_NO_TASK, Status.INVALID, message=broken.reason, line=broken.line), outcomes)
-        return Taken(accepted, outcomes)
-
-    def _refuse(self, outcome: Outcome, outcomes: list[Outcome]) -> None:
-        if not self._told_already(told_identity(outcome.status, outcome.task, outcome.message)):
-            self.invalid += 1
-            outcomes.append(outcome)
-
-    def _told_already(self, digest: bytes) -> bool:
-        if not self._told[digest]:
-            return False
-        self._told[digest] -= 1
-        self.told_earlier += 1
-        return True
+        """Whether the limit is reached: what follows is not looked at, and has no line."""
+        return self._limit is not None and self.tasks + self.settled >= self._limit
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts as the object that ``--dry-run --json`` prints."""
+        """Return the counts as a program is shown them."""
         return {
             "rows": self.rows,
             "tasks": self.tasks,
-            "duplicates": self.duplicates,
+            "settled": self.settled,
+            "told_earlier": self.told_earlier,
             "invalid": self.invalid,
-            "settled_earlier": self.settled,
+            "duplicates": self.duplicates,
             "left_out": self.left_out,
-            "per_app": dict(self.per_app),
+            "per_app": dict(self.per_app.most_common()),
         }
 
+    def take(self, batch: Batch, now: float) -> Taken:
+        """Decide about the rows of a batch; ``now`` is the Unix time in seconds."""
+        if self.full:
+            return Taken([], [])
+        self.left_out += batch.left_out
+        rows, broken = RowColumns.of(batch.rows), batch.broken
+        digests, new = self._tell_apart(good_keys(rows))
+        if self._limit is not None and new.count(True) >= (left := self._limit - self.tasks - self.settled):
+            end = list(accumulate(map(int, new))).index(left) + 1
+            broken = [row for row in broken if row.line < rows.lines[end - 1]]
+            rows, digests, new = rows[:end], digests[:end], new[:end]
+        accepted = self._accept(rows, digests, new, batch.source)
+        ended = partial(Outcome, source=batch.source, finished_at=now)
+        outcomes = []
+        for place in compress(range(len(new)), map(not_, new)):
+            row = rows[place]
+            if digests[place]:
+                outcomes.append(ended(_task(row[:3]), Status.DUPLICATE, message=_DOUBLE, line=row.line))
+            else:
+                outcomes.append(ended(shown_task(row), Status.INVALID, message=why_bad(row), line=row.line))
+        outcomes += [ended(_NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
+        return Taken(accepted, [outcome for outcome in outcomes if not self._is_told(outcome)])
 
-_DOUBLE: Final = "the same task as an earlier row"
-_NO_TASK: Final = Task("", "", "")
-_NAMES: Final = ("AppId", "RoomId", "TaskId")
-_LONGEST_ID: Final = 128
-_SHOWN_LENGTH: Final = 256
-_EXCERPT_LENGTH: Final = 40
+    def _tell_apart(self, keys: Sequence[bytes]) -> tuple[list[bytes], list[bool]]:
+        """Return each row's identity, b"" for one that is not good, and whether it is the first of its task."""
+        digests = identities_of(filter(None, keys))
+        new = self._seen.add_all(digests)
+        if len(digests) < len(keys):
+            for place in [place for place, key in enumerate(keys) if not key]:
+                digests.insert(place, b"")
+                new.insert(place, False)
+        return digests, new
 
+    def _accept(self, rows: RowColumns, digests: list[bytes], new: list[bool], source: str | None) -> list[Accepted]:
+        """Count and return the new tasks that the report does not settle. By columns, because that is done in C."""
+        earlier, wanted = self._earlier, new
+        doubts: Iterable[bool] = repeat(False)
+        if earlier:
+            wanted = [is_new and digest not in earlier.settled for digest, is_new in zip(digests, new, strict=True)]
+            doubts = [digest in earlier.in_doubt for digest in digests]
+        tasks = map(_task, zip(*rows.ids, strict=True))
+        accepted = map(_accepted, zip(tasks, repeat(source), rows.lines, doubts, strict=False))  # repeat() has no end
+        number = wanted.count(True)
+        self.tasks += number
+        self.settled += new.count(True) - number
+        self._count_apps(compress(rows.ids[0], wanted))
+        return list(compress(accepted, wanted))
 
-def _shown(values: Sequence[object]) -> Task:
-    """Return the values as far as they are strings, and no longer than a report should have to hold."""
-    texts = (value if isinstance(value, str) else "" for value in values)
-    return Task(*(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "\u2026" for text in texts))
+    def _is_told(self, outcome: Outcome) -> bool:
+        told = self._earlier.told
+        if told:
+            digest = told_identity(outcome.status, outcome.task, outcome.message)
+            if self._told_again[digest] < told[digest]:
+                self._told_again[digest] += 1
+                self.told_earlier += 1
+                return True
+        if outcome.status is Status.INVALID:
+            self.invalid += 1
+        else:
+            self.duplicates += 1
+        return False
 
-
-def _reason(values: Sequence[object]) -> str:
-    """Return what is wrong with the first value that is no id."""
-    for name, value in zip(_NAMES, values, strict=True):
-        if value is None or value == "":
-            return f"{name} is missing"
-        if not isinstance(value, str):
-            return f"{name} is no string: {_excerpt(repr(value))}"
-        if len(value) > _LONGEST_ID:
-            return f"{name} has {len(value)} characters, more than {_LONGEST_ID}: {_excerpt(repr(value))}"
-        if ID_PATTERN.fullmatch(value) is None:
-            return f"{name} has a character that no id may have: {_excerpt(repr(value))}"
-    return "no task"
-
-
-def _excerpt(text: str) -> str:
-    return text if len(text) <= _EXCERPT_LENGTH else text[:_EXCERPT_LENGTH] + "\u2026"
+    def _count_apps(self, app_ids: Iterable[Any]) -> None:
+        for app_id, number in Counter(app_ids).items():
+            known = app_id in self.per_app or len(self.per_app) < _APPS_COUNTED
+            self.per_app[app_id if known else OTHERS] += number

@@ -6,9 +6,9 @@ No clock, no asyncio, no file lives here.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 #: The form of AppId, RoomId and TaskId, each as a whole (the vendor's page of StopWebcast).
 ID_PATTERN: Final = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
@@ -32,6 +32,45 @@ class RawRow(NamedTuple):
     room_id: object
     task_id: object
     line: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowColumns(Sequence[RawRow]):
+    """Rows kept by column, all of the same length. To make each row would cost as much as to read it.
+
+    Attributes:
+        ids: the AppIds, the RoomIds and the TaskIds.
+        lines: where each row began.
+        keys: each row's three ids with commas between, for a list in which they stand like that; else None.
+    """
+
+    ids: tuple[Sequence[object], Sequence[object], Sequence[object]]
+    lines: Sequence[int]
+    keys: Sequence[bytes] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[RawRow]) -> RowColumns:
+        """Return the rows by column, as they are if they are so already."""
+        if isinstance(rows, RowColumns):
+            return rows
+        app_ids, room_ids, task_ids, lines = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return cls((app_ids, room_ids, task_ids), lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @overload
+    def __getitem__(self, index: int) -> RawRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> RowColumns: ...
+    def __getitem__(self, index: int | slice) -> RawRow | RowColumns:
+        app_ids, room_ids, task_ids = self.ids
+        if isinstance(index, slice):
+            return RowColumns((app_ids[index], room_ids[index], task_ids[index]), self.lines[index])
+        return RawRow(app_ids[index], room_ids[index], task_ids[index], self.lines[index])
+
+    def __iter__(self) -> Iterator[RawRow]:
+        return map(RawRow, *self.ids, self.lines)
 
 
 class BrokenRow(NamedTuple):

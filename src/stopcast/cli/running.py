@@ -7,8 +7,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import click
@@ -29,11 +28,11 @@ from stopcast.limiters import TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.retry import RetryPolicy
 from stopcast.run import Run
+from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.stopper import Stopper
 
 #: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
 _ASK_ABOVE = 100
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def execute(options: Options) -> int:
@@ -51,7 +50,7 @@ class _Command:
 
     async def run(self) -> int:
         self._main = asyncio.current_task()
-        for number in _SIGNALS:
+        for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
         try:
             async with AsyncExitStack() as stack:
@@ -162,30 +161,11 @@ class _Command:
         return await self._confirm(f"Stop them at {endpoint.host}?")
 
     async def _confirm(self, question: str) -> bool:
-        try:
-            async with self._plain_signals():
-                return click.confirm(question, err=True)
-        except click.Abort:
-            raise InterruptedRunError(signal.SIGINT) from None
-
-    @asynccontextmanager
-    async def _plain_signals(self) -> AsyncIterator[None]:
-        """Let a signal end what keeps the event loop waiting, so that the loop's own handlers cannot run."""
-
-        def end(number: int, _: object) -> None:
-            raise InterruptedRunError(number)
-
-        # One that came a moment ago is still with the loop.
-        await asyncio.sleep(0.001)
-        loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, end)
-        try:
-            yield
-        finally:
-            for number in _SIGNALS:
-                loop.add_signal_handler(number, self._interrupt, number)
+        # Not click's own question: that blocks the event loop, and with it the signals.
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        with Chunks(STANDARD_INPUT) as typed:
+            answer = await typed.next()
+        return (answer or b"").strip().lower() in {b"y", b"yes"}
 
     def _tell(self, event: Event) -> None:
         match event:

@@ -19,8 +19,8 @@ from typing import Final, Self
 
 from stopcast.errors import ListError
 
-#: The most that one chunk holds.
-CHUNK_BYTES: Final = 1 << 16
+#: The most that one chunk holds. Handing one over costs some twenty switches between the threads: large ones, then.
+CHUNK_BYTES: Final = 1 << 18
 STANDARD_INPUT: Final = "-"
 _CHUNKS_AHEAD: Final = 4
 _GZIP_MAGIC: Final = b"\x1f\x8b"

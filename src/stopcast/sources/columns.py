@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import Final
 
 from stopcast.errors import ConfigurationError, ListError
-from stopcast.task import RawRow
 
 _SHOWN_NAMES: Final = 12
 _SHOWN_CHARACTERS: Final = 40
-#: RawRow._make without its Python frame, which would be half the cost of a row.
-_raw_row: Final[Callable[[Iterable[object]], RawRow]] = partial(tuple.__new__, RawRow)
 _IGNORED: Final = str.maketrans("", "", "_- ")
 
 
@@ -73,12 +69,6 @@ def _place(name: str, names: Sequence[str], plain: list[str]) -> int | None:
             raise ListError(f"{name} is there {len(found)} times: {shown([names[place] for place in found])}")
         found = exact
     return found[0] if found else None
-
-
-def raw_rows(ids: Iterable[Sequence[object]], first: int) -> list[RawRow]:
-    """Return rows from three columns of equal length; the first is on the line ``first``, each other on the next."""
-    app_ids, room_ids, task_ids = ids
-    return list(map(_raw_row, zip(app_ids, room_ids, task_ids, range(first, first + len(app_ids)), strict=True)))
 
 
 def shown(names: Sequence[str]) -> str:

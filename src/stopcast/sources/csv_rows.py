@@ -8,10 +8,11 @@ is broken, and reading goes on at the very next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Final
 
 from stopcast.errors import ListError
-from stopcast.sources.columns import Columns, raw_rows, shown
+from stopcast.sources.columns import Columns, shown
 from stopcast.sources.csv_records import (
     RECORD_LINES,
     BrokenError,
@@ -21,9 +22,10 @@ from stopcast.sources.csv_records import (
     UndecidedError,
 )
 from stopcast.sources.lines import Lines
-from stopcast.task import ID_PATTERN, Batch, BrokenRow, RawRow
+from stopcast.task import ID_PATTERN, Batch, BrokenRow, RawRow, RowColumns
 
 _IDS: Final = 3
+_IN_ORDER: Final = (0, 1, 2)
 _SPACES: Final = " \t"
 
 
@@ -44,6 +46,8 @@ class CsvParser:
         self._width = 0
         self._places: tuple[int, ...] = ()
         self._held = Lines(1, [])
+        # What a line may hold and still be blank; tabs alone are a row of empty fields in TSV, as commas are in CSV.
+        self._blank = b" \t\r\f\v".replace(delimiter.encode(), b"")
         # What a field may hold without being looked at twice.
         self._contents = bytes(set(range(256)) - set(f'\n"{delimiter}'.encode()))
 
@@ -75,7 +79,7 @@ class CsvParser:
         held, self._held = self._held, Lines(1, [])
         return self._odd_rows(held, more=False)
 
-    def _even_rows(self, lines: Lines) -> list[RawRow] | None:
+    def _even_rows(self, lines: Lines) -> RowColumns | None:
         """Return the rows if every line is one by itself, of the full width; None if any is not."""
         data = b"\n".join(lines.texts)
         count = len(lines.texts)
@@ -83,23 +87,28 @@ class CsvParser:
             text = data.decode()
         except UnicodeDecodeError:
             return None
-        columns: list[Sequence[str]]
+        ids: list[Sequence[str]]
+        keys = None
         if '"' in text:
             records = self._records.read_all(text)
             if records is None or len(records) != count or set(map(len, records)) != {self._width}:
                 return None
             columns = list(zip(*records, strict=True))
+            ids = [columns[place] for place in self._places]
         else:
             # With what fields may hold deleted, only the delimiters and the line ends are left.
             shape = (self._delimiter * (self._width - 1) + "\n").encode() * count
             if data.translate(None, self._contents) != shape[:-1]:
                 return None
             fields = text.replace("\n", self._delimiter).split(self._delimiter)
-            columns = [fields[place :: self._width] for place in range(self._width)]
-        ids = [columns[place] for place in self._places]
+            ids = [fields[place :: self._width] for place in self._places]
+            keys = lines.texts
         if " " in text or ("\t" in text and self._delimiter != "\t"):
-            ids = [[value.strip(_SPACES) for value in column] for column in ids]
-        return raw_rows(ids, lines.first)
+            ids = [_stripped(column) for column in ids]
+            keys = None
+        numbers = range(lines.first, lines.first + count)
+        in_order = self._delimiter == "," and self._width == _IDS and self._places == _IN_ORDER
+        return RowColumns((ids[0], ids[1], ids[2]), numbers, keys if in_order else None)
 
     def _odd_rows(self, lines: Lines, *, more: bool) -> Batch:
         """Go line by line; ``more`` lines may follow, in which a quoted field ends."""
@@ -110,7 +119,7 @@ class CsvParser:
         while at < len(texts):
             number, used = first + at, 1
             try:
-                if texts[at].strip():
+                if texts[at].strip(self._blank if self._width else None):
                     fields, used = self._record(texts[at : at + RECORD_LINES], more=more)
                     if self._width or not self._take_header(fields):
                         rows.append(RawRow(*self._ids(fields), number))
@@ -142,17 +151,17 @@ class CsvParser:
             return False
         ids = self._ids(record.fields)
         return not any("\n" in (value or "") for value in ids) and all(
-            self._task(line) in {None, ids} for line in further
+            self._task_of(line) in {None, ids} for line in further
         )
 
-    def _task(self, line: bytes) -> tuple[str | None, ...] | None:
+    def _task_of(self, line: bytes) -> tuple[str | None, ...] | None:
         """Return the ids of the task that a line names when it is read by itself, None if it names none."""
         try:
             fields = self._records.read_line(line)
             ids = self._ids(fields)
         except BrokenError:
             return None
-        return ids if len(fields) == self._width and all(map(ID_PATTERN.fullmatch, map(str, ids))) else None
+        return ids if len(fields) == self._width and all(ID_PATTERN.fullmatch(value or "") for value in ids) else None
 
     def _ids(self, fields: Sequence[str]) -> tuple[str | None, str | None, str | None]:
         """Return the ids, None for a field that is not there.
@@ -181,12 +190,12 @@ class CsvParser:
                 f"the first row is no header that names {', '.join(missing)}, and without one a list has "
                 f"{_IDS} columns, not {len(names)}: {shown(names)}"
             )
-        self._width, self._places = _IDS, (0, 1, 2)
+        self._width, self._places = _IDS, _IN_ORDER
         return False
 
 
 def _stripped(fields: Sequence[str]) -> list[str]:
-    return [value.strip(_SPACES) for value in fields]
+    return list(map(str.strip, fields, repeat(_SPACES)))
 
 
 def _no_header(line: int, reason: str) -> ListError:

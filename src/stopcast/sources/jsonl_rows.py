@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Final, NamedTuple
 
 import orjson
 
 from stopcast.errors import ListError
 from stopcast.outcome import Status
-from stopcast.sources.columns import Columns, raw_rows
+from stopcast.sources.columns import Columns
 from stopcast.sources.lines import Lines
-from stopcast.task import Batch, BrokenRow, RawRow
+from stopcast.task import Batch, BrokenRow, RawRow, RowColumns
 
 #: What of a report is run again when nobody says otherwise.
 _NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
@@ -52,7 +51,7 @@ class JsonlParser:
         rows = self._even_rows(lines)
         return self._odd_rows(lines) if rows is None else Batch(self._source, rows)
 
-    def _even_rows(self, lines: Lines) -> list[RawRow] | None:
+    def _even_rows(self, lines: Lines) -> RowColumns | None:
         """Return the rows if every line is an object with the same keys, the ids among them; None if any is not."""
         try:
             values = list(map(orjson.loads, lines.texts))
@@ -66,7 +65,8 @@ class JsonlParser:
             return None
         if app is None or room is None or task is None or may_be_reported or self._only_reported:
             return None
-        return raw_rows(zip(*map(itemgetter(app, room, task), values), strict=True), lines.first)
+        app_ids, room_ids, task_ids = ([value[key] for value in values] for key in (app, room, task))
+        return RowColumns((app_ids, room_ids, task_ids), range(lines.first, lines.first + len(values)))
 
     def _odd_rows(self, lines: Lines) -> Batch:
         rows: list[RawRow] = []

@@ -11,7 +11,7 @@ from stopcast.task import BrokenRow
 
 #: The longest line that is read. Three ids take 400 bytes; what is longer is no list, or a file without line ends.
 LINE_BYTES: Final = 65_536
-#: The most lines that are parsed and checked before the event loop has its turn: well below a millisecond.
+#: The most lines that are parsed and checked before the event loop has its turn: a third of a millisecond.
 BATCH_LINES: Final = 256
 _BOM_BYTES: Final = len(codecs.BOM_UTF8)
 
@@ -24,9 +24,9 @@ class Lines(NamedTuple):
 
 
 class LineSplitter:
-    r"""Cuts one list's bytes into numbered lines.
+    """Cuts one list's bytes into numbered lines.
 
-    Lines end in ``\n`` or ``\r\n``; nothing else ends one. A byte order mark is dropped.
+    A line feed ends a line, with a carriage return before it or not; nothing else does. A byte order mark is dropped.
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,16 @@ class LineSplitter:
         self._skipping = False
 
     def split(self, chunk: bytes) -> Iterator[Lines | BrokenRow]:
-        """Yield the lines that ``chunk``, of at most ``LINE_BYTES``, completes; for each too long one a BrokenRow.
+        """Yield the lines that ``chunk`` completes; for each too long one a BrokenRow.
 
         Raises:
             ListError: the list is in UTF-16.
         """
-        data = self._rest + chunk
+        for start in range(0, len(chunk), LINE_BYTES):
+            yield from self._split(chunk[start : start + LINE_BYTES])
+
+    def _split(self, piece: bytes) -> Iterator[Lines | BrokenRow]:
+        data = self._rest + piece
         if self._at_start:
             if len(data) < _BOM_BYTES:
                 self._rest = data
@@ -80,7 +84,7 @@ class LineSplitter:
         return data.removeprefix(codecs.BOM_UTF8)
 
     def _numbered(self, texts: list[bytes]) -> Iterator[Lines | BrokenRow]:
-        # A chunk is no longer than a line may be: only a line that began in an earlier one can be too long.
+        # A piece is no longer than a line may be: only a line that began in an earlier one can be too long.
         if len(texts[0]) > LINE_BYTES:
             yield self._too_long()
             del texts[0]

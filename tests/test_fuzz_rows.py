@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import gzip
+import random
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stopcast.errors import ListError
+from stopcast.intake import Intake
+from stopcast.outcome import Status
+from stopcast.sources import Columns, Form, open_list
+from stopcast.sources.row_reader import RowReader
+from stopcast.task import Batch, BrokenRow, RawRow
+
+PLAIN = [
+    b"a",
+    b"r1",
+    b"task_9",
+    b",",
+    b",",
+    b"\n",
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b" ",
+    b"\t",
+    b"\xff",
+    b"\0",
+    "é\u2028".encode(),
+]
+QUOTED = [*PLAIN, b'"', b'",', b',"', b'""', b"\na,r,t,", b"\n", b"x\n"]
+JSON = [
+    b'{"AppId":"a","RoomId":"r","TaskId":"t"}\n', b'["a","r","t"]\n', b'["a",1,null]\n', b"[]\n", b"{}\n", b"1\n",
+    b'{"AppId":"a","RoomId":"r","TaskId":"t","status":"failed","attempts":1,"finished_at":""}\n',
+    b'{"AppId":"a","RoomId":"r","TaskId":"t","status":"stopped","attempts":1,"finished_at":""}\n',
+    b"{", b"}", b"[", b"]", b'"', b":", b",", b"\n", b"\r\n", b" ", b"\xff", b'"\\ud800"', b"\0",
+    b'{"appid":1,"app_id":1',
+]  # fmt: skip
+WHOLE_LISTS = [*QUOTED, *JSON, b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"AppId,RoomId,TaskId,Note\n", b"x" * 70_000]
+
+
+class Read:
+    """What a list comes to when its bytes arrive in these chunks."""
+
+    def __init__(self, chunks: Iterable[bytes], form: Form, only: Iterable[Status] | None = None) -> None:
+        self.rows: list[RawRow] = []
+        self.broken: list[BrokenRow] = []
+        self.left_out = 0
+        self.error: str | None = None
+        try:
+            reader = RowReader("x", form=form, columns=Columns(), only=None if only is None else frozenset(only))
+            for chunk in chunks:
+                self._take(reader.feed(chunk))
+            self._take(reader.finish(cut_short=False))
+        except ListError as error:
+            self.error = str(error)
+
+    def _take(self, batches: Iterable[Batch]) -> None:
+        for batch in batches:
+            self.rows += batch.rows
+            self.broken += batch.broken
+            self.left_out += batch.left_out
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) + len(self.broken) + self.left_out
+
+
+def content(chance: random.Random, tokens: Sequence[bytes], most: int = 60) -> bytes:
+    return b"".join(chance.choices(tokens, k=chance.randrange(most)))
+
+
+def cut(chance: random.Random, data: bytes) -> list[bytes]:
+    ends = sorted(chance.randrange(len(data) + 1) for _ in range(chance.randrange(4)))
+    return [data[start:end] for start, end in zip([0, *ends], [*ends, len(data)], strict=True)]
+
+
+def lines_that_hold_something(data: bytes, blank: bytes = b" \t\r\f\v") -> list[int]:
+    return [number for number, line in enumerate(data.split(b"\n"), start=1) if line.strip(blank)]
+
+
+@pytest.mark.parametrize(
+    ("form", "header", "blank"),
+    [(Form.CSV, b"AppId,RoomId,TaskId\n", b" \t\r\f\v"), (Form.TSV, b"AppId\tRoomId\tTaskId\n", b" \r\f\v")],
+)
+def test_every_line_of_a_csv_without_quotes_is_accounted_for(form: Form, header: bytes, blank: bytes) -> None:
+    for seed in range(4000):
+        chance = random.Random(seed)
+        body = content(chance, PLAIN)
+        read = Read(cut(chance, header + body), form)
+        found = sorted([row.line for row in read.rows] + [row.line for row in read.broken])
+        assert found == [line + 1 for line in lines_that_hold_something(body, blank)], seed
+        assert read.error is None
+
+
+def test_every_line_of_json_is_accounted_for() -> None:
+    for seed in range(4000):
+        chance = random.Random(seed)
+        data = content(chance, JSON, 20)
+        only = chance.choice([None, [Status.FAILED], list(Status)])
+        read = Read(cut(chance, data), Form.JSONL, only)
+        assert read.count == len(lines_that_hold_something(data)), seed
+        assert read.error is None
+
+
+def test_no_task_that_stands_on_a_line_by_itself_is_lost_to_quotes() -> None:
+    for seed in range(4000):
+        chance = random.Random(seed)
+        body = b"\n".join(
+            chance.choice([b"a,r,t%d,x" % number, content(chance, QUOTED, 8)]) for number in range(chance.randrange(25))
+        )
+        read = Read([b"AppId,RoomId,TaskId,Note\n", body], Form.CSV)
+        rows = {row.line: row[:3] for row in read.rows}
+        for number, line in enumerate(body.split(b"\n"), start=2):
+            if re.fullmatch(rb"a,r,t\d+,x", line):
+                assert rows.get(number) == tuple(line.decode().split(",")[:3]), seed
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_how_the_bytes_arrive_makes_no_difference(form: Form) -> None:
+    for seed in range(1500):
+        chance = random.Random(seed)
+        data = content(chance, WHOLE_LISTS if chance.random() < 0.5 else QUOTED)
+        if chance.random() < 0.7:
+            data = b"AppId,RoomId,TaskId,Note\n" + data
+        whole, parts = Read([data], form), Read(cut(chance, data), form)
+        assert vars(whole) == vars(parts), seed
+
+
+def test_no_bytes_do_more_than_refuse_the_list() -> None:
+    for seed in range(3000):
+        chance = random.Random(seed)
+        for data in (chance.randbytes(chance.randrange(200)), content(chance, WHOLE_LISTS)):
+            read = Read(cut(chance, data), chance.choice(list(Form)), chance.choice([None, [Status.FAILED]]))
+            taken = Intake().take(Batch("x", read.rows, read.broken), 0.0)
+            assert len(taken.accepted) + len(taken.outcomes) == len(read.rows) + len(read.broken), seed
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(WHOLE_LISTS) | st.binary(max_size=20), max_size=30), st.data())
+async def test_no_file_does_more_than_refuse_the_list(tmp_path: Path, tokens: list[bytes], data: st.DataObject) -> None:
+    raw = b"".join(tokens)
+    if data.draw(st.booleans()):
+        raw = gzip.compress(raw, 1)
+        raw = raw[: data.draw(st.integers(0, len(raw)))]
+    path = tmp_path / data.draw(st.sampled_from(["x", "x.csv", "x.tsv.gz", "x.json"]))
+    path.write_bytes(raw)
+    intake = Intake()
+    rows = 0
+    try:
+        async with aclosing(open_list(path)) as batches:
+            async for batch in batches:
+                rows += len(batch.rows) + len(batch.broken)
+                intake.take(batch, 0.0)
+    except ListError as error:
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017 - an error is only one of two good ends
+    assert intake.rows == rows

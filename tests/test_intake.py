@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stopcast import identities
+from stopcast.identities import Identities, identities_of, identity, told_identity
+from stopcast.intake import OTHERS, Accepted, Earlier, Intake, Taken
+from stopcast.outcome import Outcome, Status
+from stopcast.task import Batch, BrokenRow, RawRow, RowColumns, Task
+
+NOW = 1795377600.0
+
+
+def batch(*rows: tuple[Any, ...], broken: Iterable[tuple[str, int]] = (), left_out: int = 0, first: int = 1) -> Batch:
+    """Rows on the lines from ``first`` on."""
+    numbered = [RawRow(row[0], row[1], row[2], line) for line, row in enumerate(rows, start=first)]
+    return Batch("list", numbered, [BrokenRow(*row) for row in broken], left_out)
+
+
+def told(taken: Taken) -> list[tuple[Status, int | None]]:
+    return [(outcome.status, outcome.line) for outcome in taken.outcomes]
+
+
+def test_a_good_row_is_accepted_with_its_place() -> None:
+    taken = Intake().take(batch(("a", "r", "t"), ("a", "r", "u"), first=7), NOW)
+    expected = [Accepted(Task("a", "r", "t"), "list", 7, False), Accepted(Task("a", "r", "u"), "list", 8, False)]
+    assert taken == Taken(expected, [])
+    assert isinstance(taken.accepted[0], Accepted)
+    assert isinstance(taken.accepted[0].task, Task)
+
+
+def test_rows_by_column_are_the_same_rows() -> None:
+    rows = batch(("a", "r", "t"), ("a", "r", 1), ("a", "r", "t"))
+    columns = RowColumns.of(rows.rows)
+    assert (list(columns), columns[1], columns[-1], list(columns[1:])) == (
+        rows.rows, rows.rows[1], rows.rows[-1], rows.rows[1:]
+    )  # fmt: skip
+    assert RowColumns.of(columns) is columns
+    assert Intake().take(Batch("list", columns), NOW) == Intake().take(rows, NOW)
+
+
+def test_the_same_task_again_is_a_duplicate_within_a_batch_and_across() -> None:
+    intake = Intake()
+    first = intake.take(batch(("a", "r", "t"), ("a", "r", "u"), ("a", "r", "t")), NOW)
+    second = intake.take(batch(("a", "r", "v"), ("a", "r", "u"), first=4), NOW)
+    assert [row.line for row in first.accepted + second.accepted] == [1, 2, 4]
+    assert first.outcomes == [
+        Outcome(
+            Task("a", "r", "t"), Status.DUPLICATE, message="the same task as an earlier row",
+            source="list", line=3, finished_at=NOW,
+        )
+    ]  # fmt: skip
+    assert told(second) == [(Status.DUPLICATE, 5)]
+
+
+def test_a_task_id_in_another_room_or_app_is_another_task() -> None:
+    rows = [("a", "r", "t"), ("a", "s", "t"), ("b", "r", "t"), ("ar", "r", "t"), ("a", "rt", "t"), ("r", "a", "t")]
+    assert len(Intake().take(batch(*rows), NOW).accepted) == 6
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((None, "r", "t"), "AppId is missing"),
+        (("a", "", "t"), "RoomId is empty"),
+        (("a", "r", 12345), "TaskId is a number, not a string"),
+        (("a", 1.5, None), "RoomId is a number, not a string"),
+        ((True, "r", "t"), "AppId is true or false, not a string"),
+        (([1], "r", "t"), "AppId is an array, not a string"),
+        (({}, "r", "t"), "AppId is an object, not a string"),
+        ((b"a", "r", "t"), "AppId is bytes, not a string"),
+        (("a", "room 1", "t"), "RoomId may not hold ' ': 'room 1'"),
+        (("a", "r,1", "t"), "RoomId may not hold ',': 'r,1'"),
+        (("a", "r\n", "t"), r"RoomId may not hold '\n': 'r\n'"),
+        (("a", "r", "té"), "TaskId may not hold 'é': 'té'"),
+        (("a", "r", "t\ud800"), r"TaskId may not hold '\ud800': 't\ud800'"),
+        (("a", "r" * 129, "t"), f"RoomId is longer than 128 characters: '{'r' * 40}…'"),
+    ],
+)
+def test_a_row_that_is_no_task_is_invalid_and_says_why(row: tuple[Any, Any, Any], message: str) -> None:
+    taken = Intake().take(batch(("a", "r", "t"), row), NOW)
+    assert len(taken.accepted) == 1
+    [outcome] = taken.outcomes
+    assert (outcome.status, outcome.line, outcome.message) == (Status.INVALID, 2, message)
+    assert (outcome.attempts, outcome.source, outcome.finished_at) == (0, "list", NOW)
+
+
+def test_an_invalid_row_shows_what_it_held_but_not_at_any_length() -> None:
+    outcomes = Intake().take(batch(("x" * 257, None, ["t"]), ("x" * 256, "\ud800", "t")), NOW).outcomes
+    assert [outcome.task for outcome in outcomes] == [
+        Task("x" * 256 + "…", "", ""),
+        Task("x" * 256, "\\ud800", "t"),
+    ]
+
+
+def test_ids_may_be_128_characters_of_the_vendors_alphabet() -> None:
+    longest = ("aZ09_@-." * 16, "r" * 128, "." * 128)
+    intake = Intake()
+    assert len(intake.take(batch(longest, ("a", "r", "t")), NOW).accepted) == 2
+    assert told(intake.take(batch(("a", "r", "t" * 129)), NOW)) == [(Status.INVALID, 1)]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(*[st.sampled_from(["a", "", "a,b", "a\n", "x" * 128, "x" * 129, " ", "é", None, 1])] * 3)))
+def test_a_batch_is_judged_as_its_rows_are_one_by_one(rows: list[tuple[Any, ...]]) -> None:
+    one, many = Intake(), Intake()
+    whole = one.take(batch(*rows), NOW)
+    parts = [many.take(batch(row, first=line), NOW) for line, row in enumerate(rows, start=1)]
+    assert whole == Taken(
+        [row for part in parts for row in part.accepted], [outcome for part in parts for outcome in part.outcomes]
+    )
+    assert one.as_json() == many.as_json()
+
+
+def test_a_broken_line_is_invalid_with_its_reason() -> None:
+    taken = Intake().take(batch(("a", "r", "t"), broken=[("not UTF-8", 5)]), NOW)
+    assert taken.outcomes == [
+        Outcome(Task("", "", ""), Status.INVALID, message="not UTF-8", source="list", line=5, finished_at=NOW)
+    ]
+
+
+def test_every_row_is_counted_once() -> None:
+    intake = Intake()
+    rows = [("a", "r", "t"), ("b", "r", "t"), ("a", "r", "t"), ("a", "r", ""), ("a", "r", "u")]
+    intake.take(batch(*rows, broken=[("no", 6)], left_out=3), NOW)
+    assert intake.as_json() == {
+        "rows": 6, "tasks": 3, "settled": 0, "told_earlier": 0, "invalid": 2, "duplicates": 1, "left_out": 3,
+        "per_app": {"a": 2, "b": 1},
+    }  # fmt: skip
+
+
+def test_only_the_first_thousand_apps_are_counted_by_name() -> None:
+    intake = Intake()
+    for start in range(0, 1200, 200):
+        intake.take(batch(*((f"a{number}", "r", "t") for number in range(start, start + 200))), NOW)
+    intake.take(batch(("a0", "r", "u"), ("a1100", "r", "u")), NOW)
+    assert len(intake.per_app) == 1001
+    assert (intake.per_app["a0"], intake.per_app[OTHERS]) == (2, 201)
+
+
+# The limit
+
+
+def test_nothing_after_the_limit_is_looked_at() -> None:
+    intake = Intake(limit=2)
+    rows = [("a", "r", "t"), ("", "r", "t"), ("a", "r", "t"), ("a", "r", "u"), ("a", "r", "u"), ("", "r", "t")]
+    taken = intake.take(batch(*rows[:4], *rows[4:], broken=[("early", 1), ("late", 9)]), NOW)
+    assert [row.line for row in taken.accepted] == [1, 4]
+    assert sorted(told(taken)) == sorted([(Status.INVALID, 1), (Status.INVALID, 2), (Status.DUPLICATE, 3)])
+    assert intake.full
+    assert intake.take(batch(("a", "r", "v"), broken=[("x", 1)], left_out=1), NOW) == Taken([], [])
+    assert (intake.rows, intake.left_out) == (5, 0)
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_where_the_limit_falls_does_not_depend_on_the_batches(cut: int) -> None:
+    rows = [("a", "r", "t"), ("a", "r", "u"), ("a", "r", "t"), ("a", "r", "v"), ("a", "r", "v"), ("a", "r", "w")]
+    intake = Intake(limit=3)
+    first = intake.take(batch(*rows[:cut]), NOW)
+    second = intake.take(batch(*rows[cut:], first=cut + 1), NOW)
+    assert [row.line for row in first.accepted + second.accepted] == [1, 2, 4]
+    assert told(first) + told(second) == [(Status.DUPLICATE, 3)]
+
+
+def test_a_limit_that_the_last_row_reaches_is_reached() -> None:
+    intake = Intake(limit=2)
+    taken = intake.take(batch(("a", "r", "t"), ("a", "r", "u"), broken=[("late", 3)]), NOW)
+    assert (len(taken.accepted), taken.outcomes, intake.full) == (2, [], True)
+
+
+def test_a_limit_of_none_and_of_nothing() -> None:
+    assert not Intake().full
+    assert Intake(limit=0).full
+
+
+def test_settled_tasks_count_for_the_limit() -> None:
+    earlier = Earlier()
+    earlier.settled.add(identity("a,r,t"))
+    intake = Intake(limit=2, earlier=earlier)
+    taken = intake.take(batch(("a", "r", "t"), ("a", "r", "u"), ("a", "r", "v")), NOW)
+    assert [row.line for row in taken.accepted] == [2]
+    assert (intake.settled, intake.tasks, intake.full) == (1, 1, True)
+
+
+# Going on with a report
+
+
+def earlier_of(lines: Iterable[bytes]) -> Earlier:
+    """What a reader of the report makes of it, going by the lines alone."""
+    earlier = Earlier()
+    for line in lines:
+        values = orjson.loads(line)
+        status = Status(values["status"])
+        task = Task(*(values[key] or "" for key in ("AppId", "RoomId", "TaskId")))
+        if status in {Status.INVALID, Status.DUPLICATE}:
+            earlier.told[told_identity(status, task, values["message"])] += 1
+        else:
+            earlier.settled.add(identity(task))
+    return earlier
+
+
+def line_of(outcome: Outcome) -> bytes:
+    values = dict(zip(("AppId", "RoomId", "TaskId"), (value or None for value in outcome.task), strict=True))
+    return orjson.dumps({**values, "status": outcome.status, "message": outcome.message})
+
+
+IDS = st.one_of(st.sampled_from(["a", "b"]), st.text(max_size=300), st.none(), st.integers(), st.lists(st.text()))
+ROWS = st.lists(st.tuples(IDS, IDS, IDS), max_size=20)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ROWS, st.data())
+def test_a_second_run_over_the_same_lists_tells_only_what_the_first_did_not(
+    rows: list[tuple[Any, ...]], data: st.DataObject
+) -> None:
+    whole = batch(*rows, broken=[("not UTF-8", 50), ("not UTF-8", 51)])
+    first = Intake().take(whole, NOW)
+    lines = [line_of(outcome) for outcome in first.outcomes]
+    lines += [line_of(Outcome(row.task, Status.STOPPED)) for row in first.accepted]
+    kept = data.draw(st.sets(st.integers(0, max(0, len(lines) - 1)))) if lines else set()
+    earlier = earlier_of(lines[number] for number in kept)
+    intake = Intake(earlier=earlier)
+    second = intake.take(whole, NOW)
+    again = [line_of(outcome) for outcome in second.outcomes]
+    again += [line_of(Outcome(row.task, Status.STOPPED)) for row in second.accepted]
+    assert Counter(again) + Counter(lines[number] for number in kept) == Counter(lines)
+    assert intake.rows == len(rows) + 2
+    # It only reads what the report tells: a second pass comes to the same.
+    assert Intake(earlier=earlier).take(whole, NOW) == second
+
+
+def test_a_row_that_a_report_settles_is_skipped_and_counted() -> None:
+    earlier = earlier_of([line_of(Outcome(Task("a", "r", "t"), Status.STOPPED))])
+    intake = Intake(earlier=earlier)
+    taken = intake.take(batch(("a", "r", "t"), ("a", "r", "u"), ("a", "r", "t")), NOW)
+    assert [row.task.task_id for row in taken.accepted] == ["u"]
+    assert told(taken) == [(Status.DUPLICATE, 3)]
+    assert (intake.settled, intake.tasks, intake.duplicates, intake.rows) == (1, 1, 1, 3)
+
+
+def test_a_task_that_was_in_flight_at_a_crash_is_in_doubt() -> None:
+    earlier = Earlier()
+    earlier.in_doubt.add(identity(Task("a", "r", "t")))
+    taken = Intake(earlier=earlier).take(batch(("a", "r", "t"), ("a", "r", "u")), NOW)
+    assert [row.in_doubt for row in taken.accepted] == [True, False]
+
+
+def test_what_a_report_tells_may_be_filled_in_later() -> None:
+    earlier = Earlier()
+    intake = Intake(earlier=earlier)
+    earlier.settled.add(identity("a,r,t"))
+    assert not intake.take(batch(("a", "r", "t")), NOW).accepted
+
+
+# Identities
+
+
+def test_an_identity_is_128_bits_and_the_same_in_every_form() -> None:
+    digest = identity(Task("a", "r", "t"))
+    assert len(digest) == 16
+    assert digest == identity("a,r,t") == identities_of([b"a,r,t"])[0]
+    assert identity("a\ud800") != identity("a\udc00")
+
+
+def test_lines_that_tell_of_rows_are_known_by_what_they_show() -> None:
+    task = Task("a", "r", "t")
+    assert told_identity(Status.DUPLICATE, task, "x") == identity(task)
+    distinct = {
+        told_identity(Status.DUPLICATE, task, "x"),
+        told_identity(Status.INVALID, task, "x"),
+        told_identity(Status.INVALID, task, "y"),
+        told_identity(Status.INVALID, task, None),
+        told_identity(Status.INVALID, Task("a", "r", "t', 'x"), ""),
+    }
+    assert len(distinct) == 5
+
+
+@pytest.fixture(params=["loose", "packed"])
+def empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Identities:
+    if request.param == "packed":
+        monkeypatch.setattr(identities, "_LOOSE", 0)
+    return Identities()
+
+
+def test_identities_are_a_set(empty: Identities) -> None:
+    digests = identities_of(b"%d" % number for number in range(2000))
+    assert empty.add_all(digests[:1000]) == [True] * 1000
+    assert empty.add_all(digests[500:1500] + digests[1499:1500]) == [False] * 500 + [True] * 500 + [False]
+    assert len(empty) == 1500
+    assert all(digest in empty for digest in digests[:1500])
+    assert not any(digest in empty for digest in digests[1500:])
+    assert not empty.add(digests[0])
+    assert empty.add(digests[1999])
+
+
+def test_an_identity_can_be_taken_out_again(empty: Identities) -> None:
+    digests = identities_of(b"%d" % number for number in range(100))
+    empty.add_all(digests)
+    for digest in digests[::2]:
+        empty.discard(digest)
+        empty.discard(digest)
+    assert len(empty) == 50
+    assert [digest in empty for digest in digests] == [False, True] * 50
+    assert empty.add_all(digests) == [True, False] * 50
+
+
+def test_the_first_and_the_packed_ones_are_one_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "_LOOSE", 100)
+    digests = identities_of(b"%d" % number for number in range(1000))
+    found = Identities()
+    for start in range(0, 1000, 70):
+        found.add_all(digests[start : start + 70])
+    assert len(found) == 1000
+    assert found.add_all(digests) == [False] * 1000
+    assert all(digest in found for digest in digests)
+    for digest in digests:
+        found.discard(digest)
+    assert len(found) == 0
+    assert found.add_all(digests) == [True] * 1000
+
+
+def test_the_end_of_one_identity_and_the_beginning_of_the_next_are_no_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "_LOOSE", 0)
+    monkeypatch.setattr(identities, "_SHELVES", 1)
+    found = Identities()
+    one, two = bytes(range(16)), bytes(range(16, 32))
+    found.add_all([one, two])
+    for shift in range(1, 16):
+        across = (one + two)[shift : shift + 16]
+        assert across not in found
+        found.discard(across)
+        assert len(found) == 2
+    across = (one + two)[8:24]
+    assert found.add(across)
+    assert not found.add(across)
+    assert across in found
+    # Bytes that stand across others first, and as themselves later.
+    assert not found.add_all([across, one, two]).count(True)
+
+
+def test_packed_identities_take_less_than_35_bytes_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "_LOOSE", 0)
+    monkeypatch.setattr(identities, "_SHELVES", 1 << 10)
+    tracemalloc.start()
+    found = Identities()
+    for start in range(0, 50_000, 200):
+        found.add_all(identities_of(b"%d" % number for number in range(start, start + 200)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak / len(found) < 35

@@ -1,0 +1,717 @@
+from __future__ import annotations
+
+import asyncio
+import bz2
+import gzip
+import io
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from stopcast.errors import ConfigurationError, ListError
+from stopcast.outcome import Status
+from stopcast.sources import Columns, Form, open_list
+from stopcast.task import BrokenRow, RawRow
+
+HEADER = "AppId,RoomId,TaskId\n"
+NO_HEADER = "the first row is no header that names AppId, RoomId, TaskId, and without one a list has 3 columns"
+
+
+@dataclass
+class Read:
+    rows: list[RawRow] = field(default_factory=list)
+    broken: list[BrokenRow] = field(default_factory=list)
+    left_out: int = 0
+    error: str | None = None
+
+    @property
+    def ids(self) -> list[tuple[object, object, object]]:
+        return [(row.app_id, row.room_id, row.task_id) for row in self.rows]
+
+
+async def read(path: Path | str, **options: Any) -> Read:
+    found = Read()
+    try:
+        async with aclosing(open_list(path, **options)) as batches:
+            async for batch in batches:
+                assert batch.source == str(path)
+                found.rows += batch.rows
+                found.broken += batch.broken
+                found.left_out += batch.left_out
+    except ListError as error:
+        found.error = str(error)
+    return found
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    def write(content: str | bytes, name: str = "tasks.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+Written = Callable[..., Path]
+
+
+# Lines
+
+
+async def test_rows_carry_the_line_they_began_on(written: Written) -> None:
+    found = await read(written("\n" + HEADER + "\n\na,r,t\n\nb,r,t"))
+    assert found.rows == [RawRow("a", "r", "t", 5), RawRow("b", "r", "t", 7)]
+
+
+async def test_carriage_returns_a_byte_order_mark_and_blank_lines_are_fine(written: Written) -> None:
+    found = await read(written("\ufeffAppId,RoomId,TaskId\r\n\r\n  \r\na,r,t\r\nb,r,t\r"))
+    assert found == Read([RawRow("a", "r", "t", 4), RawRow("b", "r", "t", 5)])
+
+
+async def test_nothing_but_a_line_feed_ends_a_line(written: Written) -> None:
+    found = await read(written(HEADER + "a,r\u2028\x0b\x1c\x85,t\nb,r,t\n"))
+    assert found.ids == [("a", "r\u2028\x0b\x1c\x85", "t"), ("b", "r", "t")]
+
+
+@pytest.mark.parametrize("content", ["", "\n \n\t\n", "\ufeff", HEADER, HEADER.strip()])
+async def test_a_list_without_rows_is_empty(written: Written, content: str) -> None:
+    assert await read(written(content)) == Read()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+async def test_utf_16_is_refused_with_what_to_do(written: Written, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    found = await read(path := written((mark + HEADER + "a,r,t\n").encode(encoding)))
+    assert found == Read(error=f"{path}: it is in UTF-16; save it as UTF-8")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("further", ["", "b,r,t"])
+async def test_a_line_may_be_64_kib_long_and_no_longer(written: Written, ending: str, further: str) -> None:
+    rest = further and ending + further + ending
+    fits = "a,r,".ljust(65536, "t")
+    found = await read(written(HEADER + fits + rest))
+    assert [len(row.task_id) for row in found.rows] == [65532] + [1] * bool(further)  # type: ignore[arg-type]
+    found = await read(written(HEADER + fits + "t" + rest))
+    assert found.broken == [BrokenRow("longer than 65536 bytes", 2)]
+    assert found.ids == [("b", "r", "t")] * bool(further)
+
+
+async def test_lines_of_any_length_cross_the_chunks_unharmed(written: Written) -> None:
+    lengths = [1, 70_000, 3, 65_000, 65_000, 200_000, 1, 1_200_000, 2]
+    found = await read(written(HEADER + "".join("a,r,".ljust(length + 4, "t") + "\n" for length in lengths)))
+    assert [len(str(row.task_id)) for row in found.rows] == [length for length in lengths if length < 65_532]
+    assert [row.line for row in found.broken] == [
+        line for line, length in enumerate(lengths, start=2) if length > 65_532
+    ]
+
+
+async def test_a_line_without_end_is_never_held_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.csv.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(HEADER.encode())
+        for _ in range(300):
+            file.write(b"x" * 1_000_000)
+        file.write(b"\na,r,t\n")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = await read(path)
+    assert found.broken == [BrokenRow("longer than 65536 bytes", 2)]
+    assert found.rows == [RawRow("a", "r", "t", 3)]
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * (1 if sys.platform == "darwin" else 1024) < 40_000_000
+
+
+async def test_batches_are_small_and_keep_the_lists_order(written: Written) -> None:
+    path = written(HEADER + "".join(f"a,r,t{number}\n" for number in range(5000)))
+    async with aclosing(open_list(path)) as batches:
+        sizes = [[len(batch.rows), batch.rows[0].line] async for batch in batches]
+    assert max(size for size, _ in sizes) <= 256
+    assert sum(size for size, _ in sizes) == 5000
+    assert [first for _, first in sizes] == sorted(first for _, first in sizes)
+
+
+async def test_the_event_loop_has_its_turn_between_batches(written: Written) -> None:
+    path = written(HEADER + "".join(f"a,r,t{number}\n" for number in range(5000)))
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    batches = [batch async for batch in open_list(path)]
+    turning.cancel()
+    assert turns >= len(batches)
+
+
+# Bytes
+
+
+async def test_gzip_is_recognised_by_its_bytes(written: Written) -> None:
+    found = await read(written(gzip.compress(f"{HEADER}a,r,t\n".encode()), "tasks.csv"))
+    assert found.ids == [("a", "r", "t")]
+
+
+async def test_gzip_may_have_many_members_and_padding(written: Written) -> None:
+    members = gzip.compress(HEADER.encode()) + gzip.compress(b"a,r,") + gzip.compress(b"") + gzip.compress(b"t\nb,r,t")
+    found = await read(written(members + b"\0" * 100))
+    assert found.ids == [("a", "r", "t"), ("b", "r", "t")]
+
+
+async def test_truncated_gzip_gives_its_whole_lines_and_then_says_so(written: Written) -> None:
+    text = HEADER + "".join(f"a,r,t{os.urandom(8).hex()}\n" for _ in range(2000))
+    whole = gzip.compress(text.encode())
+    found = await read(path := written(whole[: len(whole) // 2], "tasks.csv.gz"))
+    assert found.error == f"{path}: its gzip data ends too early"
+    assert 500 < len(found.rows) < 2000
+    # The last line that could be read may be half a line, and half an id may be another task's.
+    assert [row.task_id for row in found.rows] == [
+        line.split(",")[2] for line in text.splitlines()[1 : len(found.rows) + 1]
+    ]
+
+
+async def test_a_quote_that_waits_for_its_end_is_settled_before_a_truncation_is_told(written: Written) -> None:
+    text = 'AppId,RoomId,TaskId,Note\na,r,t1,"open\na,r,t2,x\n' + "".join(f"{os.urandom(16).hex()}\n" for _ in range(8))
+    whole = gzip.compress(text.encode())
+    found = await read(written(whole[:-9], "tasks.csv.gz"))
+    assert found.error is not None
+    assert ("a", "r", "t2") in found.ids
+    assert found.broken[0] == BrokenRow("a quote that is not closed", 2)
+
+
+async def test_damaged_gzip_is_a_list_error(written: Written) -> None:
+    whole = bytearray(gzip.compress(f"{HEADER}a,r,t\n".encode()))
+    whole[-6] ^= 0xFF
+    found = await read(path := written(bytes(whole)))
+    assert found == Read(error=f"{path}: its gzip data is damaged")
+
+
+async def test_what_follows_gzip_and_is_none_is_a_list_error(written: Written) -> None:
+    found = await read(path := written(gzip.compress(f"{HEADER}a,r,t\n".encode()) + b"a,r,t\n"))
+    assert (found.ids, found.error) == ([("a", "r", "t")], f"{path}: its gzip data is damaged")
+
+
+async def test_other_compression_is_refused_and_not_taken_for_rows(written: Written) -> None:
+    found = await read(written(bz2.compress(os.urandom(2000)), "tasks.csv.bz2"))
+    assert found.error is not None
+    assert not found.rows
+
+
+async def test_a_gzip_bomb_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.csv"
+    path.write_bytes(gzip.compress(HEADER.encode()) + gzip.compress(b"\n" * 12_000_000 + b"a,r,t", 9))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert await read(path) == Read([RawRow("a", "r", "t", 12_000_002)])
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * (1 if sys.platform == "darwin" else 1024) < 30_000_000
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (Path.absolute, "no such file"),
+        (Path.mkdir, "a directory, not a file"),
+    ],
+)
+async def test_what_cannot_be_opened_is_told_in_words(
+    tmp_path: Path, make: Callable[[Path], object], words: str
+) -> None:
+    path = tmp_path / "tasks.csv"
+    make(path)
+    assert await read(path) == Read(error=f"{path}: {words}")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+async def test_a_file_without_permission_is_told_in_words(written: Written) -> None:
+    path = written(HEADER)
+    path.chmod(0)
+    assert await read(path) == Read(error=f"{path}: no permission to read it")
+
+
+async def test_a_name_that_no_file_can_have_is_a_list_error() -> None:
+    assert (await read("a\0b")).error is not None
+
+
+# Pipes
+
+
+@contextmanager
+def standard_input(monkeypatch: pytest.MonkeyPatch) -> Any:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as raw:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(raw))
+        yield writing
+
+
+async def test_what_a_slow_pipe_has_brought_is_delivered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with standard_input(monkeypatch) as writing:
+        batches = open_list("-")
+        for number, text in enumerate(["AppId,RoomId,TaskId\na,r,t0\n", "a,r,t1\na,r", ",t2\n"]):
+            os.write(writing, text.encode())
+            batch = await asyncio.wait_for(anext(batches), 5)
+            assert [row.task_id for row in batch.rows] == [f"t{number}"]
+        os.write(writing, b"a,r,t3")
+        os.close(writing)
+        assert [row.task_id for batch in [batch async for batch in batches] for row in batch.rows] == ["t3"]
+
+
+async def test_a_pipe_that_brings_single_bytes_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = gzip.compress("\ufeffTaskId\tAppId\tRoomId\nt\ta\tr\n".encode())
+
+    def write() -> None:
+        for byte in text:
+            os.write(writing, bytes([byte]))
+        os.close(writing)
+
+    with standard_input(monkeypatch) as writing:
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert await read("-") == Read([RawRow("a", "r", "t", 2)])
+        thread.join()
+
+
+async def test_standard_input_that_is_closed_is_a_list_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert await read("-") == Read(error="standard input: it is closed")
+
+
+async def test_a_fifo_is_read_like_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "tasks"
+    os.mkfifo(path)
+    thread = threading.Thread(target=path.write_text, args=['{"AppId":"a","RoomId":"r","TaskId":"t"}\n'])
+    thread.start()
+    assert await read(path) == Read([RawRow("a", "r", "t", 1)])
+    thread.join()
+
+
+async def test_waiting_for_a_pipe_leaves_the_event_loop_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with standard_input(monkeypatch) as writing:
+        reading = asyncio.create_task(read("-"))
+        started = time.perf_counter()
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        assert time.perf_counter() - started < 1
+        os.close(writing)
+        assert await reading == Read()
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("reads ")]
+
+
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/dev/fd").iterdir()}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def test_closing_a_list_that_waits_for_input_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    with standard_input(monkeypatch) as writing:
+        os.write(writing, b"AppId,RoomId,TaskId\na,r,t\n")
+        batches = open_list("-")
+        await anext(batches)
+        assert readers()
+        await batches.aclose()
+        await until(lambda: not readers())
+        # What comes later is for others to read.
+        os.write(writing, b"later")
+        assert os.read(sys.stdin.fileno(), 10) == b"later"
+        os.close(writing)
+
+
+async def test_cancelling_a_read_that_waits_leaves_no_thread_and_no_descriptor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with standard_input(monkeypatch) as writing:
+        before = descriptors()
+        reading = asyncio.create_task(read("-"))
+        await until(lambda: bool(readers()))
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        await until(lambda: not readers())
+        assert descriptors() == before
+        os.close(writing)
+
+
+async def test_a_list_that_is_left_early_leaves_no_thread_and_no_descriptor(written: Written) -> None:
+    path = written(HEADER + "a,r,t\n" * 1_000_000)
+    before = descriptors()
+    async with aclosing(open_list(path)) as batches:
+        async for _ in batches:
+            break
+    await until(lambda: not readers())
+    assert descriptors() == before
+
+
+WAITING = """
+import asyncio, sys
+from stopcast.sources import open_list
+
+async def read():
+    async for batch in open_list(sys.argv[1]):
+        pass
+
+async def main():
+    async with asyncio.timeout(0.05):
+        await read()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("source", ["-", "fifo"])
+def test_a_program_may_end_while_a_list_still_waits(tmp_path: Path, source: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", WAITING, source],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stderr is not None
+        words = process.stderr.read()
+        process.wait(timeout=5)
+    assert words.splitlines()[-1] == "TimeoutError"
+    assert "Warning" not in words
+
+
+async def test_no_more_than_a_few_chunks_are_read_ahead(tmp_path: Path) -> None:
+    path = tmp_path / "tasks"
+    os.mkfifo(path)
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        with path.open("wb", buffering=0) as pipe:
+            try:
+                for _ in range(400):
+                    written += pipe.write(b"a,r,t\n" * 10_000)
+            except BrokenPipeError:
+                return
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    batches = open_list(path)
+    await anext(batches)
+    await asyncio.sleep(0.2)
+    assert written < 8_000_000
+    await batches.aclose()
+    await until(lambda: not thread.is_alive())
+
+
+# CSV and TSV
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["AppId,RoomId,TaskId", "app_id,room-id,TASK ID", " appid , ROOMID,task_id ", '"App Id","Room Id","Task Id"'],
+)
+async def test_a_header_is_known_without_case_underscores_hyphens_and_spaces(written: Written, header: str) -> None:
+    assert (await read(written(header + "\na,r,t\n"))).rows == [RawRow("a", "r", "t", 2)]
+
+
+async def test_columns_may_stand_in_any_order_among_others(written: Written) -> None:
+    found = await read(written("note,TaskId,x,AppId,RoomId\nhello,t,,a,r\n"))
+    assert found.ids == [("a", "r", "t")]
+
+
+async def test_without_a_header_three_columns_are_taken_in_the_apis_order(written: Written) -> None:
+    assert (await read(written("a,r,t\nb,r,t\n"))).rows == [RawRow("a", "r", "t", 1), RawRow("b", "r", "t", 2)]
+
+
+async def test_tsv_is_read_like_csv(written: Written) -> None:
+    found = await read(written('TaskId\tAppId\tRoomId\tNote\nt\t a \t"r"\tx, y\n', "tasks.tsv"))
+    assert found.ids == [("a", "r", "t")]
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        ("AppId,RoomId,Task", "the header has no TaskId; it has 'AppId', 'RoomId', 'Task'"),
+        ("x,TaskId", "the header has no AppId and no RoomId; it has 'x', 'TaskId'"),
+        ("a;r;t", f"{NO_HEADER}, not 1: 'a;r;t'"),
+        ("a,r", None),
+        ("a,r,t,x", None),
+        ('a,"r,t', "line 1, where the header may be, cannot be read: a quote that is not closed"),
+    ],
+)
+async def test_a_first_row_that_settles_nothing_is_a_list_error(
+    written: Written, first: str, words: str | None
+) -> None:
+    found = await read(path := written(first + "\na,r,t\n"))
+    assert not found.rows
+    assert found.error is not None
+    assert words is None or found.error == f"{path}: {words}"
+
+
+async def test_a_first_line_that_is_too_long_may_have_been_the_header(written: Written) -> None:
+    found = await read(path := written("x" * 70_000 + "\na,r,t\n"))
+    assert found == Read(error=f"{path}: line 1, where the header may be, cannot be read: longer than 65536 bytes")
+
+
+async def test_of_two_columns_with_one_name_the_exactly_spelled_one_counts(written: Written) -> None:
+    found = await read(written("app_id,AppId,RoomId,TaskId\nx,a,r,t\n"))
+    assert found.ids == [("a", "r", "t")]
+    found = await read(path := written("app_id,APPID,RoomId,TaskId\nx,a,r,t\n"))
+    assert found.error == f"{path}: AppId is there 2 times: 'app_id', 'APPID'"
+
+
+async def test_columns_may_have_other_names(written: Written) -> None:
+    columns = Columns.parse("app=Application, room = Raum,task=the task")
+    assert columns == Columns("Application", "Raum", "the task")
+    found = await read(written("RAUM,TheTask,AppId,application\nr,t,x,a\n"), columns=columns)
+    assert found.ids == [("a", "r", "t")]
+
+
+async def test_a_list_for_which_names_are_given_has_to_have_them(written: Written) -> None:
+    found = await read(path := written("a,r,t\n"), columns=Columns.parse("app=Application"))
+    assert found.error == f"{path}: the header has no Application and no RoomId and no TaskId; it has 'a', 'r', 't'"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "app", "app=", "app=_", "app=a,app=b", "apps=a", "app=x,room=X", "app=RoomId", "app=a;room=b=c,"]
+)
+def test_columns_that_make_no_sense_are_a_configuration_error(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Columns.parse(text)
+
+
+async def test_a_row_with_too_few_fields_misses_values(written: Written) -> None:
+    found = await read(written(HEADER + "a,r\na\n,r,\n"))
+    assert found.ids == [("a", "r", None), ("a", None, None), ("", "r", "")]
+
+
+async def test_a_row_with_too_many_fields_is_broken_unless_they_are_empty(written: Written) -> None:
+    found = await read(written("note,AppId,RoomId,TaskId\nhello, world,a,r,t\nx,a,r,t,, \n"))
+    assert found.broken == [BrokenRow("5 fields in 4 columns", 2)]
+    assert found.rows == [RawRow("a", "r", "t", 3)]
+
+
+async def test_fields_are_stripped_of_spaces_and_quotes(written: Written) -> None:
+    found = await read(written(HEADER + ' a ,\tr, t\n"a" , "r" ,"t"\n" a ",r,"t"\n'))
+    assert found.ids == [("a", "r", "t")] * 3
+
+
+async def test_quoted_fields_may_hold_delimiters_and_quotes(written: Written) -> None:
+    found = await read(written('AppId,RoomId,TaskId,Note\n"a",r,t,"x, ""y"", z"\nb,"r,1",t,\n'))
+    assert found.ids == [("a", "r", "t"), ("b", "r,1", "t")]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+async def test_a_quoted_field_may_span_lines(written: Written, ending: str) -> None:
+    lines = ["AppId,RoomId,TaskId,Note", 'a,r,t,"one', "", 'two ""2"", 3"', "b,r,t,x"]
+    found = await read(written(ending.join(lines)))
+    assert found == Read([RawRow("a", "r", "t", 2), RawRow("b", "r", "t", 5)])
+
+
+async def test_a_quoted_field_may_span_lines_before_the_ids(written: Written) -> None:
+    found = await read(written('Note,AppId,RoomId,TaskId\n"one\ntwo",a,r,t\nx,b,r,t\n'))
+    assert found == Read([RawRow("a", "r", "t", 2), RawRow("b", "r", "t", 4)])
+
+
+async def test_a_header_may_span_lines(written: Written) -> None:
+    found = await read(written('AppId,RoomId,TaskId,"Note\n(free)"\na,r,t,x\n'))
+    assert found == Read([RawRow("a", "r", "t", 3)])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['a,r,t1,"stray', "a,r,t2,x", "a,r,t3,x"],
+        ['a,r,t1,"stray', "a,r,t2,x", 'a,r,t3,"quoted"'],
+        ['a,r,t1,"stray', "a,r,t2,x", 'a,r,t3,5"'],
+        ['a,r,t1,"stray', 'a,r,t2,""', 'a,r,t3,5"'],
+        ['a,"r,t1,x', "a,r,t2,x", 'a,r",t3,x'],
+        ['a,"r,t1,x', *(f"a,r,t{number},x" for number in range(40))],
+        ['a,r,t1,"' + "x" * 60_000, "a,r,t2,x", "y" * 60_000 + '"'],
+    ],
+)
+async def test_a_stray_quote_swallows_no_task(written: Written, lines: list[str]) -> None:
+    path = written("AppId,RoomId,TaskId,Note\n" + "\n".join(lines))
+    found = await read(path)
+    assert BrokenRow("a quote that is not closed", 2) in found.broken
+    tasks = [tuple(line.split(",")[:3]) for line in lines[1:] if line.startswith("a,r,")]
+    assert tasks == [ids for ids in found.ids if ids in tasks]
+    assert len(found.rows) + len(found.broken) == len(lines)
+
+
+async def test_a_quoted_field_that_is_too_long_in_lines_is_broken(written: Written) -> None:
+    for count, broken in ((16, False), (17, True)):
+        note = "\n".join(f"line {number}" for number in range(count)) + '"'
+        found = await read(written(f'AppId,RoomId,TaskId,Note\na,r,t,"{note}\nb,r,t,x\n'))
+        assert bool(found.broken) == broken
+        assert found.ids[-1] == ("b", "r", "t")
+
+
+async def test_a_quote_is_settled_over_the_ends_of_batches_too(written: Written) -> None:
+    for before in range(175, 200):
+        rows = "".join(f"a,r,t{number},x\n" for number in range(before))
+        found = await read(written("AppId,RoomId,TaskId,Note\n" + rows + 'a,r,t,"one\ntwo"\nb,r,t,x\n'))
+        assert len(found.rows) == before + 2
+        assert not found.broken
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'a,r,"t"x', "text after a closing quote inside the line"),
+        (b'"a",r\rx,t', "a carriage return inside the line"),
+        (b"a,r\xff,t", "not UTF-8"),
+        (b"a,r,\xed\xa0\x80", "not UTF-8"),
+        (b"a,r,t,x", "4 fields in 3 columns"),
+    ],
+)
+async def test_a_broken_line_is_told_and_the_next_is_read(written: Written, line: bytes, reason: str) -> None:
+    found = await read(written(HEADER.encode() + line + b"\nb,r,t\n"))
+    assert found == Read([RawRow("b", "r", "t", 3)], [BrokenRow(reason, 2)])
+
+
+@pytest.mark.parametrize("line", ["a,r\0,t", "a,r\rx,t", 'a,r"x,t', '"a",r\0,t'])
+async def test_an_odd_character_stays_in_its_field(written: Written, line: str) -> None:
+    found = await read(written(HEADER + line + "\nb,r,t\n"))
+    assert found.ids == [tuple(line.replace('"a"', "a").split(",")), ("b", "r", "t")]
+
+
+# JSON lines
+
+
+async def test_objects_and_arrays_are_rows(written: Written) -> None:
+    lines = [
+        '{"AppId":"a","RoomId":"r","TaskId":"1"}',
+        ' {"task_id":"2","x":[{}],"app id":"a","ROOM-ID":"r"} ',
+        '["a","r","3"]',
+    ]
+    assert (await read(written("\n".join(lines), "x.jsonl"))).ids == [("a", "r", "1"), ("a", "r", "2"), ("a", "r", "3")]
+
+
+async def test_values_that_are_no_strings_and_missing_keys_are_passed_on(written: Written) -> None:
+    found = await read(written('{"AppId":1,"RoomId":null,"x":2}\n[true,{},[]]\n', "x.jsonl"))
+    assert found.ids == [(1, None, None), (True, {}, [])]
+
+
+async def test_keys_may_have_other_names(written: Written) -> None:
+    found = await read(written('{"A":"a","R":"r","t_":"t","AppId":"x"}\n', "x.json"), columns=Columns("a", "r", "t"))
+    assert found.ids == [("a", "r", "t")]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"AppId":"a"', "not JSON: unexpected end of data"),
+        ('["a","r"]', "an array of 2, not of 3 ids"),
+        ('"a,r,t"', "neither an object nor an array"),
+        ("null", "neither an object nor an array"),
+        ("a,r,t", "not JSON: unexpected character"),
+        ('{"app_id":"a","appid":"b","RoomId":"r","TaskId":"t"}', "AppId is there 2 times: 'app_id', 'appid'"),
+        ("[" * 5000, "not JSON: "),
+        ('["a","r","\\ud800"]', "not JSON: "),
+    ],
+)
+async def test_a_line_that_is_no_row_is_broken(written: Written, line: str, reason: str) -> None:
+    found = await read(written(f'{line}\n["b","r","t"]\n', "x.ndjson"))
+    assert found.rows == [RawRow("b", "r", "t", 2)]
+    assert [row.line for row in found.broken] == [1]
+    assert found.broken[0].reason.startswith(reason)
+
+
+async def test_a_line_with_broken_utf_8_is_broken(written: Written) -> None:
+    found = await read(written(b'["a","r","\xff"]\n["b","r","t"]\n', "x.jsonl"))
+    assert (len(found.broken), found.ids) == (1, [("b", "r", "t")])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "form"),
+    [
+        ("x.JSONL", '["a","r","t"]', Form.JSONL),
+        ("x.csv.GZ", "a,r,t", Form.CSV),
+        ("x.Tsv", "a\tr\tt", Form.TSV),
+        ("x", "\n\n {", Form.JSONL),
+        ("x.txt", '["a","r","t"]', Form.JSONL),
+        ("x.txt", "a\tr\tt", Form.TSV),
+        ("x.txt", "a,r,t", Form.CSV),
+    ],
+)
+async def test_the_form_goes_by_the_name_and_then_by_the_first_line(
+    written: Written, name: str, content: str, form: Form
+) -> None:
+    path = written(content, name)
+    assert await read(path) == await read(path, form=form)
+
+
+async def test_a_form_that_is_given_goes_before_the_name(written: Written) -> None:
+    assert (await read(written('["a","r","t"]', "x.csv"), form=Form.JSONL)).ids == [("a", "r", "t")]
+
+
+async def test_a_first_line_that_is_too_long_does_not_settle_the_form(written: Written) -> None:
+    found = await read(written('["' + "a" * 70_000 + '"]\n["a","r","t"]\n', "x"))
+    assert found == Read([RawRow("a", "r", "t", 2)], [BrokenRow("longer than 65536 bytes", 1)])
+    assert (await read(written("x" * 70_000, "x"))).broken == [BrokenRow("longer than 65536 bytes", 1)]
+    assert (await read(written("x" * 70_000 + "\na,r,t", "x"))).error is not None
+
+
+# Reports
+
+
+def report(*statuses: Status) -> str:
+    return "".join(
+        orjson.dumps({
+            "AppId": "a", "RoomId": "r", "TaskId": status, "status": status, "attempts": 1, "code": None,
+            "finished_at": "2026-11-22T20:00:00.123Z",
+        }).decode() + "\n"
+        for status in statuses
+    )  # fmt: skip
+
+
+async def test_of_a_report_the_rows_that_are_not_good_are_taken(written: Written) -> None:
+    found = await read(written(report(*Status), "r.jsonl"))
+    assert [row.task_id for row in found.rows] == ["failed", "set_aside", "gave_up", "invalid"]
+    assert (found.left_out, found.broken) == (4, [])
+
+
+async def test_of_a_report_the_statuses_asked_for_are_taken(written: Written) -> None:
+    found = await read(written(report(*Status), "r.jsonl"), only={Status.STOPPED, Status.FAILED})
+    assert [row.task_id for row in found.rows] == ["stopped", "failed"]
+    assert found.left_out == 6
+
+
+async def test_a_report_is_read_by_its_own_keys(written: Written) -> None:
+    found = await read(written(report(Status.FAILED), "r.jsonl"), columns=Columns("x", "y", "z"))
+    assert found.ids == [("a", "r", "failed")]
+
+
+async def test_where_statuses_are_asked_for_a_row_without_one_is_broken(written: Written) -> None:
+    lines = ['["a","r","t"]', '{"AppId":"a","RoomId":"r","TaskId":"t"}', "1", "{"]
+    found = await read(written("\n".join(lines), "r.jsonl"), only=[Status.FAILED])
+    assert [row.reason for row in found.broken[:3]] == ["no line of a report"] * 3
+    assert len(found.broken) == 4
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x"])
+async def test_where_statuses_are_asked_for_a_csv_is_a_list_error(written: Written, name: str) -> None:
+    assert "only an earlier report" in str((await read(written("a,r,t\n", name), only=[Status.FAILED])).error)
+
+
+@pytest.mark.parametrize("status", ['"done"', "1", "null", "[]", "{}"])
+async def test_an_object_with_a_status_of_its_own_is_a_plain_row(written: Written, status: str) -> None:
+    line = '{"AppId":"a","RoomId":"r","TaskId":"t","attempts":1,"finished_at":1,"status":' + status + "}"
+    assert (await read(written(line, "r.jsonl"))).ids == [("a", "r", "t")]
