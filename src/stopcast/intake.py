@@ -152,7 +152,7 @@ class Intake:
         doubts: Iterable[bool] = repeat(False)
         if earlier:
             wanted = [is_new and digest not in earlier.settled for digest, is_new in zip(digests, new, strict=True)]
-            doubts = [digest in earlier.in_doubt for digest in digests]
+            doubts = [is_new and digest in earlier.in_doubt for digest, is_new in zip(digests, new, strict=True)]
         tasks = map(_task, zip(*rows.ids, strict=True))
         accepted = map(_accepted, zip(tasks, repeat(source), rows.lines, doubts, strict=False))  # repeat() has no end
         number = wanted.count(True)

@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -103,6 +103,11 @@ class Report:
             self._write_group()
         elif self._group_timer is None:
             self._group_timer = self._loop.call_later(_GROUP_SECONDS, self._write_group)
+
+    @property
+    def unwritten(self) -> Sequence[bytes]:
+        """Lines that are not in the report: not yet, or after an error not at all."""
+        return self._lines
 
     def _write_group(self) -> None:
         if self._group_timer is not None:

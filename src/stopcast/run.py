@@ -16,6 +16,7 @@ from stopcast.flight_log import FlightLog
 from stopcast.intake import Intake
 from stopcast.outcome import Outcome
 from stopcast.report import Report, open_report
+from stopcast.report_line import read_line
 from stopcast.resume import Past, read_past, tidy
 from stopcast.stopper import Stopper
 from stopcast.summary import Summary
@@ -132,9 +133,19 @@ class Run:
                 self._grace.cancel()
             await dispatcher.close()
             dispatcher.close_feed(feed)
-            await report.finish()
+            await self._finish(report)
             if self.past.lines_replaced:
                 await self._tidy(descriptor)
+
+    async def _finish(self, report: Report) -> None:
+        try:
+            await report.finish()
+        except ReportError:
+            # What has no line is not told in the totals either.
+            for values in filter(None, map(read_line, report.unwritten)):
+                self.past.statuses[values["status"]] -= 1
+                self.finished -= 1
+            raise
 
     async def _tidy(self, descriptor: int) -> None:
         try:
