@@ -105,7 +105,7 @@ BAD_JSON = [
     (in_json("a", "r", "\u0661"), "may not hold"),
     (in_json("a", "r", "t\ud800"), ""),
     (in_json("a", "r", "x" * 129), "longer than 128 characters"),
-    (in_json("a", "r", "x" * 60_000), "60000"),
+    (in_json("a", "r", "x" * 60_000), "longer than 128 characters"),
     (b'{"AppId":"a","RoomId":"r","TaskId":"' + b"x" * 10_000_000 + b'"}', "longer"),
     (b'{"AppId":"a","RoomId":"r","TaskId":"caf\xe9"}', "JSON"),
     (b'{"AppId":"a","RoomId":"r","TaskId":NaN}', "JSON"),
