@@ -34,7 +34,7 @@ PLAIN = [
     b"\0",
     "é\u2028".encode(),
 ]
-QUOTED = [*PLAIN, b'"', b'",', b',"', b'""', b"\na,r,t,", b"\n", b"x\n"]
+QUOTED = [*PLAIN, b'"', b'",', b',"', b'""', b"\na,r,t,", b"\n", b"x\n", b'\na,r,t,"x\n', b'y"\n']
 JSON = [
     b'{"AppId":"a","RoomId":"r","TaskId":"t"}\n', b'["a","r","t"]\n', b'["a",1,null]\n', b"[]\n", b"{}\n", b"1\n",
     b'{"AppId":"a","RoomId":"r","TaskId":"t","status":"failed","attempts":1,"finished_at":""}\n',
@@ -53,16 +53,20 @@ class Read:
         self.broken: list[BrokenRow] = []
         self.left_out = 0
         self.error: str | None = None
+        self.counts: dict[str, object] = {}
+        intake = Intake()
         try:
             reader = RowReader("x", form=form, columns=Columns(), only=None if only is None else frozenset(only))
             for chunk in chunks:
-                self._take(reader.feed(chunk))
-            self._take(reader.finish(cut_short=False))
+                self._take(reader.feed(chunk), intake)
+            self._take(reader.finish(cut_short=False), intake)
         except ListError as error:
             self.error = str(error)
+        self.counts = intake.as_json()
 
-    def _take(self, batches: Iterable[Batch]) -> None:
+    def _take(self, batches: Iterable[Batch], intake: Intake) -> None:
         for batch in batches:
+            intake.take(batch, 0.0)
             self.rows += batch.rows
             self.broken += batch.broken
             self.left_out += batch.left_out
@@ -138,7 +142,9 @@ def test_no_bytes_do_more_than_refuse_the_list() -> None:
         chance = random.Random(seed)
         for data in (chance.randbytes(chance.randrange(200)), content(chance, WHOLE_LISTS)):
             read = Read(cut(chance, data), chance.choice(list(Form)), chance.choice([None, [Status.FAILED]]))
-            taken = Intake().take(Batch("x", read.rows, read.broken), 0.0)
+            intake = Intake()
+            taken = intake.take(Batch("x", read.rows, read.broken, read.left_out), 0.0)
+            assert intake.as_json() == read.counts, seed
             assert len(taken.accepted) + len(taken.outcomes) == len(read.rows) + len(read.broken), seed
 
 

@@ -14,6 +14,8 @@ from stopcast import identities
 from stopcast.identities import Identities, identities_of, identity, told_identity
 from stopcast.intake import OTHERS, Accepted, Earlier, Intake, Taken
 from stopcast.outcome import Outcome, Status
+from stopcast.sources import Columns, Form
+from stopcast.sources.row_reader import RowReader
 from stopcast.task import Batch, BrokenRow, RawRow, RowColumns, Task
 
 NOW = 1795377600.0
@@ -146,6 +148,25 @@ def test_only_the_first_thousand_apps_are_counted_by_name() -> None:
     assert (intake.per_app["a0"], intake.per_app[OTHERS]) == (2, 201)
 
 
+@pytest.mark.parametrize(
+    ("content", "counts"),
+    [
+        ("b,r,t\nb,r,u\nb,r,t\n", (2, 1, 0)),
+        (" b,r ,t\nb,\tr,t\nb,r,u \n", (2, 1, 0)),
+        ('b,"r",t\n"b",r,t\nb,r,"u"\n', (2, 1, 0)),
+        ("b,,t\nb,r,é\nb,r,t u\n", (0, 0, 3)),
+        (f"b,r,{'t' * 128}\nb,r,{'t' * 129}\n{'b' * 100},{'r' * 100},t\n", (2, 0, 1)),
+    ],
+)
+def test_a_list_in_the_apis_order_is_judged_by_what_its_fields_hold(content: str, counts: tuple[int, int, int]) -> None:
+    reader = RowReader("list", form=Form.CSV, columns=Columns(), only=None)
+    intake = Intake()
+    for chunk in ("AppId,RoomId,TaskId\n", content):
+        for part in reader.feed(chunk.encode()):
+            intake.take(part, NOW)
+    assert (intake.tasks, intake.duplicates, intake.invalid) == counts
+
+
 # The limit
 
 
@@ -249,8 +270,8 @@ def test_a_row_that_a_report_settles_is_skipped_and_counted() -> None:
 def test_a_task_that_was_in_flight_at_a_crash_is_in_doubt() -> None:
     earlier = Earlier()
     earlier.in_doubt.add(identity(Task("a", "r", "t")))
-    taken = Intake(earlier=earlier).take(batch(("a", "r", "t"), ("a", "r", "u")), NOW)
-    assert [row.in_doubt for row in taken.accepted] == [True, False]
+    taken = Intake(earlier=earlier).take(batch(("a", "r", "t"), ("a", "r", ""), ("a", "r", "t"), ("a", "r", "u")), NOW)
+    assert [(row.line, row.in_doubt) for row in taken.accepted] == [(1, True), (4, False)]
 
 
 def test_what_a_report_tells_may_be_filled_in_later() -> None:
@@ -261,6 +282,10 @@ def test_what_a_report_tells_may_be_filled_in_later() -> None:
 
 
 # Identities
+
+
+def test_an_identity_is_the_same_in_every_process_and_version() -> None:
+    assert identity(Task("a", "r", "t")).hex() == "5733a149a01213a1ed500b14d4543d02"
 
 
 def test_an_identity_is_128_bits_and_the_same_in_every_form() -> None:

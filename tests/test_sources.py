@@ -22,6 +22,7 @@ import pytest
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
 from stopcast.sources import Columns, Form, open_list
+from stopcast.sources.lines import Lines, LineSplitter
 from stopcast.task import BrokenRow, RawRow
 
 HEADER = "AppId,RoomId,TaskId\n"
@@ -107,6 +108,13 @@ async def test_a_line_may_be_64_kib_long_and_no_longer(written: Written, ending:
     found = await read(written(HEADER + fits + "t" + rest))
     assert found.broken == [BrokenRow("longer than 65536 bytes", 2)]
     assert found.ids == [("b", "r", "t")] * bool(further)
+
+
+def test_a_line_of_64_kib_may_have_its_end_in_the_next_chunk() -> None:
+    splitter = LineSplitter()
+    parts = [*splitter.split(b"x" * 65536 + b"\r"), *splitter.split(b"\nab")]
+    assert parts == [Lines(1, [b"x" * 65536])]
+    assert list(splitter.finish()) == [Lines(2, [b"ab"])]
 
 
 async def test_lines_of_any_length_cross_the_chunks_unharmed(written: Written) -> None:
@@ -555,6 +563,30 @@ async def test_a_stray_quote_swallows_no_task(written: Written, lines: list[str]
     assert len(found.rows) + len(found.broken) == len(lines)
 
 
+@pytest.mark.parametrize(
+    ("columns", "lines", "ids"),
+    [
+        ("AppId,RoomId,TaskId", ['a,"r', 'x",t'], ('x"', "t", None)),
+        ("AppId,RoomId,TaskId,Note,More", ['a,r,t,"one', 'two"'], ('two"', None, None)),
+    ],
+)
+async def test_what_no_row_could_be_does_not_span_lines(
+    written: Written, columns: str, lines: list[str], ids: tuple[object, ...]
+) -> None:
+    found = await read(written("\n".join([columns, *lines])))
+    assert (found.broken, found.ids) == ([BrokenRow("a quote that is not closed", 2)], [ids])
+
+
+async def test_a_line_that_is_too_long_settles_the_quote_before_it(written: Written) -> None:
+    lines = ["AppId,RoomId,TaskId,Note", 'a,r,t1,"open', "x" * 70_000, 'two"', "b,r,t,x"]
+    found = await read(written("\n".join(lines)))
+    assert [(row.line, row.reason) for row in found.broken] == [
+        (2, "a quote that is not closed"),
+        (3, "longer than 65536 bytes"),
+    ]
+    assert found.rows == [RawRow('two"', None, None, 4), RawRow("b", "r", "t", 5)]
+
+
 async def test_a_quoted_field_that_is_too_long_in_lines_is_broken(written: Written) -> None:
     for count, broken in ((16, False), (17, True)):
         note = "\n".join(f"line {number}" for number in range(count)) + '"'
@@ -564,7 +596,7 @@ async def test_a_quoted_field_that_is_too_long_in_lines_is_broken(written: Writt
 
 
 async def test_a_quote_is_settled_over_the_ends_of_batches_too(written: Written) -> None:
-    for before in range(175, 200):
+    for before in range(238, 262):
         rows = "".join(f"a,r,t{number},x\n" for number in range(before))
         found = await read(written("AppId,RoomId,TaskId,Note\n" + rows + 'a,r,t,"one\ntwo"\nb,r,t,x\n'))
         assert len(found.rows) == before + 2
@@ -704,6 +736,8 @@ async def test_where_statuses_are_asked_for_a_row_without_one_is_broken(written:
     found = await read(written("\n".join(lines), "r.jsonl"), only=[Status.FAILED])
     assert [row.reason for row in found.broken[:3]] == ["no line of a report"] * 3
     assert len(found.broken) == 4
+    found = await read(written('{"AppId":"a","RoomId":"r","TaskId":"t"}\n' * 2, "r.jsonl"), only=[Status.FAILED])
+    assert (len(found.broken), found.rows) == (2, [])
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x"])

@@ -32,18 +32,17 @@ def good_keys(rows: RowColumns) -> Sequence[bytes]:
     """Return each row's three ids with commas between, b"" for a row that is not good."""
     if not rows:
         return []
-    keys = _keys(rows.ids) if rows.keys is None else rows.keys
+    ids: Any = rows.ids
+    keys = _keys(ids) if rows.keys is None else rows.keys
     data = b"\n".join(keys)
     # With everything deleted that an id may hold, the commas and line ends between the ids are left, and nothing else.
-    sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1] and all(map(all, rows.ids))
-    if sound and (
-        max(map(len, keys)) <= _SHORT_KEY or max(len(str(value)) for value in chain(*rows.ids)) <= _ID_CHARACTERS
-    ):
+    sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1] and all(map(all, ids))
+    if sound and (max(map(len, keys)) <= _SHORT_KEY or max(map(len, chain(*ids))) <= _ID_CHARACTERS):
         return keys
     return [key if _THREE_IDS.fullmatch(key) else b"" for key in keys]
 
 
-def _keys(ids: tuple[Any, Any, Any]) -> list[bytes]:
+def _keys(ids: Any) -> list[bytes]:
     try:
         joined = list(map(",".join, zip(*ids, strict=True)))
     except TypeError:

@@ -1,7 +1,8 @@
 """Telling tasks apart: 128 bits for each, whatever its ids look like, packed tightly.
 
 Two tasks with the same identity would leave one of them running. With 128 bits of a cryptographic hash that happens
-neither by chance (once in 10**24 lists of ten million) nor by design.
+neither by chance (once in 10**24 lists of ten million) nor by design. How an identity is made must stay as it is:
+the note of the calls in flight keeps identities from one run to the next.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from stopcast.task import Task
 _BYTES: Final = 16
 _HASH: Final = blake2b(digest_size=_BYTES)
 _WORDS: Final = _BYTES // array("I").itemsize
-#: As many are kept loose: 0.15 us each to look up and 100 bytes; packed ones take 0.5 us and 18 bytes.
+#: As many are kept loose, at 0.3 us and 100 bytes each. Packed ones take 0.5 to 1 us, and 17 to 20 bytes.
 _LOOSE: Final = 1 << 20
 _SHELVES: Final = 1 << 17
 
@@ -60,7 +61,7 @@ class Identities:
     __slots__ = ("_loose", "_shelves", "_size")
 
     def __init__(self) -> None:
-        # The garbage collector passes dictionaries of bytes over (until Python 3.13), but goes through every set.
+        # The garbage collector passes dictionaries of bytes over, but goes through every set: 40 ms, at a million.
         self._loose: defaultdict[int, dict[bytes, None]] = defaultdict(dict)
         self._shelves: list[bytes] = []
         self._size = 0

@@ -2,7 +2,7 @@
 
 A stray quote must never swallow the tasks after it. So a quoted field may go on over the end of a line, but only within
 narrow bounds, and only if nothing that reads as another task would disappear in it; otherwise the line with the quote
-is broken, and reading goes on at the very next.
+is broken, and reading goes on at the very next. Until that is settled, up to fifteen lines wait for those after them.
 """
 
 from __future__ import annotations
