@@ -21,6 +21,10 @@ SERVICE: Final = "rtc"
 CONTENT_TYPE: Final = "application/json"
 #: Seconds that a signature is accepted after its X-Date.
 SIGNATURE_LIFETIME: Final = 900
+#: SHA-256's block in bytes, and HMAC's two pads as tables for ``bytes.translate``.
+_BLOCK: Final = 64
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
@@ -51,23 +55,26 @@ def signature(
 class Signer:
     """Signs the bodies of one action at one host with one key.
 
-    What is the same for all calls is made once, what is the same for a day or a second is kept: a signature costs two
-    hashes of the body and the request, and one HMAC.
+    A hash that has read what is the same for all calls, for a day or for a second is kept, and each call goes on from a
+    copy of it. The standard library's ``hmac`` makes its two hashes of the key anew for every message, which is half
+    of a signature's time.
     """
 
     __slots__ = (
         "_access_key",
         "_authorization",
+        "_day",
         "_head",
-        "_key",
+        "_headers",
+        "_inner",
+        "_keyed",
+        "_middle",
         "_names",
+        "_outer",
         "_region",
         "_second",
         "_secret_key",
-        "_static_headers",
-        "_tail",
-        "_to_sign",
-        "_x_date",
+        "_token_line",
     )
 
     def __init__(self, credentials: Credentials, *, host: str, region: str, query: str, method: str = "POST") -> None:
@@ -76,43 +83,50 @@ class Signer:
         self._secret_key = credentials.secret_key
         self._region = region
         # Host is among the headers so that what is signed is what is sent, whatever the HTTP client makes of the URL.
-        self._static_headers = {"Content-Type": CONTENT_TYPE, "Host": host}
+        self._headers = {"Content-Type": CONTENT_TYPE, "Host": host}
         self._names = "content-type;host;x-content-sha256;x-date"
-        token_line = ""
+        self._token_line = ""
         if credentials.session_token:
-            self._static_headers["X-Security-Token"] = credentials.session_token
+            self._headers["X-Security-Token"] = credentials.session_token
             self._names += ";x-security-token"
-            token_line = f"x-security-token:{credentials.session_token}\n"
-        # Around the body's hash and the date, the canonical request is always the same.
-        self._head = f"{method}\n/\n{query}\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-content-sha256:"
-        self._tail = f"{token_line}\n{self._names}\n"
-        self._x_date = ""
+            self._token_line = f"x-security-token:{credentials.session_token}\n"
+        head = f"{method}\n/\n{query}\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-content-sha256:"
+        self._head = sha256(head.encode())
+        self._day = ""
         self._turn_second(0)
 
     def _turn_second(self, second: int) -> None:
         x_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         day = x_date[:8]
         scope = f"{day}/{self._region}/{SERVICE}/request"
-        if day != self._x_date[:8]:
-            self._key = signing_key(self._secret_key, day, self._region)
+        if day != self._day:
+            self._day = day
+            # RFC 2104: HMAC is H(key ^ opad, H(key ^ ipad, message)), the key filled up with zeros to a block.
+            key = signing_key(self._secret_key, day, self._region).ljust(_BLOCK, b"\0")
+            self._keyed = sha256(key.translate(_INNER_PAD))
+            self._outer = sha256(key.translate(_OUTER_PAD))
             credential = f"{self._access_key}/{scope}"
             self._authorization = f"{ALGORITHM} Credential={credential}, SignedHeaders={self._names}, Signature="
         self._second = second
-        self._x_date = x_date
-        self._to_sign = f"{ALGORITHM}\n{x_date}\n{scope}\n"
+        self._headers["X-Date"] = x_date
+        # What stands in the canonical request between the two places of the body's hash.
+        self._middle = f"\nx-date:{x_date}\n{self._token_line}\n{self._names}\n"
+        self._inner = self._keyed.copy()
+        self._inner.update(f"{ALGORITHM}\n{x_date}\n{scope}\n".encode())
 
     def sign(self, body: bytes, at: float) -> dict[str, str]:
         """Return the headers to send with ``body``, signed for the Unix time ``at`` in seconds."""
         second = int(at)
         if second != self._second:
             self._turn_second(second)
-        x_date = self._x_date
         body_sha256 = sha256(body).hexdigest()
-        canonical = f"{self._head}{body_sha256}\nx-date:{x_date}\n{self._tail}{body_sha256}"
-        to_sign = self._to_sign + sha256(canonical.encode()).hexdigest()
-        return {
-            **self._static_headers,
-            "X-Content-Sha256": body_sha256,
-            "X-Date": x_date,
-            "Authorization": self._authorization + hmac.digest(self._key, to_sign.encode(), "sha256").hex(),
-        }
+        canonical = self._head.copy()
+        canonical.update(f"{body_sha256}{self._middle}{body_sha256}".encode())
+        inner = self._inner.copy()
+        inner.update(canonical.hexdigest().encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        headers = self._headers.copy()
+        headers["X-Content-Sha256"] = body_sha256
+        headers["Authorization"] = self._authorization + outer.hexdigest()
+        return headers
