@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import redis
 
 from processes import Shell, serving
+from redis_server import RedisServer
 from stopcast.sandbox import Emulator
 
 
@@ -26,3 +30,42 @@ def api() -> Iterator[Emulator]:
 def at(api: Emulator) -> tuple[str, ...]:
     """Options that send a run to the emulator at full speed."""
     return ("--endpoint", api.url, "--max-per-second", "100000")
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis that all tests share and none breaks; see ``redis_url``."""
+    if named := os.environ.get("STOPCAST_TEST_REDIS_URL"):
+        with closing(redis.Redis.from_url(named)) as client:
+            assert client.dbsize() == 0, (
+                "the database of STOPCAST_TEST_REDIS_URL is not empty, and tests would empty it"
+            )
+        yield named
+        return
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def redis_url(shared_redis: str) -> Iterator[str]:
+    """The URL of a Redis for one test; its database is empty."""
+    yield shared_redis
+    with closing(redis.Redis.from_url(shared_redis)) as client:
+        client.flushdb()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own, to be killed, frozen and started again. It forgets everything when it is killed."""
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    server = RedisServer(directory)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
