@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stopcast.credential_chain import PLACES, Found, State, find_credentials, look_everywhere
+from stopcast.credential_chain import PLACES, Found, find_credentials, look_everywhere
+from stopcast.credential_files import State
 from stopcast.credentials import Credentials
 from stopcast.errors import ConfigurationError, CredentialsNotFoundError
 
