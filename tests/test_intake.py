@@ -33,7 +33,10 @@ def told(taken: Taken) -> list[tuple[Status, int | None]]:
 
 def test_a_good_row_is_accepted_with_its_place() -> None:
     taken = Intake().take(batch(("a", "r", "t"), ("a", "r", "u"), first=7), NOW)
-    expected = [Accepted(Task("a", "r", "t"), "list", 7, False), Accepted(Task("a", "r", "u"), "list", 8, False)]
+    expected = [
+        Accepted(Task("a", "r", "t"), identity("a,r,t"), "list", 7, False),
+        Accepted(Task("a", "r", "u"), identity("a,r,u"), "list", 8, False),
+    ]
     assert taken == Taken(expected, [])
     assert isinstance(taken.accepted[0], Accepted)
     assert isinstance(taken.accepted[0].task, Task)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.errors import ReportError
-from stopcast.identities import Identities, identity
+from stopcast.identities import Identities
 from stopcast.task import Task
 
 _MAGIC: Final = b"stopcast-flight1"
@@ -71,14 +71,13 @@ class FlightLog:
         """Identities of tasks that an earlier run left in flight, and that have not been sent again."""
         return self._left.keys()
 
-    def begin(self, task: Task) -> None:
-        """Note that a call for the task is about to go out."""
+    def begin(self, task: Task, identity: bytes) -> None:
+        """Note that a call for the task, known by this identity, is about to go out."""
         if task in self._places:
             return
-        digest = identity(task)
-        if (place := self._left.pop(digest, None)) is None:
+        if (place := self._left.pop(identity, None)) is None:
             place = self._free.pop()
-            self._map[place : place + _WIDTH] = digest
+            self._map[place : place + _WIDTH] = identity
         self._places[task] = place
 
     def end(self, tasks: Iterable[Task]) -> None:

@@ -27,9 +27,10 @@ _NO_TASK: Final = Task("", "", "")
 
 
 class Accepted(NamedTuple):
-    """A task to stop, the row it came from, and whether a call that a crash cut off may have stopped it already."""
+    """A task to stop, its identity and its row, and whether a call that a crash cut off may have stopped it already."""
 
     task: Task
+    identity: bytes
     source: str | None
     line: int | None
     in_doubt: bool
@@ -154,7 +155,9 @@ class Intake:
             wanted = [is_new and digest not in earlier.settled for digest, is_new in zip(digests, new, strict=True)]
             doubts = [is_new and digest in earlier.in_doubt for digest, is_new in zip(digests, new, strict=True)]
         tasks = map(_task, zip(*rows.ids, strict=True))
-        accepted = map(_accepted, zip(tasks, repeat(source), rows.lines, doubts, strict=False))  # repeat() has no end
+        accepted = map(
+            _accepted, zip(tasks, digests, repeat(source), rows.lines, doubts, strict=False)
+        )  # repeat() has no end
         number = wanted.count(True)
         self.tasks += number
         self.settled += new.count(True) - number

@@ -25,8 +25,8 @@ class Limiter(Protocol):
 class Flights(Protocol):
     """Keeps in mind, beyond a crash, for which tasks a call may have gone out unseen."""
 
-    def begin(self, task: Task) -> None:
-        """Note that a call for the task is about to go out."""
+    def begin(self, task: Task, identity: bytes) -> None:
+        """Note that a call for the task, known by this identity, is about to go out."""
 
     def end(self, tasks: Iterable[Task]) -> None:
         """Note that nothing is in doubt about the tasks any more."""

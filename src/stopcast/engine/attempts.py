@@ -48,7 +48,7 @@ class Attempts:
         flights = job.feed.flights
         if flights is None:
             return await self._attempt(job, slot)
-        flights.begin(job.task)
+        flights.begin(job.task, job.identity)
         result: Outcome | float = 0.0
         try:
             result = await self._attempt(job, slot)

@@ -117,6 +117,7 @@ class Job:
 
     Attributes:
         task: the task.
+        identity: tells it apart from every other task.
         feed: whom the outcome goes to.
         source: the list it came from.
         line: its line there.
@@ -126,6 +127,7 @@ class Job:
     """
 
     task: Task
+    identity: bytes = field(repr=False)
     feed: Feed = field(repr=False)
     source: str | None = None
     line: int | None = None

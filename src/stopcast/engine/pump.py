@@ -46,7 +46,9 @@ async def _take_in(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Di
         taken = intake.take(batch, time.time())
         for outcome in taken.outcomes:
             feed.tell(outcome)
-        dispatcher.submit(feed, [Job(row.task, feed, row.source, row.line, row.in_doubt) for row in taken.accepted])
+        dispatcher.submit(
+            feed, [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in taken.accepted]
+        )
         if intake.full:
             return
         await feed.room()
