@@ -43,7 +43,7 @@ def test_every_option_that_the_readme_names_exists() -> None:
 def test_every_option_of_the_contract_is_in_the_help_of_run() -> None:
     options = "--report --resume --dry-run --format --columns --max-per-second --raised-quota --max-at-once"
     options += " --max-attempts --timeout --limit --expect --only --endpoint --region --api-version --sandbox --json"
-    options += " --yes --quiet --verbose"
+    options += " --yes --quiet --verbose --halt-after"
     assert set(options.split()) - set(re.findall(r"--[a-z][a-z-]+", _help("run"))) == set()
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         EndpointError,
         HaltedError,
         StopcastError,
+        TooManyFailuresError,
     )
+    from stopcast.halting import HaltAfter
     from stopcast.limiters import TokenBucket, Unlimited
     from stopcast.outcome import Outcome, Status
     from stopcast.ports import Limiter, Observer
@@ -39,6 +41,7 @@ _HOMES = {
     "CredentialsRefusedError": "errors",
     "Endpoint": "api",
     "EndpointError": "errors",
+    "HaltAfter": "halting",
     "HaltedError": "errors",
     "Limiter": "ports",
     "Observer": "ports",
@@ -49,6 +52,7 @@ _HOMES = {
     "Stopper": "stopper",
     "Task": "task",
     "TokenBucket": "limiters",
+    "TooManyFailuresError": "errors",
     "Unlimited": "limiters",
 }
 
@@ -61,6 +65,7 @@ __all__ = [
     "CredentialsRefusedError",
     "Endpoint",
     "EndpointError",
+    "HaltAfter",
     "HaltedError",
     "Limiter",
     "Observer",
@@ -71,6 +76,7 @@ __all__ = [
     "Stopper",
     "Task",
     "TokenBucket",
+    "TooManyFailuresError",
     "Unlimited",
 ]
 

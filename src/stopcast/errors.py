@@ -43,6 +43,10 @@ class ClockRefusedError(HaltedError):
     """The API refuses the request's time, even corrected by the server's own clock."""
 
 
+class TooManyFailuresError(HaltedError):
+    """More tasks ended badly than ``halt_after`` allows."""
+
+
 class EndpointError(HaltedError):
     """The endpoint's certificate, or what answers there, is not to be trusted."""
 

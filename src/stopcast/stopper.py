@@ -20,6 +20,7 @@ from stopcast.engine.call import Caller, Slot
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.pump import pump
 from stopcast.errors import ClosedError, ConfigurationError
+from stopcast.halting import Failures, HaltAfter
 from stopcast.intake import Intake
 from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.outcome import Outcome
@@ -54,6 +55,8 @@ class Stopper:
         timeout_seconds: for one call, from its permit to the end of its answer.
         max_at_once: calls in flight.
         max_waiting: tasks of one stream that may wait for their next attempt, or for their outcome to be taken.
+        halt_after: how many tasks may end badly before no further one is sent; None for any number. Counted since the
+            block was entered, over all its streams.
         drain_seconds: how long leaving the block may take.
         observers: functions of an event (see ``stopcast.events``), called on the event loop.
 
@@ -77,6 +80,7 @@ class Stopper:
         timeout_seconds: float = 15.0,
         max_at_once: int = 512,
         max_waiting: int = 2000,
+        halt_after: HaltAfter | None = None,
         drain_seconds: float = 30.0,
         observers: Sequence[Observer] = (),
     ) -> None:
@@ -104,6 +108,7 @@ class Stopper:
         # A second's worth at most: a call is signed before it waits, and a signature does not live for ever.
         self._max_before_wire = max(1, min(_MAX_BEFORE_WIRE, max_at_once, int(max_per_second)))
         self._max_waiting = max_waiting
+        self._halt_after = halt_after
         self._drain_seconds = drain_seconds
         self._observers = observers
         self._stack = AsyncExitStack()
@@ -122,6 +127,7 @@ class Stopper:
             max_before_wire=self._max_before_wire,
             max_waiting=self._max_waiting,
             stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER,
+            failures=None if self._halt_after is None else Failures(self._halt_after),
         )
         return self
 

@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TextIO
 
 import click
 
 from stopcast.errors import ConfigurationError, InterruptedRunError, ListError, ReportExistsError, StopcastError
+
+if TYPE_CHECKING:
+    from stopcast.halting import HaltAfter
 
 P = ParamSpec("P")
 
@@ -40,6 +43,16 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is no number that can be counted with", param, ctx)
         return number
+
+
+def halt_after(ctx: click.Context, param: click.Parameter, value: str | None) -> HaltAfter | None:
+    """Return what ``HaltAfter`` reads in an option's value, or fail as click wants it."""
+    from stopcast.halting import HaltAfter
+
+    try:
+        return None if value is None else HaltAfter.parse(value)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
@@ -79,7 +92,7 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
         if resume_with:
             say(f"stopcast: interrupted. Go on with:\n  {resume_with}")
         raise SystemExit(128 + error.signal_number)
-    say(f"stopcast: {error}")
+    say("\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())]))
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
     if resume_with:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stopcast.cli.options import Number, option, telling_errors
+from stopcast.cli.options import Number, halt_after, option, telling_errors
 
 _FORMATS = ("auto", "csv", "tsv", "jsonl")
 
@@ -31,6 +31,12 @@ _FORMATS = ("auto", "csv", "tsv", "jsonl")
 @option("--max-attempts", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="For one task.")
 @option("--timeout", type=Number(), default=15, show_default=True, metavar="SECONDS", help="For one call.")
 @option("--grace", type=Number(0), default=15, show_default=True, metavar="SECONDS", help="To finish after a signal.")
+@option(
+    "--halt-after",
+    callback=halt_after,
+    metavar="N|P%",
+    help="Give up once so many tasks have ended badly, or this share of at least 100 tasks.",
+)
 @option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N tasks.")
 @option("--expect", type=click.IntRange(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
 @option("--only", metavar="STATUS,...", help="Where a list is an earlier report: only its rows of these statuses.")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stopcast.halting import HaltAfter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,7 @@ class Options:
     max_attempts: int
     timeout: float
     grace: float
+    halt_after: HaltAfter | None
     limit: int | None
     expect: int | None
     only: str | None

@@ -22,7 +22,7 @@ from stopcast.cli.progress import Progress
 from stopcast.cli.run_options import Options
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials
-from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError
+from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TooManyFailuresError
 from stopcast.events import AppSetAside, ClockCorrected, Event, RetryPlanned, Throttled
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
@@ -84,6 +84,7 @@ class _Command:
                 max_per_second=options.max_per_second,
                 timeout_seconds=options.timeout,
                 max_at_once=options.max_at_once,
+                halt_after=options.halt_after,
                 drain_seconds=0,
                 observers=() if options.quiet else (self._tell,),
             )
@@ -110,6 +111,11 @@ class _Command:
             say(telling.totals(summary, options.report))
         if options.as_json and run.opened:
             put_out(orjson.dumps(summary.as_json()))
+        if isinstance(error, TooManyFailuresError):
+            error.add_note(
+                f"Look at the lines of {options.report} whose status is failed or gave_up. --resume sends the latter "
+                f"again, and the former only if you name the report as a list."
+            )
         if error is not None:
             give_up(error, resume_with=_resume_command() if run.opened else None)
         return EXIT_BAD_ROWS if summary.bad else EXIT_GOOD

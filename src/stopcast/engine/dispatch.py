@@ -13,6 +13,7 @@ from stopcast.engine.attempts import Attempts
 from stopcast.engine.call import Slot
 from stopcast.engine.feed import Feed, Job
 from stopcast.errors import ClosedError, StopcastError
+from stopcast.halting import Failures
 from stopcast.outcome import Outcome, Status
 from stopcast.ports import Flights
 
@@ -33,6 +34,7 @@ class Dispatcher:
         max_at_once: calls in flight.
         max_before_wire: calls that connect or wait for their permit.
         stagger_seconds: between two new workers, and so between two new connections.
+        failures: says when too many tasks have ended badly.
         max_waiting: tasks of one feed that may wait, for their next attempt or for their outcome to be taken.
 
     Attributes:
@@ -48,6 +50,7 @@ class Dispatcher:
         max_before_wire: int,
         max_waiting: int,
         stagger_seconds: float,
+        failures: Failures | None = None,
     ) -> None:
         self._attempts = attempts
         self._make_slot = make_slot
@@ -55,6 +58,7 @@ class Dispatcher:
         self._max_before_wire = max_before_wire
         self.most_outstanding = max_at_once + max_waiting
         self._stagger_seconds = stagger_seconds
+        self._failures = failures
         self._loop = asyncio.get_running_loop()
         self._feeds: set[Feed] = set()
         self._no_feed = asyncio.Event()
@@ -84,12 +88,23 @@ class Dispatcher:
 
     def open_feed(self, deliver: Callable[[Outcome], None], *, flights: Flights | None = None) -> Feed:
         """Open a stream of jobs whose outcomes go to ``deliver``, on the event loop."""
-        feed = Feed(deliver, most_outstanding=self.most_outstanding, flights=flights)
+        feed = Feed(self._counted(deliver), most_outstanding=self.most_outstanding, flights=flights)
         if self._stopped is not None:
             feed.fail(self._stopped)
         self._feeds.add(feed)
         self._no_feed.clear()
         return feed
+
+    def _counted(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
+        if (failures := self._failures) is None:
+            return deliver
+
+        def deliver_and_count(outcome: Outcome) -> None:
+            deliver(outcome)
+            if (error := failures.count(outcome)) is not None:
+                self.stop(error)
+
+        return deliver_and_count
 
     def close_feed(self, feed: Feed) -> None:
         """Drop what the feed has not sent."""
