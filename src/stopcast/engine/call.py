@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from stopcast.api import Reply, read_answer, request_body
 from stopcast.errors import EndpointError
@@ -16,7 +17,9 @@ from stopcast.task import Task
 
 
 class Slot:
-    """A place among the calls in flight, used by one call after another.
+    """A place among the calls in flight, used by one call after another, all made by one worker.
+
+    Used as a context manager by the task that is the worker.
 
     Attributes:
         admitted_at: loop time at which the present call got its permit, None before that.
@@ -25,12 +28,13 @@ class Slot:
     """
 
     __slots__ = (
-        "_expiry",
+        "_ends_at",
         "_limiter",
         "_meter",
         "_on_admitted",
         "_timed_out",
         "_timeout_seconds",
+        "_timer",
         "_worker",
         "admitted_at",
         "clock_offset",
@@ -47,38 +51,55 @@ class Slot:
         self.admitted_at: float | None = None
         self.sent = False
         self.clock_offset = 0.0
-        self._expiry: asyncio.TimerHandle | None = None
+        # asyncio.timeout would do, but a timer for each call is 4 % of its cost. This one is set once, and when it is
+        # due, it is set again for the call that is in the slot by then.
+        self._timer: asyncio.TimerHandle | None = None
+        self._ends_at = math.inf
         self._timed_out = False
-        self._worker: asyncio.Task[Any]
+        self._worker: asyncio.Task[Any] | None = None
 
-    def begin(self, worker: asyncio.Task[Any], clock_offset: float) -> None:
-        """Begin a call, made by the task ``worker``."""
-        self._worker = worker
+    def __enter__(self) -> Self:
+        self._worker = asyncio.current_task()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def begin(self, clock_offset: float) -> None:
+        """Begin a call."""
         self.clock_offset = clock_offset
         self.admitted_at = None
         self.sent = False
 
     def end(self) -> bool:
-        """End the call, whatever became of it, and return whether its time ran out."""
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-        timed_out, self._timed_out = self._timed_out, False
-        return timed_out
+        """End the call, whatever became of it, and return whether its time ran out, and that alone cancelled it."""
+        self._ends_at = math.inf
+        if not self._timed_out:
+            return False
+        self._timed_out = False
+        assert self._worker is not None  # noqa: S101 - it was cancelled
+        return self._worker.uncancel() == 0
 
     def _expire(self) -> None:
-        self._timed_out = True
-        self._worker.cancel()
+        self._timer = None
+        if self._ends_at == math.inf:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._ends_at:
+            self._timer = loop.call_at(self._ends_at, self._expire)
+        elif self._worker is not None:
+            self._timed_out = True
+            self._worker.cancel()
 
     async def admit(self) -> None:
         """Wait for the permit; from here on the call's time runs."""
         await self._limiter.acquire()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if self._expiry is not None:
-            self._expiry.cancel()
-        # asyncio.timeout would do, at three times the cost, which is 4 % of a call.
-        self._expiry = loop.call_at(now + self._timeout_seconds, self._expire)
+        self._ends_at = now + self._timeout_seconds
+        if self._timer is None:
+            self._timer = loop.call_at(self._ends_at, self._expire)
         self.sent = True
         self._meter.add(now)
         # A second permit, because the connection had died: the call has left the queue already.
@@ -107,9 +128,7 @@ class Caller:
             EndpointError: the endpoint's certificate is not to be trusted.
         """
         body = request_body(task)
-        worker = asyncio.current_task()
-        assert worker is not None  # noqa: S101 - a coroutine runs in a task
-        slot.begin(worker, self.clock_offset)
+        slot.begin(self.clock_offset)
         headers = self.signer.sign(body, time.time() + self.clock_offset)
         timed_out = False
         try:
@@ -124,7 +143,7 @@ class Caller:
             reply = Reply(None, readable=False, message=str(error))
         except asyncio.CancelledError:
             # Somebody else may have cancelled the call as well, and then that is what counts.
-            if not timed_out or worker.uncancel() > 0:
+            if not timed_out:
                 raise
             reply = Reply(None, readable=False, message="no whole answer in time")
         else:

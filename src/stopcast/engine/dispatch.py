@@ -195,17 +195,18 @@ class Dispatcher:
 
     async def _work(self, slot: Slot) -> None:
         attempt = self._attempts.attempt
-        while self._may_start() and (job := self._pick()) is not None:
-            self._before_wire += 1
-            try:
-                result = await attempt(job, slot)
-            finally:
-                if slot.admitted_at is None:
-                    self._before_wire -= 1
-            if isinstance(result, Outcome):
-                job.feed.settle(result)
-            else:
-                self._wait(job, result)
+        with slot:
+            while self._may_start() and (job := self._pick()) is not None:
+                self._before_wire += 1
+                try:
+                    result = await attempt(job, slot)
+                finally:
+                    if slot.admitted_at is None:
+                        self._before_wire -= 1
+                if isinstance(result, Outcome):
+                    job.feed.settle(result)
+                else:
+                    self._wait(job, result)
 
     def _pick(self) -> Job | None:
         """Return the job that goes next. Retries have their turn, and otherwise what fresh rows leave them."""
