@@ -3,6 +3,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -275,6 +276,16 @@ def test_a_task_that_was_in_flight_at_a_crash_is_in_doubt() -> None:
     earlier.in_doubt.add(identity(Task("a", "r", "t")))
     taken = Intake(earlier=earlier).take(batch(("a", "r", "t"), ("a", "r", ""), ("a", "r", "t"), ("a", "r", "u")), NOW)
     assert [(row.line, row.in_doubt) for row in taken.accepted] == [(1, True), (4, False)]
+
+
+def test_rows_that_a_queue_told_apart_are_each_a_task_and_only_those_it_says_are_in_doubt() -> None:
+    intake = Intake()
+    rows = batch(("a", "r", "1"), ("a", "", "2"), ("a", "r", "3"))
+    for _ in range(2):
+        taken = intake.take(replace(rows, in_doubt=[False, True, True]), 0.0)
+        assert [(row.task.task_id, row.in_doubt) for row in taken.accepted] == [("1", False), ("3", True)]
+        assert told(taken) == [(Status.INVALID, 2)]
+    assert (intake.tasks, intake.invalid, intake.duplicates, len(intake._seen)) == (4, 2, 0, 0)
 
 
 def test_what_a_report_tells_may_be_filled_in_later() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import resource
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import orjson
 import pytest
 
 from processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv, write_jsonl
+from stopcast.errors import ReportError
 from stopcast.outcome import Outcome, Status
+from stopcast.report import Report, open_report
 from stopcast.report_line import LineWriter, read_line, task_of
 from stopcast.sandbox import Emulator, Faults
 from stopcast.task import Task
@@ -276,3 +280,64 @@ def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_mend
     assert told(shell / REPORT) == dict.fromkeys(tasks(30), 1)
     assert api.calls == 60
     assert sorted(path.name for path in Path(shell.directory).glob(f"{REPORT}*")) == [REPORT]
+
+
+# What may be acknowledged
+
+
+async def test_an_outcome_is_durable_once_its_line_is_synced_and_each_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.jsonl"
+    synced_bytes = 0
+    fsync = os.fsync
+
+    def watched_fsync(descriptor: int) -> None:
+        nonlocal synced_bytes
+        size = os.fstat(descriptor).st_size
+        fsync(descriptor)
+        synced_bytes = size
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    durable: list[int | None] = []
+    first = asyncio.Event()
+
+    def on_durable(outcomes: Sequence[Outcome]) -> None:
+        on_disk = [json.loads(line)["line"] for line in path.read_bytes()[:synced_bytes].splitlines()]
+        durable.extend(outcome.line for outcome in outcomes)
+        assert set(durable) <= set(on_disk)
+        first.set()
+
+    descriptor = open_report(path, resume=False)
+    report = Report(descriptor, path, on_error=lambda error: pytest.fail(str(error)), on_durable=on_durable)
+    for line in range(1, 71):
+        report.write(Outcome(Task("a", "r", f"t{line}"), Status.STOPPED, line=line))
+    assert durable == []
+    await first.wait()
+    for line in range(71, 81):
+        report.write(Outcome(Task("a", "r", f"t{line}"), Status.STOPPED, line=line))
+    await report.finish()
+    os.close(descriptor)
+    assert durable == list(range(1, 81))
+
+
+async def test_an_outcome_that_finds_no_room_is_never_called_durable(shell: Shell) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    durable: list[Outcome] = []
+    errors: list[Exception] = []
+    path = shell / REPORT
+    descriptor = open_report(path, resume=False)
+    report = Report(descriptor, path, on_error=errors.append, on_durable=durable.extend)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        for line in range(64):
+            report.write(Outcome(Task("a", "r", "t"), Status.STOPPED, line=line))
+        assert len(errors) == 1
+        with pytest.raises(ReportError):
+            await report.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heard)
+        os.close(descriptor)
+    assert len(durable) <= len(read_report(path)) < 64

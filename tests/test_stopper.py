@@ -32,6 +32,7 @@ from stopcast.events import AppSetAside, ClockCorrected, Event, Throttled
 from stopcast.ports import TransportError
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sandbox.answers import Answer, ok, refusal
+from stopcast.task import Batch, RawRow
 from stopcast.virtual_clock import VirtualClock
 
 T = TypeVar("T")
@@ -283,6 +284,21 @@ async def test_every_row_has_one_outcome_the_bad_ones_and_the_doubles_among_them
     assert counted(outcomes) == {Status.STOPPED: 100, Status.DUPLICATE: 50, Status.INVALID: 4}
     assert sorted(outcome.line or 0 for outcome in outcomes) == list(range(1, 155))
     assert emulator.calls == 100
+
+
+async def test_a_source_s_batches_keep_their_lines_and_their_doubts() -> None:
+    async def source() -> AsyncIterator[Batch]:
+        rows = [RawRow(*task, line) for line, task in enumerate([*tasks(1), *tasks(2)], start=40)]
+        yield Batch("queue", rows, in_doubt=[False, False, True])
+
+    async with Emulator(running=[]) as emulator, stopper_at(emulator) as stopper:
+        outcomes = await everything(stopper, source())
+    told = sorted((outcome.source, outcome.line, outcome.status) for outcome in outcomes)
+    assert told == [
+        ("queue", 40, Status.ALREADY_STOPPED),
+        ("queue", 41, Status.ALREADY_STOPPED),
+        ("queue", 42, Status.PRESUMED_STOPPED),
+    ]
 
 
 async def test_no_tasks_give_no_outcomes() -> None:

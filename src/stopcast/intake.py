@@ -120,12 +120,12 @@ class Intake:
             return Taken([], [])
         self.left_out += batch.left_out
         rows, broken = RowColumns.of(batch.rows), batch.broken
-        digests, new = self._tell_apart(good_keys(rows))
+        digests, new = self._tell_apart(good_keys(rows), apart=batch.in_doubt is not None)
         if self._limit is not None and new.count(True) >= (left := self._limit - self.tasks - self.settled):
             end = list(accumulate(map(int, new))).index(left) + 1
             broken = [row for row in broken if row.line < rows.lines[end - 1]]
             rows, digests, new = rows[:end], digests[:end], new[:end]
-        accepted = self._accept(rows, digests, new, batch.source)
+        accepted = self._accept(rows, digests, new, batch)
         ended = partial(Outcome, source=batch.source, finished_at=now)
         outcomes = []
         for place in compress(range(len(new)), map(not_, new)):
@@ -137,26 +137,29 @@ class Intake:
         outcomes += [ended(_NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
         return Taken(accepted, [outcome for outcome in outcomes if not self._is_told(outcome)])
 
-    def _tell_apart(self, keys: Sequence[bytes]) -> tuple[list[bytes], list[bool]]:
-        """Return each row's identity, b"" for one that is not good, and whether it is the first of its task."""
+    def _tell_apart(self, keys: Sequence[bytes], *, apart: bool) -> tuple[list[bytes], list[bool]]:
+        """Return each row's identity, b"" for one that is not good, and whether it is the first of its task.
+
+        Rows that are ``apart`` already are not remembered: a queue has no end.
+        """
         digests = identities_of(filter(None, keys))
-        new = self._seen.add_all(digests)
+        new = [True] * len(digests) if apart else self._seen.add_all(digests)
         if len(digests) < len(keys):
             for place in [place for place, key in enumerate(keys) if not key]:
                 digests.insert(place, b"")
                 new.insert(place, False)
         return digests, new
 
-    def _accept(self, rows: RowColumns, digests: list[bytes], new: list[bool], source: str | None) -> list[Accepted]:
+    def _accept(self, rows: RowColumns, digests: list[bytes], new: list[bool], batch: Batch) -> list[Accepted]:
         """Count and return the new tasks that the report does not settle. By columns, because that is done in C."""
         earlier, wanted = self._earlier, new
-        doubts: Iterable[bool] = repeat(False)
+        doubts: Iterable[bool] = repeat(False) if batch.in_doubt is None else batch.in_doubt
         if earlier:
             wanted = [is_new and digest not in earlier.settled for digest, is_new in zip(digests, new, strict=True)]
             doubts = [is_new and digest in earlier.in_doubt for digest, is_new in zip(digests, new, strict=True)]
         tasks = map(_task, zip(*rows.ids, strict=True))
         accepted = map(
-            _accepted, zip(tasks, digests, repeat(source), rows.lines, doubts, strict=False)
+            _accepted, zip(tasks, digests, repeat(batch.source), rows.lines, doubts, strict=False)
         )  # repeat() has no end
         number = wanted.count(True)
         self.tasks += number

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from stopcast.events import Event
+from stopcast.outcome import Outcome
 from stopcast.task import Task
 
 #: An observer is a plain function of an event. It runs on the event loop, so it must return at once.
@@ -30,6 +31,13 @@ class Flights(Protocol):
 
     def end(self, tasks: Iterable[Task]) -> None:
         """Note that nothing is in doubt about the tasks any more."""
+
+
+class Deliveries(Flights, Protocol):
+    """A source whose rows are delivered anew until they are acknowledged, as a message queue's are."""
+
+    def ack(self, outcomes: Iterable[Outcome]) -> None:
+        """Take note that these outcomes are durable. Their ``line`` tells of which row each is."""
 
 
 class TransportError(Exception):

@@ -67,6 +67,8 @@ class Report:
     Args:
         descriptor: as ``open_report`` returned it; the caller closes it after ``finish``.
         on_error: told once, on the event loop, when the report cannot be written any more.
+        on_durable: told of outcomes, on the event loop, once their lines would outlive a power cut. Pipes and devices
+            have no such thing; there it is told when they have been written.
         flights: what is in doubt until its line is written.
     """
 
@@ -76,16 +78,21 @@ class Report:
         path: Path,
         *,
         on_error: Callable[[ReportError], None],
+        on_durable: Callable[[Sequence[Outcome]], None] | None = None,
         flights: FlightLog | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._path = path
         self._on_error = on_error
+        self._on_durable = on_durable
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._flights = flights
         self._writer = LineWriter()
         self._landed: list[Task | None] = []
         self._lines: list[bytes] = []
+        #: Where somebody wants to know: the outcomes of those lines, and then of the lines that are not synced yet.
+        self._outcomes: list[Outcome] = []
+        self._not_durable: list[Outcome] = []
         self._loop = asyncio.get_running_loop()
         self._group_timer: asyncio.TimerHandle | None = None
         self._error: ReportError | None = None
@@ -97,6 +104,8 @@ class Report:
         lines = self._lines
         lines.append(self._writer.line(outcome))
         self._landed.append(outcome.task if outcome.status in _LANDED else None)
+        if self._on_durable is not None:
+            self._outcomes.append(outcome)
         if self._error is not None:
             return
         if len(lines) >= _GROUP:
@@ -144,6 +153,8 @@ class Report:
             self._flights.end(task for task in self._landed[:lines] if task is not None)
         del self._landed[:lines]
         del self._lines[:lines]
+        self._not_durable += self._outcomes[:lines]
+        del self._outcomes[:lines]
         self._unsynced = True
 
     def _fail(self, error: OSError) -> None:
@@ -157,9 +168,17 @@ class Report:
             if self._unsynced and self._error is None:
                 self._unsynced = False
                 try:
-                    await asyncio.to_thread(self._sync)
+                    await self._make_durable()
                 except OSError as error:
                     self._fail(error)
+
+    async def _make_durable(self) -> None:
+        outcomes = self._not_durable.copy()
+        await asyncio.to_thread(self._sync)
+        # Not before: whoever cancels the waiting leaves them to the sync at the end.
+        del self._not_durable[: len(outcomes)]
+        if self._on_durable is not None and outcomes:
+            self._on_durable(outcomes)
 
     def _sync(self) -> None:
         if self._regular:
@@ -180,7 +199,7 @@ class Report:
         try:
             if self._lines:
                 self._write_out()
-            await asyncio.to_thread(self._sync)
+            await self._make_durable()
         except OSError as error:
             lost = (
                 f"; {len(self._lines)} outcomes have no line, and --resume takes their tasks up" if self._lines else ""

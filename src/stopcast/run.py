@@ -15,6 +15,7 @@ from stopcast.errors import InterruptedRunError, ReportError
 from stopcast.flight_log import FlightLog
 from stopcast.intake import Intake
 from stopcast.outcome import Outcome
+from stopcast.ports import Deliveries
 from stopcast.report import Report, open_report
 from stopcast.report_line import read_line
 from stopcast.resume import Past, read_past, tidy
@@ -35,6 +36,8 @@ class Run:
         resume: go on with a report that exists.
         limit: take only the first so many tasks.
         grace_seconds: how long calls in flight may take to finish once the run is asked to end.
+        deliveries: where the rows come from a queue, the queue: it keeps in mind itself what is in flight, and is told
+            of the outcomes that are durable.
 
     Attributes:
         past: what the report tells: ``past.statuses`` counts its old lines and the new ones together.
@@ -51,12 +54,14 @@ class Run:
         resume: bool = False,
         limit: int | None = None,
         grace_seconds: float = 15.0,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self._stopper = stopper
         self._path = path
         self._resume = resume
         self._limit = limit
         self._grace_seconds = grace_seconds
+        self._deliveries = deliveries
         self._grace: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[Past] | None = None
         self._loop = asyncio.get_running_loop()
@@ -79,6 +84,7 @@ class Run:
         try:
             if regular:
                 self.past = await self._read_past(descriptor)
+            if regular and self._deliveries is None:
                 with closing(self._flight_log()) as flights:
                     await self._stop_lists(batches, descriptor, flights)
             else:
@@ -113,8 +119,15 @@ class Run:
 
     async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, flights: FlightLog | None) -> None:
         dispatcher = self._stopper.dispatcher
-        self.intake = Intake(limit=self._limit, earlier=self.past.earlier)
-        report = Report(descriptor, self._path, on_error=dispatcher.stop, flights=flights)
+        deliveries = self._deliveries
+        self.intake = Intake(limit=self._limit, earlier=self.past.earlier if deliveries is None else None)
+        report = Report(
+            descriptor,
+            self._path,
+            on_error=dispatcher.stop,
+            on_durable=None if deliveries is None else deliveries.ack,
+            flights=flights,
+        )
 
         def deliver(outcome: Outcome) -> None:
             report.write(outcome)
@@ -123,7 +136,7 @@ class Run:
             self.finished += 1
             feed.consumed()
 
-        feed = dispatcher.open_feed(deliver, flights=flights)
+        feed = dispatcher.open_feed(deliver, flights=flights if deliveries is None else deliveries)
         if self._interrupted is not None:
             dispatcher.stop(self._interrupted)
         try:

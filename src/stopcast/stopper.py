@@ -29,6 +29,7 @@ from stopcast.retry import RetryPolicy
 from stopcast.rolling_window import RollingWindow
 from stopcast.signing import Signer
 from stopcast.sources.memory import AnyTask, batches_of
+from stopcast.task import Batch
 from stopcast.transport import AiohttpTransport
 
 #: Calls that connect or wait for their permit. At the cap they bridge half a second of handshakes.
@@ -166,12 +167,17 @@ class Stopper:
         async with aclosing(self.stop_all([task])) as outcomes:
             return await anext(outcomes)
 
-    async def stop_all(self, tasks: Iterable[AnyTask] | AsyncIterable[AnyTask]) -> AsyncGenerator[Outcome, None]:
+    async def stop_all(
+        self, tasks: Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]
+    ) -> AsyncGenerator[Outcome, None]:
         """Stop many tasks, and yield the outcomes as they come: one for each task given, in no order.
 
         The tasks are taken as the outcomes are: a slow consumer holds the producer back. Within one call the same task
         given twice is sent once; the second one's outcome is ``duplicate``. To tell that apart, 16 bytes and a little
         are kept for every task of the call.
+
+        An outcome's ``line`` is its task's place among those given, counted from 1: by it a consumer knows what to
+        acknowledge once the outcome is durable. What yields batches (``stopcast.task.Batch``) numbers its rows itself.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.

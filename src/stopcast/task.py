@@ -86,9 +86,12 @@ class Batch:
 
     ``source`` is the list's name as the user gave it, "-" for standard input, None for a list made in memory.
     ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list).
+    ``in_doubt`` is given by a source that has told its rows apart itself, such as a queue: it says of each whether an
+    earlier delivery may have stopped its task unseen.
     """
 
     source: str | None
     rows: Sequence[RawRow]
     broken: Sequence[BrokenRow] = ()
     left_out: int = 0
+    in_doubt: Sequence[bool] | None = None

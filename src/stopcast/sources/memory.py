@@ -12,15 +12,16 @@ AnyTask = Task | tuple[str, str, str]
 _BATCH: Final = 64
 
 
-async def batches_of(tasks: Iterable[AnyTask] | AsyncIterable[AnyTask]) -> AsyncGenerator[Batch, None]:
+async def batches_of(tasks: Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]) -> AsyncGenerator[Batch, None]:
     """Yield the tasks as rows; a row's line is its place, counted from 1.
 
     What an async iterable yields is passed on at once, each as a batch of its own: the next one may be long in coming.
+    A source yields batches already.
     """
     places = count(1)
     if isinstance(tasks, AsyncIterable):
         async for task in tasks:
-            yield _batch([task], places)
+            yield task if isinstance(task, Batch) else _batch([task], places)
         return
     iterator = iter(tasks)
     while chunk := list(islice(iterator, _BATCH)):
