@@ -1,10 +1,61 @@
-"""What the engine tells its observers while it works. Frozen values; the outcome of a task is not among them."""
+"""What observers are told while tasks are stopped: frozen values, each complete in itself.
+
+An observer is a function of one event (``stopcast.Observer``), given to a Stopper. It is called on the event loop, in
+the context (``contextvars``) of whoever called ``stop`` or ``stop_all`` where the event belongs to such a call, so it
+must return at once. Seconds are differences of a monotonic clock; moments are Unix time. More events, and more fields
+at the end of these, may come: match by class and by name.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stopcast.outcome import Outcome
 from stopcast.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRefused:
+    """A row has its outcome without a call: ``invalid``, ``duplicate`` or ``set_aside``."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFinished:
+    """One call came to its end, with an answer or without. Cancelled calls are not told.
+
+    Attributes:
+        task: whose call it was.
+        attempt: its number among the task's calls, from 1.
+        verdict: what the answer means, as ``stopcast.verdict.Verdict`` names it, in lower case: ``ok``,
+            ``no_such_task``, ``throttled``, ``transient``, ``clock``, ``account``, ``application``, ``task``.
+        http_status: of the answer, None where none came.
+        code: the API's error code.
+        message: the API's, or what went wrong below HTTP.
+        request_id: names the call for the vendor's support.
+        connection_seconds: what it waited for a connection (and was signed in).
+        limiter_seconds: what it waited for its permit, connection in hand.
+        answer_seconds: from its permit to the end of its answer; 0 where it never had one.
+        finished_at: Unix time.
+    """
+
+    task: Task
+    attempt: int
+    verdict: str
+    http_status: int | None
+    code: str | None
+    message: str | None
+    request_id: str | None
+    connection_seconds: float
+    limiter_seconds: float
+    answer_seconds: float
+    finished_at: float
+
+    @property
+    def seconds(self) -> float:
+        """The whole attempt."""
+        return self.connection_seconds + self.limiter_seconds + self.answer_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +69,42 @@ class RetryPlanned:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskFinished:
+    """A task that calls were made for has its outcome. ``attempts`` are those calls, in their order."""
+
+    outcome: Outcome
+    attempts: tuple[AttemptFinished, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Throttled:
     """The API said that the account calls too often; ``retry_after`` is what it asked for, in seconds."""
 
     retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class RateChanged:
+    """So many calls a second go out from now on while calls wait; ``full`` while nothing is throttled.
+
+    Told when a Stopper begins, and then in steps of a twentieth of ``full``. Only of a limiter that tells its rate.
+    """
+
+    per_second: float
+    full: float
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsRefreshed:
+    """Calls are signed with new credentials from now on.
+
+    Attributes:
+        source: where they came from, in words; never a secret.
+        expires_at: Unix time at which they expire, None where that is not known.
+    """
+
+    source: str
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +122,34 @@ class ClockCorrected:
     offset_seconds: float
 
 
-Event = RetryPlanned | Throttled | AppSetAside | ClockCorrected
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A Stopper was closed: the last event that it tells.
+
+    Attributes:
+        calls: calls made, the retries among them.
+        worst_second: the most calls in any second.
+        mean_per_second: calls a second between the first and the last.
+        seconds: that the Stopper was open.
+        error: what ended the calls before their time, None where nothing did.
+    """
+
+    calls: int
+    worst_second: int
+    mean_per_second: float
+    seconds: float
+    error: str | None = None
+
+
+Event = (
+    TaskRefused
+    | AttemptFinished
+    | RetryPlanned
+    | TaskFinished
+    | Throttled
+    | RateChanged
+    | CredentialsRefreshed
+    | AppSetAside
+    | ClockCorrected
+    | RunFinished
+)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from stopcast.events import Event
 from stopcast.outcome import Outcome
 from stopcast.task import Task
 
-#: An observer is a plain function of an event. It runs on the event loop, so it must return at once.
-Observer = Callable[[Event], None]
+
+class Observer(Protocol):
+    """A function of one event: see ``stopcast.events``."""
+
+    def __call__(self, event: Event, /) -> object:
+        """Take note of the event, and return at once: this runs on the event loop.
+
+        What it raises is logged once, and disturbs nothing.
+        """
 
 
 class Limiter(Protocol):
@@ -21,6 +28,21 @@ class Limiter(Protocol):
 
     def hold(self, seconds: float = 0.0) -> None:
         """Take note of one throttled answer: no call for ``seconds``, and fewer calls a second after that."""
+
+
+@runtime_checkable
+class TellsRate(Protocol):
+    """What a limiter may have besides, to let observers know how fast it goes.
+
+    Attributes:
+        full_rate: calls a second while nothing is throttled.
+    """
+
+    full_rate: float
+
+    @property
+    def rate(self) -> float:
+        """Calls a second that go out now while calls wait."""
 
 
 class Flights(Protocol):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +19,12 @@ from stopcast.engine.call import Caller, Slot
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.pump import pump
 from stopcast.errors import ClosedError, ConfigurationError
+from stopcast.events import Event, RunFinished
 from stopcast.halting import Failures, HaltAfter
 from stopcast.intake import Intake
 from stopcast.limiters import TokenBucket, Unlimited
+from stopcast.logs import LOG
+from stopcast.observers import Observers
 from stopcast.outcome import Outcome
 from stopcast.ports import Limiter, Observer
 from stopcast.retry import RetryPolicy
@@ -37,8 +39,6 @@ _MAX_BEFORE_WIRE: Final = 64
 
 #: Seconds between two new connections: handshakes in a heap make calls late, which matters where there is a cap.
 _STAGGER: Final = 0.008
-
-_log: Final = logging.getLogger("stopcast")
 
 
 class Stopper:
@@ -59,7 +59,8 @@ class Stopper:
         halt_after: how many tasks may end badly before no further one is sent; None for any number. Counted since the
             block was entered, over all its streams.
         drain_seconds: how long leaving the block may take.
-        observers: functions of an event (see ``stopcast.events``), called on the event loop.
+        observers: functions of an event (see ``stopcast.events``), called on the event loop. Without any, and with the
+            log above DEBUG, no event is made for a call or a task that goes well.
 
     Attributes:
         endpoint: where the calls go.
@@ -91,7 +92,7 @@ class Stopper:
             found = find_credentials(environ=os.environ, home=Path.home())
             credentials = found.credentials
             for warning in found.warnings:
-                _log.warning(warning)
+                LOG.warning(warning, extra={"event": "credentials_warning"})
         if not isinstance(endpoint, Endpoint):
             endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, key_region=credentials.region)
         if limiter is None and max_per_second > QUOTA_PER_SECOND and not endpoint.loopback:
@@ -111,16 +112,15 @@ class Stopper:
         self._max_waiting = max_waiting
         self._halt_after = halt_after
         self._drain_seconds = drain_seconds
-        self._observers = observers
+        self._observers = tuple(observers)
         self._stack = AsyncExitStack()
         self._dispatcher: Dispatcher | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         transport = await self._stack.enter_async_context(AiohttpTransport(self.endpoint.url))
-        attempts = Attempts(
-            Caller(transport, self._signer), self.limiter, self._retry, clock=loop.time, observers=self._observers
-        )
+        observers = Observers(self._observers)
+        attempts = Attempts(Caller(transport, self._signer), self.limiter, self._retry, clock=loop.time)
         self._dispatcher = Dispatcher(
             attempts,
             lambda on_admitted: Slot(self.limiter, self.meter, self._timeout_seconds, on_admitted),
@@ -129,7 +129,11 @@ class Stopper:
             max_waiting=self._max_waiting,
             stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER,
             failures=None if self._halt_after is None else Failures(self._halt_after),
+            observe=observers.tell,
+            observed=observers.want_all,
         )
+        attempts.pace.tell(observers.tell)
+        self._stack.callback(self._tell_end, observers.tell, self._dispatcher, loop.time())
         return self
 
     async def __aexit__(
@@ -146,6 +150,12 @@ class Stopper:
             await dispatcher.close()
             self._dispatcher = None
             await self._stack.aclose()
+
+    def _tell_end(self, observe: Callable[[Event], None], dispatcher: Dispatcher, entered_at: float) -> None:
+        seconds = asyncio.get_running_loop().time() - entered_at
+        error = None if isinstance(dispatcher.error, ClosedError) else str(dispatcher.error)
+        meter = self.meter
+        observe(RunFinished(meter.calls, meter.worst_second, meter.mean_per_second, seconds, error))
 
     @property
     def dispatcher(self) -> Dispatcher:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from stopcast.api import Reply
 from stopcast.engine.call import Caller, Slot
 from stopcast.engine.feed import Job
 from stopcast.engine.guard import Guard
-from stopcast.events import AppSetAside, ClockCorrected, Event, RetryPlanned, Throttled
+from stopcast.engine.pace import Pace
+from stopcast.events import AppSetAside, AttemptFinished, ClockCorrected, RetryPlanned, Throttled
 from stopcast.outcome import Outcome, Status
-from stopcast.ports import Limiter, Observer
+from stopcast.ports import Limiter
 from stopcast.retry import RetryPolicy
 from stopcast.verdict import Verdict, judge
 
@@ -30,13 +31,12 @@ class Attempts:
         policy: RetryPolicy,
         *,
         clock: Callable[[], float],
-        observers: Sequence[Observer] = (),
     ) -> None:
         self._caller = caller
         self._limiter = limiter
         self._policy = policy
         self._clock = clock
-        self._observers = observers
+        self.pace = Pace(limiter)
         self.guard = Guard()
 
     async def attempt(self, job: Job, slot: Slot) -> Outcome | float:
@@ -69,6 +69,10 @@ class Attempts:
         if job.attempts == 1:
             job.first_at = slot.admitted_at or started_at
         verdict = judge(reply)
+        if job.feed.observed:
+            self._take_down(job, slot, reply, verdict, started_at)
+        if self.pace.slowed:
+            self.pace.tell(job.feed.observe)
         if verdict is Verdict.OK:
             self.guard.accepted()
             return job.outcome(Status.STOPPED, seconds=self._clock() - job.first_at, reply=reply)
@@ -88,32 +92,51 @@ class Attempts:
                 self.guard.accepted()
                 if job.task.app_id not in self.guard.set_aside:
                     self.guard.set_aside.add(job.task.app_id)
-                    self._tell(AppSetAside(job.task.app_id, reply.code))
+                    job.feed.observe(AppSetAside(job.task.app_id, reply.code))
                 return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
             case Verdict.ACCOUNT:
                 self.guard.account_refused(reply)
             case Verdict.CLOCK:
-                self._correct_clock(slot, reply)
-                return 0.0
+                self._correct_clock(job, slot, reply)
+                return self._again(job, reply, 0.0)
             case Verdict.THROTTLED:
                 self._limiter.hold(reply.retry_after or 0.0)
-                self._tell(Throttled(reply.retry_after or 0.0))
+                job.feed.observe(Throttled(reply.retry_after or 0.0))
+                self.pace.tell(job.feed.observe)
             case _:
                 # The API may have done its work and lost only the answer.
                 job.in_doubt = job.in_doubt or slot.sent
         wait = self._policy.next_wait(attempts=job.attempts, seconds=seconds, retry_after=reply.retry_after)
         if wait is None:
             return job.outcome(Status.GAVE_UP, seconds=seconds, reply=reply)
-        self._tell(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait))
-        return wait
+        return self._again(job, reply, wait)
 
-    def _correct_clock(self, slot: Slot, reply: Reply) -> None:
+    def _again(self, job: Job, reply: Reply, wait_seconds: float) -> float:
+        job.feed.observe(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait_seconds))
+        return wait_seconds
+
+    def _take_down(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict, started_at: float) -> None:
+        now = self._clock()
+        answer_seconds = now - slot.permit_at if slot.admitted_at is not None else 0.0
+        attempt = AttemptFinished(
+            task=job.task,
+            attempt=job.attempts,
+            verdict=verdict.name.lower(),
+            http_status=reply.http_status,
+            code=reply.code,
+            message=reply.message,
+            request_id=reply.request_id,
+            connection_seconds=max(0.0, now - started_at - slot.limiter_seconds - answer_seconds),
+            limiter_seconds=slot.limiter_seconds,
+            answer_seconds=answer_seconds,
+            finished_at=time.time(),
+        )
+        job.history = (*job.history, attempt)
+        job.feed.observe(attempt)
+
+    def _correct_clock(self, job: Job, slot: Slot, reply: Reply) -> None:
         before = self._caller.clock_offset
         after = self.guard.clock_refused(reply, now=time.time(), signed_offset=slot.clock_offset, offset=before)
         if after != before:
             self._caller.clock_offset = after
-            self._tell(ClockCorrected(after))
-
-    def _tell(self, event: Event) -> None:
-        for observer in self._observers:
-            observer(event)
+            job.feed.observe(ClockCorrected(after))

@@ -23,6 +23,8 @@ class Slot:
 
     Attributes:
         admitted_at: loop time at which the present call got its permit, None before that.
+        permit_at: loop time of its latest permit: it asks for a second one where the connection had died.
+        limiter_seconds: what it has waited for permits.
         sent: whether the API may have seen the present call.
         clock_offset: that the present call was signed with.
     """
@@ -38,6 +40,8 @@ class Slot:
         "_worker",
         "admitted_at",
         "clock_offset",
+        "limiter_seconds",
+        "permit_at",
         "sent",
     )
 
@@ -49,6 +53,8 @@ class Slot:
         self._timeout_seconds = timeout_seconds
         self._on_admitted = on_admitted
         self.admitted_at: float | None = None
+        self.permit_at = 0.0
+        self.limiter_seconds = 0.0
         self.sent = False
         self.clock_offset = 0.0
         # asyncio.timeout would do, but a timer for each call is 4 % of its cost. This one is set once, and when it is
@@ -70,6 +76,7 @@ class Slot:
         """Begin a call."""
         self.clock_offset = clock_offset
         self.admitted_at = None
+        self.limiter_seconds = 0.0
         self.sent = False
 
     def end(self) -> bool:
@@ -94,9 +101,11 @@ class Slot:
 
     async def admit(self) -> None:
         """Wait for the permit; from here on the call's time runs."""
-        await self._limiter.acquire()
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        asked_at = loop.time()
+        await self._limiter.acquire()
+        self.permit_at = now = loop.time()
+        self.limiter_seconds += now - asked_at
         self._ends_at = now + self._timeout_seconds
         if self._timer is None:
             self._timer = loop.call_at(self._ends_at, self._expire)

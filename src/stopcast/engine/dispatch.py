@@ -13,6 +13,7 @@ from stopcast.engine.attempts import Attempts
 from stopcast.engine.call import Slot
 from stopcast.engine.feed import Feed, Job
 from stopcast.errors import ClosedError, StopcastError
+from stopcast.events import Event
 from stopcast.halting import Failures
 from stopcast.outcome import Outcome, Status
 from stopcast.ports import Flights
@@ -35,6 +36,8 @@ class Dispatcher:
         max_before_wire: calls that connect or wait for their permit.
         stagger_seconds: between two new workers, and so between two new connections.
         failures: says when too many tasks have ended badly.
+        observe: is told what happens.
+        observed: whether it wants to be told of each attempt and each task.
         max_waiting: tasks of one feed that may wait, for their next attempt or for their outcome to be taken.
 
     Attributes:
@@ -51,6 +54,8 @@ class Dispatcher:
         max_waiting: int,
         stagger_seconds: float,
         failures: Failures | None = None,
+        observe: Callable[[Event], None],
+        observed: bool,
     ) -> None:
         self._attempts = attempts
         self._make_slot = make_slot
@@ -59,6 +64,8 @@ class Dispatcher:
         self.most_outstanding = max_at_once + max_waiting
         self._stagger_seconds = stagger_seconds
         self._failures = failures
+        self._observe = observe
+        self._observed = observed
         self._loop = asyncio.get_running_loop()
         self._feeds: set[Feed] = set()
         self._no_feed = asyncio.Event()
@@ -77,6 +84,11 @@ class Dispatcher:
         self._stopped: StopcastError | None = None
 
     @property
+    def error(self) -> StopcastError | None:
+        """What ended the calls, None while they go on."""
+        return self._stopped
+
+    @property
     def in_flight(self) -> int:
         """Calls that were sent and have no answer yet."""
         return len(self._workers) - self._before_wire
@@ -88,7 +100,13 @@ class Dispatcher:
 
     def open_feed(self, deliver: Callable[[Outcome], None], *, flights: Flights | None = None) -> Feed:
         """Open a stream of jobs whose outcomes go to ``deliver``, on the event loop."""
-        feed = Feed(self._counted(deliver), most_outstanding=self.most_outstanding, flights=flights)
+        feed = Feed(
+            self._counted(deliver),
+            most_outstanding=self.most_outstanding,
+            observe=self._observe,
+            observed=self._observed,
+            flights=flights,
+        )
         if self._stopped is not None:
             feed.fail(self._stopped)
         self._feeds.add(feed)
@@ -204,7 +222,7 @@ class Dispatcher:
                     if slot.admitted_at is None:
                         self._before_wire -= 1
                 if isinstance(result, Outcome):
-                    job.feed.settle(result)
+                    job.feed.settle(result, job.history)
                 else:
                     self._wait(job, result)
 

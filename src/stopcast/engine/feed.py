@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
 
 from stopcast.api import Reply
+from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
 from stopcast.outcome import Outcome, Status
 from stopcast.ports import Flights
 from stopcast.task import Task
@@ -27,15 +29,26 @@ class Feed:
         ready: jobs that wait for their first attempt.
         closed: whether nobody wants its outcomes any more.
         flights: keeps in mind which of its calls a crash leaves in doubt.
+        observe: tells an event in the context that the feed was opened in.
+        observed: whether somebody wants to be told of each attempt and each task. Else no event is made of them.
         error: what ended it before its time.
     """
 
     def __init__(
-        self, deliver: Callable[[Outcome], None], *, most_outstanding: int, flights: Flights | None = None
+        self,
+        deliver: Callable[[Outcome], None],
+        *,
+        most_outstanding: int,
+        observe: Callable[[Event], None],
+        observed: bool,
+        flights: Flights | None = None,
     ) -> None:
         self.ready: deque[Job] = deque()
         self.closed = False
         self.flights = flights
+        context = copy_context()
+        self.observe: Callable[[Event], None] = lambda event: context.run(observe, event)
+        self.observed = observed
         self._deliver = deliver
         self._most_outstanding = most_outstanding
         self._outstanding = 0
@@ -57,16 +70,20 @@ class Feed:
             self._changed.set()
         return job
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: Outcome, attempts: Sequence[AttemptFinished] = ()) -> None:
         """Hand over a job's outcome."""
         self._unsettled -= 1
         if not self._unsettled:
             self._changed.set()
+        if self.observed:
+            self.observe(TaskFinished(outcome, tuple(attempts)) if outcome.attempts else TaskRefused(outcome))
         self._deliver(outcome)
 
     def tell(self, outcome: Outcome) -> None:
         """Hand over the outcome of a row that never became a job."""
         self._outstanding += 1
+        if self.observed:
+            self.observe(TaskRefused(outcome))
         self._deliver(outcome)
 
     def consumed(self) -> None:
@@ -124,6 +141,7 @@ class Job:
         in_doubt: whether an attempt of ours may have stopped it unseen.
         attempts: calls made so far.
         first_at: loop time of the first one.
+        history: the calls, where the feed is observed.
     """
 
     task: Task
@@ -134,6 +152,7 @@ class Job:
     in_doubt: bool = False
     attempts: int = 0
     first_at: float = 0.0
+    history: Sequence[AttemptFinished] = ()
 
     def outcome(self, status: Status, *, seconds: float = 0.0, reply: Reply | None = None) -> Outcome:
         """Return the job's end."""

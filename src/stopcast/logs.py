@@ -1,0 +1,86 @@
+"""The log: Python's own ``logging``, under ``stopcast``, silent until a program sets a handler up.
+
+Each record carries the event's name as ``event`` and its fields as attributes of their own (``extra``), so that a JSON
+formatter has more than a sentence; names of events and fields are kept as they are. RoomIds and TaskIds are told only
+at DEBUG, secrets never.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from stopcast.events import (
+    AppSetAside,
+    AttemptFinished,
+    ClockCorrected,
+    CredentialsRefreshed,
+    Event,
+    RateChanged,
+    RetryPlanned,
+    RunFinished,
+    TaskFinished,
+    TaskRefused,
+    Throttled,
+)
+from stopcast.outcome import Outcome
+from stopcast.task import Task
+
+LOG: Final = logging.getLogger("stopcast")
+LOG.addHandler(logging.NullHandler())
+
+
+class Entry(NamedTuple):
+    """How an event is logged: its name, its level, and a sentence with the event in place of ``{0}``."""
+
+    name: str
+    level: int
+    sentence: str
+
+
+#: At INFO a long run says little while all is well.
+ENTRIES: Final[Mapping[type[Event], Entry]] = {
+    TaskRefused: Entry("task_refused", logging.DEBUG, "refused before any call: {0.outcome.status}"),
+    AttemptFinished: Entry("attempt_finished", logging.DEBUG, "attempt {0.attempt}: {0.verdict}"),
+    RetryPlanned: Entry(
+        "retry_planned", logging.INFO, "attempt {0.attempt} failed: {0.reason}; again in {0.wait_seconds:.1f} s"
+    ),
+    TaskFinished: Entry("task_finished", logging.DEBUG, "task finished: {0.outcome.status}"),
+    Throttled: Entry("throttled", logging.DEBUG, "throttled; asked to wait {0.retry_after:.0f} s"),
+    RateChanged: Entry("rate_changed", logging.INFO, "the rate is {0.per_second:.1f} of {0.full:.1f} calls a second"),
+    CredentialsRefreshed: Entry("credentials_refreshed", logging.INFO, "new credentials from {0.source}"),
+    AppSetAside: Entry(
+        "app_set_aside", logging.WARNING, "AppId {0.app_id} is refused ({0.code}); its further tasks are set aside"
+    ),
+    ClockCorrected: Entry(
+        "clock_corrected",
+        logging.WARNING,
+        "the API's clock is {0.offset_seconds:+.0f} s from ours; requests are dated by it from now on",
+    ),
+    RunFinished: Entry("run_finished", logging.INFO, "run finished: {0.calls} calls in {0.seconds:.0f} s"),
+}
+
+
+def log_event(event: Event) -> None:
+    """Log an event: an observer like any other, that each Stopper has."""
+    name, level, sentence = ENTRIES[type(event)]
+    if LOG.isEnabledFor(level):
+        # What a server says may hold a line's end, and so forge a record.
+        message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence.format(event))
+        LOG.log(level, "%s", message, extra={"event": name, **_fields(event)})
+
+
+def _fields(value: Event | Outcome) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name in value.__dataclass_fields__:
+        match getattr(value, name):
+            case Task() as task:
+                told |= task._asdict() if LOG.isEnabledFor(logging.DEBUG) else {}
+            case Outcome() as outcome:
+                told |= _fields(outcome)
+            case tuple():
+                pass  # a task's calls, which were logged one by one
+            case field if name != "message":  # a name that logging keeps for itself
+                told[name] = field
+    return told

@@ -1,0 +1,71 @@
+"""What the library logs: under ``stopcast``, with stable names, and with nothing that does not belong there."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from stopcast import RetryPolicy, Stopper, Task, TokenBucket
+from stopcast.events import RetryPlanned
+from stopcast.logs import log_event
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+
+TASK, OTHER = Task("some-app", "secret-room", "secret-task"), Task("dead-app", "secret-room", "other-task")
+QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02)
+
+
+async def _work() -> None:
+    faults = Faults({"internal": [TASK], "throttled": [TASK]})
+    refused_apps = {"dead-app": "InvalidParameter.NotExistAppId"}
+    async with (
+        Emulator(clock_offset=3600, faults=faults, refused_apps=refused_apps) as emulator,
+        Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url, retry=QUICK, limiter=TokenBucket(1000)) as stopper,
+    ):
+        async for _ in stopper.stop_all([TASK, OTHER]):
+            pass
+
+
+def _names(records: list[logging.LogRecord]) -> set[str]:
+    return {record.__dict__["event"] for record in records if record.name == "stopcast"}
+
+
+async def test_events_are_logged_by_their_names_at_their_levels(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "stopcast"):
+        await _work()
+    by_level = {level: [record for record in caplog.records if record.levelno == level] for level in (10, 20, 30)}
+    assert _names(by_level[logging.WARNING]) == {"clock_corrected", "app_set_aside"}
+    assert _names(by_level[logging.INFO]) == {"rate_changed", "retry_planned", "run_finished"}
+    assert _names(by_level[logging.DEBUG]) == {"attempt_finished", "task_finished", "throttled"}
+    finished = next(it for it in caplog.records if it.__dict__.get("event") == "task_finished")
+    assert finished.__dict__["status"] in {"stopped", "failed"}
+    assert (finished.__dict__["room_id"], finished.__dict__["attempts"]) == ("secret-room", 1)
+
+
+async def test_rooms_and_tasks_are_named_only_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "stopcast"):
+        await _work()
+    told = [record.__dict__ for record in caplog.records if record.name == "stopcast"]
+    assert {"retry_planned", "clock_corrected", "app_set_aside"} <= {record["event"] for record in told}
+    assert "secret" not in repr(told)
+
+
+def test_a_server_s_words_cannot_forge_a_record(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "stopcast"):
+        log_event(RetryPlanned(TASK, 1, "one\nCRITICAL:root:two", 0.5))
+    (record,) = caplog.records
+    assert record.getMessage() == r"attempt 1 failed: one\nCRITICAL:root:two; again in 0.5 s"
+
+
+async def test_nothing_logged_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await _work()
+    assert SANDBOX_CREDENTIALS.secret_key not in repr([record.__dict__ for record in caplog.records])
+
+
+def test_a_program_that_sets_no_logging_up_hears_nothing() -> None:
+    program = "import stopcast.stopper, logging; logging.getLogger('stopcast').warning('heard')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("", "")
