@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,6 +101,7 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def client(self, **settings: Any) -> redis.Redis:
-        """Return a blocking client, for looking at what is there and for making trouble."""
-        return redis.Redis.from_url(self.url, decode_responses=True, **settings)
+    def ask(self, *command: str | float) -> Any:
+        """Send one command, and return its answer: for looking at what is there, and for making trouble."""
+        with closing(redis.Redis.from_url(self.url, decode_responses=True)) as client:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
