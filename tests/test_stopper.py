@@ -76,8 +76,8 @@ class Api:
     async def __aexit__(self, *_: object) -> None:
         assert not self.in_flight
 
-    async def post(
-        self, body: bytes, _headers: Mapping[str, str], admit: Callable[[], Awaitable[None]]
+    async def send(
+        self, body: bytes, _headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], _query: str = ""
     ) -> tuple[int, Mapping[str, str], bytes]:
         ids = orjson.loads(body)
         task = Task(ids["AppId"], ids["RoomId"], ids["TaskId"])
@@ -105,7 +105,7 @@ UseApi = Callable[[Api], None]
 @pytest.fixture
 def use_api(monkeypatch: pytest.MonkeyPatch) -> UseApi:
     def use(api: Api) -> None:
-        monkeypatch.setattr("stopcast.stopper.AiohttpTransport", lambda _: api)
+        monkeypatch.setattr("stopcast.stopper.AiohttpTransport", lambda *_, **__: api)
 
     return use
 
@@ -743,13 +743,13 @@ def test_an_outage_of_a_minute_ends_with_every_task_stopped(use_api: UseApi, how
 
 def test_refused_connections_for_a_minute_end_with_every_task_stopped(use_api: UseApi) -> None:
     class Refusing(Api):
-        async def post(
-            self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]]
+        async def send(
+            self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], query: str = ""
         ) -> tuple[int, Mapping[str, str], bytes]:
             if asyncio.get_running_loop().time() < 60:
                 await asyncio.sleep(0.001)
                 raise TransportError("refused", unsent=True)
-            return await super().post(body, headers, admit)
+            return await super().send(body, headers, admit, query)
 
     async def main() -> list[Outcome]:
         async with virtual_stopper() as stopper:

@@ -103,7 +103,7 @@ async def at_once() -> None:
 
 async def post(url: str, *, seconds: float = 5.0, **settings: Any) -> tuple[int, dict[str, str], bytes]:
     async with asyncio.timeout(seconds), AiohttpTransport(url, **settings) as transport:
-        status, headers, answer = await transport.post(BODY, {"X-Mine": "1"}, at_once)
+        status, headers, answer = await transport.send(BODY, {"X-Mine": "1"}, at_once)
     return status, dict(headers), answer
 
 
@@ -214,7 +214,7 @@ async def test_a_connection_is_used_again(wire: Open) -> None:
     server = await wire(answering(WHOLE, WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
         for _ in range(3):
-            await transport.post(BODY, {}, at_once)
+            await transport.send(BODY, {}, at_once)
     assert (server.connections, len(server.requests)) == (1, 3)
 
 
@@ -222,7 +222,7 @@ async def test_a_connection_that_died_in_the_pool_is_not_used_again(wire: Open) 
     server = await wire(answering(WHOLE, close=True))
     async with AiohttpTransport(server.url) as transport:
         for number in range(1, 4):
-            await transport.post(BODY, {}, at_once)
+            await transport.send(BODY, {}, at_once)
             while server.connections < number:
                 await asyncio.sleep(0)
             # As long as it takes until the client has seen the end.
@@ -242,8 +242,8 @@ async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_admit
 
     server = await wire(answering(WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.post(BODY, {}, hang_up_the_first_time)
-        assert (await transport.post(BODY, {}, hang_up_the_first_time))[0] == 200
+        await transport.send(BODY, {}, hang_up_the_first_time)
+        assert (await transport.send(BODY, {}, hang_up_the_first_time))[0] == 200
     assert (admitted, server.connections, len(server.requests)) == (3, 2, 2)
 
 
@@ -256,8 +256,8 @@ async def test_a_call_is_admitted_with_its_connection_in_hand_and_before_anythin
 
     server = await wire(answering(WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.post(BODY, {}, admit)
-        await transport.post(BODY, {}, admit)
+        await transport.send(BODY, {}, admit)
+        await transport.send(BODY, {}, admit)
     assert seen == [(1, 0), (1, 1)]
 
 
@@ -271,12 +271,12 @@ async def test_a_call_that_is_not_admitted_is_not_sent_and_gives_its_connection_
     server = await wire(answering(WHOLE))
     async with AiohttpTransport(server.url) as transport:
         with pytest.raises(LookupError):
-            await transport.post(BODY, {}, refuse)
+            await transport.send(BODY, {}, refuse)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await transport.post(BODY, {}, never)
+                await transport.send(BODY, {}, never)
         assert server.requests == []
-        await transport.post(BODY, {}, at_once)
+        await transport.send(BODY, {}, at_once)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
@@ -289,12 +289,12 @@ async def test_a_call_that_is_cancelled_drops_its_connection(wire: Open) -> None
 
     server = await wire(serve)
     async with AiohttpTransport(server.url) as transport:
-        calling = asyncio.create_task(transport.post(BODY, {}, at_once))
+        calling = asyncio.create_task(transport.send(BODY, {}, at_once))
         while not server.requests:
             await asyncio.sleep(0)
         calling.cancel()
         await asyncio.wait([calling])
-        assert (await transport.post(BODY, {}, at_once))[2] == b"{}"
+        assert (await transport.send(BODY, {}, at_once))[2] == b"{}"
     assert server.connections == 2
 
 
@@ -346,7 +346,7 @@ async def test_time_without_a_connection_does_not_run_while_a_call_waits_to_be_a
 
     server = await wire(answering(WHOLE))
     async with AiohttpTransport(server.url, connect_timeout_seconds=0.05) as transport:
-        assert (await transport.post(BODY, {}, slowly))[0] == 200
+        assert (await transport.send(BODY, {}, slowly))[0] == 200
 
 
 async def test_no_proxy_is_used_unasked(wire: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,8 +361,8 @@ async def test_no_proxy_is_used_unasked(wire: Open, monkeypatch: pytest.MonkeyPa
 async def test_no_cookie_is_kept(wire: Open) -> None:
     server = await wire(answering(WHOLE.replace(b"Content-Type", b"Set-Cookie: a=b\r\nContent-Type"), WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.post(BODY, {}, at_once)
-        await transport.post(BODY, {}, at_once)
+        await transport.send(BODY, {}, at_once)
+        await transport.send(BODY, {}, at_once)
     assert b"cookie" not in server.requests[1].lower()
 
 

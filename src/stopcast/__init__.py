@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     )
     from stopcast.halting import HaltAfter
     from stopcast.limiters import TokenBucket, Unlimited
-    from stopcast.outcome import Outcome, Status
+    from stopcast.outcome import Outcome, Status, TaskState
     from stopcast.ports import Limiter, Observer
     from stopcast.retry import RetryPolicy
-    from stopcast.stopper import Stopper
+    from stopcast.stopper import Stopper, Verifier
     from stopcast.task import Task
 
 _HOMES = {
@@ -51,9 +51,11 @@ _HOMES = {
     "StopcastError": "errors",
     "Stopper": "stopper",
     "Task": "task",
+    "TaskState": "outcome",
     "TokenBucket": "limiters",
     "TooManyFailuresError": "errors",
     "Unlimited": "limiters",
+    "Verifier": "stopper",
 }
 
 __all__ = [
@@ -75,9 +77,11 @@ __all__ = [
     "StopcastError",
     "Stopper",
     "Task",
+    "TaskState",
     "TokenBucket",
     "TooManyFailuresError",
     "Unlimited",
+    "Verifier",
 ]
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from stopcast.errors import ConfigurationError
+from stopcast.outcome import TaskState
 from stopcast.signing import canonical_query
 from stopcast.task import Task
 
@@ -117,6 +118,11 @@ class Endpoint:
             loopback=loopback,
         )
 
+    def of(self, action: str) -> Endpoint:
+        """Return the same place for another action of the API."""
+        query = self.query.replace(f"Action={ACTION}", f"Action={action}")
+        return replace(self, url=self.url.replace(self.query, query), query=query)
+
 
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
@@ -143,6 +149,7 @@ class Reply(NamedTuple):
         request_id: names the call for the vendor's support.
         retry_after: seconds that the server asked to wait, None where it did not.
         server_time: the answer's Date as Unix time, None where it had none.
+        state: what it tells of the task, where that was asked.
     """
 
     http_status: int | None
@@ -154,15 +161,23 @@ class Reply(NamedTuple):
     request_id: str | None = None
     retry_after: float | None = None
     server_time: float | None = None
+    state: TaskState | None = None
 
 
-def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> Reply:
+def read_answer(
+    http_status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    state_of: Callable[[Any], TaskState | None] | None = None,
+) -> Reply:
     """Read one answer, however odd. Never raises for what a server may send.
 
     Args:
         http_status: its status.
         headers: looked up by ``Date`` and ``Retry-After`` only, and only where the answer is no plain ok.
         body: its bytes, as they came.
+        state_of: reads a Result that is not just "ok"; None for one that has not the form it should have.
     """
     try:
         answer = orjson.loads(body)
@@ -173,8 +188,12 @@ def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> Re
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError):
         return _unreadable(http_status, headers, body)
     if error is None:
-        if result == "ok" and http_status == 200:  # noqa: PLR2004 - HTTP's own word for ok
-            return Reply(http_status, ok=True, request_id=request_id)
+        if http_status == 200:  # noqa: PLR2004 - HTTP's own word for ok
+            if state_of is None:
+                if result == "ok":
+                    return Reply(http_status, ok=True, request_id=request_id)
+            elif (state := state_of(result)) is not None:
+                return Reply(http_status, ok=True, request_id=request_id, state=state)
         shown = repr(result[:80]) if isinstance(result, str) else type(result).__name__
         return Reply(
             http_status,

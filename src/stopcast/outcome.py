@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from stopcast.task import Task
 
@@ -27,6 +28,14 @@ class Status(StrEnum):
     """The row names no task; nothing was sent."""
     DUPLICATE = "duplicate"
     """The same task stood in an earlier row; nothing was sent for this one."""
+    ENDED = "ended"
+    """Asked, the API said that the task has ended, or never came to run."""
+    STILL_RUNNING = "still_running"
+    """Asked, the API said that the task runs."""
+    NOT_STARTED = "not_started"
+    """Asked, the API said that the task has yet to start."""
+    UNKNOWN = "unknown"
+    """Asked, the API could not tell."""
 
     @property
     def good(self) -> bool:
@@ -39,8 +48,26 @@ class Status(StrEnum):
         return self not in _UNSETTLED
 
 
-_GOOD = frozenset({Status.STOPPED, Status.ALREADY_STOPPED, Status.PRESUMED_STOPPED, Status.DUPLICATE})
-_UNSETTLED = frozenset({Status.SET_ASIDE, Status.GAVE_UP})
+#: What asking whether a task has ended comes to. No row that was to be stopped ends with one of these.
+ASKED = frozenset({Status.ENDED, Status.STILL_RUNNING, Status.NOT_STARTED, Status.UNKNOWN})
+#: What stopping a task comes to. No row that was asked about ends with one of these.
+STOPPED = frozenset({Status.STOPPED, Status.ALREADY_STOPPED, Status.PRESUMED_STOPPED})
+_GOOD = STOPPED | {Status.DUPLICATE, Status.ENDED}
+_UNSETTLED = (ASKED - {Status.ENDED}) | {Status.SET_ASIDE, Status.GAVE_UP}
+
+
+class TaskState(NamedTuple):
+    """What the API tells of a task (``WebCastTask`` on the vendor's page 6348/204054).
+
+    Attributes:
+        number: 0 unknown, 1 not started, 2 running, 3 ended, 4 failed.
+        stop_reason: why it ended, such as ``StopByAPI`` or ``ExceedMaxRunningTime``; None while it has not.
+        end_time: when it ended, Unix time in milliseconds; None while it has not.
+    """
+
+    number: int
+    stop_reason: str | None = None
+    end_time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +87,7 @@ class Outcome:
         finished_at: Unix time, in seconds.
         seconds: from the first attempt to the end.
         in_doubt: whether the task may be stopped although its status does not say so.
+        state: what the API told of the task, where it was asked.
     """
 
     task: Task
@@ -74,6 +102,7 @@ class Outcome:
     finished_at: float = 0.0
     seconds: float = 0.0
     in_doubt: bool = False
+    state: TaskState | None = None
 
     @property
     def good(self) -> bool:

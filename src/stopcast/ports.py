@@ -79,11 +79,12 @@ class TransportError(Exception):
 class Transport(Protocol):
     """Carries one request to the endpoint."""
 
-    async def post(
-        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]]
+    async def send(
+        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], query: str = ""
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send ``body`` and return the answer's status, headers and bytes.
 
+        ``query`` takes the place of the endpoint's own, unless it is "".
         ``admit`` is awaited with the connection in hand, as the last thing before the request is written. Where it was
         not awaited to its end, nothing was sent.
 

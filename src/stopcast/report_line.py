@@ -46,6 +46,9 @@ class LineWriter:
         }
         if outcome.in_doubt:
             values["in_doubt"] = True
+        if outcome.state is not None:
+            values["StopReason"] = outcome.state.stop_reason
+            values["EndTime"] = outcome.state.end_time
         try:
             return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
         except orjson.JSONEncodeError:

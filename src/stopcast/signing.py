@@ -11,7 +11,7 @@ import hmac
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from stopcast.credentials import Credentials
@@ -68,6 +68,7 @@ class Signer:
         "_headers",
         "_inner",
         "_keyed",
+        "_method",
         "_middle",
         "_names",
         "_outer",
@@ -90,10 +91,16 @@ class Signer:
             self._headers["X-Security-Token"] = credentials.session_token
             self._names += ";x-security-token"
             self._token_line = f"x-security-token:{credentials.session_token}\n"
-        head = f"{method}\n/\n{query}\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-content-sha256:"
-        self._head = sha256(head.encode())
+        self._method = method
+        self._head = self._head_of(query)
         self._day = ""
         self._turn_second(0)
+
+    def _head_of(self, query: str) -> Any:
+        """Return a hash that has read the canonical request up to the body's hash."""
+        host = self._headers["Host"]
+        head = f"{self._method}\n/\n{query}\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-content-sha256:"
+        return sha256(head.encode())
 
     def _turn_second(self, second: int) -> None:
         x_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
@@ -114,13 +121,16 @@ class Signer:
         self._inner = self._keyed.copy()
         self._inner.update(f"{ALGORITHM}\n{x_date}\n{scope}\n".encode())
 
-    def sign(self, body: bytes, at: float) -> dict[str, str]:
-        """Return the headers to send with ``body``, signed for the Unix time ``at`` in seconds."""
+    def sign(self, body: bytes, at: float, query: str = "") -> dict[str, str]:
+        """Return the headers to send with ``body``, signed for the Unix time ``at`` in seconds.
+
+        ``query``, as ``canonical_query`` would return it, takes the place of the one prepared for, unless it is "".
+        """
         second = int(at)
         if second != self._second:
             self._turn_second(second)
         body_sha256 = sha256(body).hexdigest()
-        canonical = self._head.copy()
+        canonical = self._head_of(query) if query else self._head.copy()
         canonical.update(f"{body_sha256}{self._middle}{body_sha256}".encode())
         inner = self._inner.copy()
         inner.update(canonical.hexdigest().encode())

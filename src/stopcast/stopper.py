@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
-from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
+from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
+from stopcast.api import DEFAULT_ENDPOINT, Endpoint
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials
 from stopcast.engine.attempts import Attempts
@@ -40,16 +41,19 @@ _MAX_BEFORE_WIRE: Final = 64
 #: Seconds between two new connections: handshakes in a heap make calls late, which matters where there is a cap.
 _STAGGER: Final = 0.008
 
+AnyTasks = Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]
 
-class Stopper:
-    """Stops webcast tasks, all of them within one cap, however many callers there are.
+
+class TaskCalls:
+    """Calls of one action for many tasks, all of them within one cap, however many callers there are.
 
     Used as an async context manager, on one event loop. Leaving the block lets what was begun come to its end, for at
     most ``drain_seconds``; leaving it by an exception, a cancellation among them, cancels it.
 
     Args:
         credentials: the account's key; None looks in the environment and in the vendor's files.
-        max_per_second: the cap on calls, every attempt counted; at most 150 for the vendor's hosts.
+        max_per_second: the cap on calls, every attempt counted. None for the account's quota for the action, which is
+            the most for the vendor's hosts.
         endpoint: an address such as "https://rtc.volcengineapi.com" (the default), or an ``Endpoint`` with its region.
         limiter: a cap of your own instead of ``max_per_second``, to raise it or to share it.
         retry: when to try again, and how often.
@@ -63,6 +67,7 @@ class Stopper:
             log above DEBUG, no event is made for a call or a task that goes well.
 
     Attributes:
+        action: what the API is asked for each task.
         endpoint: where the calls go.
         limiter: the cap.
         meter: counts the calls, the retries among them, and knows the worst second and the mean rate.
@@ -71,11 +76,13 @@ class Stopper:
         ConfigurationError: a setting that cannot be used, or credentials that are nowhere to be found.
     """
 
+    action: ClassVar[Action]
+
     def __init__(
         self,
         credentials: Credentials | None = None,
         *,
-        max_per_second: float = QUOTA_PER_SECOND,
+        max_per_second: float | None = None,
         endpoint: str | Endpoint | None = None,
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
@@ -95,15 +102,24 @@ class Stopper:
                 LOG.warning(warning, extra={"event": "credentials_warning"})
         if not isinstance(endpoint, Endpoint):
             endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, key_region=credentials.region)
-        if limiter is None and max_per_second > QUOTA_PER_SECOND and not endpoint.loopback:
+        quota = self.action.quota_per_second
+        if max_per_second is None:
+            max_per_second = quota
+        if limiter is None and max_per_second > quota and not endpoint.loopback:
             raise ConfigurationError(
-                f"max_per_second {max_per_second:g} is above the account's quota of {QUOTA_PER_SECOND}; "
+                f"max_per_second {max_per_second:g} is above the account's quota of {quota}; "
                 f"where the vendor has raised it, pass limiter=TokenBucket({max_per_second:g})"
             )
-        self.endpoint = endpoint
+        self.endpoint = endpoint = endpoint.of(self.action.name)
         self.limiter = limiter or TokenBucket(max_per_second)
         self.meter = RollingWindow()
-        self._signer = Signer(credentials, host=endpoint.host, region=endpoint.region, query=endpoint.query)
+        self._signer = Signer(
+            credentials,
+            host=endpoint.host,
+            region=endpoint.region,
+            query=endpoint.query,
+            method=self.action.method,
+        )
         self._retry = retry or RetryPolicy()
         self._timeout_seconds = timeout_seconds
         self._max_at_once = max_at_once
@@ -118,9 +134,17 @@ class Stopper:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        transport = await self._stack.enter_async_context(AiohttpTransport(self.endpoint.url))
+        transport = await self._stack.enter_async_context(
+            AiohttpTransport(self.endpoint.url, method=self.action.method)
+        )
         observers = Observers(self._observers)
-        attempts = Attempts(Caller(transport, self._signer), self.limiter, self._retry, clock=loop.time)
+        attempts = Attempts(
+            Caller(transport, self._signer, self.action, self.endpoint.query),
+            self.limiter,
+            self._retry,
+            action=self.action,
+            clock=loop.time,
+        )
         self._dispatcher = Dispatcher(
             attempts,
             lambda on_admitted: Slot(self.limiter, self.meter, self._timeout_seconds, on_admitted),
@@ -165,33 +189,14 @@ class Stopper:
             ClosedError: outside the ``async with`` block.
         """
         if self._dispatcher is None:
-            raise ClosedError("use the Stopper inside its `async with` block")
+            raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
         return self._dispatcher
 
-    async def stop(self, task: AnyTask) -> Outcome:
-        """Stop one task and return what became of it.
-
-        Raises:
-            StopcastError: broken machinery, such as refused credentials.
-        """
-        async with aclosing(self.stop_all([task])) as outcomes:
+    async def _call(self, task: AnyTask) -> Outcome:
+        async with aclosing(self._call_all([task])) as outcomes:
             return await anext(outcomes)
 
-    async def stop_all(
-        self, tasks: Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]
-    ) -> AsyncGenerator[Outcome, None]:
-        """Stop many tasks, and yield the outcomes as they come: one for each task given, in no order.
-
-        The tasks are taken as the outcomes are: a slow consumer holds the producer back. Within one call the same task
-        given twice is sent once; the second one's outcome is ``duplicate``. To tell that apart, 16 bytes and a little
-        are kept for every task of the call.
-
-        An outcome's ``line`` is its task's place among those given, counted from 1: by it a consumer knows what to
-        acknowledge once the outcome is durable. What yields batches (``stopcast.task.Batch``) numbers its rows itself.
-
-        Raises:
-            StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
-        """
+    async def _call_all(self, tasks: AnyTasks) -> AsyncGenerator[Outcome, None]:
         outcomes: deque[Outcome] = deque()
         arrived = asyncio.Event()
 
@@ -227,3 +232,59 @@ class Stopper:
             pumping.cancel()
             dispatcher.close_feed(feed)
             await asyncio.wait([pumping])
+
+
+class Stopper(TaskCalls):
+    """Stops webcast tasks. How it is made and used, ``TaskCalls`` says."""
+
+    action = STOP_WEBCAST
+
+    async def stop(self, task: AnyTask) -> Outcome:
+        """Stop one task and return what became of it.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials.
+        """
+        return await self._call(task)
+
+    def stop_all(self, tasks: AnyTasks) -> AsyncGenerator[Outcome, None]:
+        """Stop many tasks, and yield the outcomes as they come: one for each task given, in no order.
+
+        The tasks are taken as the outcomes are: a slow consumer holds the producer back. Within one call the same task
+        given twice is sent once; the second one's outcome is ``duplicate``. To tell that apart, 16 bytes and a little
+        are kept for every task of the call.
+
+        An outcome's ``line`` is its task's place among those given, counted from 1: by it a consumer knows what to
+        acknowledge once the outcome is durable. What yields batches (``stopcast.task.Batch``) numbers its rows itself.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
+        """
+        return self._call_all(tasks)
+
+
+class Verifier(TaskCalls):
+    """Asks what has become of webcast tasks, and changes nothing. How it is made and used, ``TaskCalls`` says.
+
+    The API tells of tasks that were started within 72 hours, and takes 60 calls a second for it, apart from the calls
+    that stop tasks. An outcome's status is ``ended``, ``still_running``, ``not_started`` or ``unknown``, and its
+    ``state`` tells why and when the task ended.
+    """
+
+    action = GET_WEBCAST_TASK
+
+    async def verify(self, task: AnyTask) -> Outcome:
+        """Ask about one task and return what the API tells.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials.
+        """
+        return await self._call(task)
+
+    def verify_all(self, tasks: AnyTasks) -> AsyncGenerator[Outcome, None]:
+        """Ask about many tasks, and yield the outcomes as they come, as ``Stopper.stop_all`` does.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
+        """
+        return self._call_all(tasks)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from stopcast.outcome import Status
+from stopcast.outcome import ASKED, STOPPED, Status
 
 
 @dataclass(slots=True)
@@ -44,12 +44,19 @@ class Summary:
         return self.statuses.total() - self.good
 
     def as_json(self) -> dict[str, Any]:
-        """Return the summary as the object that ``--json`` prints. Every status is there, with 0 where it is none."""
+        """Return the summary as the object that ``--json`` prints.
+
+        Every status that such a report may hold is there, with 0 where it is none. Where nobody asked whether the
+        tasks run, "still_running": 0 would be an answer all the same.
+        """
+        never = STOPPED if self.statuses.keys() & ASKED else ASKED
         return {
             "rows": self.statuses.total(),
             "good": self.good,
             "bad": self.bad,
-            "statuses": {status.value: self.statuses[status] for status in Status},
+            "statuses": {
+                status.value: self.statuses[status] for status in Status if status not in never or self.statuses[status]
+            },
             "calls": self.calls,
             "worst_second": self.worst_second,
             "mean_per_second": round(self.mean_per_second, 2),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -56,12 +57,20 @@ class AiohttpTransport:
     """
 
     def __init__(
-        self, url: str, *, connect_timeout_seconds: float = 10.0, ssl_context: ssl.SSLContext | None = None
+        self,
+        url: str,
+        *,
+        method: str = "POST",
+        connect_timeout_seconds: float = 10.0,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         from yarl import URL  # noqa: PLC0415 - comes with aiohttp, and is needed only here
 
         # The query is signed as it stands, so yarl must not write it anew.
         self._url = URL(url, encoded=True)
+        self._url_of = partial(URL, encoded=True)
+        self._address = url.partition("?")[0]
+        self._method = method
         self._connect_timeout_seconds = connect_timeout_seconds
         # Reading the system's authorities takes as long as a hundred calls.
         secure = self._url.scheme == "https"
@@ -86,12 +95,17 @@ class AiohttpTransport:
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, body: bytes, headers: Mapping[str, str], admit: Admit) -> tuple[int, Mapping[str, str], bytes]:
+    async def send(
+        self, body: bytes, headers: Mapping[str, str], admit: Admit, query: str = ""
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """Send and receive, as ``stopcast.ports.Transport`` says."""
         assert self._session is not None, "the transport is an async context manager"  # noqa: S101 - a programmer's slip
         _gate.set(admit)
+        url = self._url_of(f"{self._address}?{query}") if query else self._url
         try:
-            response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+            response = await self._session.request(
+                self._method, url, data=body or None, headers=headers, allow_redirects=False
+            )
             try:
                 return response.status, response.headers, await _read(response.content)
             finally:

@@ -16,6 +16,10 @@ WORDS = {
     Status.SET_ASIDE: "set aside",
     Status.GAVE_UP: "gave up",
     Status.INVALID: "invalid",
+    Status.ENDED: "ended",
+    Status.STILL_RUNNING: "still running",
+    Status.NOT_STARTED: "not started yet",
+    Status.UNKNOWN: "unknown",
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from stopcast.actions import Action
 from stopcast.api import Reply
 from stopcast.engine.call import Caller, Slot
 from stopcast.engine.feed import Job
@@ -30,14 +31,16 @@ class Attempts:
         limiter: Limiter,
         policy: RetryPolicy,
         *,
+        action: Action,
         clock: Callable[[], float],
     ) -> None:
         self._caller = caller
+        self._action = action
         self._limiter = limiter
         self._policy = policy
         self._clock = clock
         self.pace = Pace(limiter)
-        self.guard = Guard()
+        self.guard = Guard(action.name)
 
     async def attempt(self, job: Job, slot: Slot) -> Outcome | float:
         """Make one attempt. Return the outcome, or the seconds to wait before the next attempt.
@@ -75,7 +78,8 @@ class Attempts:
             self.pace.tell(job.feed.observe)
         if verdict is Verdict.OK:
             self.guard.accepted()
-            return job.outcome(Status.STOPPED, seconds=self._clock() - job.first_at, reply=reply)
+            status = self._action.conclude(reply, job.in_doubt)
+            return job.outcome(status, seconds=self._clock() - job.first_at, reply=reply)
         return self._next(job, slot, reply, verdict)
 
     def _next(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict) -> Outcome | float:
@@ -83,7 +87,7 @@ class Attempts:
         match verdict:
             case Verdict.NO_SUCH_TASK:
                 self.guard.accepted()
-                status = Status.PRESUMED_STOPPED if job.in_doubt else Status.ALREADY_STOPPED
+                status = self._action.conclude(reply, job.in_doubt)
                 return job.outcome(status, seconds=seconds, reply=reply)
             case Verdict.TASK:
                 self.guard.accepted()
@@ -105,7 +109,7 @@ class Attempts:
                 self.pace.tell(job.feed.observe)
             case _:
                 # The API may have done its work and lost only the answer.
-                job.in_doubt = job.in_doubt or slot.sent
+                job.in_doubt = job.in_doubt or (slot.sent and self._action.changes)
         wait = self._policy.next_wait(attempts=job.attempts, seconds=seconds, retry_after=reply.retry_after)
         if wait is None:
             return job.outcome(Status.GAVE_UP, seconds=seconds, reply=reply)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from stopcast.api import Reply, read_answer, request_body
+from stopcast.actions import Action
+from stopcast.api import Reply
 from stopcast.errors import EndpointError
 from stopcast.ports import Limiter, Transport, TransportError
 from stopcast.rolling_window import RollingWindow
@@ -118,15 +119,17 @@ class Slot:
 
 
 class Caller:
-    """Makes calls to one endpoint with one key.
+    """Makes calls of one action to one endpoint with one key.
 
     Attributes:
         clock_offset: seconds by which the server's clock is ahead of ours, as far as it has told.
         signer: signs each call anew.
     """
 
-    def __init__(self, transport: Transport, signer: Signer) -> None:
+    def __init__(self, transport: Transport, signer: Signer, action: Action, query: str) -> None:
         self._transport = transport
+        self._action = action
+        self._query = query
         self.signer = signer
         self.clock_offset = 0.0
 
@@ -136,13 +139,13 @@ class Caller:
         Raises:
             EndpointError: the endpoint's certificate is not to be trusted.
         """
-        body = request_body(task)
+        body, query = self._action.request(task, self._query)
         slot.begin(self.clock_offset)
-        headers = self.signer.sign(body, time.time() + self.clock_offset)
+        headers = self.signer.sign(body, time.time() + self.clock_offset, query)
         timed_out = False
         try:
             try:
-                status, answer_headers, answer = await self._transport.post(body, headers, slot.admit)
+                status, answer_headers, answer = await self._transport.send(body, headers, slot.admit, query)
             finally:
                 timed_out = slot.end()
         except TransportError as error:
@@ -156,5 +159,5 @@ class Caller:
                 raise
             reply = Reply(None, readable=False, message="no whole answer in time")
         else:
-            reply = read_answer(status, answer_headers, answer)
+            reply = self._action.read(status, answer_headers, answer)
         return reply

@@ -171,4 +171,5 @@ class Job:
             time.time(),
             seconds,
             in_doubt=self.in_doubt and status is Status.GAVE_UP,
+            state=reply.state,
         )

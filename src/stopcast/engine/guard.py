@@ -14,11 +14,15 @@ _REFUSALS: Final = 3
 class Guard:
     """Remembers refusals that are about more than one task.
 
+    Args:
+        action: that an account needs the right to.
+
     Attributes:
         set_aside: AppIds refused for good.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, action: str) -> None:
+        self._action = action
         self.set_aside: set[str] = set()
         self._refusals = 0
         self._clock_unproven = False
@@ -39,7 +43,7 @@ class Guard:
             raise CredentialsRefusedError(
                 f"the API refuses the account's calls: {reply.code or reply.code_number}: "
                 f"{reply.message or 'no message'} (request {reply.request_id}). Check the access key, its secret, "
-                f"its rights for StopWebcast, and the region"
+                f"its rights for {self._action}, and the region"
             )
 
     def clock_refused(self, reply: Reply, *, now: float, signed_offset: float, offset: float) -> float:
