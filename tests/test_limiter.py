@@ -252,6 +252,20 @@ def test_a_call_that_reaches_the_wire_only_after_a_standstill_does_not_break_the
     assert most_within(on_virtual_clock(main)) <= 150
 
 
+@pytest.mark.parametrize("rate", [1.0, 10.0, 30.0, 75.0, 149.0])
+def test_a_limited_rate_is_kept_and_used(rate: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        limiter = TokenBucket(150)
+        waiters = Waiters(clock, limiter)
+        waiters.come(20)
+        limiter.limit_to(rate)
+        await waiters.all_served()
+        return waiters.grants
+
+    grants = on_virtual_clock(main, lateness=up_to(0.003))
+    assert 0.97 * rate <= 18 / (grants[-1] - grants[1]) <= rate
+
+
 def test_whoever_comes_first_goes_first() -> None:
     async def main(clock: VirtualClock) -> list[int]:
         waiters = Waiters(clock, TokenBucket(10))

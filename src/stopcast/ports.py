@@ -45,6 +45,26 @@ class TellsRate(Protocol):
         """Calls a second that go out now while calls wait."""
 
 
+@runtime_checkable
+class AdjustableLimiter(Limiter, Protocol):
+    """A limiter whose rate can be changed while calls wait.
+
+    Attributes:
+        max_per_second: the cap.
+        limited_to: calls a second that may go now, at most the cap.
+    """
+
+    max_per_second: float
+    limited_to: float
+
+    def limit_to(self, calls_per_second: float) -> None:
+        """Let about so many calls a second go from now on.
+
+        Raises:
+            ConfigurationError: more than the cap, or too few to be told from none.
+        """
+
+
 class Flights(Protocol):
     """Keeps in mind, beyond a crash, for which tasks a call may have gone out unseen."""
 

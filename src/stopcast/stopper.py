@@ -27,7 +27,7 @@ from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.logs import LOG
 from stopcast.observers import Observers
 from stopcast.outcome import Outcome
-from stopcast.ports import Limiter, Observer
+from stopcast.ports import AdjustableLimiter, Limiter, Observer
 from stopcast.retry import RetryPolicy
 from stopcast.rolling_window import RollingWindow
 from stopcast.signing import Signer
@@ -191,6 +191,30 @@ class TaskCalls:
         if self._dispatcher is None:
             raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
         return self._dispatcher
+
+    @property
+    def paused(self) -> bool:
+        """Whether no call is made until ``resume``."""
+        return self.dispatcher.paused
+
+    def pause(self) -> None:
+        """Make no further call until ``resume``, whoever asks. Calls in flight finish; nothing is lost."""
+        self.dispatcher.pause()
+
+    def resume(self) -> None:
+        """Make calls again, at the rate of before."""
+        self.dispatcher.resume()
+
+    def limit_to(self, calls_per_second: float) -> None:
+        """Make at most about so many calls a second from now on; the cap stays the most.
+
+        Raises:
+            ConfigurationError: more than the cap, less than 1 (and than a tenth of the cap), or a limiter of your own
+                whose rate cannot be changed (see ``stopcast.ports.AdjustableLimiter``).
+        """
+        if not isinstance(self.limiter, AdjustableLimiter):
+            raise ConfigurationError("the rate of this limiter cannot be changed while it runs")
+        self.limiter.limit_to(calls_per_second)
 
     async def _call(self, task: AnyTask) -> Outcome:
         async with aclosing(self._call_all([task])) as outcomes:

@@ -61,6 +61,8 @@ class Dispatcher:
         self._make_slot = make_slot
         self._max_at_once = max_at_once
         self._max_before_wire = max_before_wire
+        #: The same, and 0 while paused.
+        self._room_before_wire = max_before_wire
         self.most_outstanding = max_at_once + max_waiting
         self._stagger_seconds = stagger_seconds
         self._failures = failures
@@ -144,11 +146,32 @@ class Dispatcher:
         """Send no further call. Calls in flight finish; whoever waits on a feed gets ``error``."""
         if self._stopped is None:
             self._stopped = error
+        self._cancel_unsent()
+        for feed in self._feeds:
+            feed.fail(self._stopped)
+
+    @property
+    def paused(self) -> bool:
+        """Whether no further call is sent for the time being."""
+        return not self._room_before_wire
+
+    def pause(self) -> None:
+        """Send no further call until ``resume``. Calls in flight finish.
+
+        Calls that wait for their permit are taken back, for they are signed, and a signature does not live for ever.
+        """
+        self._room_before_wire = 0
+        self._cancel_unsent()
+
+    def resume(self) -> None:
+        """Send calls again."""
+        self._room_before_wire = self._max_before_wire
+        self.stir()
+
+    def _cancel_unsent(self) -> None:
         for worker, slot in self._workers.items():
             if not slot.sent:
                 worker.cancel()
-        for feed in self._feeds:
-            feed.fail(self._stopped)
 
     async def drained(self) -> None:
         """Return when every feed has been closed by whoever opened it."""
@@ -204,7 +227,7 @@ class Dispatcher:
         self.stir()
 
     def _may_start(self) -> bool:
-        return self._stopped is None and self._before_wire < self._max_before_wire
+        return self._stopped is None and self._before_wire < self._room_before_wire
 
     def _admitted(self) -> None:
         self._before_wire -= 1
@@ -218,6 +241,10 @@ class Dispatcher:
                 self._before_wire += 1
                 try:
                     result = await attempt(job, slot)
+                except asyncio.CancelledError:
+                    if self.paused and not slot.sent:
+                        self._due.appendleft(job)
+                    raise
                 finally:
                     if slot.admitted_at is None:
                         self._before_wire -= 1

@@ -45,7 +45,9 @@ class TokenBucket:
             5 ms leave 148.8 of 150, 20 ms 146.6, 50 ms 142.4.
 
     Attributes:
-        full_rate: calls a second while nothing is throttled.
+        max_per_second: the cap.
+        limited_to: the cap, or what ``limit_to`` said last.
+        full_rate: calls a second while nothing is throttled and nothing limited.
 
     Raises:
         ConfigurationError: a cap that is no number above 0.
@@ -54,6 +56,7 @@ class TokenBucket:
     def __init__(self, max_per_second: float = 150.0, *, arrival_jitter: float = ARRIVAL_JITTER) -> None:
         if not 0 < max_per_second < math.inf:
             raise ConfigurationError(f"max per second must be a number above 0, not {max_per_second}")
+        self.max_per_second = self.limited_to = max_per_second
         self._most = max(1, int(max_per_second))
         # A second holds whole calls: 2.5 a second are 2 in any one, as 5 in two could be 3 in one.
         cap = min(max_per_second, self._most)
@@ -76,7 +79,19 @@ class TokenBucket:
 
     def _rate(self, now: float) -> float:
         climbed = self.full_rate / _FULL_RATE_AFTER * (now - self._slowed_at)
-        return min(self.full_rate, self._slowed_to + climbed)
+        limit = self.full_rate * (self.limited_to / self.max_per_second)
+        return min(limit, self._slowed_to + climbed)
+
+    def limit_to(self, calls_per_second: float) -> None:
+        """Let about so many calls a second go from now on, at most the cap.
+
+        Raises:
+            ConfigurationError: more than the cap, or less than 1 (and than a tenth of the cap).
+        """
+        most, least = self.max_per_second, min(1.0, self.max_per_second / 10)
+        if not least <= calls_per_second <= most:
+            raise ConfigurationError(f"a rate is a number from {least:g} to {most:g}, not {calls_per_second:g}")
+        self.limited_to = calls_per_second
 
     def hold(self, seconds: float = 0.0) -> None:
         """Take note of one throttled answer: no call for ``seconds`` (60 at most), and a lower rate after that."""
@@ -101,7 +116,9 @@ class TokenBucket:
                 # A hold may have begun meanwhile; then the tokens are forfeit, or they would add to a full bucket.
                 if self._wait(now) <= 0:
                     break
-            if now - max(self._next, self._held_until) > _STANDSTILL:
+            # A slow rate's call takes more tokens than a full bucket holds, and waits for those even after a hold.
+            filling = max(0.0, slot - self._bucket.time_period)
+            if now - max(self._next, self._held_until + filling) > _STANDSTILL:
                 # A call admitted before a standstill may reach the wire only now: leave it and this one their slots.
                 self._held_until = now + _SLOTS_AFTER_STANDSTILL * slot
             self._next = now + slot
