@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import termios
@@ -129,6 +130,17 @@ def end_of(process: subprocess.Popen[bytes], given: bytes | None = None) -> Fini
         process.communicate()
         raise
     return Finished(process.returncode, (out or b"").decode(), (err or b"").decode())
+
+
+@contextmanager
+def keeping_signals() -> Iterator[None]:
+    """Give the signals their meaning back that the command, run inside this process, takes for its own."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from processes import (
     KEYS,
     Shell,
     end_of,
+    keeping_signals,
     read_report,
     settled_by,
     statuses,
@@ -161,7 +162,8 @@ def test_truncating_a_report_at_every_byte_of_its_last_three_lines_loses_and_dou
         monkeypatch.setenv(variable, value)
     for cut in range(len(whole) - last_three, len(whole) + 1):
         (shell / REPORT).write_bytes(whole[:cut])
-        result = CliRunner().invoke(group, ["run", name, *at, "--resume", "-q"])
+        with keeping_signals():
+            result = CliRunner().invoke(group, ["run", name, *at, "--resume", "-q"])
         assert result.exit_code == 1, (cut, result.output, result.exception)
         lines = read_report(shell / REPORT)
         assert len(lines) == 10, cut

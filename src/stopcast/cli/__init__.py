@@ -34,6 +34,15 @@ def main() -> None:
     if sys.argv[1:] in (["--help"], ["-h"]):
         sys.stdout.write(HELP)
         return
-    from stopcast.cli.group import group
+    import signal
 
-    group(prog_name="stopcast")
+    try:
+        from stopcast.cli.group import group
+
+        group(prog_name="stopcast")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        # All is said and done: one more signal must not change the status, nor be a traceback on the way out.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -50,8 +51,9 @@ class _Command:
 
     async def run(self) -> int:
         self._main = asyncio.current_task()
+        # Not the loop's own handlers: it takes them away when it closes, and then one more signal is a traceback.
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
+            signal.signal(number, partial(self._hear, asyncio.get_running_loop()))
         try:
             async with AsyncExitStack() as stack:
                 stack.callback(self._lists.close)
@@ -61,10 +63,16 @@ class _Command:
                 raise
             give_up(InterruptedRunError(self._interrupted_by))
 
+    def _hear(self, loop: asyncio.AbstractEventLoop, number: int, _frame: object) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._interrupt, number)
+
     def _interrupt(self, number: int) -> None:
-        self._interrupted_by = number
+        first, self._interrupted_by = self._interrupted_by is None, number
         if self._run is not None:
             self._run.interrupt(number)
+            if first and not self._options.quiet:
+                say("Letting the calls in flight finish; a second signal cuts them off.")
         elif self._main is not None:
             self._main.cancel()
 
@@ -105,6 +113,7 @@ class _Command:
 
     def _end(self, run: Run, error: StopcastError | None) -> int:
         options, summary = self._options, run.summary()
+        self._run = self._main = None  # a signal has nothing to end any more
         if run.past.torn_bytes and not options.quiet:
             say(f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off.")
         if not options.quiet and (error is None or summary.calls or summary.statuses):
