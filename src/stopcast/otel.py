@@ -1,0 +1,202 @@
+"""Traces and metrics for OpenTelemetry (extra ``otel``): an observer that spans and measures.
+
+    from stopcast.otel import OpenTelemetryObserver
+
+    async with stopcast.Stopper(observers=[OpenTelemetryObserver()]) as stopper:
+        ...
+
+Each task that calls were made for is a client span ``StopWebcast`` below the caller's own span, with each attempt as an
+event. Names and units are those of OpenTelemetry's semantic conventions where it has one, else they begin with
+``stopcast.``. No metric's attribute ever holds an id; a span names its task, unless that is not wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer_provider
+from opentelemetry.util.types import AttributeValue
+
+from stopcast.api import DEFAULT_ENDPOINT, Endpoint
+from stopcast.events import (
+    AppSetAside,
+    AttemptFinished,
+    ClockCorrected,
+    CredentialsRefreshed,
+    Event,
+    RateChanged,
+    RetryPlanned,
+    TaskFinished,
+    TaskRefused,
+)
+from stopcast.signing import SERVICE
+
+#: Those that the convention asks for in ``http.client.request.duration``.
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_TASK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+
+
+class OpenTelemetryObserver:
+    """Makes spans and metrics; an observer to give to a Stopper.
+
+    Args:
+        endpoint: what the Stopper was given, for ``server.address`` and ``server.port``.
+        tracer_provider: OpenTelemetry's global one by default.
+        meter_provider: likewise.
+        task_ids: whether a span names its AppId, RoomId and TaskId.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str | Endpoint = DEFAULT_ENDPOINT,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        task_ids: bool = True,
+    ) -> None:
+        self._server = _server(endpoint if isinstance(endpoint, str) else endpoint.url)
+        self._task_ids = task_ids
+        self._tracer = (tracer_provider or get_tracer_provider()).get_tracer("stopcast")
+        instruments = _Instruments((meter_provider or get_meter_provider()).get_meter("stopcast"), self._server)
+        self._take: dict[type[Event], Callable[[Any], object]] = {**instruments.take, TaskFinished: self._finished}
+        self._measure_task = instruments.task
+
+    def __call__(self, event: Event) -> None:
+        """Take note of the event."""
+        if (take := self._take.get(type(event))) is not None:
+            take(event)
+
+    def _finished(self, event: TaskFinished) -> None:
+        self._measure_task(event)
+        first = event.attempts[0]
+        span = self._tracer.start_span(
+            "StopWebcast",
+            kind=SpanKind.CLIENT,
+            start_time=_nanoseconds(first.finished_at - first.seconds),
+            attributes=self._server,
+        )
+        if span.is_recording():
+            self._describe(span, event)
+        span.end(_nanoseconds(event.outcome.finished_at))
+
+    def _describe(self, span: Span, event: TaskFinished) -> None:
+        outcome = event.outcome
+        span.set_attributes(
+            _present(
+                {
+                    "rpc.system": "volcengine",
+                    "rpc.service": SERVICE,
+                    "rpc.method": "StopWebcast",
+                    "http.response.status_code": outcome.http_status,
+                    "error.type": None if outcome.good else outcome.code or outcome.status.value,
+                    "stopcast.status": outcome.status.value,
+                    "stopcast.attempts": outcome.attempts,
+                    "stopcast.request_id": outcome.request_id,
+                }
+            )
+        )
+        if self._task_ids:
+            span.set_attributes({f"stopcast.{name}": value for name, value in outcome.task._asdict().items()})
+        if not outcome.good:
+            span.set_status(Status(StatusCode.ERROR, outcome.code or outcome.message))
+        for attempt in event.attempts:
+            span.add_event("attempt", _attempt(attempt), _nanoseconds(attempt.finished_at))
+
+
+class _Instruments:
+    """The metrics, and what each event does to them."""
+
+    def __init__(self, meter: Meter, server: dict[str, AttributeValue]) -> None:
+        self._http = {"http.request.method": "POST", **server}
+        self._duration = meter.create_histogram(
+            "http.client.request.duration",
+            "s",
+            "Duration of HTTP client requests.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._connection = meter.create_histogram(
+            "stopcast.connection.wait_time",
+            "s",
+            "What a call waited for a connection.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._limiter = meter.create_histogram(
+            "stopcast.limiter.wait_time",
+            "s",
+            "What a call waited for its permit.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._task = meter.create_histogram(
+            "stopcast.task.duration",
+            "s",
+            "From a task's first call to its outcome.",
+            explicit_bucket_boundaries_advisory=_TASK_SECONDS,
+        )
+        self._tasks = meter.create_counter("stopcast.tasks", "{task}", "Rows that have their outcome.")
+        retries = meter.create_counter("stopcast.retries", "{retry}", "Attempts that another one follows.")
+        rate = meter.create_gauge("stopcast.rate_limit", "{call}/s", "Calls a second that may go out now.")
+        apps = meter.create_counter("stopcast.apps_set_aside", "{app}", "AppIds that the API refused for good.")
+        clock = meter.create_gauge("stopcast.clock.offset", "s", "By which the API's clock is ahead of ours.")
+        refreshes = meter.create_counter("stopcast.credentials.refreshes", "{refresh}", "New credentials.")
+        self.take: dict[type[Event], Callable[[Any], object]] = {
+            TaskRefused: lambda event: self._tasks.add(1, {"stopcast.status": event.outcome.status.value}),
+            AttemptFinished: self._attempt,
+            RetryPlanned: lambda _: retries.add(1),
+            RateChanged: lambda event: rate.set(event.per_second),
+            AppSetAside: lambda _: apps.add(1),
+            ClockCorrected: lambda event: clock.set(event.offset_seconds),
+            CredentialsRefreshed: lambda _: refreshes.add(1),
+        }
+
+    def task(self, event: TaskFinished) -> None:
+        status = {"stopcast.status": event.outcome.status.value}
+        self._tasks.add(1, status)
+        self._task.record(event.outcome.seconds, status)
+
+    def _attempt(self, event: AttemptFinished) -> None:
+        self._connection.record(event.connection_seconds)
+        # Without a permit there was no waiting for one, and no request.
+        if event.answer_seconds:
+            self._limiter.record(event.limiter_seconds)
+            outcome = {"http.response.status_code": event.http_status, "error.type": _error_type(event)}
+            self._duration.record(event.answer_seconds, {**self._http, **_present(outcome)})
+
+
+def _attempt(event: AttemptFinished) -> dict[str, AttributeValue]:
+    return _present(
+        {
+            "stopcast.attempt": event.attempt,
+            "stopcast.verdict": event.verdict,
+            "http.response.status_code": event.http_status,
+            "error.type": _error_type(event),
+            "stopcast.code": event.code,
+            "stopcast.message": event.message,
+            "stopcast.request_id": event.request_id,
+            "stopcast.connection_seconds": event.connection_seconds,
+            "stopcast.limiter_seconds": event.limiter_seconds,
+            "stopcast.answer_seconds": event.answer_seconds,
+        }
+    )
+
+
+def _error_type(event: AttemptFinished) -> str | None:
+    return None if event.verdict == "ok" else event.verdict
+
+
+def _server(url: str) -> dict[str, AttributeValue]:
+    parts = urlsplit(url)
+    return {
+        "server.address": parts.hostname or "",
+        "server.port": parts.port or (443 if parts.scheme == "https" else 80),
+    }
+
+
+def _present(attributes: Mapping[str, AttributeValue | None]) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _nanoseconds(moment: float) -> int:
+    return int(moment * 1e9)
