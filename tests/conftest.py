@@ -22,7 +22,7 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture
 def api() -> Iterator[Emulator]:
     """Serves an emulator on another thread. It has no quota, so that tests are quick."""
-    with serving(Emulator(quota_per_second=None)) as emulator:
+    with serving(Emulator(quota_per_second=None, query_quota_per_second=None)) as emulator:
         yield emulator
 
 

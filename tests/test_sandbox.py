@@ -299,6 +299,7 @@ def test_the_worst_second_and_the_rate_are_those_of_the_arrivals(
 #: Fault, what the client meets (an exception, or a status and a code), whether the task is stopped.
 FAULT_TABLE: list[tuple[str, type[BaseException] | tuple[int, str | None], bool]] = [
     ("gone", (400, GONE), False),
+    ("ignored", (200, "ok"), False),
     ("throttled", (429, "FlowLimitExceeded.QPSOverLimit"), False),
     ("throttled_200", (200, "FlowLimitExceeded.QPSOverLimit"), False),
     ("internal", (500, "InternalError"), False),
@@ -535,6 +536,7 @@ async def test_others_can_ask_it_what_came_and_what_was_stopped(connect: Connect
         "stopped": 1,
         "worst_second": 3,
         "throttled": 0,
+        "queries": 0,
         "by_code": {"ok": 1, GONE: 1},
         "by_fault": {"reset": 1},
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stopcast.actions import GET_WEBCAST_TASK
 from stopcast.api import QUOTA_PER_SECOND
 from stopcast.cli.options import option
 from stopcast.errors import ConfigurationError
@@ -39,6 +40,15 @@ _MILLISECONDS = click.FloatRange(min=0)
     help="Calls that pass in any sliding second, the others are throttled; 0 for no quota.",
 )
 @option(
+    "--query-quota",
+    "query_quota_per_second",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=GET_WEBCAST_TASK.quota_per_second,
+    show_default=True,
+    help="The same for calls that ask about a task; 0 for no quota.",
+)
+@option(
     "--fault",
     "faults",
     metavar="NAME=SHARE%",
@@ -54,6 +64,7 @@ def sandbox(
     latency_ms: float,
     jitter_ms: float,
     quota_per_second: int,
+    query_quota_per_second: int,
     faults: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -76,6 +87,7 @@ def sandbox(
       app            the AppId is refused
       parameter      the task is refused
       gone           the task does not run (any more)
+      ignored        HTTP 200 and ok, but nothing is done
       html_502       HTTP 502 and a page, as of a proxy
       redirect       HTTP 302
       empty          HTTP 200 and nothing
@@ -101,12 +113,14 @@ def sandbox(
         port=port,
         ssl_context=_ssl_context(tls_cert, tls_key),
         quota_per_second=quota_per_second or None,
+        query_quota_per_second=query_quota_per_second or None,
         faults=replace(hits, latency_seconds=latency_ms / 1000, jitter_seconds=jitter_ms / 1000, seed=seed),
     )
     asyncio.run(_serve(emulator, certificate=tls_cert.absolute() if tls_cert else None))
     click.echo(
         f"{emulator.calls} calls, {len(emulator.stopped)} tasks stopped, {emulator.throttled} calls over the quota, "
-        f"{emulator.worst_second()} calls in the worst second, {emulator.rate():.1f} a second on average",
+        f"{emulator.worst_second()} calls in the worst second, {emulator.rate():.1f} a second on average"
+        + (f"; asked about tasks {len(emulator.queries)} times" if emulator.queries else ""),
         err=True,
     )
 

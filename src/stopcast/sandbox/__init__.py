@@ -1,4 +1,4 @@
-"""An emulator of StopWebcast, for trying a run and for tests: nothing real is called, nothing real is stopped.
+"""An emulator of the API, for trying a run and for tests: nothing real is called, nothing real is stopped.
 
 ``Emulator`` serves it, ``Faults`` says what goes wrong, and ``SANDBOX_CREDENTIALS`` is the key that it knows.
 """

@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from stopcast.outcome import TaskState
+
 
 class Refusal(NamedTuple):
     """How the API words an error. The number is the gateway's (vendor page 6369/68677), 0 where none is known."""
@@ -63,6 +65,12 @@ class Answer(NamedTuple):
 def ok(metadata: Mapping[str, str]) -> Answer:
     """Return the API's answer to a task that it has stopped."""
     return Answer("ok", body=orjson.dumps({"ResponseMetadata": metadata, "Result": "ok"}))
+
+
+def told(metadata: Mapping[str, str], state: TaskState) -> Answer:
+    """Return the API's answer to who asks about a task."""
+    task = {"Status": state.number, "StopReason": state.stop_reason or "", "EndTime": state.end_time or 0}
+    return Answer("ok", body=orjson.dumps({"ResponseMetadata": metadata, "Result": {"WebCastTask": task}}))
 
 
 def refusal(metadata: Mapping[str, Any], code: str) -> Answer:

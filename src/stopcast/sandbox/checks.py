@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from stopcast.api import ACTION, VERSIONS
+from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
+from stopcast.api import VERSIONS
 from stopcast.credentials import Credentials
 from stopcast.signing import SIGNATURE_LIFETIME, canonical_query, signature, signing_key
 from stopcast.task import ID_PATTERN, Task
@@ -34,6 +35,7 @@ class Target(NamedTuple):
     query: str
     action: str
     version: str
+    parameters: Mapping[str, str]
 
 
 @lru_cache(maxsize=64)
@@ -41,7 +43,9 @@ def read_target(raw_path: str) -> Target:
     """Read path and query as they came; the query returned is the canonical one."""
     path, _, query = raw_path.partition("?")
     parameters = dict(parse_qsl(query, keep_blank_values=True))
-    return Target(path, canonical_query(parameters), parameters.get("Action", ""), parameters.get("Version", ""))
+    return Target(
+        path, canonical_query(parameters), parameters.pop("Action", ""), parameters.pop("Version", ""), parameters
+    )
 
 
 _AUTHORIZATION: Final = re.compile(
@@ -97,16 +101,18 @@ def check_signature(
     return claim["region"]
 
 
-def check_action(target: Target, *, method: str) -> None:
-    """Raise RefusedError unless StopWebcast is called, in a version that exists."""
-    if (method, target.path, target.action) != ("POST", "/", ACTION) or target.version not in VERSIONS:
-        raise RefusedError("InvalidActionOrVersion")
+def check_action(target: Target, *, method: str) -> Action:
+    """Return what is called; raise RefusedError unless the API has it, in this version."""
+    for action in (STOP_WEBCAST, GET_WEBCAST_TASK):
+        if (method, target.path, target.action) == (action.method, "/", action.name) and target.version in VERSIONS:
+            return action
+    raise RefusedError("InvalidActionOrVersion")
 
 
-def read_task(body: bytes) -> Task:
+def read_task(action: Action, target: Target, body: bytes) -> Task:
     """Read the three ids; raise RefusedError if one is missing or has not the form of an id, or there is more."""
     try:
-        parameters: Any = orjson.loads(body)
+        parameters: Any = target.parameters if action is GET_WEBCAST_TASK else orjson.loads(body)
     except orjson.JSONDecodeError:
         raise RefusedError("InvalidParameter") from None
     if not isinstance(parameters, dict) or parameters.keys() - {"AppId", "RoomId", "TaskId"}:

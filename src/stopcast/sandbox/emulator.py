@@ -20,11 +20,13 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
-from stopcast.api import QUOTA_PER_SECOND, request_body
+from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
+from stopcast.api import request_body
 from stopcast.credentials import Credentials
 from stopcast.errors import ConfigurationError
+from stopcast.outcome import TaskState
 from stopcast.sandbox import SANDBOX_CREDENTIALS
-from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal
+from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal, told
 from stopcast.sandbox.checks import RefusedError, check_action, check_signature, read_target, read_task
 from stopcast.sandbox.faults import FAULTS, Call, Deliver, FaultPlan, Faults, send_whole
 from stopcast.sandbox.records import Records
@@ -40,7 +42,7 @@ _http_date: Final = lru_cache(maxsize=8)(partial(formatdate, usegmt=True))
 
 
 class Emulator(Records):
-    """StopWebcast on this machine. Used as an async context manager; it serves one event loop.
+    """StopWebcast and GetWebCastTask on this machine. Used as an async context manager; it serves one event loop.
 
     The settings are attributes as well, and may be changed while it runs.
 
@@ -50,7 +52,10 @@ class Emulator(Records):
         port: to listen at, 0 for any free one; ``url`` tells it.
         ssl_context: with a certificate; then ``url`` begins with https.
         credentials: the only ones that are accepted.
-        quota_per_second: calls that pass in any sliding second, None for no quota. Those it throttles do not count.
+        quota_per_second: calls of StopWebcast that pass in any sliding second, None for no quota. Those it throttles do
+            not count.
+        query_quota_per_second: the same for GetWebCastTask.
+        states: what GetWebCastTask tells of these tasks, whatever becomes of them here.
         faults: what goes wrong, and how long answers take.
         fail_forever: tasks, or a function that knows them, whose every call answers HTTP 500.
         refused_apps: AppIds with the error code that each of their calls gets.
@@ -68,7 +73,9 @@ class Emulator(Records):
         port: int = 0,
         ssl_context: ssl.SSLContext | None = None,
         credentials: Credentials = SANDBOX_CREDENTIALS,
-        quota_per_second: int | None = QUOTA_PER_SECOND,
+        quota_per_second: int | None = STOP_WEBCAST.quota_per_second,
+        query_quota_per_second: int | None = GET_WEBCAST_TASK.quota_per_second,
+        states: Mapping[Task, TaskState] = MappingProxyType({}),
         faults: Faults | None = None,
         fail_forever: Collection[Task] | Callable[[Task], bool] = (),
         refused_apps: Mapping[str, str] = MappingProxyType({}),
@@ -80,11 +87,13 @@ class Emulator(Records):
         self.running = None if running is None else set(running)
         self.credentials = credentials
         self.quota_per_second = quota_per_second
+        self.query_quota_per_second = query_quota_per_second
+        self.states = states
         self.fail_forever = fail_forever
         self.refused_apps = refused_apps
         self.clock_offset = clock_offset
         self._host, self._port, self._ssl_context = host, port, ssl_context
-        self._passed: deque[float] = deque()
+        self._passed: dict[str, deque[float]] = {STOP_WEBCAST.name: deque(), GET_WEBCAST_TASK.name: deque()}
         self._numbers = itertools.count(1)
         self._unavailable = False
         self._runner: web.ServerRunner
@@ -172,7 +181,8 @@ class Emulator(Records):
         """Note the time, here and not in the handler: that is another turn of the event loop later."""
         arrived = time.monotonic()
         if message.path not in _PAGES:
-            self.arrivals.append(arrived)
+            queries = GET_WEBCAST_TASK.name in message.path
+            (self.queries if queries else self.arrivals).append(arrived)
         loop = asyncio.get_running_loop()
         return web.BaseRequest(message, payload, protocol, writer, task, loop, state={_ARRIVED: arrived})
 
@@ -203,34 +213,44 @@ class Emulator(Records):
             metadata["Region"] = check_signature(
                 self.credentials, target, method=request.method, headers=request.headers, body=body, now=now
             )
-            check_action(target, method=request.method)
-            self._check_quota(request[_ARRIVED])
-            task = read_task(body)
+            action = check_action(target, method=request.method)
+            self._check_quota(action, request[_ARRIVED])
+            task = read_task(action, target, body)
         except RefusedError as refused:
             return refusal(metadata, str(refused)), send_whole
         if self.fail_forever(task) if callable(self.fail_forever) else task in self.fail_forever:
             return refusal(metadata, "InternalError"), send_whole
         if (name := self._plan.draw(task)) is None:
-            return self._settle(metadata, task), send_whole
+            return self._settle(action, metadata, task), send_whole
         self.by_fault[name] += 1
         fault = FAULTS[name]
-        return fault.answer(Call(metadata, partial(self._settle, metadata, task))), fault.deliver
+        return fault.answer(Call(metadata, partial(self._settle, action, metadata, task))), fault.deliver
 
-    def _check_quota(self, arrived: float) -> None:
-        while self._passed and arrived - self._passed[0] >= 1:
-            self._passed.popleft()
-        if self.quota_per_second is not None and len(self._passed) >= self.quota_per_second:
+    def _check_quota(self, action: Action, arrived: float) -> None:
+        passed = self._passed[action.name]
+        quota = self.quota_per_second if action is STOP_WEBCAST else self.query_quota_per_second
+        while passed and arrived - passed[0] >= 1:
+            passed.popleft()
+        if quota is not None and len(passed) >= quota:
             self.throttled += 1
             raise RefusedError("FlowLimitExceeded.QPSOverLimit")
-        self._passed.append(arrived)
+        passed.append(arrived)
 
-    def _settle(self, metadata: Mapping[str, str], task: Task) -> Answer:
+    def _settle(self, action: Action, metadata: Mapping[str, str], task: Task) -> Answer:
         if (code := self.refused_apps.get(task.app_id)) is not None:
             return refusal(metadata, code)
-        if task in self._stopped or (self.running is not None and task not in self.running):
+        runs = task not in self._stopped and (self.running is None or task in self.running)
+        if action is GET_WEBCAST_TASK:
+            return told(metadata, self.states.get(task) or self._state(task, runs=runs))
+        if not runs:
             return refusal(metadata, "InvalidParameter.ErrorActiveTaskNotFound")
-        self._stopped[task] = None
+        self._stopped[task] = time.time() + self.clock_offset
         return ok(metadata)
+
+    def _state(self, task: Task, *, runs: bool) -> TaskState:
+        if (stopped_at := self._stopped.get(task)) is not None:
+            return TaskState(3, "StopByAPI", int(stopped_at * 1000))
+        return TaskState(2 if runs else 0)
 
     def _show(self, page: str) -> web.Response:
         if page == "/stats":

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Self
 from aiohttp import web
 
 from stopcast.errors import ConfigurationError
-from stopcast.sandbox.answers import REFUSALS, Answer, refusal
+from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal
 from stopcast.task import Task
 
 _DRIP_SECONDS: Final = 1.0
@@ -89,7 +89,8 @@ async def _never(_request: web.BaseRequest, _: Answer) -> web.StreamResponse:
 class Call(NamedTuple):
     """A call that has passed the checks.
 
-    ``settle`` stops its task, if that runs, and returns the true answer; ``metadata`` is repeated in every answer.
+    ``settle`` does what it asks for, such as to stop the task, and returns the true answer; ``metadata`` is repeated in
+    every answer.
     """
 
     metadata: Mapping[str, str]
@@ -153,6 +154,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "hang": Fault(_nothing, _never),
     "close": Fault(_nothing, _close),
     "reset": Fault(_nothing, _reset),
+    "ignored": Fault(lambda call: ok(call.metadata)),
     "close_after": Fault(_settled, _close),
     "reset_after": Fault(_settled, _reset),
     "cut_body": Fault(_settled, _send_cut),

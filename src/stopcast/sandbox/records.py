@@ -14,15 +14,16 @@ class Records:
     """What came, and what became of it."""
 
     def __init__(self) -> None:
-        #: Monotonic time of every call, whatever became of it.
-        self.arrivals = array("d")
+        #: Monotonic time of every call, whatever became of it: those of StopWebcast, and those that only ask.
+        self.arrivals, self.queries = array("d"), array("d")
         #: The API's answers: "ok", or the error's code. By name, the faults that struck. Calls refused for the quota.
         self.by_code, self.by_fault, self.throttled = Counter[str](), Counter[str](), 0
-        self._stopped: dict[Task, None] = {}
+        #: When each was stopped, Unix time in seconds.
+        self._stopped: dict[Task, float] = {}
 
     @property
     def calls(self) -> int:
-        """Calls that have arrived."""
+        """Calls of StopWebcast that have arrived."""
         return len(self.arrivals)
 
     @property
@@ -52,6 +53,7 @@ class Records:
             "worst_second": self.worst_second(),
             "rate": self.rate(),
             "throttled": self.throttled,
+            "queries": len(self.queries),
             "by_code": self.by_code,
             "by_fault": self.by_fault,
         }
