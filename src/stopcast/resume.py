@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from stopcast.errors import ReportError
 from stopcast.identities import Identities, identity, told_identity
 from stopcast.intake import Earlier
 from stopcast.outcome import Outcome, Status
-from stopcast.report_line import LINE_BEGINS, read_line, task_of
+from stopcast.report_line import LineReader, read_line, task_of
 
 #: Lines handled between two looks at the event loop.
 _LINES_AT_ONCE: Final = 500
@@ -114,33 +115,17 @@ async def read_past(descriptor: int, path: Path, *, mend: bool = True) -> Past:
     Raises:
         ReportError: a line in it is no line of a report.
     """
-    past = Past()
-    torn: tuple[int, bytes] | None = None
-    async for number, line in _lines(descriptor):
-        if torn is not None:
-            raise ReportError(f"line {torn[0]} of {path} is no line of a report; move it away by hand, then --resume")
-        values = read_line(line)
-        if values is None:
-            torn = number, line
-            continue
-        if mend and not line.endswith(b"\n"):
-            os.write(descriptor, b"\n")
-            past.size += 1
-        past.size += len(line)
-        past.read(values)
-    if torn is not None:
-        if not _may_be_torn(torn[1]):
-            raise ReportError(f"line {torn[0]} of {path} is no line of a report; move it away by hand, then --resume")
-        past.torn_bytes = len(torn[1])
-        if mend:
-            os.ftruncate(descriptor, past.size)
+    past, reader = Past(), LineReader(str(path))
+    async for lines in _lines(descriptor):
+        for values in reader.read(lines):
+            past.read(values)
+    reader.finish()
+    past.size, past.torn_bytes = reader.size, len(reader.torn)
+    if mend and reader.torn:
+        os.ftruncate(descriptor, past.size)
+    if mend and reader.unended:
+        past.size += os.write(descriptor, b"\n")
     return past
-
-
-def _may_be_torn(line: bytes) -> bool:
-    """Whether this may be the beginning of a line that a crash cut off. A power cut leaves zeros behind it."""
-    written = line.rstrip(b"\0")
-    return written.startswith(LINE_BEGINS[: len(written)])
 
 
 async def tidy(descriptor: int, path: Path, past: Past) -> None:
@@ -153,10 +138,11 @@ async def tidy(descriptor: int, path: Path, past: Past) -> None:
     fresh = path.with_name(f"{path.name}.tidying")
     try:
         with fresh.open("wb") as out:
-            async for _, line in _lines(descriptor):
-                values = read_line(line)
-                if values is None or not past.drops(values):
-                    out.write(line)
+            async for lines in _lines(descriptor):
+                for line in lines:
+                    values = read_line(line)
+                    if values is None or not past.drops(values):
+                        out.write(line)
             out.flush()
             await asyncio.to_thread(os.fsync, out.fileno())
         fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
@@ -171,10 +157,9 @@ def _behind_links(path: Path) -> Path:
     return path.resolve()
 
 
-async def _lines(descriptor: int) -> AsyncIterator[tuple[int, bytes]]:
+async def _lines(descriptor: int) -> AsyncIterator[list[bytes]]:
     with os.fdopen(os.dup(descriptor), "rb", buffering=1 << 20) as report:
         report.seek(0)
-        for number, line in enumerate(report, start=1):
-            yield number, line
-            if number % _LINES_AT_ONCE == 0:
-                await asyncio.sleep(0)
+        while lines := list(islice(report, _LINES_AT_ONCE)):
+            yield lines
+            await asyncio.sleep(0)

@@ -44,19 +44,12 @@ class Summary:
         return self.statuses.total() - self.good
 
     def as_json(self) -> dict[str, Any]:
-        """Return the summary as the object that ``--json`` prints.
-
-        Every status that such a report may hold is there, with 0 where it is none. Where nobody asked whether the
-        tasks run, "still_running": 0 would be an answer all the same.
-        """
-        never = STOPPED if self.statuses.keys() & ASKED else ASKED
+        """Return the summary as the object that ``--json`` prints."""
         return {
             "rows": self.statuses.total(),
             "good": self.good,
             "bad": self.bad,
-            "statuses": {
-                status.value: self.statuses[status] for status in Status if status not in never or self.statuses[status]
-            },
+            "statuses": statuses_as_json(self.statuses),
             "calls": self.calls,
             "worst_second": self.worst_second,
             "mean_per_second": round(self.mean_per_second, 2),
@@ -65,3 +58,12 @@ class Summary:
             "left_out": self.left_out,
             "not_finished": self.not_finished,
         }
+
+
+def statuses_as_json(statuses: Counter[Status]) -> dict[str, int]:
+    """Return rows by status: every status that such a report may hold is there, with 0 where it is none.
+
+    Where nobody asked whether the tasks run, "still_running": 0 would be an answer all the same.
+    """
+    never = STOPPED if statuses.keys() & ASKED else ASKED
+    return {status.value: statuses[status] for status in Status if status not in never or statuses[status]}

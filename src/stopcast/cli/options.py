@@ -18,6 +18,7 @@ from stopcast.errors import ConfigurationError, InterruptedRunError, ListError, 
 
 if TYPE_CHECKING:
     from stopcast.halting import HaltAfter
+from stopcast.languages import visible
 
 P = ParamSpec("P")
 
@@ -63,7 +64,7 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]
 def say(text: str = "") -> None:
     """Write a line for the person, on standard error. Control characters from outside are never raw."""
     with unheard(sys.stderr):
-        click.echo("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text), err=True)
+        click.echo("\n".join(map(visible, text.split("\n"))), err=True)
 
 
 def put_out(data: str | bytes) -> None:

@@ -1,38 +1,92 @@
-"""``stopcast summary``: the totals of a report, read in one pass."""
+"""``stopcast summary``: the figures of reports, read in one pass."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from stopcast.cli.options import option, telling_errors
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("report", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    from stopcast.figures import Figures
+
+#: Rows that did not go well, in the page's table.
+ROWS_LISTED: Final = 1000
+_LINES_AT_ONCE: Final = 500
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument(
+    "reports",
+    nargs=-1,
+    required=True,
+    metavar="REPORT...",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
 @option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="As a page to pass on, as well."
+)
+@option("--lang", type=click.Choice(["en", "zh"]), help="English or Chinese. [the locale's]")
 @telling_errors
-def summary(report: Path, *, as_json: bool) -> None:
-    """Tell the totals of a report.
+def summary(reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang: str | None) -> None:
+    """Tell what reports add up to: statuses, AppIds, codes and what to do about them, calls, times.
 
-    Exit status: 0 every row is good, 1 some are not, 2 the report cannot be read.
+    Of several reports each task is told once, and the most settled line counts: stopped, then presumed stopped, already
+    stopped, failed, and last gave up and set aside; of two that are alike, the later one.
+
+    Exit status: 0 every row is good, 1 some are not, 2 a report cannot be read.
     """
-    import asyncio
+    import os
+    import shlex
     import sys
 
     import orjson
 
-    from stopcast.cli import telling
     from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD, put_out
-    from stopcast.errors import ListError, ReportError
-    from stopcast.resume import peek_past
-    from stopcast.summary import Summary
+    from stopcast.cli.summary_text import summary_text
+    from stopcast.figures.as_json import as_json as figures_as_json
+    from stopcast.languages import Language
 
-    try:
-        past = asyncio.run(peek_past(report))
-    except ReportError as error:
-        raise ListError(str(error)) from None
-    totals = Summary(statuses=+past.statuses)
-    put_out(orjson.dumps(totals.as_json()) if as_json else telling.totals(totals, str(report)))
-    sys.exit(EXIT_BAD_ROWS if totals.bad else EXIT_GOOD)
+    language = Language(lang) if lang else Language.of_locale(os.environ)
+    figures = _read(reports, keep=ROWS_LISTED if html else 0)
+    names = [str(report) for report in reports]
+    again = f"stopcast run {shlex.join(names)} -o again.jsonl"
+    if as_json:
+        put_out(orjson.dumps({"reports": names, **figures_as_json(figures, language)}))
+    else:
+        put_out(summary_text(figures, names, language, again=again))
+    sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)
+
+
+def _read(reports: Sequence[Path], *, keep: int) -> Figures:
+    """Read the reports, which others may still be writing.
+
+    Raises:
+        ListError: one of them cannot be read, or is none.
+    """
+    from itertools import islice
+
+    from stopcast.errors import ListError, ReportError
+    from stopcast.figures import Figures
+    from stopcast.report_line import LineReader
+
+    figures = Figures(several=len(reports) > 1, keep=keep)
+    for report in reports:
+        reader = LineReader(str(report))
+        try:
+            with report.open("rb", buffering=1 << 20) as file:
+                while lines := list(islice(file, _LINES_AT_ONCE)):
+                    figures.take(reader.read(lines))
+            reader.finish()
+            if reader.torn:
+                figures.torn.append(str(report))
+        except ReportError as error:
+            raise ListError(str(error)) from None
+        except OSError as error:
+            raise ListError(f"the report {report} cannot be read: {error.strerror}") from None
+    return figures

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 from stopcast.intake import Intake
-from stopcast.outcome import Outcome, Status
+from stopcast.languages import STATUS_WORDS, duration
+from stopcast.outcome import Outcome
 from stopcast.summary import Summary
 
 #: How a status reads in a sentence.
-WORDS = {
-    Status.STOPPED: "stopped",
-    Status.ALREADY_STOPPED: "already stopped",
-    Status.PRESUMED_STOPPED: "presumed stopped",
-    Status.DUPLICATE: "duplicate",
-    Status.FAILED: "failed",
-    Status.SET_ASIDE: "set aside",
-    Status.GAVE_UP: "gave up",
-    Status.INVALID: "invalid",
-    Status.ENDED: "ended",
-    Status.STILL_RUNNING: "still running",
-    Status.NOT_STARTED: "not started yet",
-    Status.UNKNOWN: "unknown",
-}
-
-
-def duration(seconds: float) -> str:
-    """Return ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004 - seconds in a minute
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+WORDS = {status: words.en for status, words in STATUS_WORDS.items()}
 
 
 def rows(number: int, word: str = "row") -> str:

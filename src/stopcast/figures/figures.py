@@ -1,0 +1,281 @@
+"""The figures of reports, taken line by line in bounded memory: totals, reasons, samples, attempts, times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from stopcast.code_meanings import HTTP, NO_ANSWER, NO_TASK, NOT_ENDED, NOT_SENT
+from stopcast.figures.latency import Times
+from stopcast.figures.timeline import Timeline
+from stopcast.figures.told_once import ToldOnce, Word
+from stopcast.identities import identity
+from stopcast.outcome import ASKED, Status
+from stopcast.report_line import task_of
+from stopcast.task import Task
+
+#: So many different AppIds and reasons are told apart, the first ones met; the others are counted together.
+MOST_APPS: Final = 1000
+MOST_REASONS: Final = 200
+#: Stands for the others: no AppId can be this.
+OTHERS: Final = "(others)"
+#: A kept row's texts are cut at this; ids are shorter.
+_TEXT_LIMIT: Final = 500
+#: A task with more attempts counts as one with this many.
+MOST_ATTEMPTS: Final = 100
+_ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
+_YEAR_SECONDS: Final = 366 * 86400
+_HTTP_OK: Final = 200
+_HTTP_STATUSES: Final = range(100, 600)
+
+
+class Kind(NamedTuple):
+    """Rows that are counted together.
+
+    Attributes:
+        status: theirs.
+        app_id: of their tasks; "" for invalid rows, which name none, ``OTHERS`` beyond those told apart.
+        reason: a code of the API or what stands in its place (``code_meanings``), ``OTHERS`` beyond those told apart,
+            None where there is nothing to explain.
+    """
+
+    status: Status
+    app_id: str
+    reason: str | None
+
+
+class Total(NamedTuple):
+    """All rows of one AppId, or with one reason.
+
+    Attributes:
+        key: the AppId or the reason.
+        statuses: the rows by status.
+    """
+
+    key: str
+    statuses: Counter[Status]
+
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return self.statuses.total()
+
+    @property
+    def bad(self) -> int:
+        """Rows that are not known to be stopped."""
+        return sum(number for status, number in self.statuses.items() if not status.good)
+
+
+class Sample(NamedTuple):
+    """One line with a certain reason; what it does not hold is None."""
+
+    request_id: str | None
+    message: str | None
+    http_status: int | None
+
+
+class Kept(NamedTuple):
+    """A row that did not go well."""
+
+    task: Task
+    status: Status
+    reason: str | None
+    message: str | None
+    request_id: str | None
+    source: str | None
+    line: int | None
+
+
+class Figures:
+    """Counts the lines of one report, or of several that may speak of the same tasks.
+
+    What became of rows is counted once a task. Calls and times are counted for every line: a line that a later one
+    replaces was paid for all the same.
+
+    Args:
+        several: the lines are of more than one report; tasks are told apart at 20 to 100 bytes each.
+        keep: so many rows that did not go well are kept, the first ones.
+
+    Attributes:
+        rows: how many rows ended how, in which AppId, and why.
+        samples: by reason, the first line with a RequestId, or the first of all.
+        lines: of the reports.
+        replaced: lines that do not count, because another one says more of the same task.
+        torn: names of reports whose last line is not whole; that line is left out.
+        attempts: tasks that were sent, by their attempts.
+        calls: attempts altogether.
+        one_call: how long the tasks took that needed one call.
+        more_calls: how long the others took that were sent, from the first call to the end, waits included.
+        timeline: when.
+    """
+
+    def __init__(self, *, several: bool = False, keep: int = 0) -> None:
+        self._told_once = ToldOnce(everything=several)
+        self._keep = keep
+        self._kept: dict[bytes | int, Kept] = {}
+        self._apps: set[str] = set()
+        self.rows: Counter[Kind] = Counter()
+        self.samples: dict[str, Sample] = {}
+        self.lines = 0
+        self.replaced = 0
+        self.torn: list[str] = []
+        self.attempts: Counter[int] = Counter()
+        self.calls = 0
+        self.one_call = Times()
+        self.more_calls = Times()
+        self.timeline = Timeline()
+        self._second = ""
+        self._second_ms: int | None = None
+
+    def take(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Count some lines, as ``report_line.read_line`` returns them."""
+        for values in lines:
+            self.lines += 1
+            self._count_row(values)
+            attempts = values.get("attempts")
+            if isinstance(attempts, int) and attempts > 0:
+                self._count_calls(values, attempts)
+
+    @property
+    def kept(self) -> list[Kept]:
+        """The rows kept, in the order in which they stand."""
+        return list(self._kept.values())
+
+    @property
+    def total(self) -> Total:
+        """All rows."""
+        statuses: Counter[Status] = Counter()
+        for kind, number in self.rows.items():
+            statuses[kind.status] += number
+        return Total("", +statuses)
+
+    def by_app(self) -> list[Total]:
+        """Return the rows by AppId, most rows first, the others last; rows that name no task are left out."""
+        return _totals((kind.app_id, kind.status, number) for kind, number in self.rows.items() if kind.app_id)
+
+    def by_reason(self) -> list[Total]:
+        """Return the rows that have a reason by it, most rows first, the others last."""
+        return _totals((kind.reason, kind.status, number) for kind, number in self.rows.items() if kind.reason)
+
+    def _count_row(self, values: dict[str, Any]) -> None:
+        kind = self._kind(values)
+        status = kind.status
+        key: bytes | int = self.lines
+        if status not in _ROWS_ONLY and self._told_once.concerns(status):
+            key = identity(task_of(values))
+            word = Word(status, kind.reason)
+            replaced = self._told_once.replaces(key, word)
+            if replaced is not None:
+                self.replaced += 1
+                if replaced is word:
+                    return
+                self.rows[Kind(replaced.status, kind.app_id, replaced.reason)] -= 1
+                self._kept.pop(key, None)
+        self.rows[kind] += 1
+        if not status.good and len(self._kept) < self._keep:
+            self._kept[key] = _kept(values, kind.reason)
+
+    def _kind(self, values: dict[str, Any]) -> Kind:
+        status: Status = values["status"]
+        code = values.get("code")
+        reason = None if code is None and status.good else self._reason(status, values)
+        return Kind(status, "" if status is Status.INVALID else self._app(values["AppId"] or ""), reason)
+
+    def _app(self, app_id: str) -> str:
+        if app_id not in self._apps:
+            if len(self._apps) >= MOST_APPS:
+                return OTHERS
+            self._apps.add(app_id)
+        return app_id
+
+    def _reason(self, status: Status, values: dict[str, Any]) -> str | None:
+        """Return the code, or what stands in its place, None where there is nothing to explain."""
+        reason = _text(values.get("code"))
+        if reason is None:
+            if status.good:
+                return None
+            reason = _without_code(status, values)
+        known = self.samples.get(reason)
+        if known is None:
+            if len(self.samples) >= MOST_REASONS:
+                return OTHERS
+            self.samples[reason] = _sample(values)
+        elif known.request_id is None and values.get("request_id"):
+            self.samples[reason] = _sample(values)
+        return reason
+
+    def _count_calls(self, values: dict[str, Any], attempts: int) -> None:
+        self.calls += attempts
+        self.attempts[min(attempts, MOST_ATTEMPTS)] += 1
+        took = values.get("seconds")
+        ended_ms = self._moment_ms(values.get("finished_at"))
+        if ended_ms is None or not isinstance(took, int | float) or not 0 <= took < _YEAR_SECONDS:
+            return
+        took_ms = round(took * 1000)
+        (self.one_call if attempts == 1 else self.more_calls).add(took_ms)
+        self.timeline.add(ended_ms, took_ms, values["status"], attempts)
+
+    def _moment_ms(self, text: object) -> int | None:
+        """Return Unix time in milliseconds, None for what is no moment as a report tells it."""
+        if not isinstance(text, str):
+            return None
+        second = text[:19]
+        if second != self._second:
+            # Lines that follow each other mostly end in the same second.
+            self._second = second
+            try:
+                self._second_ms = int(datetime.fromisoformat(f"{second}+00:00").timestamp()) * 1000
+            except ValueError:
+                self._second_ms = None
+        rest = text[20:23]
+        if self._second_ms is None or not (rest.isascii() and rest.isdigit()):
+            return None
+        return self._second_ms + int(rest)
+
+
+def _totals(counted: Iterable[tuple[str, Status, int]]) -> list[Total]:
+    by_key: dict[str, Counter[Status]] = {}
+    for key, status, number in counted:
+        by_key.setdefault(key, Counter())[status] += number
+    totals = [Total(key, +statuses) for key, statuses in by_key.items()]
+    # A sort keeps the order of what is equal: the first ones met stay first.
+    return sorted((one for one in totals if one.rows), key=lambda one: (one.key == OTHERS, -one.rows))
+
+
+def _without_code(status: Status, values: dict[str, Any]) -> str:
+    if status is Status.INVALID:
+        return NO_TASK
+    if status is Status.SET_ASIDE:
+        return NOT_SENT
+    http_status = values.get("http_status")
+    if status in ASKED and http_status == _HTTP_OK:
+        return NOT_ENDED
+    return f"{HTTP}{http_status}" if http_status in _HTTP_STATUSES else NO_ANSWER
+
+
+def _sample(values: dict[str, Any]) -> Sample:
+    http_status = values.get("http_status")
+    return Sample(
+        _text(values.get("request_id")),
+        _text(values.get("message")),
+        http_status if http_status in _HTTP_STATUSES else None,
+    )
+
+
+def _kept(values: dict[str, Any], reason: str | None) -> Kept:
+    line = values.get("line")
+    return Kept(
+        Task(*(part[:_TEXT_LIMIT] for part in task_of(values))),
+        values["status"],
+        reason,
+        _text(values.get("message")),
+        _text(values.get("request_id")),
+        _text(values.get("source")),
+        line if isinstance(line, int) else None,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value[:_TEXT_LIMIT] if isinstance(value, str) and value else None
