@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from stopcast.errors import ListError
 from stopcast.intake import Intake
 from stopcast.outcome import Status
-from stopcast.sources import Columns, Form, open_list
+from stopcast.sources import Choice, Columns, Form, open_list
 from stopcast.sources.row_reader import RowReader
 from stopcast.task import Batch, BrokenRow, RawRow
 
@@ -56,7 +56,9 @@ class Read:
         self.counts: dict[str, object] = {}
         intake = Intake()
         try:
-            reader = RowReader("x", form=form, columns=Columns(), only=None if only is None else frozenset(only))
+            reader = RowReader(
+                "x", form=form, columns=Columns(), choice=Choice() if only is None else Choice.only(only)
+            )
             for chunk in chunks:
                 self._take(reader.feed(chunk), intake)
             self._take(reader.finish(cut_short=False), intake)

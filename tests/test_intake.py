@@ -15,7 +15,7 @@ from stopcast import identities
 from stopcast.identities import Identities, identities_of, identity, told_identity
 from stopcast.intake import OTHERS, Accepted, Earlier, Intake, Taken
 from stopcast.outcome import Outcome, Status
-from stopcast.sources import Columns, Form
+from stopcast.sources import Choice, Columns, Form
 from stopcast.sources.row_reader import RowReader
 from stopcast.task import Batch, BrokenRow, RawRow, RowColumns, Task
 
@@ -163,7 +163,7 @@ def test_only_the_first_thousand_apps_are_counted_by_name() -> None:
     ],
 )
 def test_a_list_in_the_apis_order_is_judged_by_what_its_fields_hold(content: str, counts: tuple[int, int, int]) -> None:
-    reader = RowReader("list", form=Form.CSV, columns=Columns(), only=None)
+    reader = RowReader("list", form=Form.CSV, columns=Columns(), choice=Choice())
     intake = Intake()
     for chunk in ("AppId,RoomId,TaskId\n", content):
         for part in reader.feed(chunk.encode()):

@@ -21,7 +21,7 @@ import pytest
 
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
-from stopcast.sources import Columns, Form, open_list
+from stopcast.sources import Choice, Columns, Form, open_list
 from stopcast.sources.lines import Lines, LineSplitter
 from stopcast.task import BrokenRow, RawRow
 
@@ -722,7 +722,7 @@ async def test_of_a_report_the_rows_that_are_not_good_are_taken(written: Written
 
 
 async def test_of_a_report_the_statuses_asked_for_are_taken(written: Written) -> None:
-    found = await read(written(report(*Status), "r.jsonl"), only={Status.STOPPED, Status.FAILED})
+    found = await read(written(report(*Status), "r.jsonl"), choice=Choice.only([Status.STOPPED, Status.FAILED]))
     assert [row.task_id for row in found.rows] == ["stopped", "failed"]
     assert found.left_out == len(Status) - 2
 
@@ -734,16 +734,20 @@ async def test_a_report_is_read_by_its_own_keys(written: Written) -> None:
 
 async def test_where_statuses_are_asked_for_a_row_without_one_is_broken(written: Written) -> None:
     lines = ['["a","r","t"]', '{"AppId":"a","RoomId":"r","TaskId":"t"}', "1", "{"]
-    found = await read(written("\n".join(lines), "r.jsonl"), only=[Status.FAILED])
+    found = await read(written("\n".join(lines), "r.jsonl"), choice=Choice.only([Status.FAILED]))
     assert [row.reason for row in found.broken[:3]] == ["no line of a report"] * 3
     assert len(found.broken) == 4
-    found = await read(written('{"AppId":"a","RoomId":"r","TaskId":"t"}\n' * 2, "r.jsonl"), only=[Status.FAILED])
+    found = await read(
+        written('{"AppId":"a","RoomId":"r","TaskId":"t"}\n' * 2, "r.jsonl"), choice=Choice.only([Status.FAILED])
+    )
     assert (len(found.broken), found.rows) == (2, [])
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x"])
 async def test_where_statuses_are_asked_for_a_csv_is_a_list_error(written: Written, name: str) -> None:
-    assert "only an earlier report" in str((await read(written("a,r,t\n", name), only=[Status.FAILED])).error)
+    assert "only an earlier report" in str(
+        (await read(written("a,r,t\n", name), choice=Choice.only([Status.FAILED]))).error
+    )
 
 
 @pytest.mark.parametrize("status", ['"done"', "1", "null", "[]", "{}"])

@@ -80,11 +80,14 @@ class Intake:
         invalid: further rows that name no task.
         duplicates: further rows that name the task of an earlier row.
         left_out: rows that a list which is itself a report says need nothing.
+        too_old: rows that such a list says were finished too long ago.
         per_app: tasks to be sent by AppId, for the first thousand of them and ``OTHERS``.
     """
 
     def __init__(self, *, limit: int | None = None, earlier: Earlier | None = None) -> None:
-        self.tasks = self.settled = self.told_earlier = self.invalid = self.duplicates = self.left_out = 0
+        self.tasks = self.settled = self.told_earlier = self.invalid = self.duplicates = self.left_out = (
+            self.too_old
+        ) = 0
         self.per_app: Counter[str] = Counter()
         self._limit = limit
         self._earlier = Earlier() if earlier is None else earlier
@@ -93,7 +96,7 @@ class Intake:
 
     @property
     def rows(self) -> int:
-        """The rows that were looked at, each as one of five things; those left out are not among them."""
+        """The rows that were looked at, each as one of five things; those left out or too old are not among them."""
         return self.tasks + self.settled + self.told_earlier + self.invalid + self.duplicates
 
     @property
@@ -119,6 +122,7 @@ class Intake:
         if self.full:
             return Taken([], [])
         self.left_out += batch.left_out
+        self.too_old += batch.too_old
         rows, broken = RowColumns.of(batch.rows), batch.broken
         digests, new = self._tell_apart(good_keys(rows), apart=batch.in_doubt is not None)
         if self._limit is not None and new.count(True) >= (left := self._limit - self.tasks - self.settled):

@@ -21,6 +21,7 @@ class Summary:
         seconds: from the run's start to its end.
         settled_earlier: rows of the lists that the report had settled before this run.
         left_out: rows of the lists that are lines of an earlier report and need nothing.
+        too_old: rows of the lists that are lines of a report and older than the API can tell.
         not_finished: tasks that were read and have no line, because the run ended first.
     """
 
@@ -31,6 +32,7 @@ class Summary:
     seconds: float = 0.0
     settled_earlier: int = 0
     left_out: int = 0
+    too_old: int = 0
     not_finished: int = 0
 
     @property
@@ -56,6 +58,7 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "settled_earlier": self.settled_earlier,
             "left_out": self.left_out,
+            "too_old": self.too_old,
             "not_finished": self.not_finished,
         }
 

@@ -85,7 +85,8 @@ class Batch:
     """Some rows of one list, in the list's order but for the broken ones, which stand apart.
 
     ``source`` is the list's name as the user gave it, "-" for standard input, None for a list made in memory.
-    ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list).
+    ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list),
+    ``too_old`` those that were finished longer ago than is wanted.
     ``in_doubt`` is given by a source that has told its rows apart itself, such as a queue: it says of each whether an
     earlier delivery may have stopped its task unseen.
     """
@@ -94,4 +95,5 @@ class Batch:
     rows: Sequence[RawRow]
     broken: Sequence[BrokenRow] = ()
     left_out: int = 0
+    too_old: int = 0
     in_doubt: Sequence[bool] | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
-from stopcast.sources import Columns, Form, open_list
+from stopcast.sources import Choice, Columns, Form, open_list
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.task import Batch
 
@@ -25,16 +25,20 @@ class _List:
 class Lists:
     """Lists as named on a command line; "-" is standard input."""
 
-    def __init__(self, lists: Sequence[_List], *, form: Form, columns: Columns, only: frozenset[Status] | None) -> None:
+    def __init__(self, lists: Sequence[_List], *, form: Form, columns: Columns, choice: Choice) -> None:
         self._lists = list(lists)
         self._form = form
         self._columns = columns
-        self._only = only
+        self._choice = choice
         self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
 
     @classmethod
-    def of(cls, options: Options) -> Lists:
+    def of(cls, options: Options, choice: Choice | None = None) -> Lists:
         """Check the words of the command line.
+
+        Args:
+            options: the words.
+            choice: which lines of an earlier report to take where ``--only`` does not say.
 
         Raises:
             ConfigurationError: unknown columns or statuses, or a list that is the report itself.
@@ -50,13 +54,13 @@ class Lists:
             [_List(name, name) for name in names],
             form=Form(options.form),
             columns=Columns.parse(options.columns) if options.columns else Columns(),
-            only=None if options.only is None else _statuses(options.only),
+            choice=(choice or Choice()) if options.only is None else Choice.only(_statuses(options.only)),
         )
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all lists, in the order of the lists."""
         for one in self._lists:
-            listed = open_list(one.path, form=self._form, columns=self._columns, only=self._only)
+            listed = open_list(one.path, form=self._form, columns=self._columns, choice=self._choice)
             async with aclosing(listed) as batches:
                 async for batch in batches:
                     yield batch if one.name == one.path else replace(batch, source=one.name)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 
 from stopcast.errors import ListError
-from stopcast.outcome import Status
+from stopcast.sources.choice import Choice
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.sources.columns import Columns
 from stopcast.sources.forms import Form
 from stopcast.sources.row_reader import RowReader
 from stopcast.task import Batch
 
-__all__ = ["Columns", "Form", "open_list"]
+__all__ = ["Choice", "Columns", "Form", "open_list"]
 
 
 async def open_list(
@@ -27,7 +27,7 @@ async def open_list(
     *,
     form: Form = Form.AUTO,
     columns: Columns | None = None,
-    only: Collection[Status] | None = None,
+    choice: Choice | None = None,
 ) -> AsyncGenerator[Batch, None]:
     """Yield a list's rows as they arrive.
 
@@ -35,17 +35,14 @@ async def open_list(
         path: the list, "-" for standard input; gzip is recognised by its bytes.
         form: how it is written.
         columns: the names of the three columns or keys, where they are not the API's.
-        only: where the list is an earlier report, the statuses whose rows to take. By default those that are not good
-            are taken of a report, and every row of any other list.
+        choice: where the list is an earlier report, which of its lines to take; by default those that did not go well.
 
     Raises:
         ListError: the list cannot be opened, or not be read to its end; the rows before that were yielded.
     """
     source = os.fspath(path)
     try:
-        reader = RowReader(
-            source, form=form, columns=columns or Columns(), only=None if only is None else frozenset(only)
-        )
+        reader = RowReader(source, form=form, columns=columns or Columns(), choice=choice or Choice())
         cut_short: ListError | None = None
         with Chunks(source) as chunks:
             chunk: bytes | None = b""
@@ -56,7 +53,7 @@ async def open_list(
                     chunk, cut_short = None, error
                 batches = reader.finish(cut_short=cut_short is not None) if chunk is None else reader.feed(chunk)
                 for batch in batches:
-                    if batch.rows or batch.broken or batch.left_out:
+                    if batch.rows or batch.broken or batch.left_out or batch.too_old:
                         yield batch
                     await asyncio.sleep(0)
         if cut_short is not None:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Final, Protocol
 
 from stopcast.errors import ListError
-from stopcast.outcome import Status
+from stopcast.sources.choice import Choice
 from stopcast.sources.columns import Columns
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.jsonl_rows import JsonlParser
@@ -58,14 +58,14 @@ def form_of_line(line: bytes) -> Form:
     return Form.TSV if b"\t" in line else Form.CSV
 
 
-def parser_of(form: Form, source: str, *, columns: Columns, only: frozenset[Status] | None) -> RowParser:
+def parser_of(form: Form, source: str, *, columns: Columns, choice: Choice) -> RowParser:
     """Return what reads a list of this form.
 
     Raises:
         ListError: statuses are asked for, and this form has none.
     """
     if form is Form.JSONL:
-        return JsonlParser(source, columns=columns, only=only)
-    if only is not None:
+        return JsonlParser(source, columns=columns, choice=choice)
+    if choice.reports_only:
         raise ListError(f"only an earlier report, which is JSONL, has statuses to choose from; this is {form.upper()}")
     return CsvParser(source, delimiter="\t" if form is Form.TSV else ",", columns=columns)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
 import orjson
 
 from stopcast.errors import ListError
 from stopcast.outcome import Status
+from stopcast.sources.choice import Choice
 from stopcast.sources.columns import Columns
 from stopcast.sources.lines import Lines
 from stopcast.task import Batch, BrokenRow, RawRow, RowColumns
 
-#: What of a report is run again when nobody says otherwise.
-_NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
 _STATUSES: Final = frozenset(status.value for status in Status)
 _REPORT_KEYS: Final = frozenset({"status", "attempts", "finished_at"})
 _IDS: Final = 3
@@ -30,20 +30,26 @@ class _Shape(NamedTuple):
     may_be_reported: bool = False
 
 
+class _Left(Enum):
+    OUT = auto()
+    TOO_OLD = auto()
+
+
 class JsonlParser:
     """Reads the lines of one list; every line stands alone.
 
     Args:
         source: the list's name.
         columns: the keys of the three ids; a report's lines are read by their own.
-        only: statuses of a report's lines to take; None takes those that are not good, and rows of any list.
+        choice: which of a report's lines to take.
     """
 
-    def __init__(self, source: str, *, columns: Columns, only: frozenset[Status] | None) -> None:
+    def __init__(self, source: str, *, columns: Columns, choice: Choice) -> None:
         self._source = source
         self._columns = columns
-        self._only_reported = only is not None
-        self._taken = frozenset(status.value for status in (_NOT_GOOD if only is None else only))
+        self._only_reported = choice.reports_only
+        self._taken = frozenset(status.value for status in choice.statuses)
+        self._not_before = choice.not_before
         self._shapes: dict[tuple[str, ...], _Shape] = {}
 
     def parse(self, lines: Lines) -> Batch:
@@ -71,7 +77,7 @@ class JsonlParser:
     def _odd_rows(self, lines: Lines) -> Batch:
         rows: list[RawRow] = []
         broken: list[BrokenRow] = []
-        left_out = 0
+        left_out = too_old = 0
         for number, text in enumerate(lines.texts, lines.first):
             try:
                 row = self._row(orjson.loads(text), number)
@@ -81,11 +87,13 @@ class JsonlParser:
             except ListError as error:
                 broken.append(BrokenRow(str(error), number))
             else:
-                if row is None:
+                if isinstance(row, RawRow):
+                    rows.append(row)
+                elif row is _Left.OUT:
                     left_out += 1
                 else:
-                    rows.append(row)
-        return Batch(self._source, rows, broken, left_out)
+                    too_old += 1
+        return Batch(self._source, rows, broken, left_out, too_old)
 
     def skip(self, row: BrokenRow) -> Batch:
         """Take note of a line that cannot be had."""
@@ -95,8 +103,8 @@ class JsonlParser:
         """Return what is left to be settled: nothing, for no line waits for another."""
         return Batch(self._source, ())
 
-    def _row(self, value: object, number: int) -> RawRow | None:
-        """Return the row that a line's value is, None where it is left out; raise ListError for what is no row."""
+    def _row(self, value: object, number: int) -> RawRow | _Left:
+        """Return the row that a line's value is, or why it is left out; raise ListError for what is no row."""
         match value:
             case dict():
                 app, room, task, may_be_reported = self._shape(tuple(value))
@@ -104,7 +112,9 @@ class JsonlParser:
                     status = value["status"]
                     if isinstance(status, str) and status in _STATUSES:
                         if status not in self._taken:
-                            return None
+                            return _Left.OUT
+                        if self._not_before and str(value["finished_at"]) < self._not_before:
+                            return _Left.TOO_OLD
                         return RawRow(value.get("AppId"), value.get("RoomId"), value.get("TaskId"), number)
                 if not self._only_reported:
                     return RawRow(

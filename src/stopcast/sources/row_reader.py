@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stopcast.outcome import Status
+from stopcast.sources.choice import Choice
 from stopcast.sources.columns import Columns
 from stopcast.sources.forms import Form, RowParser, form_of_line, form_of_name, parser_of
 from stopcast.sources.lines import Lines, LineSplitter
@@ -18,16 +18,16 @@ class RowReader:
         source: the list's name.
         form: how it is written; ``AUTO`` goes by the name, then by the first line.
         columns: the names of the three columns or keys.
-        only: the statuses of a report's rows to take.
+        choice: which lines of a report to take.
 
     Raises:
         ListError: here and in every method: the list as a whole cannot be read.
     """
 
-    def __init__(self, source: str, *, form: Form, columns: Columns, only: frozenset[Status] | None) -> None:
+    def __init__(self, source: str, *, form: Form, columns: Columns, choice: Choice) -> None:
         self._source = source
         self._columns = columns
-        self._only = only
+        self._choice = choice
         self._splitter = LineSplitter()
         self._parser: RowParser | None = None
         self._too_early: list[BrokenRow] = []
@@ -63,4 +63,4 @@ class RowReader:
             yield self._parser.parse(part)
 
     def _parser_of(self, form: Form) -> RowParser:
-        return parser_of(form, self._source, columns=self._columns, only=self._only)
+        return parser_of(form, self._source, columns=self._columns, choice=self._choice)
