@@ -24,6 +24,7 @@ from stopcast.events import (
     TaskRefused,
     Throttled,
 )
+from stopcast.languages import visible
 from stopcast.outcome import Outcome
 from stopcast.task import Task
 
@@ -67,8 +68,7 @@ def log_event(event: Event) -> None:
     name, level, sentence = ENTRIES[type(event)]
     if LOG.isEnabledFor(level):
         # What a server says may hold a line's end, and so forge a record.
-        message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in sentence.format(event))
-        LOG.log(level, "%s", message, extra={"event": name, **_fields(event)})
+        LOG.log(level, "%s", visible(sentence.format(event)), extra={"event": name, **_fields(event)})
 
 
 def _fields(value: Event | Outcome) -> dict[str, Any]:

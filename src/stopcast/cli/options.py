@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TextIO
 
 import click
 
@@ -18,9 +19,12 @@ from stopcast.errors import ConfigurationError, InterruptedRunError, ListError, 
 
 if TYPE_CHECKING:
     from stopcast.halting import HaltAfter
-from stopcast.languages import visible
 
 P = ParamSpec("P")
+
+#: What the command says is said, whatever of the library's log is wanted.
+_LOG: Final = logging.getLogger("stopcast.command")
+_LOG.setLevel(logging.INFO)
 
 EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
@@ -61,10 +65,9 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]
     return click.option(*declarations, cls=Option, **attributes)
 
 
-def say(text: str = "") -> None:
-    """Write a line for the person, on standard error. Control characters from outside are never raw."""
-    with unheard(sys.stderr):
-        click.echo("\n".join(map(visible, text.split("\n"))), err=True)
+def say(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
+    """Say something to the person, on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
+    _LOG.log(level, "%s", text, extra={"event": event, **fields})
 
 
 def put_out(data: str | bytes) -> None:
@@ -91,27 +94,36 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
     """Say what went wrong, and exit with the status for it."""
     if isinstance(error, InterruptedRunError):
         if resume_with:
-            say(f"stopcast: interrupted. Go on with:\n  {resume_with}")
+            say(f"stopcast: interrupted. Go on with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
         raise SystemExit(128 + error.signal_number)
-    say("\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())]))
+    words = "\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())])
+    say(words, event="given_up", level=logging.ERROR, error=type(error).__name__)
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
     if resume_with:
-        say(f"Once that is mended, go on with:\n  {resume_with}")
+        say(f"Once that is mended, go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
     raise SystemExit(EXIT_GIVEN_UP)
 
 
+#: What ``log_output`` takes, by the options of the commands that have them.
+_LOG_OPTIONS: Final[Mapping[str, str]] = {"form": "log_format", "verbose": "verbose", "quiet": "quiet"}
+
+
 def telling_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Return the command with what it raises told in one line, and not as a traceback."""
+    """Return the command with its log on standard error, and what it raises told in one line there."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except StopcastError as error:
-            give_up(error)
-        except KeyboardInterrupt:
-            # Before there was a run that could end in its own way.
-            raise SystemExit(128 + signal.SIGINT) from None
+        from stopcast.cli.log_output import log_output
+
+        chosen: dict[str, Any] = {name: kwargs[option] for name, option in _LOG_OPTIONS.items() if option in kwargs}
+        with log_output(**chosen):
+            try:
+                command(*args, **kwargs)
+            except StopcastError as error:
+                give_up(error)
+            except KeyboardInterrupt:
+                # Before there was a run that could end in its own way.
+                raise SystemExit(128 + signal.SIGINT) from None
 
     return wrapped

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from stopcast.cli.log_output import FORMATS
 from stopcast.cli.options import Number, halt_after, option, telling_errors
 
 _FORMATS = ("auto", "csv", "tsv", "jsonl")
@@ -47,7 +48,11 @@ _FORMATS = ("auto", "csv", "tsv", "jsonl")
 @option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 @option("-y", "--yes", is_flag=True, help="Do not ask.")
 @option("-q", "--quiet", is_flag=True, help="Nothing but errors.")
-@option("-v", "--verbose", is_flag=True, help="Tell every retry as well.")
+@option("-v", "--verbose", count=True, help="Tell every retry as well; -vv every call and every task.")
+@option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of standard error.")
+@option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Serve metrics for Prometheus here.")
+@option("--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where that port is.")
+@option("--metrics-file", metavar="PATH", help="Write metrics for node exporter's textfile collector.")
 @telling_errors
 def run(tasks: tuple[str, ...], **options: Any) -> None:
     """Stop the tasks of these lists; - is standard input.

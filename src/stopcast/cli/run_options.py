@@ -37,4 +37,8 @@ class Options:
     as_json: bool
     yes: bool
     quiet: bool
-    verbose: bool
+    verbose: int
+    log_format: str
+    metrics_port: int | None
+    metrics_host: str
+    metrics_file: str | None

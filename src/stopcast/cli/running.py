@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
 import signal
@@ -17,6 +18,7 @@ import orjson
 from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
 from stopcast.cli import telling
 from stopcast.cli.lists import Lists
+from stopcast.cli.metrics import metrics
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress
@@ -24,7 +26,6 @@ from stopcast.cli.run_options import Options
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials
 from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TooManyFailuresError
-from stopcast.events import AppSetAside, ClockCorrected, Event, RetryPlanned, Throttled
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.retry import RetryPolicy
@@ -72,7 +73,7 @@ class _Command:
         if self._run is not None:
             self._run.interrupt(number)
             if first and not self._options.quiet:
-                say("Letting the calls in flight finish; a second signal cuts them off.")
+                say("Letting the calls in flight finish; a second signal cuts them off.", event="interrupting")
         elif self._main is not None:
             self._main.cancel()
 
@@ -81,8 +82,16 @@ class _Command:
         endpoint, credentials = await self._where_and_who(stack)
         limiter = self._limiter(endpoint)
         if not await self._agreed(endpoint):
-            say("Nothing was sent.")
+            say("Nothing was sent.", event="not_confirmed")
             return EXIT_GIVEN_UP
+        observers = await stack.enter_async_context(
+            metrics(
+                host=options.metrics_host,
+                port=options.metrics_port,
+                path=options.metrics_file,
+                quiet=options.quiet,
+            )
+        )
         stopper = await stack.enter_async_context(
             Stopper(
                 credentials,
@@ -94,15 +103,16 @@ class _Command:
                 max_at_once=options.max_at_once,
                 halt_after=options.halt_after,
                 drain_seconds=0,
-                observers=() if options.quiet else (self._tell,),
+                observers=observers,
             )
         )
         run = self._run = Run(
             stopper, Path(options.report), resume=options.resume, limit=options.limit, grace_seconds=options.grace
         )
+        shown = not options.quiet and options.log_format == "text"
         error: StopcastError | None = None
         async with (
-            Progress(run, stopper, self._lists, limit=options.limit, shown=not options.quiet),
+            Progress(run, stopper, self._lists, limit=options.limit, shown=shown),
             aclosing(self._lists.batches()) as batches,
         ):
             try:
@@ -115,9 +125,10 @@ class _Command:
         options, summary = self._options, run.summary()
         self._run = self._main = None  # a signal has nothing to end any more
         if run.past.torn_bytes and not options.quiet:
-            say(f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off.")
+            torn = f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off."
+            say(torn, event="report_mended")
         if not options.quiet and (error is None or summary.calls or summary.statuses):
-            say(telling.totals(summary, options.report))
+            say(telling.totals(summary, options.report), event="summary", summary=summary.as_json())
         if options.as_json and run.opened:
             put_out(orjson.dumps(summary.as_json()))
         if isinstance(error, TooManyFailuresError):
@@ -140,7 +151,7 @@ class _Command:
             return Endpoint.parse(emulator.url, version=options.api_version), SANDBOX_CREDENTIALS
         found = find_credentials(environ=os.environ, home=Path.home())
         for warning in found.warnings:
-            say(f"stopcast: {warning}")
+            say(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
         endpoint = Endpoint.parse(
             options.endpoint or DEFAULT_ENDPOINT,
             region=options.region,
@@ -148,7 +159,8 @@ class _Command:
             version=options.api_version,
         )
         if options.verbose:
-            say(f"key from {found.credentials.source}; to {endpoint.host}, region {endpoint.region}")
+            where = f"to {endpoint.host}, region {endpoint.region}"
+            say(f"key from {found.credentials.source}; {where}", event="credentials_found")
         return endpoint, found.credentials
 
     def _limiter(self, endpoint: Endpoint) -> TokenBucket:
@@ -172,7 +184,7 @@ class _Command:
         plan = await make_plan(options, self._lists)
         if not ask or plan.intake.tasks <= _ASK_ABOVE:
             return True
-        say(str(plan))
+        say(str(plan), event="plan")
         return await self._confirm(f"Stop them at {endpoint.host}?")
 
     async def _confirm(self, question: str) -> bool:
@@ -181,19 +193,6 @@ class _Command:
         with Chunks(STANDARD_INPUT) as typed:
             answer = await typed.next()
         return (answer or b"").strip().lower() in {b"y", b"yes"}
-
-    def _tell(self, event: Event) -> None:
-        match event:
-            case ClockCorrected(offset):
-                say(f"The API's clock is {offset:+.0f} s from ours; requests are dated by it from now on.")
-            case AppSetAside(app_id, code):
-                say(f"AppId {app_id} is refused ({code}); its further tasks are set aside.")
-            case RetryPlanned(task, attempt, reason, wait) if self._options.verbose:
-                say(f"{'/'.join(task)}: attempt {attempt}: {reason}; again in {wait:.1f} s")
-            case Throttled(retry_after) if self._options.verbose:
-                say(f"Throttled; asked to wait {retry_after:.0f} s.")
-            case _:
-                pass
 
 
 def _resume_command() -> str:

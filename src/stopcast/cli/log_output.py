@@ -1,0 +1,79 @@
+"""The log on standard error: what the command says itself, and what the library logs, as text or as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from stopcast.cli.options import unheard
+from stopcast.languages import visible
+from stopcast.logs import LOG
+
+FORMATS: Final = ("text", "json")
+#: What every record has, so that the rest is what it was given.
+_COMMON: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+@contextmanager
+def log_output(form: str = "text", *, verbose: int = 0, quiet: bool = False) -> Iterator[None]:
+    """Write the log on standard error while the block lasts.
+
+    Args:
+        form: "text" for a person, "json" for one object a line.
+        verbose: 0 for the library's warnings, 1 for what is out of the ordinary, 2 for every call and every task.
+        quiet: nothing of the library's but errors.
+    """
+    handler = _StandardError()
+    handler.setFormatter(_Json() if form == "json" else _Text())
+    # At the root, so that another library's complaint is a line of the same form.
+    logging.root.addHandler(handler)
+    level_before = LOG.level
+    LOG.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    try:
+        yield
+    finally:
+        LOG.setLevel(level_before)
+        logging.root.removeHandler(handler)
+
+
+class _StandardError(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        with unheard(sys.stderr):
+            click.echo(self.format(record), err=True)
+
+
+class _Text(logging.Formatter):
+    """The message. Control characters from outside are never raw."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        ids = [str(id_) for name in ("app_id", "room_id", "task_id") if (id_ := getattr(record, name, None))]
+        if hasattr(record, "task_id"):
+            text = f"{'/'.join(ids)}: {text}"
+        return "\n".join(map(visible, text.split("\n")))
+
+
+class _Json(logging.Formatter):
+    """One object on one line: when, how grave, who, which event, what in words, and the event's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        told = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": None,
+            "message": record.getMessage(),
+        }
+        told |= {name: value for name, value in vars(record).items() if name not in _COMMON}
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        # Not orjson: what comes from outside may hold what is no Unicode.
+        return json.dumps(told, default=str)
