@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stopcast.credential_chain import PLACES, Found, find_credentials, look_everywhere
+from stopcast.credential_chain import PLACES, find_credentials, look_everywhere
 from stopcast.credential_files import State
 from stopcast.credentials import Credentials
 from stopcast.errors import ConfigurationError, CredentialsNotFoundError
@@ -61,10 +62,17 @@ def put_oldest(home: Path) -> Path:
     return put(home, OLDEST, {"ak": "AKoldest", "sk": f"{SECRET}-oldest"})
 
 
+class Found(NamedTuple):
+    credentials: Credentials
+    warnings: tuple[str, ...] = ()
+
+
 def find(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> Found:
-    found = find_credentials(environ=environ or {}, home=home, profile=asked)
-    assert SECRET not in repr(found)
-    return found
+    look = find_credentials(environ=environ or {}, home=home, profile=asked)
+    assert SECRET not in repr(look)
+    assert look.credentials is not None
+    assert look.region == look.credentials.region
+    return Found(look.credentials, look.warnings)
 
 
 def refusal(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> str:
@@ -176,7 +184,7 @@ def test_a_profile_that_is_asked_for_and_not_there_ends_the_search_and_names_tho
     assert "'test', 'default'" in message
 
 
-@pytest.mark.parametrize("content", [None, {}, {"profiles": {}}, {"profiles": {"prod": {"mode": "sso"}}}])
+@pytest.mark.parametrize("content", [None, {}, {"profiles": {}}, {"profiles": {"prod": {"mode": "StsToken"}}}])
 def test_a_profile_that_is_asked_for_and_cannot_be_used_ends_the_search(home: Path, content: Any) -> None:
     if content is not None:
         put(home, CONFIG, content)
@@ -210,10 +218,24 @@ def test_a_file_that_is_named_and_not_there_ends_the_search(home: Path) -> None:
     assert "gone.json (VOLCENGINE_CLI_CONFIG_FILE): no such file (VOLCENGINE_CLI_CONFIG_FILE names it)" in message
 
 
-@pytest.mark.parametrize("mode", ["RamRoleArn", "OIDC", "EcsRole", "sso", "console-login", "StsToken"])
-def test_a_login_of_another_kind_is_passed_over_and_named(home: Path, mode: str) -> None:
-    put_config(home, **profile(mode=mode))
-    words = f"{CONFIG}: profile 'default' has mode {mode!r}; only AK, a key in the file, can be used yet"
+@pytest.mark.parametrize("mode", ["RamRoleArn", "OIDC", "EcsRole", "sso", "console-login"])
+def test_a_login_that_needs_the_vendor_s_sdk_says_how_to_install_it_where_it_is_missing(
+    home: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_config(home, **profile(mode=mode, region="cn-beijing"))
+    put_ini(home)
+    look = find_credentials(environ={}, home=home)
+    assert (look.place, look.credentials, look.region) == (f"{CONFIG}, profile default", None, "cn-beijing")
+    assert look.given is look.provider
+    assert SECRET not in repr(look)
+    monkeypatch.setitem(sys.modules, "volcenginesdkcore", None)
+
+    assert f"has mode {mode!r}, which needs the vendor's SDK: pip install 'stopcast[volc]'" in refusal(home)
+
+
+def test_a_login_of_a_kind_that_nobody_knows_is_passed_over_and_named(home: Path) -> None:
+    put_config(home, **profile(mode="StsToken"))
+    words = f"{CONFIG}: profile 'default' has mode 'StsToken', which is not known here"
 
     assert words in refusal(home)
     put_ini(home)
@@ -417,7 +439,7 @@ def test_what_to_type_can_be_typed_where_a_name_has_a_space(home: Path) -> None:
 
 
 def test_every_place_can_be_looked_at_those_after_the_winner_too(home: Path) -> None:
-    put_config(home, **profile(mode="sso"))
+    put_config(home, **profile(mode="StsToken"))
     put_ini(home).chmod(0o644)
     put(home, OLDEST, {"ak": SECRET})
     looks = look_everywhere(environ=OLD, home=home)
@@ -482,11 +504,15 @@ def test_no_content_whatever_leads_to_anything_but_a_key_or_a_reason(
     put(home, OLDEST, oldest)
     looks = look_everywhere(environ=environ, home=home, profile=asked)
 
-    assert all(look.words.encode() and (look.credentials is None) is (look.state is not State.USABLE) for look in looks)
+    assert all(
+        look.words.encode() and bool(look.provider or look.credentials) == (look.state is State.USABLE)
+        for look in looks
+    )
     try:
         found = find_credentials(environ=environ, home=home, profile=asked)
     except ConfigurationError:
         ends = [look.state for look in looks if look.state in {State.USABLE, State.BROKEN}]
         assert ends[:1] != [State.USABLE]
     else:
-        assert found.credentials in [look.credentials for look in looks]
+        assert found.given
+        assert found.place in [look.place for look in looks]

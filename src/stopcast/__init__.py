@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stopcast.api import Endpoint
-    from stopcast.credentials import Credentials
+    from stopcast.credentials import Credentials, CredentialsProvider
     from stopcast.errors import (
         ClockRefusedError,
         ClosedError,
         ConfigurationError,
         CredentialsNotFoundError,
         CredentialsRefusedError,
+        CredentialsUnavailableError,
         EndpointError,
         HaltedError,
         StopcastError,
@@ -38,7 +39,9 @@ _HOMES = {
     "ConfigurationError": "errors",
     "Credentials": "credentials",
     "CredentialsNotFoundError": "errors",
+    "CredentialsProvider": "credentials",
     "CredentialsRefusedError": "errors",
+    "CredentialsUnavailableError": "errors",
     "Endpoint": "api",
     "EndpointError": "errors",
     "HaltAfter": "halting",
@@ -64,7 +67,9 @@ __all__ = [
     "ConfigurationError",
     "Credentials",
     "CredentialsNotFoundError",
+    "CredentialsProvider",
     "CredentialsRefusedError",
+    "CredentialsUnavailableError",
     "Endpoint",
     "EndpointError",
     "HaltAfter",

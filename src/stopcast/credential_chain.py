@@ -3,7 +3,7 @@
 A place that holds nothing is passed by. A place that somebody filled in, but that cannot be used, ends the search: the
 next place may hold another account's key, and whoever mis-set one variable at 3 a.m. must not run with that unawares.
 Two things are no such mistakes and only warned of: values that are empty (a variable handed through a container, a
-profile not yet filled in), and a login of a kind that cannot be used here yet, unless it was asked for by name.
+profile not yet filled in), and a login of a kind that nobody here knows, unless it was asked for by name.
 
 No reason holds any part of a value.
 
@@ -16,7 +16,7 @@ import re
 import shlex
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,8 +33,9 @@ from stopcast.credential_files import (
     read_file,
     shown,
 )
-from stopcast.credentials import Credentials
-from stopcast.errors import ConfigurationError, CredentialsNotFoundError
+from stopcast.credentials import Credentials, CredentialsProvider
+from stopcast.errors import ConfigurationError, CredentialsNotFoundError, CredentialsUnavailableError
+from stopcast.volc import profile_provider
 
 #: Keys and tokens stand in headers: nothing but visible ASCII.
 _VISIBLE: Final = re.compile(r"[!-~]+")
@@ -48,7 +49,10 @@ class Look:
         place: its name, such as ``~/.volcengine/config.json, profile default``.
         state: the word for it.
         words: the same for people, without any part of a value.
-        credentials: where the place is usable.
+        credentials: that stand in the place.
+        provider: gives credentials anew, where the place is a file or a login of the vendor's. A usable place has one
+            of the two, or both.
+        region: that signatures name, where the place holds one.
         warnings: what should be mended although it is usable.
     """
 
@@ -56,19 +60,20 @@ class Look:
     state: State
     words: str
     credentials: Credentials | None = None
+    provider: CredentialsProvider | None = None
+    region: str | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def given(self) -> Credentials | CredentialsProvider:
+        """What a Stopper takes of a usable place: the way to credentials, or else these themselves."""
+        given = self.provider or self.credentials
+        assert given is not None, "a place that is not usable gives nothing"  # noqa: S101 - a programmer's slip
+        return given
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The credentials to use, and what the person who runs should know of how they were found."""
 
-    credentials: Credentials
-    warnings: tuple[str, ...] = ()
-
-
-def find_credentials(*, environ: Mapping[str, str], home: Path, profile: str | None = None) -> Found:
-    """Return the credentials of the first place that has some.
+def find_credentials(*, environ: Mapping[str, str], home: Path, profile: str | None = None) -> Look:
+    """Return the first place that has credentials; its warnings tell of those before it as well.
 
     Args:
         environ: the environment's variables.
@@ -81,9 +86,9 @@ def find_credentials(*, environ: Mapping[str, str], home: Path, profile: str | N
     """
     past: list[Look] = []
     for look in _looks(_Request(environ, home, profile)):
-        if look.credentials is not None:
+        if look.state is State.USABLE:
             passed = [f"{it.place}: {it.words}; passed over" for it in past if it.state is State.PASSED_OVER]
-            return Found(look.credentials, (*passed, *look.warnings))
+            return replace(look, warnings=(*passed, *look.warnings))
         if look.state is State.BROKEN:
             raise ConfigurationError(
                 f"credentials in {look.place}: {look.words}. "
@@ -135,6 +140,10 @@ class _Environment:
         unheard = f"{PROFILE_VARIABLE} is set, but so is {self.names.access_key}, which comes first"
         return Holding(request.environ, warnings=(unheard,) if request.environ.get(PROFILE_VARIABLE) else ())
 
+    def look(self, _request: _Request, holding: Holding, where: str) -> Look:
+        credentials = _credentials(holding.values, self.names, source=where)
+        return Look(where, State.USABLE, "usable", credentials, None, credentials.region, holding.warnings)
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -154,7 +163,7 @@ class _File:
         return "" if asked is None or not self.path_variable else f"profile {asked!r} is asked for"
 
     def hold(self, request: _Request) -> Holding:
-        path = Path(request.environ.get(self.path_variable) or request.home / self.path)
+        path = self._path(request)
         text, mode = read_file(path)
         holding = self.pick(text, _profile_asked_for(request))
         if not (stat.S_ISREG(mode) and stat.S_IMODE(mode) & 0o077):
@@ -162,6 +171,32 @@ class _File:
         command = shlex.join(["chmod", "600", str(path)])
         warning = f"{self.where(request)} is open to others, mode {stat.S_IMODE(mode):o}: {command}"
         return holding._replace(warnings=(warning,))
+
+    def look(self, request: _Request, holding: Holding, where: str) -> Look:
+        if holding.mode:
+            provider = profile_provider(holding.profile, holding.mode, self._path(request), source=where)
+            given = holding.values.get(self.names.region)
+            region = _text(self.names.region, given, region=True) if given else None
+            return Look(where, State.USABLE, "usable", None, provider, region, holding.warnings)
+        credentials = _credentials(holding.values, self.names, source=where)
+
+        async def again() -> Credentials:
+            return self._again(request, where)
+
+        return Look(where, State.USABLE, "usable", credentials, again, credentials.region, holding.warnings)
+
+    def _again(self, request: _Request, where: str) -> Credentials:
+        """Return what the file holds by now. Another profile than before might be another account's."""
+        try:
+            holding = self.hold(request)
+            if holding.mode or self.where(request) + holding.part != where:
+                broken("another profile has taken its place")
+            return _credentials(holding.values, self.names, source=where)
+        except UnusableError as error:
+            raise CredentialsUnavailableError(f"credentials in {where}: {error.words}") from None
+
+    def _path(self, request: _Request) -> Path:
+        return Path(request.environ.get(self.path_variable) or request.home / self.path)
 
 
 def _profile_asked_for(request: _Request) -> str | None:
@@ -189,17 +224,15 @@ def _looks(request: _Request) -> Iterator[Look]:
     for place in PLACES:
         where = place.where(request)
         try:
-            values, part, warnings = place.hold(request)
-            where += part
-            credentials = _credentials(values, place.names, source=where)
+            holding = place.hold(request)
+            where += holding.part
+            look = place.look(request, holding, where)
         except UnusableError as error:
             # Whoever names a file or a profile wants that one, whatever is wrong with it.
             if wanted := place.wanted(request):
                 look = Look(where, State.BROKEN, f"{error.words} ({wanted})")
             else:
                 look = Look(where, error.state, error.words)
-        else:
-            look = Look(where, State.USABLE, "usable", credentials, warnings)
         yield look
 
 

@@ -15,6 +15,8 @@ from typing import Final, NamedTuple, NoReturn
 
 import orjson
 
+from stopcast import volc
+
 #: Chooses of the profiles in the ``ve`` command's file.
 PROFILE_VARIABLE: Final = "VOLCENGINE_PROFILE"
 
@@ -32,11 +34,16 @@ class State(StrEnum):
 
 
 class Holding(NamedTuple):
-    """Values by their names, unchecked, and the part of the place that they stand in."""
+    """Values by their names, unchecked, and the part of the place that they stand in.
+
+    ``profile`` and ``mode`` are told where it is the vendor's provider that makes credentials of them.
+    """
 
     values: Mapping[str, object]
     part: str = ""
     warnings: tuple[str, ...] = ()
+    profile: str = ""
+    mode: str = ""
 
 
 class UnusableError(Exception):
@@ -76,11 +83,15 @@ def pick_profile(text: str, asked: str | None) -> Holding:
     mode = (profile.get("mode") or "AK") if isinstance(profile, dict) else None
     if not isinstance(mode, str):
         broken(f"profile {name!r} is no object, or its mode no string")
-    if mode.strip().upper() != "AK":
-        raise UnusableError(
-            State.PASSED_OVER, f"profile {name!r} has mode {mode!r}; only AK, a key in the file, can be used yet"
-        )
-    return Holding(profile, f", profile {shown(name)}")
+    holding = Holding(profile, f", profile {shown(name)}")
+    login = mode.strip().lower()
+    if login == "ak":
+        return holding
+    if login not in volc.MODES:
+        raise UnusableError(State.PASSED_OVER, f"profile {name!r} has mode {mode!r}, which is not known here")
+    if not volc.installed():
+        broken(f"profile {name!r} has mode {mode!r}, which needs the vendor's SDK: pip install 'stopcast[volc]'")
+    return holding._replace(profile=name, mode=login)
 
 
 def pick_ini(text: str, _asked: str | None) -> Holding:

@@ -39,6 +39,10 @@ class CredentialsRefusedError(HaltedError):
     """The API refuses the account's key, signature or rights."""
 
 
+class CredentialsUnavailableError(HaltedError):
+    """The credentials' provider gives none. What it raised is the ``__cause__``."""
+
+
 class ClockRefusedError(HaltedError):
     """The API refuses the request's time, even corrected by the server's own clock."""
 

@@ -95,6 +95,21 @@ class RateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialsRefused:
+    """The API refuses the credentials; no call goes out while new ones are asked for."""
+
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsRefreshFailed:
+    """No new credentials were to be had; they are asked for again after ``wait_seconds``. The reason is no secret."""
+
+    reason: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsRefreshed:
     """Calls are signed with new credentials from now on.
 
@@ -148,6 +163,8 @@ Event = (
     | TaskFinished
     | Throttled
     | RateChanged
+    | CredentialsRefused
+    | CredentialsRefreshFailed
     | CredentialsRefreshed
     | AppSetAside
     | ClockCorrected

@@ -16,6 +16,8 @@ from stopcast.events import (
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
+    CredentialsRefreshFailed,
+    CredentialsRefused,
     Event,
     RateChanged,
     RetryPlanned,
@@ -50,6 +52,14 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
     TaskFinished: Entry("task_finished", logging.DEBUG, "task finished: {0.outcome.status}"),
     Throttled: Entry("throttled", logging.DEBUG, "throttled; asked to wait {0.retry_after:.0f} s"),
     RateChanged: Entry("rate_changed", logging.INFO, "the rate is {0.per_second:.1f} of {0.full:.1f} calls a second"),
+    CredentialsRefused: Entry(
+        "credentials_refused", logging.WARNING, "the API refuses the credentials ({0.code}); new ones are asked for"
+    ),
+    CredentialsRefreshFailed: Entry(
+        "credentials_refresh_failed",
+        logging.WARNING,
+        "no new credentials yet: {0.reason}; again in {0.wait_seconds:.0f} s",
+    ),
     CredentialsRefreshed: Entry("credentials_refreshed", logging.INFO, "new credentials from {0.source}"),
     AppSetAside: Entry(
         "app_set_aside", logging.WARNING, "AppId {0.app_id} is refused ({0.code}); its further tasks are set aside"

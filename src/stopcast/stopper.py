@@ -14,11 +14,12 @@ from typing import ClassVar, Final, Self
 from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
 from stopcast.api import DEFAULT_ENDPOINT, Endpoint
 from stopcast.credential_chain import find_credentials
-from stopcast.credentials import Credentials
+from stopcast.credentials import Credentials, CredentialsProvider
 from stopcast.engine.attempts import Attempts
 from stopcast.engine.call import Caller, Slot
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.pump import pump
+from stopcast.engine.refresh import Refresher, ask
 from stopcast.errors import ClosedError, ConfigurationError
 from stopcast.events import Event, RunFinished
 from stopcast.halting import Failures, HaltAfter
@@ -51,7 +52,8 @@ class TaskCalls:
     most ``drain_seconds``; leaving it by an exception, a cancellation among them, cancels it.
 
     Args:
-        credentials: the account's key; None looks in the environment and in the vendor's files.
+        credentials: the account's key; None looks in the environment and in the vendor's files. Or an async function
+            that gives it anew: asked when the block is entered, before what it gave expires, and when it is refused.
         max_per_second: the cap on calls, every attempt counted. None for the account's quota for the action, which is
             the most for the vendor's hosts.
         endpoint: an address such as "https://rtc.volcengineapi.com" (the default), or an ``Endpoint`` with its region.
@@ -74,13 +76,14 @@ class TaskCalls:
 
     Raises:
         ConfigurationError: a setting that cannot be used, or credentials that are nowhere to be found.
+        CredentialsUnavailableError: on entering the block, a function that gives no credentials.
     """
 
     action: ClassVar[Action]
 
     def __init__(
         self,
-        credentials: Credentials | None = None,
+        credentials: Credentials | CredentialsProvider | None = None,
         *,
         max_per_second: float | None = None,
         endpoint: str | Endpoint | None = None,
@@ -97,11 +100,14 @@ class TaskCalls:
             raise ConfigurationError("max_at_once and timeout_seconds must be above 0, max_waiting not below")
         if credentials is None:
             found = find_credentials(environ=os.environ, home=Path.home())
-            credentials = found.credentials
+            credentials = found.given
             for warning in found.warnings:
                 LOG.warning(warning, extra={"event": "credentials_warning"})
+            key_region = found.region
+        else:
+            key_region = credentials.region if isinstance(credentials, Credentials) else None
         if not isinstance(endpoint, Endpoint):
-            endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, key_region=credentials.region)
+            endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, key_region=key_region)
         quota = self.action.quota_per_second
         if max_per_second is None:
             max_per_second = quota
@@ -113,13 +119,7 @@ class TaskCalls:
         self.endpoint = endpoint = endpoint.of(self.action.name)
         self.limiter = limiter or TokenBucket(max_per_second)
         self.meter = RollingWindow()
-        self._signer = Signer(
-            credentials,
-            host=endpoint.host,
-            region=endpoint.region,
-            query=endpoint.query,
-            method=self.action.method,
-        )
+        self._credentials = credentials
         self._retry = retry or RetryPolicy()
         self._timeout_seconds = timeout_seconds
         self._max_at_once = max_at_once
@@ -133,18 +133,20 @@ class TaskCalls:
         self._dispatcher: Dispatcher | None = None
 
     async def __aenter__(self) -> Self:
+        given = self._credentials
+        credentials = given if isinstance(given, Credentials) else await ask(given)
         loop = asyncio.get_running_loop()
         transport = await self._stack.enter_async_context(
             AiohttpTransport(self.endpoint.url, method=self.action.method)
         )
         observers = Observers(self._observers)
-        attempts = Attempts(
-            Caller(transport, self._signer, self.action, self.endpoint.query),
-            self.limiter,
-            self._retry,
-            action=self.action,
-            clock=loop.time,
-        )
+        caller = Caller(transport, self._signer(credentials), self.action, self.endpoint.query)
+        attempts = Attempts(caller, self.limiter, self._retry, action=self.action, clock=loop.time)
+        if not isinstance(given, Credentials):
+            refresher = Refresher(
+                given, credentials, caller, make_signer=self._signer, guard=attempts.guard, tell=observers.tell
+            )
+            attempts.refresher = await self._stack.enter_async_context(refresher)
         self._dispatcher = Dispatcher(
             attempts,
             lambda on_admitted: Slot(self.limiter, self.meter, self._timeout_seconds, on_admitted),
@@ -159,6 +161,16 @@ class TaskCalls:
         attempts.pace.tell(observers.tell)
         self._stack.callback(self._tell_end, observers.tell, self._dispatcher, loop.time())
         return self
+
+    def _signer(self, credentials: Credentials) -> Signer:
+        endpoint = self.endpoint
+        return Signer(
+            credentials,
+            host=endpoint.host,
+            region=endpoint.region,
+            query=endpoint.query,
+            method=self.action.method,
+        )
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None

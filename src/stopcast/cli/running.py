@@ -24,7 +24,7 @@ from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress
 from stopcast.cli.run_options import Options
 from stopcast.credential_chain import find_credentials
-from stopcast.credentials import Credentials
+from stopcast.credentials import Credentials, CredentialsProvider
 from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TooManyFailuresError
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
@@ -140,7 +140,7 @@ class _Command:
             give_up(error, resume_with=_resume_command() if run.opened else None)
         return EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
 
-    async def _where_and_who(self, stack: AsyncExitStack) -> tuple[Endpoint, Credentials]:
+    async def _where_and_who(self, stack: AsyncExitStack) -> tuple[Endpoint, Credentials | CredentialsProvider]:
         options = self._options
         if options.sandbox:
             from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
@@ -155,13 +155,13 @@ class _Command:
         endpoint = Endpoint.parse(
             options.endpoint or DEFAULT_ENDPOINT,
             region=options.region,
-            key_region=found.credentials.region,
+            key_region=found.region,
             version=options.api_version,
         )
         if options.verbose:
             where = f"to {endpoint.host}, region {endpoint.region}"
-            say(f"key from {found.credentials.source}; {where}", event="credentials_found")
-        return endpoint, found.credentials
+            say(f"key from {found.place}; {where}", event="credentials_found")
+        return endpoint, found.given
 
     def _limiter(self, endpoint: Endpoint) -> TokenBucket:
         options = self._options

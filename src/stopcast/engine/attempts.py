@@ -12,6 +12,7 @@ from stopcast.engine.call import Caller, Slot
 from stopcast.engine.feed import Job
 from stopcast.engine.guard import Guard
 from stopcast.engine.pace import Pace
+from stopcast.engine.refresh import Refresher
 from stopcast.events import AppSetAside, AttemptFinished, ClockCorrected, RetryPlanned, Throttled
 from stopcast.outcome import Outcome, Status
 from stopcast.ports import Limiter
@@ -23,6 +24,10 @@ class Attempts:
     """Makes attempts, and says after each whether the job has ended or how long it waits for the next.
 
     One for all tasks of an account: what one answer says of the account, the clock or an AppId holds for the others.
+
+    Attributes:
+        guard: remembers what the answers say.
+        refresher: replaces the account's key; None for one that stays as it is.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Attempts:
         self._clock = clock
         self.pace = Pace(limiter)
         self.guard = Guard(action.name)
+        self.refresher: Refresher | None = None
 
     async def attempt(self, job: Job, slot: Slot) -> Outcome | float:
         """Make one attempt. Return the outcome, or the seconds to wait before the next attempt.
@@ -98,10 +104,11 @@ class Attempts:
                     self.guard.set_aside.add(job.task.app_id)
                     job.feed.observe(AppSetAside(job.task.app_id, reply.code))
                 return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
-            case Verdict.ACCOUNT:
+            case Verdict.ACCOUNT if not self._another_key(slot, reply):
                 self.guard.account_refused(reply)
-            case Verdict.CLOCK:
-                self._correct_clock(job, slot, reply)
+            case Verdict.ACCOUNT | Verdict.CLOCK:
+                if verdict is Verdict.CLOCK:
+                    self._correct_clock(job, slot, reply)
                 return self._again(job, reply, 0.0)
             case Verdict.THROTTLED:
                 self._limiter.hold(reply.retry_after or 0.0)
@@ -138,9 +145,21 @@ class Attempts:
         job.history = (*job.history, attempt)
         job.feed.observe(attempt)
 
+    def _another_key(self, slot: Slot, reply: Reply) -> bool:
+        """Whether the call is to be made again with another key, there already or being asked for."""
+        key, refresher = self._caller.key, self.refresher
+        if slot.key is not key or key.refused:
+            return True
+        if refresher is None or not self.guard.new_key_may_help(reply):
+            return False
+        refresher.refused(reply)
+        return True
+
     def _correct_clock(self, job: Job, slot: Slot, reply: Reply) -> None:
         before = self._caller.clock_offset
         after = self.guard.clock_refused(reply, now=time.time(), signed_offset=slot.clock_offset, offset=before)
         if after != before:
             self._caller.clock_offset = after
+            if self.refresher is not None:
+                self.refresher.clock_corrected()
             job.feed.observe(ClockCorrected(after))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 from stopcast.actions import Action
@@ -15,6 +15,25 @@ from stopcast.ports import Limiter, Transport, TransportError
 from stopcast.rolling_window import RollingWindow
 from stopcast.signing import Signer
 from stopcast.task import Task
+
+
+class Key:
+    """What calls are signed with, as long as these credentials are used.
+
+    Attributes:
+        signer: signs each call anew.
+        refused: the API refuses it, and another one is being asked for.
+    """
+
+    __slots__ = ("refused", "signer")
+
+    def __init__(self, signer: Signer) -> None:
+        self.signer = signer
+        self.refused = False
+
+
+class _KeyRefusedError(Exception):
+    """The key was refused while a call that it had signed waited for its permit."""
 
 
 class Slot:
@@ -27,7 +46,8 @@ class Slot:
         permit_at: loop time of its latest permit: it asks for a second one where the connection had died.
         limiter_seconds: what it has waited for permits.
         sent: whether the API may have seen the present call.
-        clock_offset: that the present call was signed with.
+        key: that the present call was signed with.
+        clock_offset: likewise.
     """
 
     __slots__ = (
@@ -41,6 +61,7 @@ class Slot:
         "_worker",
         "admitted_at",
         "clock_offset",
+        "key",
         "limiter_seconds",
         "permit_at",
         "sent",
@@ -57,6 +78,7 @@ class Slot:
         self.permit_at = 0.0
         self.limiter_seconds = 0.0
         self.sent = False
+        self.key: Key
         self.clock_offset = 0.0
         # asyncio.timeout would do, but a timer for each call is 4 % of its cost. This one is set once, and when it is
         # due, it is set again for the call that is in the slot by then.
@@ -73,8 +95,9 @@ class Slot:
         if self._timer is not None:
             self._timer.cancel()
 
-    def begin(self, clock_offset: float) -> None:
+    def begin(self, key: Key, clock_offset: float) -> None:
         """Begin a call."""
+        self.key = key
         self.clock_offset = clock_offset
         self.admitted_at = None
         self.limiter_seconds = 0.0
@@ -105,6 +128,8 @@ class Slot:
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         await self._limiter.acquire()
+        if self.key.refused:
+            raise _KeyRefusedError
         self.permit_at = now = loop.time()
         self.limiter_seconds += now - asked_at
         self._ends_at = now + self._timeout_seconds
@@ -119,18 +144,20 @@ class Slot:
 
 
 class Caller:
-    """Makes calls of one action to one endpoint with one key.
+    """Makes calls of one action to one endpoint, with one key at a time.
 
     Attributes:
         clock_offset: seconds by which the server's clock is ahead of ours, as far as it has told.
-        signer: signs each call anew.
+        key: what calls are signed with from now on.
+        renewed: returns when a key that was refused has been replaced, or raises a StopcastError if it cannot be.
     """
 
     def __init__(self, transport: Transport, signer: Signer, action: Action, query: str) -> None:
         self._transport = transport
         self._action = action
         self._query = query
-        self.signer = signer
+        self.key = Key(signer)
+        self.renewed: Callable[[], Awaitable[None]] | None = None
         self.clock_offset = 0.0
 
     async def call(self, task: Task, slot: Slot) -> Reply:
@@ -138,10 +165,22 @@ class Caller:
 
         Raises:
             EndpointError: the endpoint's certificate is not to be trusted.
+            HaltedError: the key is refused, and no other one is to be had.
         """
         body, query = self._action.request(task, self._query)
-        slot.begin(self.clock_offset)
-        headers = self.signer.sign(body, time.time() + self.clock_offset, query)
+        while True:
+            key = self.key
+            slot.begin(key, self.clock_offset)
+            if key.refused and self.renewed is not None:
+                await self.renewed()
+                continue
+            try:
+                return await self._call(body, query, slot)
+            except _KeyRefusedError:
+                continue
+
+    async def _call(self, body: bytes, query: str, slot: Slot) -> Reply:
+        headers = slot.key.signer.sign(body, time.time() + slot.clock_offset, query)
         timed_out = False
         try:
             try:
