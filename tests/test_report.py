@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import orjson
 import pytest
 
 from processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv, write_jsonl
-from stopcast.errors import ReportError
+from stopcast.errors import ReportError, ReportLockedError
 from stopcast.outcome import Outcome, Status
 from stopcast.report import Report, open_report
 from stopcast.report_line import LineWriter, read_line, task_of
@@ -341,3 +342,24 @@ async def test_an_outcome_that_finds_no_room_is_never_called_durable(shell: Shel
         signal.signal(signal.SIGXFSZ, heard)
         os.close(descriptor)
     assert len(durable) <= len(read_report(path)) < 64
+
+
+@pytest.mark.parametrize("replace", [True, False], ids=["written anew", "taken away because it was empty"])
+def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not_written_to(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    replace: bool,  # noqa: FBT001
+) -> None:
+    report = tmp_path / REPORT
+    report.touch()
+    locked = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        report.unlink()
+        if replace:
+            report.touch()
+        locked(descriptor, operation)
+
+    monkeypatch.setattr("stopcast.report.fcntl.flock", late)
+    with pytest.raises(ReportLockedError):
+        open_report(report, resume=True)

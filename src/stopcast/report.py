@@ -58,7 +58,18 @@ def open_report(path: Path, *, resume: bool) -> int:
         if error.errno in {errno.EAGAIN, errno.EACCES}:
             raise ReportLockedError(f"another run is writing the report {path}") from None
         raise ReportError(f"the report {path} cannot be locked: {error.strerror}") from None
+    if not _is_at(path, report):
+        # A run that ended just now has put another file in its place, and lines of ours would be nobody's.
+        os.close(report)
+        raise ReportLockedError(f"another run was just writing the report {path}; try again")
     return report
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 class Report:
