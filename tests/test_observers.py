@@ -113,6 +113,14 @@ async def test_a_throttled_answer_is_told_with_the_rate_that_it_leaves() -> None
     assert of(Throttled, events) == [Throttled(0.0)]
 
 
+async def test_a_rate_that_is_limited_is_told() -> None:
+    events: list[Event] = []
+    async with Emulator() as emulator, stopper_at(emulator, limiter=TokenBucket(100), observers=[events.append]) as it:
+        it.limit_to(50)
+        it.limit_to(100)
+    assert [round(event.per_second / event.full, 2) for event in of(RateChanged, events)] == [1.0, 0.5, 1.0]
+
+
 async def test_the_end_of_a_run_says_what_ended_it() -> None:
     events: list[Event] = []
     async with Emulator(clock_offset=600) as emulator:

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from stopcast import RetryPolicy, Stopper, Task, TokenBucket
+from stopcast import RetryPolicy, Stopper, Task, TokenBucket, Verifier
 from stopcast.otel import OpenTelemetryObserver
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
@@ -91,6 +91,22 @@ async def test_each_task_is_a_span_below_its_caller_s_with_its_attempts_as_event
     assert retried.status.status_code is StatusCode.UNSET
     assert refused.status.status_code is StatusCode.ERROR
     assert dict(refused.attributes or {})["error.type"] == "InvalidParameter"
+
+
+async def test_a_question_to_the_api_is_a_span_of_its_own_name(telemetry: Telemetry) -> None:
+    async with Emulator() as emulator:
+        observer = OpenTelemetryObserver(
+            endpoint=emulator.url,
+            attributes={"account": "a"},
+            tracer_provider=telemetry.traces,
+            meter_provider=telemetry.meters,
+        )
+        async with Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url, observers=[observer]) as verifier:
+            await verifier.verify(RETRIED)
+    (span,) = telemetry.spans
+    assert (span.name, dict(span.attributes or {})["account"]) == ("GetWebCastTask", "a")
+    (request,) = telemetry.points()["http.client.request.duration"]
+    assert (request.attributes["http.request.method"], request.attributes["account"]) == ("GET", "a")
 
 
 async def test_a_span_names_no_task_where_that_is_not_wanted(telemetry: Telemetry) -> None:

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stopcast import RetryPolicy, Stopper, Task, TokenBucket
-from stopcast.events import CredentialsRefreshed
+from stopcast.events import CredentialsRefreshed, RetryPlanned
+from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
@@ -46,7 +47,7 @@ def scraper() -> Iterator[Scraper]:
     serving.thread.join()
 
 
-async def run(observer: PrometheusObserver) -> None:
+async def run(observer: Observer) -> None:
     listed = [Task("school", f"room-{number}", f"task-{number}") for number in range(8)]
     faults = Faults({"internal": listed[:2], "throttled": [listed[2]], "parameter": [listed[3]]})
     async with (
@@ -102,6 +103,17 @@ async def test_one_observer_serves_several_stoppers(scraper: Scraper) -> None:
     await asyncio.gather(run(observer), run(observer))
     samples = await asyncio.to_thread(scraper.scrape)
     assert samples["stopcast_tasks_total", (("status", "stopped"),)] == 16
+
+
+async def test_several_accounts_are_told_apart_by_a_label(scraper: Scraper) -> None:
+    metrics = PrometheusObserver(scraper.registry, labels=["account"])
+    await asyncio.gather(*(run(metrics.labelled(account=name)) for name in ("a", "b")))
+    samples = await asyncio.to_thread(scraper.scrape)
+    for account in ("a", "b"):
+        assert samples["stopcast_tasks_total", (("account", account), ("status", "stopped"))] == 8
+        assert samples["stopcast_rate_limit_calls_per_second", (("account", account),)] > 480
+    with pytest.raises(ValueError, match="labelled"):
+        metrics(RetryPlanned(Task("a", "r", "t"), 1, "", 0.0))
 
 
 def test_new_credentials_tell_when_they_expire() -> None:

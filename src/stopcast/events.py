@@ -27,6 +27,7 @@ class AttemptFinished:
 
     Attributes:
         task: whose call it was.
+        action: the API's name for what was asked: ``StopWebcast`` or ``GetWebCastTask``.
         attempt: its number among the task's calls, from 1.
         verdict: what the answer means, as ``stopcast.verdict.Verdict`` names it, in lower case: ``ok``,
             ``no_such_task``, ``throttled``, ``transient``, ``clock``, ``account``, ``application``, ``task``.
@@ -41,6 +42,7 @@ class AttemptFinished:
     """
 
     task: Task
+    action: str
     attempt: int
     verdict: str
     http_status: int | None

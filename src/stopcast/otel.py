@@ -5,14 +5,16 @@
     async with stopcast.Stopper(observers=[OpenTelemetryObserver()]) as stopper:
         ...
 
-Each task that calls were made for is a client span ``StopWebcast`` below the caller's own span, with each attempt as an
-event. Names and units are those of OpenTelemetry's semantic conventions where it has one, else they begin with
-``stopcast.``. No metric's attribute ever holds an id; a span names its task, unless that is not wanted.
+Each task that calls were made for is a client span named for the API's action, ``StopWebcast``, below the caller's own
+span, with each attempt as an event. Names and units are those of OpenTelemetry's semantic conventions where it has one,
+else they begin with ``stopcast.``. No metric's attribute ever holds an id; a span names its task, unless that is not
+wanted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer_provider
 from opentelemetry.util.types import AttributeValue
 
+from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST
 from stopcast.api import DEFAULT_ENDPOINT, Endpoint
 from stopcast.events import (
     AppSetAside,
@@ -32,6 +35,7 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
+from stopcast.outcome import Outcome
 from stopcast.signing import SERVICE
 
 #: Those that the convention asks for in ``http.client.request.duration``.
@@ -44,6 +48,7 @@ class OpenTelemetryObserver:
 
     Args:
         endpoint: what the Stopper was given, for ``server.address`` and ``server.port``.
+        attributes: of every span and every metric, such as an account's name where there are several Stoppers.
         tracer_provider: OpenTelemetry's global one by default.
         meter_provider: likewise.
         task_ids: whether a span names its AppId, RoomId and TaskId.
@@ -53,14 +58,17 @@ class OpenTelemetryObserver:
         self,
         *,
         endpoint: str | Endpoint = DEFAULT_ENDPOINT,
+        attributes: Mapping[str, AttributeValue] = MappingProxyType({}),
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         task_ids: bool = True,
     ) -> None:
-        self._server = _server(endpoint if isinstance(endpoint, str) else endpoint.url)
+        server = _server(endpoint if isinstance(endpoint, str) else endpoint.url)
+        self._attributes = {**attributes, **server}
         self._task_ids = task_ids
         self._tracer = (tracer_provider or get_tracer_provider()).get_tracer("stopcast")
-        instruments = _Instruments((meter_provider or get_meter_provider()).get_meter("stopcast"), self._server)
+        meter = (meter_provider or get_meter_provider()).get_meter("stopcast")
+        instruments = _Instruments(meter, attributes, server)
         self._take: dict[type[Event], Callable[[Any], object]] = {**instruments.take, TaskFinished: self._finished}
         self._measure_task = instruments.task
 
@@ -73,10 +81,10 @@ class OpenTelemetryObserver:
         self._measure_task(event)
         first = event.attempts[0]
         span = self._tracer.start_span(
-            "StopWebcast",
+            first.action,
             kind=SpanKind.CLIENT,
             start_time=_nanoseconds(first.finished_at - first.seconds),
-            attributes=self._server,
+            attributes=self._attributes,
         )
         if span.is_recording():
             self._describe(span, event)
@@ -89,7 +97,7 @@ class OpenTelemetryObserver:
                 {
                     "rpc.system": "volcengine",
                     "rpc.service": SERVICE,
-                    "rpc.method": "StopWebcast",
+                    "rpc.method": event.attempts[0].action,
                     "http.response.status_code": outcome.http_status,
                     "error.type": None if outcome.good else outcome.code or outcome.status.value,
                     "stopcast.status": outcome.status.value,
@@ -109,8 +117,14 @@ class OpenTelemetryObserver:
 class _Instruments:
     """The metrics, and what each event does to them."""
 
-    def __init__(self, meter: Meter, server: dict[str, AttributeValue]) -> None:
-        self._http = {"http.request.method": "POST", **server}
+    def __init__(
+        self, meter: Meter, attributes: Mapping[str, AttributeValue], server: Mapping[str, AttributeValue]
+    ) -> None:
+        self._attributes = dict(attributes)
+        self._http = {
+            action.name: {**attributes, "http.request.method": action.method, **server}
+            for action in (STOP_WEBCAST, GET_WEBCAST_TASK)
+        }
         self._duration = meter.create_histogram(
             "http.client.request.duration",
             "s",
@@ -142,27 +156,30 @@ class _Instruments:
         clock = meter.create_gauge("stopcast.clock.offset", "s", "By which the API's clock is ahead of ours.")
         refreshes = meter.create_counter("stopcast.credentials.refreshes", "{refresh}", "New credentials.")
         self.take: dict[type[Event], Callable[[Any], object]] = {
-            TaskRefused: lambda event: self._tasks.add(1, {"stopcast.status": event.outcome.status.value}),
+            TaskRefused: lambda event: self._tasks.add(1, self._with_status(event.outcome)),
             AttemptFinished: self._attempt,
-            RetryPlanned: lambda _: retries.add(1),
-            RateChanged: lambda event: rate.set(event.per_second),
-            AppSetAside: lambda _: apps.add(1),
-            ClockCorrected: lambda event: clock.set(event.offset_seconds),
-            CredentialsRefreshed: lambda _: refreshes.add(1),
+            RetryPlanned: lambda _: retries.add(1, self._attributes),
+            RateChanged: lambda event: rate.set(event.per_second, self._attributes),
+            AppSetAside: lambda _: apps.add(1, self._attributes),
+            ClockCorrected: lambda event: clock.set(event.offset_seconds, self._attributes),
+            CredentialsRefreshed: lambda _: refreshes.add(1, self._attributes),
         }
 
     def task(self, event: TaskFinished) -> None:
-        status = {"stopcast.status": event.outcome.status.value}
+        status = self._with_status(event.outcome)
         self._tasks.add(1, status)
         self._task.record(event.outcome.seconds, status)
 
+    def _with_status(self, outcome: Outcome) -> dict[str, AttributeValue]:
+        return {**self._attributes, "stopcast.status": outcome.status.value}
+
     def _attempt(self, event: AttemptFinished) -> None:
-        self._connection.record(event.connection_seconds)
+        self._connection.record(event.connection_seconds, self._attributes)
         # Without a permit there was no waiting for one, and no request.
         if event.answer_seconds:
-            self._limiter.record(event.limiter_seconds)
+            self._limiter.record(event.limiter_seconds, self._attributes)
             outcome = {"http.response.status_code": event.http_status, "error.type": _error_type(event)}
-            self._duration.record(event.answer_seconds, {**self._http, **_present(outcome)})
+            self._duration.record(event.answer_seconds, {**self._http[event.action], **_present(outcome)})
 
 
 def _attempt(event: AttemptFinished) -> dict[str, AttributeValue]:

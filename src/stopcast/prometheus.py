@@ -30,11 +30,34 @@ from stopcast.events import (
     TaskRefused,
 )
 from stopcast.outcome import Outcome
+from stopcast.ports import Observer
 
 #: Of waiting and answering, in seconds: from what a connection at hand takes to what a call may take at the most.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0)
 #: Of a task with all its retries: up to half an hour.
 TASK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+
+#: What each metric tells. Its unit is the end of its name.
+_COUNTERS: Final = {
+    "stopcast_tasks": "Rows that have their outcome.",
+    "stopcast_attempts": "Calls that ended.",
+    "stopcast_retries": "Attempts that another one follows.",
+    "stopcast_apps_set_aside": "AppIds that the API refused for good.",
+    "stopcast_credentials_refreshes": "New credentials.",
+}
+_HISTOGRAMS: Final = {
+    "stopcast_connection_wait_seconds": "What a call waited for a connection.",
+    "stopcast_limiter_wait_seconds": "What a call waited for its permit.",
+    "stopcast_answer_seconds": "From a call's permit to the end of its answer.",
+    "stopcast_task_seconds": "From a task's first call to its outcome.",
+}
+_GAUGES: Final = {
+    "stopcast_rate_limit_calls_per_second": "Calls a second that may go out now.",
+    "stopcast_clock_offset_seconds": "By which the API's clock is ahead of ours.",
+    "stopcast_credentials_expiry_timestamp_seconds": "When the credentials expire; 0 where that is not known.",
+    "stopcast_worst_second_calls": "The most calls in any second of the last finished run.",
+    "stopcast_last_run_finished_timestamp_seconds": "When a run last finished.",
+}
 
 
 class PrometheusObserver:
@@ -44,84 +67,95 @@ class PrometheusObserver:
         registry: where the metrics are registered, Prometheus' own by default.
         app_ids: AppIds that ``stopcast_tasks_total`` and ``stopcast_attempts_total`` tell apart by a label ``app_id``;
             every other one is ``other``. Without any there is no such label.
+        labels: names of further labels of every metric, such as ``account`` where there are several Stoppers. Then
+            ``labelled`` makes the observers, and this object is none.
 
     Raises:
         ValueError: the registry has metrics of these names already, as of another ``PrometheusObserver``.
     """
 
-    def __init__(self, registry: CollectorRegistry = REGISTRY, *, app_ids: Collection[str] = ()) -> None:
+    def __init__(
+        self, registry: CollectorRegistry = REGISTRY, *, app_ids: Collection[str] = (), labels: Collection[str] = ()
+    ) -> None:
         self._app_ids = frozenset(app_ids)
         by_app = ("app_id",) if app_ids else ()
-        tasks = Counter("stopcast_tasks", "Rows that have their outcome.", ("status", *by_app), registry=registry)
-        attempts = Counter("stopcast_attempts", "Calls that ended.", ("verdict", *by_app), registry=registry)
+        own = {"stopcast_tasks": ("status", *by_app), "stopcast_attempts": ("verdict", *by_app)}
+        self._metrics: dict[str, Counter | Gauge | Histogram] = {
+            name: Counter(name, told, (*labels, *own.get(name, ())), registry=registry)
+            for name, told in _COUNTERS.items()
+        }
+        for name, told in _HISTOGRAMS.items():
+            buckets = TASK_SECONDS if name == "stopcast_task_seconds" else SECONDS
+            self._metrics[name] = Histogram(name, told, labels, registry=registry, buckets=buckets)
+        for name, told in _GAUGES.items():
+            self._metrics[name] = Gauge(name, told, labels, registry=registry)
+        self._unlabelled = None if labels else self.labelled()
+
+    def labelled(self, **labels: str) -> Observer:
+        """Return an observer whose metrics have these labels: a value for each name in ``labels``.
+
+        Raises:
+            ValueError: other names than those.
+        """
+        return _Counting(self._metrics, self._app_ids, labels)
+
+    def __call__(self, event: Event, /) -> None:
+        """Count the event.
+
+        Raises:
+            ValueError: there are ``labels``, and so ``labelled`` makes the observers.
+        """
+        if self._unlabelled is None:
+            raise ValueError("this observer has labels: use what its method `labelled` returns")
+        self._unlabelled(event)
+
+
+class _Counting:
+    """The metrics of one set of labels, and what each event does to them."""
+
+    def __init__(self, metrics: dict[str, Any], app_ids: frozenset[str], labels: dict[str, str]) -> None:
+        self._app_ids = app_ids
+        tasks, attempts = metrics["stopcast_tasks"], metrics["stopcast_attempts"]
         # To look a labelled counter up costs more than to count.
-        self._tasks = lru_cache(maxsize=None)(tasks.labels)
-        self._attempts = lru_cache(maxsize=None)(attempts.labels)
-        self._connection = Histogram(
-            "stopcast_connection_wait_seconds",
-            "What a call waited for a connection.",
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._limiter = Histogram(
-            "stopcast_limiter_wait_seconds", "What a call waited for its permit.", buckets=SECONDS, registry=registry
-        )
-        self._answer = Histogram(
-            "stopcast_answer_seconds",
-            "From a call's permit to the end of its answer.",
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._task_seconds = Histogram(
-            "stopcast_task_seconds",
-            "From a task's first call to its outcome.",
-            buckets=TASK_SECONDS,
-            registry=registry,
-        )
-        self._retries = Counter("stopcast_retries", "Attempts that another one follows.", registry=registry)
-        self._rate = Gauge(
-            "stopcast_rate_limit_calls_per_second", "Calls a second that may go out now.", registry=registry
-        )
-        self._apps = Counter("stopcast_apps_set_aside", "AppIds that the API refused for good.", registry=registry)
-        self._clock = Gauge(
-            "stopcast_clock_offset_seconds", "By which the API's clock is ahead of ours.", registry=registry
-        )
-        self._refreshes = Counter("stopcast_credentials_refreshes", "New credentials.", registry=registry)
-        self._expiry = Gauge(
-            "stopcast_credentials_expiry_timestamp_seconds",
-            "When the credentials expire; 0 where that is not known.",
-            registry=registry,
-        )
-        self._worst = Gauge(
-            "stopcast_worst_second_calls", "The most calls in any second of the last finished run.", registry=registry
-        )
-        self._finished = Gauge(
-            "stopcast_last_run_finished_timestamp_seconds", "When a run last finished.", registry=registry
-        )
+        self._tasks = lru_cache(maxsize=None)(lambda **own: tasks.labels(**labels, **own))
+        self._attempts = lru_cache(maxsize=None)(lambda **own: attempts.labels(**labels, **own))
+
+        def metric(name: str) -> Any:
+            return metrics[name].labels(**labels) if labels else metrics[name]
+
+        self._connection = metric("stopcast_connection_wait_seconds")
+        self._limiter = metric("stopcast_limiter_wait_seconds")
+        self._answer = metric("stopcast_answer_seconds")
+        self._task_seconds = metric("stopcast_task_seconds")
+        self._refreshes = metric("stopcast_credentials_refreshes")
+        self._expiry = metric("stopcast_credentials_expiry_timestamp_seconds")
+        self._worst = metric("stopcast_worst_second_calls")
+        self._finished_at = metric("stopcast_last_run_finished_timestamp_seconds")
+        retries, apps = metric("stopcast_retries"), metric("stopcast_apps_set_aside")
+        rate, clock = metric("stopcast_rate_limit_calls_per_second"), metric("stopcast_clock_offset_seconds")
         self._take: dict[type[Event], Callable[[Any], object]] = {
             TaskRefused: lambda event: self._count(event.outcome),
             AttemptFinished: self._attempt,
             TaskFinished: self._task,
-            RetryPlanned: lambda _: self._retries.inc(),
-            RateChanged: lambda event: self._rate.set(event.per_second),
-            AppSetAside: lambda _: self._apps.inc(),
-            ClockCorrected: lambda event: self._clock.set(event.offset_seconds),
+            RetryPlanned: lambda _: retries.inc(),
+            RateChanged: lambda event: rate.set(event.per_second),
+            AppSetAside: lambda _: apps.inc(),
+            ClockCorrected: lambda event: clock.set(event.offset_seconds),
             CredentialsRefreshed: self._refreshed,
             RunFinished: self._run,
         }
 
-    def __call__(self, event: Event) -> None:
-        """Count the event."""
+    def __call__(self, event: Event, /) -> None:
         if (take := self._take.get(type(event))) is not None:
             take(event)
 
-    def _labels(self, word: str, app_id: str) -> tuple[str, ...]:
+    def _by_app(self, app_id: str) -> dict[str, str]:
         if not self._app_ids:
-            return (word,)
-        return word, app_id if app_id in self._app_ids else "other"
+            return {}
+        return {"app_id": app_id if app_id in self._app_ids else "other"}
 
     def _attempt(self, event: AttemptFinished) -> None:
-        self._attempts(*self._labels(event.verdict, event.task.app_id)).inc()
+        self._attempts(verdict=event.verdict, **self._by_app(event.task.app_id)).inc()
         self._connection.observe(event.connection_seconds)
         # Without a permit there was no waiting for one, and no call.
         if event.answer_seconds:
@@ -133,7 +167,7 @@ class PrometheusObserver:
         self._task_seconds.observe(event.outcome.seconds)
 
     def _count(self, outcome: Outcome) -> None:
-        self._tasks(*self._labels(outcome.status, outcome.task.app_id)).inc()
+        self._tasks(status=outcome.status, **self._by_app(outcome.task.app_id)).inc()
 
     def _refreshed(self, event: CredentialsRefreshed) -> None:
         self._refreshes.inc()
@@ -141,4 +175,4 @@ class PrometheusObserver:
 
     def _run(self, event: RunFinished) -> None:
         self._worst.set(event.worst_second)
-        self._finished.set_to_current_time()
+        self._finished_at.set_to_current_time()

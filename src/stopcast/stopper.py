@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
@@ -158,7 +159,8 @@ class TaskCalls:
             observe=observers.tell,
             observed=observers.want_all,
         )
-        attempts.pace.tell(observers.tell)
+        self._tell_rate = partial(attempts.pace.tell, observers.tell)
+        self._tell_rate()
         self._stack.callback(self._tell_end, observers.tell, self._dispatcher, loop.time())
         return self
 
@@ -227,6 +229,8 @@ class TaskCalls:
         if not isinstance(self.limiter, AdjustableLimiter):
             raise ConfigurationError("the rate of this limiter cannot be changed while it runs")
         self.limiter.limit_to(calls_per_second)
+        if self._dispatcher is not None:
+            self._tell_rate()
 
     async def _call(self, task: AnyTask) -> Outcome:
         async with aclosing(self._call_all([task])) as outcomes:

@@ -131,6 +131,7 @@ class Attempts:
         answer_seconds = now - slot.permit_at if slot.admitted_at is not None else 0.0
         attempt = AttemptFinished(
             task=job.task,
+            action=self._action.name,
             attempt=job.attempts,
             verdict=verdict.name.lower(),
             http_status=reply.http_status,
