@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         CredentialsUnavailableError,
         EndpointError,
         HaltedError,
+        QueueError,
         StopcastError,
         TooManyFailuresError,
     )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from stopcast.limiters import TokenBucket, Unlimited
     from stopcast.outcome import Outcome, Status, TaskState
     from stopcast.ports import Limiter, Observer
+    from stopcast.redis_queue import RedisConsumer, RedisQueue
     from stopcast.retry import RetryPolicy
     from stopcast.stopper import Stopper, Verifier
     from stopcast.task import Task
@@ -49,6 +51,9 @@ _HOMES = {
     "Limiter": "ports",
     "Observer": "ports",
     "Outcome": "outcome",
+    "QueueError": "errors",
+    "RedisConsumer": "redis_queue",
+    "RedisQueue": "redis_queue",
     "RetryPolicy": "retry",
     "Status": "outcome",
     "StopcastError": "errors",
@@ -77,6 +82,9 @@ __all__ = [
     "Limiter",
     "Observer",
     "Outcome",
+    "QueueError",
+    "RedisConsumer",
+    "RedisQueue",
     "RetryPolicy",
     "Status",
     "StopcastError",

@@ -31,6 +31,10 @@ class ReportLockedError(ReportError):
     """Another run that still lives writes this report."""
 
 
+class QueueError(StopcastError):
+    """A queue that cannot be reached, or not be used."""
+
+
 class HaltedError(StopcastError):
     """The calls were stopped because every further one would fail alike; the message says what to mend."""
 

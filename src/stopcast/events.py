@@ -140,6 +140,26 @@ class ClockCorrected:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLost:
+    """The queue's Redis does not answer. Tasks that were taken are stopped and told; acknowledging them waits."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBack:
+    """The queue's Redis answers again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettered:
+    """A task came back too often from workers that did not finish it, and was put among the queue's dead letters."""
+
+    task: str
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """A Stopper was closed: the last event that it tells.
 
@@ -170,5 +190,8 @@ Event = (
     | CredentialsRefreshed
     | AppSetAside
     | ClockCorrected
+    | QueueLost
+    | QueueBack
+    | DeadLettered
     | RunFinished
 )

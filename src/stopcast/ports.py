@@ -65,6 +65,7 @@ class AdjustableLimiter(Limiter, Protocol):
         """
 
 
+@runtime_checkable
 class Flights(Protocol):
     """Keeps in mind, beyond a crash, for which tasks a call may have gone out unseen."""
 

@@ -29,7 +29,7 @@ from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.logs import LOG
 from stopcast.observers import Observers
 from stopcast.outcome import Outcome
-from stopcast.ports import AdjustableLimiter, Limiter, Observer
+from stopcast.ports import AdjustableLimiter, Flights, Limiter, Observer
 from stopcast.retry import RetryPolicy
 from stopcast.rolling_window import RollingWindow
 from stopcast.signing import Signer
@@ -245,7 +245,9 @@ class TaskCalls:
             arrived.set()
 
         dispatcher = self.dispatcher
-        feed = dispatcher.open_feed(deliver)
+        # A queue wants to know which of its tasks a call may have reached.
+        flights = tasks if isinstance(tasks, AsyncIterable) and isinstance(tasks, Flights) else None
+        feed = dispatcher.open_feed(deliver, flights=flights)
 
         async def take_all() -> None:
             # The batches are closed where they are taken, however often this stream is cancelled.
