@@ -13,7 +13,7 @@ import csv
 import json
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -35,6 +35,7 @@ from measuring import (
 from server import running_server
 from stopcast.api import Endpoint, request_body
 from stopcast.credentials import Credentials
+from stopcast.ports import Observer
 from stopcast.signing import Signer
 from stopcast.task import Task
 
@@ -147,14 +148,52 @@ def whole_stopcast(place: Place, *, capped: bool = False) -> Job:
     return run
 
 
-def embedded_stopcast(place: Place) -> Job:
+def no_observers() -> Sequence[Observer]:
+    return ()
+
+
+def a_function() -> Sequence[Observer]:
+    """Show what the events themselves cost."""
+    return [lambda _: None]
+
+
+def prometheus() -> Sequence[Observer]:
+    from stopcast.prometheus import PrometheusObserver
+
+    return [PrometheusObserver()]
+
+
+def otel(sampled: float) -> Sequence[Observer]:
+    """Return an observer with OpenTelemetry's SDK behind it, which samples so many of the traces and exports none."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+
+    from stopcast.otel import OpenTelemetryObserver
+
+    class Nowhere(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:  # noqa: ARG002 - the SDK's signature
+            return SpanExportResult.SUCCESS
+
+    traces = TracerProvider(sampler=TraceIdRatioBased(sampled))
+    traces.add_span_processor(BatchSpanProcessor(Nowhere(), max_queue_size=100_000))
+    return [OpenTelemetryObserver(tracer_provider=traces, meter_provider=MeterProvider([InMemoryMetricReader()]))]
+
+
+def embedded_stopcast(place: Place, *, observers: Callable[[], Sequence[Observer]] = no_observers) -> Job:
     import stopcast
 
     async def run() -> None:
         tasks = (TASK._replace(task_id=f"webcast-{number:010d}") for number in range(place.calls))
         good = 0
         async with stopcast.Stopper(
-            CREDENTIALS, endpoint=place.endpoint, limiter=stopcast.Unlimited(), max_at_once=place.at_once
+            CREDENTIALS,
+            endpoint=place.endpoint,
+            limiter=stopcast.Unlimited(),
+            max_at_once=place.at_once,
+            observers=observers(),
         ) as stopper:
             async for outcome in stopper.stop_all(tasks):
                 good += outcome.good
@@ -287,6 +326,8 @@ def _check(place: Place, good: int) -> None:
 BARE: Final = "bare aiohttp loop"
 WHOLE: Final = "stopcast, list to report"
 UVLOOP: Final = ", uvloop"
+SERVICE: Final = "stopcast, in a service"
+UNOBSERVED: Final = f"{SERVICE}, no observer"
 COMPOSED: Final = "the libraries, composed plainly"
 HTTPX: Final = "httpx loop"
 VENDOR_OLD: Final = "volcengine, threads"
@@ -296,7 +337,11 @@ CLIENTS: Final[dict[str, Callable[[Place], Job]]] = {
     WHOLE: whole_stopcast,
     f"{WHOLE}{UVLOOP}": whole_stopcast,
     "stopcast, list to report, its cap at 1e6/s": partial(whole_stopcast, capped=True),
-    "stopcast, stop_all in a service": embedded_stopcast,
+    UNOBSERVED: embedded_stopcast,
+    f"{SERVICE}, a function": partial(embedded_stopcast, observers=a_function),
+    f"{SERVICE}, prometheus": partial(embedded_stopcast, observers=prometheus),
+    f"{SERVICE}, otel": partial(embedded_stopcast, observers=partial(otel, 1.0)),
+    f"{SERVICE}, otel, 1 % sampled": partial(embedded_stopcast, observers=partial(otel, 0.01)),
     f"{BARE}{UVLOOP}": bare_aiohttp,
     COMPOSED: plain_composition,
     HTTPX: bare_httpx,
@@ -372,6 +417,20 @@ def main() -> None:
             for name, figures in results.items()
         ],
     )
+    observed = {name: figures for name, figures in results.items() if name.startswith(SERVICE)}
+    if UNOBSERVED in observed:
+        print_table(
+            "What observers cost, of the same rounds",
+            ("observer", "/ no observer", "us more a call"),
+            [
+                (
+                    name.removeprefix(f"{SERVICE}, "),
+                    f"{ratio(figures, observed[UNOBSERVED], 'cpu_us'):.2f}",
+                    f"{middle(figures, 'cpu_us') - middle(observed[UNOBSERVED], 'cpu_us'):.0f}",
+                )
+                for name, figures in observed.items()
+            ],
+        )
 
 
 if __name__ == "__main__":
