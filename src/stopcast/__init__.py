@@ -23,11 +23,12 @@ if TYPE_CHECKING:
         EndpointError,
         HaltedError,
         QueueError,
+        QuotaLostError,
         StopcastError,
         TooManyFailuresError,
     )
     from stopcast.halting import HaltAfter
-    from stopcast.limiters import TokenBucket, Unlimited
+    from stopcast.limiters import SharedQuota, TokenBucket, Unlimited
     from stopcast.outcome import Outcome, Status, TaskState
     from stopcast.ports import Limiter, Observer
     from stopcast.redis_queue import RedisConsumer, RedisQueue
@@ -52,9 +53,11 @@ _HOMES = {
     "Observer": "ports",
     "Outcome": "outcome",
     "QueueError": "errors",
+    "QuotaLostError": "errors",
     "RedisConsumer": "redis_queue",
     "RedisQueue": "redis_queue",
     "RetryPolicy": "retry",
+    "SharedQuota": "limiters",
     "Status": "outcome",
     "StopcastError": "errors",
     "Stopper": "stopper",
@@ -83,9 +86,11 @@ __all__ = [
     "Observer",
     "Outcome",
     "QueueError",
+    "QuotaLostError",
     "RedisConsumer",
     "RedisQueue",
     "RetryPolicy",
+    "SharedQuota",
     "Status",
     "StopcastError",
     "Stopper",

@@ -59,6 +59,18 @@ class EndpointError(HaltedError):
     """The endpoint's certificate, or what answers there, is not to be trusted."""
 
 
+class QuotaLostError(StopcastError):
+    """What keeps the shared quota cannot be asked.
+
+    Attributes:
+        refused: it answers, and refuses the login or the login's rights.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
 class ClosedError(StopcastError):
     """The Stopper is closed, or not yet open."""
 

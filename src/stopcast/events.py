@@ -112,6 +112,26 @@ class CredentialsRefreshFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaLost:
+    """What keeps the shared quota cannot be asked: no call goes out, or only so many as were asked for in that case.
+
+    Attributes:
+        reason: in words.
+        per_second: calls a second that go out all the same.
+    """
+
+    reason: str
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaFound:
+    """The shared quota is there again, after ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsRefreshed:
     """Calls are signed with new credentials from now on.
 
@@ -187,6 +207,8 @@ Event = (
     | RateChanged
     | CredentialsRefused
     | CredentialsRefreshFailed
+    | QuotaLost
+    | QuotaFound
     | CredentialsRefreshed
     | AppSetAside
     | ClockCorrected

@@ -19,6 +19,8 @@ from stopcast.events import (
     CredentialsRefreshFailed,
     CredentialsRefused,
     Event,
+    QuotaFound,
+    QuotaLost,
     RateChanged,
     RetryPlanned,
     RunFinished,
@@ -60,6 +62,8 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
         logging.WARNING,
         "no new credentials yet: {0.reason}; again in {0.wait_seconds:.0f} s",
     ),
+    QuotaLost: Entry("quota_lost", logging.WARNING, "{0.reason}; {0.per_second:g} calls a second until it is back"),
+    QuotaFound: Entry("quota_found", logging.WARNING, "the shared quota is back after {0.seconds:.1f} s"),
     CredentialsRefreshed: Entry("credentials_refreshed", logging.INFO, "new credentials from {0.source}"),
     AppSetAside: Entry(
         "app_set_aside", logging.WARNING, "AppId {0.app_id} is refused ({0.code}); its further tasks are set aside"

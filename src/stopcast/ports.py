@@ -66,6 +66,14 @@ class AdjustableLimiter(Limiter, Protocol):
 
 
 @runtime_checkable
+class TellsEvents(Protocol):
+    """What a limiter may have besides, where things happen to it that observers should know of."""
+
+    def tell(self, observe: Callable[[Event], None]) -> Callable[[], None]:
+        """Tell such events from now on, and at once what holds already. Return what ends it."""
+
+
+@runtime_checkable
 class Flights(Protocol):
     """Keeps in mind, beyond a crash, for which tasks a call may have gone out unseen."""
 

@@ -33,6 +33,19 @@ _STANDSTILL: Final = 0.010
 _SLOTS_AFTER_STANDSTILL: Final = 2
 
 
+def bounds(max_per_second: float, late_seconds: float) -> tuple[int, float]:
+    """Return the most calls in any second, and the calls a second that keep to it though each may be so late.
+
+    Raises:
+        ConfigurationError: a cap that is no number above 0.
+    """
+    if not 0 < max_per_second < math.inf:
+        raise ConfigurationError(f"max per second must be a number above 0, not {max_per_second}")
+    # A second holds whole calls: 2.5 a second are 2 in any one, as 5 in two could be 3 in one.
+    most = max(1, int(max_per_second))
+    return most, min(max_per_second, most) * (1 - _MARGIN / most) / (1 + late_seconds)
+
+
 class TokenBucket:
     """At most ``max_per_second`` calls in any sliding second, and within 1 % of it while calls wait.
 
@@ -54,13 +67,8 @@ class TokenBucket:
     """
 
     def __init__(self, max_per_second: float = 150.0, *, arrival_jitter: float = ARRIVAL_JITTER) -> None:
-        if not 0 < max_per_second < math.inf:
-            raise ConfigurationError(f"max per second must be a number above 0, not {max_per_second}")
+        self._most, self.full_rate = bounds(max_per_second, arrival_jitter + _LATE_TIMERS)
         self.max_per_second = self.limited_to = max_per_second
-        self._most = max(1, int(max_per_second))
-        # A second holds whole calls: 2.5 a second are 2 in any one, as 5 in two could be 3 in one.
-        cap = min(max_per_second, self._most)
-        self.full_rate = cap * (1 - _MARGIN / self._most) / (1 + arrival_jitter + _LATE_TIMERS)
         capacity = 1 + self.full_rate * _LATE_TIMERS
         self._bucket = AsyncLimiter(capacity, capacity / self.full_rate)
         # One call waits at the bucket, the others in their order behind it.

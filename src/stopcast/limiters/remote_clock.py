@@ -1,0 +1,37 @@
+"""What another machine's clock shows, read from answers that take their time."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+#: Two clocks that are being steered gain on one another by up to this.
+_DRIFT: Final = 0.001
+
+
+class RemoteClock:
+    """Translates moments of a remote clock into those of the local, monotonic one.
+
+    An answer tells what the remote clock showed at some moment between its request and its arrival. The quickest answer
+    tells best, until drift has made it worse than a later one.
+    """
+
+    __slots__ = ("_ahead", "_error", "_read_at")
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._error = math.inf
+        self._read_at = 0.0
+
+    def read(self, remote: float, *, asked_at: float, answered_at: float) -> bool:
+        """Take an answer, and return whether it agrees with those before it. If not, a clock was set or stood still."""
+        ahead, error = remote - (asked_at + answered_at) / 2, (answered_at - asked_at) / 2
+        known_within = self._error + _DRIFT * (answered_at - self._read_at)
+        agrees = abs(ahead - self._ahead) <= known_within + error
+        if error <= known_within or not agrees:
+            self._ahead, self._error, self._read_at = ahead, error, answered_at
+        return agrees
+
+    def local(self, remote: float) -> float:
+        """Return the local moment of a remote one."""
+        return remote - self._ahead
