@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_after_delay, stop_any, stop_never
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_any, stop_before_delay, stop_never
 from tenacity.wait import wait_random_exponential
 
 #: A RetryCallState wants one, though neither stop nor wait looks at it.
@@ -23,7 +23,7 @@ class RetryPolicy:
         first_wait_seconds: the upper end of the first wait; each further one doubles it.
         longest_wait_seconds: no upper end grows beyond this.
         longest_retry_after_seconds: a Retry-After is honoured up to this.
-        give_up_after_seconds: since the first attempt, None for as long as attempts last.
+        give_up_after_seconds: no attempt begins later than this after the first one; None for as long as attempts last.
     """
 
     max_attempts: int = 20
@@ -37,8 +37,9 @@ class RetryPolicy:
         state = RetryCallState(_UNUSED, None, (), {})
         state.attempt_number = attempts
         state.outcome_timestamp = state.start_time + seconds
-        out_of_time = stop_never if self.give_up_after_seconds is None else stop_after_delay(self.give_up_after_seconds)
-        if stop_any(stop_after_attempt(self.max_attempts), out_of_time)(state):
-            return None
         wait = wait_random_exponential(multiplier=self.first_wait_seconds, max=self.longest_wait_seconds)(state)
-        return max(wait, min(retry_after or 0.0, self.longest_retry_after_seconds))
+        wait = max(wait, min(retry_after or 0.0, self.longest_retry_after_seconds))
+        state.upcoming_sleep = wait
+        limit = self.give_up_after_seconds
+        out_of_time = stop_never if limit is None else stop_before_delay(limit)
+        return None if stop_any(stop_after_attempt(self.max_attempts), out_of_time)(state) else wait

@@ -49,6 +49,9 @@ AnyTasks = Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]
 class TaskCalls:
     """Calls of one action for many tasks, all of them within one cap, however many callers there are.
 
+    Callers take turns, task by task. Of different priorities, the higher one's tasks go first, and at the cap of 150 a
+    second wait for half a second at most, namely for those that wait for their permit already.
+
     Used as an async context manager, on one event loop. Leaving the block lets what was begun come to its end, for at
     most ``drain_seconds``; leaving it by an exception, a cancellation among them, cancels it.
 
@@ -232,11 +235,11 @@ class TaskCalls:
         if self._dispatcher is not None:
             self._tell_rate()
 
-    async def _call(self, task: AnyTask) -> Outcome:
-        async with aclosing(self._call_all([task])) as outcomes:
+    async def _call(self, task: AnyTask, priority: int) -> Outcome:
+        async with aclosing(self._call_all([task], priority)) as outcomes:
             return await anext(outcomes)
 
-    async def _call_all(self, tasks: AnyTasks) -> AsyncGenerator[Outcome, None]:
+    async def _call_all(self, tasks: AnyTasks, priority: int) -> AsyncGenerator[Outcome, None]:
         outcomes: deque[Outcome] = deque()
         arrived = asyncio.Event()
 
@@ -247,7 +250,7 @@ class TaskCalls:
         dispatcher = self.dispatcher
         # A queue wants to know which of its tasks a call may have reached.
         flights = tasks if isinstance(tasks, AsyncIterable) and isinstance(tasks, Flights) else None
-        feed = dispatcher.open_feed(deliver, flights=flights)
+        feed = dispatcher.open_feed(deliver, priority=priority, flights=flights)
 
         async def take_all() -> None:
             # The batches are closed where they are taken, however often this stream is cancelled.
@@ -281,15 +284,15 @@ class Stopper(TaskCalls):
 
     action = STOP_WEBCAST
 
-    async def stop(self, task: AnyTask) -> Outcome:
+    async def stop(self, task: AnyTask, *, priority: int = 0) -> Outcome:
         """Stop one task and return what became of it.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials.
         """
-        return await self._call(task)
+        return await self._call(task, priority)
 
-    def stop_all(self, tasks: AnyTasks) -> AsyncGenerator[Outcome, None]:
+    def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
         """Stop many tasks, and yield the outcomes as they come: one for each task given, in no order.
 
         The tasks are taken as the outcomes are: a slow consumer holds the producer back. Within one call the same task
@@ -302,7 +305,7 @@ class Stopper(TaskCalls):
         Raises:
             StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
         """
-        return self._call_all(tasks)
+        return self._call_all(tasks, priority)
 
 
 class Verifier(TaskCalls):
@@ -315,18 +318,18 @@ class Verifier(TaskCalls):
 
     action = GET_WEBCAST_TASK
 
-    async def verify(self, task: AnyTask) -> Outcome:
+    async def verify(self, task: AnyTask, *, priority: int = 0) -> Outcome:
         """Ask about one task and return what the API tells.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials.
         """
-        return await self._call(task)
+        return await self._call(task, priority)
 
-    def verify_all(self, tasks: AnyTasks) -> AsyncGenerator[Outcome, None]:
+    def verify_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
         """Ask about many tasks, and yield the outcomes as they come, as ``Stopper.stop_all`` does.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
         """
-        return self._call_all(tasks)
+        return self._call_all(tasks, priority)

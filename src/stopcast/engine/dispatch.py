@@ -1,25 +1,19 @@
-"""Many tasks: which job goes next, how many at once, and how they end."""
+"""Many tasks: how many calls at once, and how they end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
-from itertools import count
-from typing import Final
 
 from stopcast.engine.attempts import Attempts
+from stopcast.engine.backlog import Backlog
 from stopcast.engine.call import Slot
 from stopcast.engine.feed import Feed, Job
 from stopcast.errors import ClosedError, StopcastError
 from stopcast.events import Event
 from stopcast.halting import Failures
-from stopcast.outcome import Outcome, Status
+from stopcast.outcome import Outcome
 from stopcast.ports import Flights
-
-#: While fresh rows are ready, one attempt in so many goes to a job that failed before.
-_RETRY_TURN: Final = 10
 
 
 class Dispatcher:
@@ -72,15 +66,9 @@ class Dispatcher:
         self._feeds: set[Feed] = set()
         self._no_feed = asyncio.Event()
         self._no_feed.set()
-        #: Those that have a job ready, in their turn.
-        self._ready: deque[Feed] = deque()
-        self._waiting: list[tuple[float, int, Job]] = []
-        self._sequence = count()
-        self._due: deque[Job] = deque()
-        self._wake: asyncio.TimerHandle | None = None
+        self._backlog = Backlog(attempts.guard.set_aside, self.stir)
         self._workers: dict[asyncio.Task[None], Slot] = {}
         self._before_wire = 0
-        self._picked = 0
         self._next_worker_at = 0.0
         self._stagger: asyncio.TimerHandle | None = None
         self._stopped: StopcastError | None = None
@@ -97,14 +85,23 @@ class Dispatcher:
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait for their next attempt."""
-        return len(self._waiting) + len(self._due)
+        """Jobs that have failed before, and wait for their next attempt."""
+        return self._backlog.waiting
 
-    def open_feed(self, deliver: Callable[[Outcome], None], *, flights: Flights | None = None) -> Feed:
-        """Open a stream of jobs whose outcomes go to ``deliver``, on the event loop."""
+    def open_feed(
+        self, deliver: Callable[[Outcome], None], *, priority: int = 0, flights: Flights | None = None
+    ) -> Feed:
+        """Open a stream of jobs whose outcomes go to ``deliver``, on the event loop.
+
+        Raises:
+            ClosedError: on another event loop than this dispatcher's.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise ClosedError("this was opened on another event loop; make one for each loop")
         feed = Feed(
             self._counted(deliver),
             most_outstanding=self.most_outstanding,
+            priority=priority,
             observe=self._observe,
             observed=self._observed,
             flights=flights,
@@ -139,7 +136,7 @@ class Dispatcher:
         for job in jobs:
             feed.put(job)
         if was_empty and feed.ready:
-            self._ready.append(feed)
+            self._backlog.add(feed)
         self.stir()
 
     def stop(self, error: StopcastError) -> None:
@@ -190,9 +187,9 @@ class Dispatcher:
     async def close(self) -> None:
         """Stop, cancel what is in flight, and leave nothing behind."""
         self.stop(ClosedError("the calls were cancelled"))
-        for handle in (self._wake, self._stagger):
-            if handle is not None:
-                handle.cancel()
+        self._backlog.close()
+        if self._stagger is not None:
+            self._stagger.cancel()
         self.cancel()
         await self.idle()
 
@@ -200,7 +197,7 @@ class Dispatcher:
         """Set another worker to work, if there is work for it and room."""
         if self._stagger is not None or not self._may_start() or len(self._workers) >= self._max_at_once:
             return
-        if not self._due and not self._ready:
+        if not self._backlog:
             return
         now = self._loop.time()
         if now < self._next_worker_at:
@@ -237,13 +234,13 @@ class Dispatcher:
     async def _work(self, slot: Slot) -> None:
         attempt = self._attempts.attempt
         with slot:
-            while self._may_start() and (job := self._pick()) is not None:
+            while self._may_start() and (job := self._backlog.pick()) is not None:
                 self._before_wire += 1
                 try:
                     result = await attempt(job, slot)
                 except asyncio.CancelledError:
                     if self.paused and not slot.sent:
-                        self._due.appendleft(job)
+                        self._backlog.put_back(job)
                     raise
                 finally:
                     if slot.admitted_at is None:
@@ -251,55 +248,4 @@ class Dispatcher:
                 if isinstance(result, Outcome):
                     job.feed.settle(result, job.history)
                 else:
-                    self._wait(job, result)
-
-    def _pick(self) -> Job | None:
-        """Return the job that goes next. Retries have their turn, and otherwise what fresh rows leave them."""
-        self._picked += 1
-        if self._due and self._picked % _RETRY_TURN == 0:
-            return self._pick_due()
-        return self._pick_fresh() or self._pick_due()
-
-    def _pick_due(self) -> Job | None:
-        while self._due:
-            job = self._due.popleft()
-            if not job.feed.closed:
-                return job
-        return None
-
-    def _pick_fresh(self) -> Job | None:
-        ready, set_aside = self._ready, self._attempts.guard.set_aside
-        while ready:
-            feed = ready.popleft()
-            if feed.closed:
-                continue
-            job = feed.take()
-            if feed.ready:
-                ready.append(feed)
-            if job.task.app_id not in set_aside:
-                return job
-            feed.settle(job.outcome(Status.SET_ASIDE))
-        return None
-
-    def _wait(self, job: Job, seconds: float) -> None:
-        heappush(self._waiting, (self._loop.time() + seconds, next(self._sequence), job))
-        self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        if not self._waiting:
-            return
-        when = self._waiting[0][0]
-        if self._wake is not None:
-            if self._wake.when() <= when:
-                return
-            self._wake.cancel()
-        self._wake = self._loop.call_at(when, self._ripen)
-
-    def _ripen(self) -> None:
-        """Make the jobs due whose waiting is over."""
-        self._wake = None
-        now = self._loop.time()
-        while self._waiting and self._waiting[0][0] <= now:
-            self._due.append(heappop(self._waiting)[2])
-        self._set_alarm()
-        self.stir()
+                    self._backlog.wait(job, result)

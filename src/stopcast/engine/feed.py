@@ -28,6 +28,7 @@ class Feed:
     Attributes:
         ready: jobs that wait for their first attempt.
         closed: whether nobody wants its outcomes any more.
+        priority: jobs of a feed with a higher one go first.
         flights: keeps in mind which of its calls a crash leaves in doubt.
         observe: tells an event in the context that the feed was opened in.
         observed: whether somebody wants to be told of each attempt and each task. Else no event is made of them.
@@ -41,10 +42,12 @@ class Feed:
         most_outstanding: int,
         observe: Callable[[Event], None],
         observed: bool,
+        priority: int = 0,
         flights: Flights | None = None,
     ) -> None:
         self.ready: deque[Job] = deque()
         self.closed = False
+        self.priority = priority
         self.flights = flights
         context = copy_context()
         self.observe: Callable[[Event], None] = lambda event: context.run(observe, event)
