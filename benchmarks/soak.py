@@ -26,8 +26,8 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS
 CAP: Final = 150
 FAULTS: Final = ("internal=1%", "reset=0.5%", "close_after=0.5%", "cut_body=0.5%", "gone=0.5%")
 STOPCAST: Final = (sys.executable, "-m", "stopcast")
-#: What telling duplicates apart may cost for a task (README), and what an allocator may keep for itself.
-BYTES_A_TASK: Final = 64
+#: What telling the first million tasks apart takes for each (``stopcast.identities``), and what an allocator may keep.
+BYTES_A_TASK: Final = 110
 SLACK_MB: Final = 2.0
 _ATTEMPTS: Final = re.compile(rb'"attempts":(\d+)')
 
