@@ -210,7 +210,7 @@ MEANINGS: Final[Mapping[str, Explanation]] = {
             "未发送：接口此前已明确拒绝同一 AppId 的其他任务。",
         ),
         Both(
-            "Mend what is wrong with the AppId (the codes above say it), then go on with --resume.",
+            "Mend what the other codes of the AppId tell, then go on with --resume.",
             "先解决该 AppId 的问题（见其他错误码），然后加 --resume 继续。",
         ),
     ),
@@ -228,13 +228,16 @@ MEANINGS: Final[Mapping[str, Explanation]] = {
 }
 
 
-def explain(reason: str, language: Language, *, http_status: int | None = None) -> tuple[str, str]:
+def explain(
+    reason: str, language: Language, *, http_status: int | None = None, report: str = "REPORT"
+) -> tuple[str, str]:
     """Return what a code, or a reason that stands in its place, means, and what to do about it.
 
     Args:
         reason: an error code of the API, one of the reasons above, or "HTTP " and a status.
         language: of the two texts.
         http_status: of an answer with that code; it decides about a code that nobody knows.
+        report: what stands for the report in a command.
     """
     if reason.startswith(HTTP):
         status = reason.removeprefix(HTTP)
@@ -243,11 +246,11 @@ def explain(reason: str, language: Language, *, http_status: int | None = None) 
             f"HTTP status {status} and no code of the API: a gateway or proxy on the way may have answered.",
             f"HTTP 状态码 {status}，没有接口错误码：可能由途中的网关或代理返回。",
         )
-        return language(*meaning), language(*(found.advice or _RUN_AGAIN))
+        return language(*meaning), language(*(found.advice or _RUN_AGAIN)).replace("REPORT", report)
     verdict = judge(Reply(http_status, code=reason))
     own = _own(reason, verdict)
     advice = own.advice or CLASSES[verdict].advice or _RUN_AGAIN
-    return language(*own.meaning), language(*advice)
+    return language(*own.meaning), language(*advice).replace("REPORT", report)
 
 
 def _own(code: str, verdict: Verdict) -> Explanation:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.options import option, telling_errors
+from stopcast.cli.options import Number, option, telling_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stopcast.figures import Figures
+    from stopcast.languages import Language
 
 #: Rows that did not go well, in the page's table.
 ROWS_LISTED: Final = 1000
@@ -32,8 +33,11 @@ _LINES_AT_ONCE: Final = 500
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="As a page to pass on, as well."
 )
 @option("--lang", type=click.Choice(["en", "zh"]), help="English or Chinese. [the locale's]")
+@option("--max-per-second", type=Number(0), default=150, show_default=True, metavar="N", help="The cap that it draws.")
 @telling_errors
-def summary(reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang: str | None) -> None:
+def summary(
+    reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang: str | None, max_per_second: float
+) -> None:
     """Tell what reports add up to: statuses, AppIds, codes and what to do about them, calls, times.
 
     Of several reports each task is told once, and the most settled line counts: stopped, then presumed stopped, already
@@ -52,14 +56,18 @@ def summary(reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang
     from stopcast.figures.as_json import as_json as figures_as_json
     from stopcast.languages import Language
 
+    if html:
+        _check_page(html)
     language = Language(lang) if lang else Language.of_locale(os.environ)
     figures = _read(reports, keep=ROWS_LISTED if html else 0)
     names = [str(report) for report in reports]
-    again = f"stopcast run {shlex.join(names)} -o again.jsonl"
+    report = shlex.join(names)
+    if html:
+        _write_page(html, figures, names, max_per_second, language)
     if as_json:
-        put_out(orjson.dumps({"reports": names, **figures_as_json(figures, language)}))
+        put_out(orjson.dumps({"reports": names, **figures_as_json(figures, language, report=report)}))
     else:
-        put_out(summary_text(figures, names, language, again=again))
+        put_out(summary_text(figures, names, language, report=report))
     sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)
 
 
@@ -90,3 +98,38 @@ def _read(reports: Sequence[Path], *, keep: int) -> Figures:
         except OSError as error:
             raise ListError(f"the report {report} cannot be read: {error.strerror}") from None
     return figures
+
+
+def _check_page(path: Path) -> None:
+    """Find out before the reading whether the page may be written; only an earlier page is overwritten.
+
+    Raises:
+        ConfigurationError: something else is there.
+    """
+    from stopcast.errors import ConfigurationError
+    from stopcast.page import PAGE_BEGINS
+
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(PAGE_BEGINS))
+    except OSError as error:
+        raise ConfigurationError(f"--html {path}: {error.strerror}") from None
+    if begins not in {b"", PAGE_BEGINS.encode()}:
+        raise ConfigurationError(f"--html {path}: that file is there, and is no page of stopcast's; name another one")
+
+
+def _write_page(path: Path, figures: Figures, names: Sequence[str], cap: float, language: Language) -> None:
+    from importlib.metadata import version
+
+    from stopcast.errors import ConfigurationError
+    from stopcast.page import Subject, page
+
+    # A page is passed on: the folders of whoever wrote it are nobody's business.
+    reports = tuple(Path(name).name for name in names)
+    content = page(figures, Subject(reports=reports, cap=cap, language=language, version=version("stopcast")))
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--html {path}: {error.strerror}") from None

@@ -15,24 +15,25 @@ _APPS_SHOWN: Final = 20
 _ATTEMPTS_SHOWN: Final = 6
 
 
-def summary_text(figures: Figures, reports: Sequence[str], language: Language, *, again: str) -> str:
+def summary_text(figures: Figures, reports: Sequence[str], language: Language, *, report: str) -> str:
     """Return the summary.
 
     Args:
         figures: of the reports.
         reports: their names.
         language: to tell it in.
-        again: the command that runs again what did not go well.
+        report: how a command names them.
     """
-    return "\n".join(_Teller(figures, language).lines(reports, again))
+    return "\n".join(_Teller(figures, language, report).lines(reports))
 
 
 class _Teller:
-    def __init__(self, figures: Figures, language: Language) -> None:
+    def __init__(self, figures: Figures, language: Language, report: str) -> None:
         self._figures = figures
+        self._report = report
         self._t = language
 
-    def lines(self, reports: Sequence[str], again: str) -> Iterator[str]:
+    def lines(self, reports: Sequence[str]) -> Iterator[str]:
         t, total = self._t, self._figures.total
         yield self._rows(total)
         if self._figures.replaced:
@@ -53,7 +54,10 @@ class _Teller:
         yield ""
         yield t("report: ", "报告：") + ", ".join(map(visible, reports))
         if total.bad:
-            yield t("run again what did not go well: ", "重新执行未成功的行：") + again
+            yield (
+                t("run again what did not go well: ", "重新执行未成功的行：")
+                + f"stopcast run {self._report} -o again.jsonl"
+            )
 
     def _rows(self, total: Total) -> str:
         rows = self._t("row" if total.rows == 1 else "rows", "行")
@@ -89,7 +93,7 @@ class _Teller:
                 yield f"  {self._t('others', '其他')}{self._t(': ', '：')}{self._statuses(one)}"
                 continue
             sample = self._figures.samples[one.key]
-            meaning, advice = explain(one.key, self._t, http_status=sample.http_status)
+            meaning, advice = explain(one.key, self._t, http_status=sample.http_status, report=self._report)
             yield f"  {visible(one.key)}{self._t(': ', '：')}{self._statuses(one)}"
             yield f"      {meaning}"
             yield f"      {advice}"

@@ -13,12 +13,13 @@ from stopcast.outcome import Status
 from stopcast.summary import statuses_as_json
 
 
-def as_json(figures: Figures, language: Language) -> dict[str, Any]:
+def as_json(figures: Figures, language: Language, *, report: str) -> dict[str, Any]:
     """Return the figures. Times are in seconds, moments in UTC, and null where nothing was sent.
 
     Args:
         figures: to tell.
         language: of the meanings and the advice.
+        report: how a command in the advice names the report.
     """
     total, timeline = figures.total, figures.timeline
     worst = timeline.worst_second()
@@ -28,7 +29,7 @@ def as_json(figures: Figures, language: Language) -> dict[str, Any]:
         "bad": total.bad,
         "statuses": statuses_as_json(total.statuses),
         "apps": [{"AppId": None if one.key == OTHERS else one.key, **_rows(one)} for one in figures.by_app()],
-        "codes": [_code(figures, one, language) for one in figures.by_reason()],
+        "codes": [_code(figures, one, language, report) for one in figures.by_reason()],
         "lines": figures.lines,
         "lines_replaced": figures.replaced,
         "torn": figures.torn,
@@ -58,11 +59,11 @@ def _named(statuses: Counter[Status]) -> dict[str, int]:
     return {status.value: number for status, number in statuses.items()}
 
 
-def _code(figures: Figures, total: Total, language: Language) -> dict[str, Any]:
+def _code(figures: Figures, total: Total, language: Language, report: str) -> dict[str, Any]:
     sample = figures.samples.get(total.key)
     if sample is None:
         return {"code": None, **_rows(total)}
-    meaning, advice = explain(total.key, language, http_status=sample.http_status)
+    meaning, advice = explain(total.key, language, http_status=sample.http_status, report=report)
     return {
         "code": total.key,
         **_rows(total),

@@ -156,8 +156,9 @@ class Figures:
         return _totals((kind.app_id, kind.status, number) for kind, number in self.rows.items() if kind.app_id)
 
     def by_reason(self) -> list[Total]:
-        """Return the rows that have a reason by it, most rows first, the others last."""
-        return _totals((kind.reason, kind.status, number) for kind, number in self.rows.items() if kind.reason)
+        """Return the rows that have a reason by it, those that did not go well first, the others last."""
+        told = _totals((kind.reason, kind.status, number) for kind, number in self.rows.items() if kind.reason)
+        return sorted(told, key=lambda one: (one.key == OTHERS, -one.bad))
 
     def _count_row(self, values: dict[str, Any]) -> None:
         kind = self._kind(values)

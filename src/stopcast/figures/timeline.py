@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from stopcast.outcome import Status
@@ -15,6 +16,17 @@ _MOST_BINS: Final = 240
 _MINUTE_MS: Final = 60_000
 #: More attempts of one task than this are drawn as this many.
 _MOST_DRAWN: Final = 100
+#: The longest wait between attempts is so many times the first (``retry.RetryPolicy``).
+_MOST_DOUBLED: Final = 60
+
+
+def _usual_shares(attempts: int) -> list[float]:
+    """Return which share of a task's time has usually passed at each attempt after the first."""
+    passed = list(accumulate(min(2**wait, _MOST_DOUBLED) for wait in range(attempts - 1)))
+    return [share / passed[-1] for share in passed]
+
+
+_USUAL_SHARES: Final = [_usual_shares(attempts) for attempts in range(_MOST_DRAWN + 1)]
 
 
 @dataclass(slots=True)
@@ -23,7 +35,8 @@ class Bin:
 
     Attributes:
         first_calls: tasks whose first call was made.
-        further_calls: attempts after the first, as if spread evenly over their task's time.
+        further_calls: attempts after the first, where they usually are between their task's first call and its end:
+            a report does not tell it, but each wait is about twice the one before.
         ended: tasks by the status they ended with.
     """
 
@@ -72,9 +85,8 @@ class Timeline:
         self._bin(ended_ms).ended[status] += 1
         self._ended_ms = max(self._ended_ms, ended_ms)
         if attempts > 1:
-            drawn = min(attempts, _MOST_DRAWN)
-            for further in range(1, drawn):
-                self._bin(began_ms + took_ms * further // (drawn - 1)).further_calls += 1
+            for share in _USUAL_SHARES[min(attempts, _MOST_DRAWN)]:
+                self._bin(began_ms + int(took_ms * share)).further_calls += 1
 
     @property
     def began_at(self) -> float:

@@ -1,0 +1,41 @@
+"""Texts and numbers as they stand in the page. Whatever comes from outside goes through ``text``."""
+
+from __future__ import annotations
+
+import html
+import time
+from typing import Final
+
+from stopcast.languages import Language, visible
+
+_CUT_AT: Final = 200
+
+
+def text(value: str, *, cut_at: int = _CUT_AT) -> str:
+    """Return a text as markup: escaped, what does not show written out, and not too long."""
+    shown = visible(value)
+    return html.escape(shown if len(shown) <= cut_at else f"{shown[: cut_at - 1]}…")
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share; only a whole one is 100%, and only nothing 0%."""
+    if part in {0, whole}:
+        return "100%" if part else "0%"
+    tenths = min(max(part * 1000 // whole, 1), 999)
+    return f"{tenths // 10}.{tenths % 10}%"
+
+
+def seconds(value: float) -> str:
+    """Return a short time, as precise as it was kept."""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
+
+
+def moment(at: float, *, dated: bool = True) -> str:
+    """Return Unix time in UTC, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S" if dated else "%H:%M:%S", time.gmtime(at))
+
+
+def rate(value: float, language: Language) -> str:
+    """Return something a second."""
+    number = f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"  # noqa: PLR2004 - digits
+    return language(f"{number} a second", f"每秒 {number}")
