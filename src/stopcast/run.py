@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.engine.pump import pump
-from stopcast.errors import InterruptedRunError, ReportError
+from stopcast.errors import ConfigurationError, InterruptedRunError, ReportError
 from stopcast.flight_log import FlightLog
 from stopcast.intake import Intake
-from stopcast.outcome import Outcome
+from stopcast.outcome import ASKED, STOPPED, Outcome
 from stopcast.ports import Deliveries
 from stopcast.report import Report, open_report
 from stopcast.report_line import read_line
 from stopcast.resume import Past, read_past, tidy
-from stopcast.stopper import Stopper
+from stopcast.stopper import TaskCalls
 from stopcast.summary import Summary
 from stopcast.task import Batch
 
@@ -28,7 +28,7 @@ _READ_AHEAD: Final = 1024
 
 
 class Run:
-    """Stops the tasks of lists, and writes a report.
+    """Stops the tasks of lists, or asks about them, and writes a report.
 
     Args:
         stopper: makes the calls; the run has it to itself.
@@ -48,7 +48,7 @@ class Run:
 
     def __init__(
         self,
-        stopper: Stopper,
+        stopper: TaskCalls,
         path: Path,
         *,
         resume: bool = False,
@@ -84,7 +84,8 @@ class Run:
         try:
             if regular:
                 self.past = await self._read_past(descriptor)
-            if regular and self._deliveries is None:
+                self._check_kind()
+            if regular and self._deliveries is None and self._stopper.action.changes:
                 with closing(self._flight_log()) as flights:
                     await self._stop_lists(batches, descriptor, flights)
             else:
@@ -94,6 +95,16 @@ class Run:
                 # Nothing was done, so nothing stands in the way of doing it right.
                 self._path.unlink(missing_ok=True)
             os.close(descriptor)
+
+    def _check_kind(self) -> None:
+        """Refuse to go on with the other kind of report: that a task was stopped is no answer to whether it runs."""
+        changes = self._stopper.action.changes
+        if (+self.past.statuses).keys() & (ASKED if changes else STOPPED):
+            kind = "verify" if changes else "run"
+            raise ConfigurationError(
+                f"{self._path} is a report of `stopcast {kind}`, and cannot be gone on with here. "
+                f"Name another report: -o PATH" + ("" if changes else f", and {self._path} as the list")
+            )
 
     def _flight_log(self) -> FlightLog:
         earlier = self.past.earlier
@@ -191,5 +202,7 @@ class Run:
             seconds=self._loop.time() - self._started_at,
             settled_earlier=self.intake.settled,
             left_out=self.intake.left_out,
+            too_old=self.intake.too_old,
+            asked=not self._stopper.action.changes,
             not_finished=self.intake.rows - self.intake.settled - self.intake.told_earlier - self.finished,
         )

@@ -22,6 +22,7 @@ class Summary:
         settled_earlier: rows of the lists that the report had settled before this run.
         left_out: rows of the lists that are lines of an earlier report and need nothing.
         too_old: rows of the lists that are lines of a report and older than the API can tell.
+        asked: whether the run asked about the tasks, and did not stop them.
         not_finished: tasks that were read and have no line, because the run ended first.
     """
 
@@ -33,6 +34,7 @@ class Summary:
     settled_earlier: int = 0
     left_out: int = 0
     too_old: int = 0
+    asked: bool = False
     not_finished: int = 0
 
     @property
@@ -51,7 +53,7 @@ class Summary:
             "rows": self.statuses.total(),
             "good": self.good,
             "bad": self.bad,
-            "statuses": statuses_as_json(self.statuses),
+            "statuses": statuses_as_json(self.statuses, asked=self.asked),
             "calls": self.calls,
             "worst_second": self.worst_second,
             "mean_per_second": round(self.mean_per_second, 2),
@@ -63,10 +65,10 @@ class Summary:
         }
 
 
-def statuses_as_json(statuses: Counter[Status]) -> dict[str, int]:
+def statuses_as_json(statuses: Counter[Status], *, asked: bool = False) -> dict[str, int]:
     """Return rows by status: every status that such a report may hold is there, with 0 where it is none.
 
     Where nobody asked whether the tasks run, "still_running": 0 would be an answer all the same.
     """
-    never = STOPPED if statuses.keys() & ASKED else ASKED
+    never = STOPPED if asked or statuses.keys() & ASKED else ASKED
     return {status.value: statuses[status] for status in Status if status not in never or statuses[status]}

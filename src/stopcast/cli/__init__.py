@@ -22,6 +22,7 @@ Options:
 
 Commands:
   run      Stop the tasks of these lists, and write what became of each.
+  verify   Ask the API whether the tasks have ended, and why.
   summary  Tell the totals of a report.
   sandbox  Serve an emulator of the API on this machine.
 

@@ -13,7 +13,7 @@ from stopcast.cli import telling
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import unheard
 from stopcast.run import Run
-from stopcast.stopper import Stopper
+from stopcast.stopper import TaskCalls
 
 _INTERVAL_SECONDS: Final = 0.5
 #: The rate shown is that between this many looks.
@@ -25,7 +25,7 @@ _COLUMNS: Final = 80
 class Progress:
     """Draws one line over and over while the block lasts."""
 
-    def __init__(self, run: Run, stopper: Stopper, lists: Lists, *, limit: int | None, shown: bool) -> None:
+    def __init__(self, run: Run, stopper: TaskCalls, lists: Lists, *, limit: int | None, shown: bool) -> None:
         self._run = run
         self._stopper = stopper
         self._lists = lists

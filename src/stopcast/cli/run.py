@@ -9,8 +9,7 @@ import click
 
 from stopcast.cli.log_output import FORMATS
 from stopcast.cli.options import Number, halt_after, option, telling_errors
-
-_FORMATS = ("auto", "csv", "tsv", "jsonl")
+from stopcast.cli.shared_options import calls, lists
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -18,32 +17,24 @@ _FORMATS = ("auto", "csv", "tsv", "jsonl")
 @option("-o", "--report", default="stopcast-report.jsonl", show_default=True, metavar="PATH", help="The report.")
 @option("--resume", is_flag=True, help="Go on with that report: rows it settles are not sent again.")
 @option("--dry-run", is_flag=True, help="Read, check and count, send nothing, print the plan. No credentials.")
-@option("--format", "form", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Of the lists.")
-@option("--columns", metavar="app=A,room=R,task=T", help="Other names of the three columns or keys.")
-@option("--max-per-second", type=Number(), default=150, show_default=True, metavar="N", help="The cap on calls.")
-@option("--raised-quota", is_flag=True, help="The vendor has raised the account's quota above 150 a second.")
-@option(
-    "--arrival-jitter",
-    type=Number(0),
-    metavar="MS",
-    help="What the way to the API may vary by; comes off the rate. [3.3]",
-)
-@option("--max-at-once", type=click.IntRange(1), default=512, show_default=True, metavar="N", help="Calls in flight.")
-@option("--max-attempts", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="For one task.")
-@option("--timeout", type=Number(), default=15, show_default=True, metavar="SECONDS", help="For one call.")
-@option("--grace", type=Number(0), default=15, show_default=True, metavar="SECONDS", help="To finish after a signal.")
+@lists
+@calls(quota_per_second=150)
 @option(
     "--halt-after",
     callback=halt_after,
     metavar="N|P%",
     help="Give up once so many tasks have ended badly, or this share of at least 100 tasks.",
 )
-@option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N tasks.")
 @option("--expect", type=click.IntRange(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
-@option("--only", metavar="STATUS,...", help="Where a list is an earlier report: only its rows of these statuses.")
-@option("--endpoint", metavar="URL", help="Where the calls go. Plain http only to loopback.")
-@option("--region", metavar="R", help="The region that signatures name.")
-@option("--api-version", metavar="V", default="2020-12-01", show_default=True, help="Of the API.")
+@option("--verify", is_flag=True, help="At the end ask the API whether the tasks of the report have ended.")
+@option(
+    "--verify-after",
+    type=Number(0),
+    default=5,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the last tasks have to end before that.",
+)
 @option("--sandbox", is_flag=True, help="Against an emulator of the API in this process: nothing real, no credentials.")
 @option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 @option("-y", "--yes", is_flag=True, help="Do not ask.")

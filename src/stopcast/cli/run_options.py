@@ -1,4 +1,4 @@
-"""The options of ``stopcast run`` as one value."""
+"""The options of ``stopcast run`` and ``stopcast verify`` as one value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of ``stopcast run``, as the command line gave them."""
+    """The options of a command over lists, as the command line gave them; what it has not is as if not given."""
 
     tasks: tuple[str, ...]
     report: str
     resume: bool
-    dry_run: bool
+    dry_run: bool = False
     form: str
     columns: str | None
     max_per_second: float
@@ -26,19 +26,21 @@ class Options:
     max_attempts: int
     timeout: float
     grace: float
-    halt_after: HaltAfter | None
+    halt_after: HaltAfter | None = None
     limit: int | None
-    expect: int | None
+    expect: int | None = None
     only: str | None
     endpoint: str | None
     region: str | None
     api_version: str
-    sandbox: bool
+    sandbox: bool = False
     as_json: bool
-    yes: bool
+    yes: bool = False
+    verify: bool = False
+    verify_after: float = 0.0
     quiet: bool
     verbose: int
-    log_format: str
-    metrics_port: int | None
-    metrics_host: str
-    metrics_file: str | None
+    log_format: str = "text"
+    metrics_port: int | None = None
+    metrics_host: str = ""
+    metrics_file: str | None = None

@@ -8,14 +8,17 @@ import os
 import shlex
 import signal
 import sys
+import time
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import click
 import orjson
 
-from stopcast.api import DEFAULT_ENDPOINT, QUOTA_PER_SECOND, Endpoint
+from stopcast.api import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli import telling
 from stopcast.cli.lists import Lists
 from stopcast.cli.metrics import metrics
@@ -23,6 +26,7 @@ from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_u
 from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress
 from stopcast.cli.run_options import Options
+from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials, CredentialsProvider
 from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TooManyFailuresError
@@ -31,7 +35,7 @@ from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.retry import RetryPolicy
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
-from stopcast.stopper import Stopper
+from stopcast.stopper import Stopper, TaskCalls, Verifier
 
 #: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
 _ASK_ABOVE = 100
@@ -39,18 +43,50 @@ _ASK_ABOVE = 100
 
 def execute(options: Options) -> int:
     """Run, and return the status that tells the truth."""
-    return asyncio.run(_Command(options).run())
+    return asyncio.run(Command(options).run())
 
 
-class _Command:
-    def __init__(self, options: Options) -> None:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some lists, and what the API is asked for each task of theirs."""
+
+    options: Options
+    calls: type[TaskCalls]
+    lists: Lists
+
+    @classmethod
+    def of(cls, options: Options, calls: type[TaskCalls]) -> Self:
+        """Check the words of the command line."""
+        return cls(options, calls, Lists.of(options, None if calls.action.changes else worth_asking_about(time.time())))
+
+
+class _Ended(NamedTuple):
+    """How a part ended: what ``--json`` tells of it, the exit status, and what ended it early."""
+
+    told: dict[str, Any] | None
+    status: int
+    error: StopcastError | None
+
+
+class Command:
+    """``stopcast run``; with ``Verifier`` for its calls ``stopcast verify``, which asks about the tasks instead."""
+
+    def __init__(self, options: Options, calls: type[TaskCalls] = Stopper) -> None:
         self._options = options
-        self._lists = Lists.of(options)
+        self._part = _Part.of(options, calls)
+        self._lists = self._part.lists
+        if options.verify:
+            check_verify_report(options)
         self._run: Run | None = None
         self._main: asyncio.Task[object] | None = None
         self._interrupted_by: int | None = None
 
     async def run(self) -> int:
+        """Do it, and return the exit status.
+
+        Raises:
+            SystemExit: with the exit status of what ended it early.
+        """
         self._main = asyncio.current_task()
         # Not the loop's own handlers: it takes them away when it closes, and then one more signal is a traceback.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -58,7 +94,7 @@ class _Command:
         try:
             async with AsyncExitStack() as stack:
                 stack.callback(self._lists.close)
-                return await self._stop_all(stack)
+                return await self._call_all(stack)
         except asyncio.CancelledError:
             if self._interrupted_by is None:
                 raise
@@ -77,13 +113,43 @@ class _Command:
         elif self._main is not None:
             self._main.cancel()
 
-    async def _stop_all(self, stack: AsyncExitStack) -> int:
-        options = self._options
+    async def _call_all(self, stack: AsyncExitStack) -> int:
         endpoint, credentials = await self._where_and_who(stack)
-        limiter = self._limiter(endpoint)
+        limiter = _limiter(self._part, endpoint)
         if not await self._agreed(endpoint):
             say("Nothing was sent.", event="not_confirmed")
             return EXIT_GIVEN_UP
+        ended = await self._call_part(self._part, stack, endpoint, credentials, limiter)
+        if self._options.verify and ended.error is None and ended.told is not None:
+            ended = await self._verify(ended.told, ended.status, stack, endpoint, credentials)
+        self._run = self._main = None  # a signal has nothing to end any more
+        if self._options.as_json and ended.told is not None:
+            put_out(orjson.dumps(ended.told))
+        if ended.error is not None:
+            give_up(ended.error, resume_with=_resume_command() if ended.told is not None else None)
+        return ended.status
+
+    async def _verify(
+        self, told: dict[str, Any], status: int, stack: AsyncExitStack, endpoint: Endpoint, credentials: Credentials
+    ) -> _Ended:
+        """Ask about the tasks of the report, once those stopped last have had the time to end."""
+        if not has_lines(self._options.report):
+            return _Ended(told, status, None)
+        self._run = None
+        await asyncio.sleep(self._options.verify_after)
+        part = _Part.of(verifying(self._options), Verifier)
+        after = await self._call_part(part, stack, endpoint, credentials, _limiter(part, endpoint))
+        return _Ended({**told, "verify": after.told}, max(status, after.status), after.error)
+
+    async def _call_part(
+        self,
+        part: _Part,
+        stack: AsyncExitStack,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        limiter: TokenBucket,
+    ) -> _Ended:
+        options = part.options
         observers = await stack.enter_async_context(
             metrics(
                 host=options.metrics_host,
@@ -93,7 +159,7 @@ class _Command:
             )
         )
         stopper = await stack.enter_async_context(
-            Stopper(
+            part.calls(
                 credentials,
                 endpoint=endpoint,
                 limiter=limiter,
@@ -112,33 +178,14 @@ class _Command:
         shown = not options.quiet and options.log_format == "text"
         error: StopcastError | None = None
         async with (
-            Progress(run, stopper, self._lists, limit=options.limit, shown=shown),
-            aclosing(self._lists.batches()) as batches,
+            Progress(run, stopper, part.lists, limit=options.limit, shown=shown),
+            aclosing(part.lists.batches()) as batches,
         ):
             try:
                 await run.stop_lists(batches)
             except StopcastError as caught:
                 error = caught
-        return self._end(run, error)
-
-    def _end(self, run: Run, error: StopcastError | None) -> int:
-        options, summary = self._options, run.summary()
-        self._run = self._main = None  # a signal has nothing to end any more
-        if run.past.torn_bytes and not options.quiet:
-            torn = f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off."
-            say(torn, event="report_mended")
-        if not options.quiet and (error is None or summary.calls or summary.statuses):
-            say(telling.totals(summary, options.report), event="summary", summary=summary.as_json())
-        if options.as_json and run.opened:
-            put_out(orjson.dumps(summary.as_json()))
-        if isinstance(error, TooManyFailuresError):
-            error.add_note(
-                f"Look at the lines of {options.report} whose status is failed or gave_up. --resume sends the latter "
-                f"again, and the former only if you name the report as a list."
-            )
-        if error is not None:
-            give_up(error, resume_with=_resume_command() if run.opened else None)
-        return EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
+        return _end(part, run, error)
 
     async def _where_and_who(self, stack: AsyncExitStack) -> tuple[Endpoint, Credentials | CredentialsProvider]:
         options = self._options
@@ -163,19 +210,11 @@ class _Command:
             say(f"key from {found.place}; {where}", event="credentials_found")
         return endpoint, found.given
 
-    def _limiter(self, endpoint: Endpoint) -> TokenBucket:
-        options = self._options
-        if options.max_per_second > QUOTA_PER_SECOND and not (endpoint.loopback or options.raised_quota):
-            raise ConfigurationError(
-                f"--max-per-second {options.max_per_second:g} is above the account's quota of {QUOTA_PER_SECOND}; "
-                f"where the vendor has raised it, add --raised-quota"
-            )
-        jitter = ARRIVAL_JITTER if options.arrival_jitter is None else options.arrival_jitter / 1000
-        return TokenBucket(options.max_per_second, arrival_jitter=jitter)
-
     async def _agreed(self, endpoint: Endpoint) -> bool:
         """Look at the lists beforehand where that was asked for, or where there is somebody to ask."""
         options = self._options
+        if not self._part.calls.action.changes:
+            return True
         somebody = sys.stdin is not None and sys.stdin.isatty()
         ask = somebody and not (options.yes or endpoint.loopback or "-" in options.tasks)
         if options.expect is None and not ask:
@@ -193,6 +232,35 @@ class _Command:
         with Chunks(STANDARD_INPUT) as typed:
             answer = await typed.next()
         return (answer or b"").strip().lower() in {b"y", b"yes"}
+
+
+def _limiter(part: _Part, endpoint: Endpoint) -> TokenBucket:
+    options, quota = part.options, part.calls.action.quota_per_second
+    if options.max_per_second > quota and not (endpoint.loopback or options.raised_quota):
+        raise ConfigurationError(
+            f"--max-per-second {options.max_per_second:g} is above the account's quota of {quota}; "
+            f"where the vendor has raised it, add --raised-quota"
+        )
+    jitter = ARRIVAL_JITTER if options.arrival_jitter is None else options.arrival_jitter / 1000
+    return TokenBucket(options.max_per_second, arrival_jitter=jitter)
+
+
+def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:
+    options, summary = part.options, run.summary()
+    if run.past.torn_bytes and not options.quiet:
+        torn = f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off."
+        say(torn, event="report_mended")
+    if not options.quiet and (error is None or summary.calls or summary.statuses):
+        say(telling.totals(summary, options.report), event="summary", summary=summary.as_json())
+    if summary.bad and not options.quiet and not part.calls.action.changes:
+        say(ask_again(options), event="not_ended")
+    if isinstance(error, TooManyFailuresError):
+        error.add_note(
+            f"Look at the lines of {options.report} whose status is failed or gave_up. --resume sends the latter "
+            f"again, and the former only if you name the report as a list."
+        )
+    status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
+    return _Ended(summary.as_json() if run.opened else None, status, error)
 
 
 def _resume_command() -> str:

@@ -57,6 +57,11 @@ def totals(summary: Summary, report: str) -> str:
         lines.append(f"{rows(summary.settled_earlier)} had been settled by an earlier run")
     if summary.left_out:
         lines.append(f"{rows(summary.left_out)} left out: an earlier report says that they need nothing")
+    if summary.too_old:
+        lines.append(
+            f"{rows(summary.too_old)} not asked about: finished more than 72 hours ago, and of tasks that old the API "
+            f"tells nothing; by itself a task ends within 24 hours"
+        )
     if summary.not_finished:
         lines.append(f"{rows(summary.not_finished)} read and not finished; more may not have been read")
     lines.append(f"report: {report}")
