@@ -130,7 +130,12 @@ class Command:
         return ended.status
 
     async def _verify(
-        self, told: dict[str, Any], status: int, stack: AsyncExitStack, endpoint: Endpoint, credentials: Credentials
+        self,
+        told: dict[str, Any],
+        status: int,
+        stack: AsyncExitStack,
+        endpoint: Endpoint,
+        credentials: Credentials | CredentialsProvider,
     ) -> _Ended:
         """Ask about the tasks of the report, once those stopped last have had the time to end."""
         if not has_lines(self._options.report):
@@ -146,7 +151,7 @@ class Command:
         part: _Part,
         stack: AsyncExitStack,
         endpoint: Endpoint,
-        credentials: Credentials,
+        credentials: Credentials | CredentialsProvider,
         limiter: TokenBucket,
     ) -> _Ended:
         options = part.options
