@@ -293,7 +293,7 @@ async def test_a_task_that_kills_its_workers_ends_among_the_dead_letters_and_is_
     async with Emulator(quota_per_second=None) as emulator:
         outcomes = await drained(url, emulator, max_deliveries=3, observers=[events.append])
     assert [outcome.task for outcome in outcomes] == [tasks(2)[1]]
-    assert events == [DeadLettered("app,room-0,task-0", 3)]
+    assert events == [DeadLettered(tasks(1)[0], 3)]
     (letter,) = there.xrange("{tasks}:dead")
     assert letter[1] == {"task": "app,room-0,task-0", "earlier": "3"}
     async with RedisQueue(url) as queue:

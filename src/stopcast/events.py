@@ -175,7 +175,7 @@ class QueueBack:
 class DeadLettered:
     """A task came back too often from workers that did not finish it, and was put among the queue's dead letters."""
 
-    task: str
+    task: Task
     deliveries: int
 
 

@@ -18,7 +18,10 @@ from stopcast.events import (
     CredentialsRefreshed,
     CredentialsRefreshFailed,
     CredentialsRefused,
+    DeadLettered,
     Event,
+    QueueBack,
+    QueueLost,
     QuotaFound,
     QuotaLost,
     RateChanged,
@@ -72,6 +75,17 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
         "clock_corrected",
         logging.WARNING,
         "the API's clock is {0.offset_seconds:+.0f} s from ours; requests are dated by it from now on",
+    ),
+    QueueLost: Entry(
+        "queue_lost",
+        logging.WARNING,
+        "the queue is away ({0.reason}); what is at hand is stopped, and told to it later",
+    ),
+    QueueBack: Entry("queue_back", logging.WARNING, "the queue is back"),
+    DeadLettered: Entry(
+        "dead_lettered",
+        logging.WARNING,
+        "a task came back {0.deliveries} times from workers that did not finish it; it is among the dead letters now",
     ),
     RunFinished: Entry("run_finished", logging.INFO, "run finished: {0.calls} calls in {0.seconds:.0f} s"),
 }

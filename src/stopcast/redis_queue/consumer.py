@@ -17,15 +17,16 @@ from types import TracebackType
 from typing import Final, Self
 
 from stopcast.errors import ConfigurationError
-from stopcast.events import DeadLettered, Event, QueueBack, QueueLost
+from stopcast.events import DeadLettered, QueueBack, QueueLost
 from stopcast.identities import identity
+from stopcast.observers import Observers
 from stopcast.outcome import Outcome
 from stopcast.ports import Observer
 from stopcast.redis_queue.deliveries import Deliveries, Entry
 from stopcast.redis_queue.member import STEP, Ending, Member
 from stopcast.redis_queue.stream import Stream, connected_stream, split_address, telling_errors, words_of
 from stopcast.report_line import LineWriter
-from stopcast.task import Batch
+from stopcast.task import Batch, Task
 
 _CLOSE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.1
@@ -82,7 +83,7 @@ class RedisConsumer:
         self._max_deliveries = max_deliveries
         self._results = results
         self._until_empty = until_empty
-        self._observers = observers
+        self._tell = Observers(observers).tell
         self._deliveries = Deliveries(source)
         self.begin, self.end = self._deliveries.begin, self._deliveries.end
         self._acked = asyncio.Event()
@@ -192,7 +193,7 @@ class RedisConsumer:
                 done.append(Ending(entry.id))
             elif entry.earlier >= self._max_deliveries:
                 dead.append(Ending(entry.id, [b"task", entry.text, b"earlier", b"%d" % entry.earlier], known))
-                self._tell(DeadLettered(entry.text.decode("utf-8", "backslashreplace"), entry.earlier))
+                self._tell(DeadLettered(entry.task or Task("", "", ""), entry.earlier))
             else:
                 left.append(entry)
         if done:
@@ -249,10 +250,6 @@ class RedisConsumer:
             self._pause = _PAUSE_SECONDS
             self._claim_at = self._now() + self._claim_after
             self._tell(QueueBack())
-
-    def _tell(self, event: Event) -> None:
-        for observer in self._observers:
-            observer(event)
 
     @staticmethod
     def _now() -> float:
