@@ -24,7 +24,7 @@ from stopcast import (
     Unlimited,
 )
 from stopcast.errors import ListError
-from stopcast.events import DeadLettered, Event, QueueBack, QueueLost
+from stopcast.events import DeadLettered, Event, QueueFound, QueueLost
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
 SOON = 0.2  # seconds of silence after which these tests take a worker for dead
@@ -362,7 +362,7 @@ async def test_redis_killed_while_tasks_are_worked_on_loses_and_doubles_nothing(
                 asyncio.get_running_loop().call_later(0.3, redis_server.start)
     assert {outcome.task for outcome in outcomes} == set(tasks(1500))
     assert emulator.calls == len(outcomes) == 1500
-    assert {type(event) for event in events} == {QueueLost, QueueBack}
+    assert {type(event) for event in events} == {QueueLost, QueueFound}
     with closing(redis.Redis.from_url(redis_server.url)) as there:
         assert there.xlen("tasks") == 0
 

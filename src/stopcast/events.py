@@ -167,7 +167,7 @@ class QueueLost:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueBack:
+class QueueFound:
     """The queue's Redis answers again."""
 
 
@@ -213,7 +213,7 @@ Event = (
     | AppSetAside
     | ClockCorrected
     | QueueLost
-    | QueueBack
+    | QueueFound
     | DeadLettered
     | RunFinished
 )

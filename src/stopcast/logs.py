@@ -20,7 +20,7 @@ from stopcast.events import (
     CredentialsRefused,
     DeadLettered,
     Event,
-    QueueBack,
+    QueueFound,
     QueueLost,
     QuotaFound,
     QuotaLost,
@@ -81,7 +81,7 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
         logging.WARNING,
         "the queue is away ({0.reason}); what is at hand is stopped, and told to it later",
     ),
-    QueueBack: Entry("queue_back", logging.WARNING, "the queue is back"),
+    QueueFound: Entry("queue_found", logging.WARNING, "the queue is back"),
     DeadLettered: Entry(
         "dead_lettered",
         logging.WARNING,

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from stopcast.errors import ConfigurationError
-from stopcast.events import DeadLettered, QueueBack, QueueLost
+from stopcast.events import DeadLettered, QueueFound, QueueLost
 from stopcast.identities import identity
 from stopcast.observers import Observers
 from stopcast.outcome import Outcome
@@ -50,7 +50,7 @@ class RedisConsumer:
         max_deliveries: workers that may die over a task before it goes to the dead letters.
         results: whether each outcome is also appended to the results stream, in the same step as it is acknowledged.
         until_empty: whether the tasks end when the queue is empty, those that other workers have included.
-        observers: functions of an event: ``QueueLost``, ``QueueBack``, ``DeadLettered``.
+        observers: functions of an event: ``QueueLost``, ``QueueFound``, ``DeadLettered``.
 
     Attributes:
         name: the worker's, told by ``stopcast status``.
@@ -249,7 +249,7 @@ class RedisConsumer:
             self._away = False
             self._pause = _PAUSE_SECONDS
             self._claim_at = self._now() + self._claim_after
-            self._tell(QueueBack())
+            self._tell(QueueFound())
 
     @staticmethod
     def _now() -> float:
