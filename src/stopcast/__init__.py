@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stopcast.api import Endpoint
     from stopcast.credentials import Credentials, CredentialsProvider
     from stopcast.errors import (
+        AccountsGivenUpError,
         ClockRefusedError,
         ClosedError,
         ConfigurationError,
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from stopcast.ports import Limiter, Observer
     from stopcast.redis_queue import RedisConsumer, RedisQueue
     from stopcast.retry import RetryPolicy
+    from stopcast.router import Router
     from stopcast.stopper import Stopper, Verifier
     from stopcast.task import Task
 
 _HOMES = {
+    "AccountsGivenUpError": "errors",
     "ClockRefusedError": "errors",
     "ClosedError": "errors",
     "ConfigurationError": "errors",
@@ -57,6 +60,7 @@ _HOMES = {
     "RedisConsumer": "redis_queue",
     "RedisQueue": "redis_queue",
     "RetryPolicy": "retry",
+    "Router": "router",
     "SharedQuota": "limiters",
     "Status": "outcome",
     "StopcastError": "errors",
@@ -70,6 +74,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AccountsGivenUpError",
     "ClockRefusedError",
     "ClosedError",
     "ConfigurationError",
@@ -90,6 +95,7 @@ __all__ = [
     "RedisConsumer",
     "RedisQueue",
     "RetryPolicy",
+    "Router",
     "SharedQuota",
     "Status",
     "StopcastError",

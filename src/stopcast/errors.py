@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class StopcastError(Exception):
     """The base of all that stopcast raises on its own account."""
@@ -45,6 +47,18 @@ class CredentialsRefusedError(HaltedError):
 
 class CredentialsUnavailableError(HaltedError):
     """The credentials' provider gives none. What it raised is the ``__cause__``."""
+
+
+class AccountsGivenUpError(HaltedError):
+    """The calls of some accounts were given up; those of the others were not touched by it.
+
+    Attributes:
+        errors: why, by account.
+    """
+
+    def __init__(self, errors: Mapping[str, StopcastError]) -> None:
+        super().__init__("\n".join(f"account {account}: {error}" for account, error in errors.items()))
+        self.errors = dict(errors)
 
 
 class ClockRefusedError(HaltedError):

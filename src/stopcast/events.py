@@ -145,6 +145,14 @@ class CredentialsRefreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountGivenUp:
+    """No call is made for this account any more; those of the others go on. The reason is no secret."""
+
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppSetAside:
     """The API refused an AppId for good; its tasks that were not sent yet are not sent."""
 
@@ -210,6 +218,7 @@ Event = (
     | QuotaLost
     | QuotaFound
     | CredentialsRefreshed
+    | AccountGivenUp
     | AppSetAside
     | ClockCorrected
     | QueueLost

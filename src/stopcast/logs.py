@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from stopcast.events import (
+    AccountGivenUp,
     AppSetAside,
     AttemptFinished,
     ClockCorrected,
@@ -68,6 +69,7 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
     QuotaLost: Entry("quota_lost", logging.WARNING, "{0.reason}; {0.per_second:g} calls a second until it is back"),
     QuotaFound: Entry("quota_found", logging.WARNING, "the shared quota is back after {0.seconds:.1f} s"),
     CredentialsRefreshed: Entry("credentials_refreshed", logging.INFO, "new credentials from {0.source}"),
+    AccountGivenUp: Entry("account_given_up", logging.ERROR, "account {0.account} is given up: {0.reason}"),
     AppSetAside: Entry(
         "app_set_aside", logging.WARNING, "AppId {0.app_id} is refused ({0.code}); its further tasks are set aside"
     ),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
@@ -19,22 +18,20 @@ from stopcast.credentials import Credentials, CredentialsProvider
 from stopcast.engine.attempts import Attempts
 from stopcast.engine.call import Caller, Slot
 from stopcast.engine.dispatch import Dispatcher
-from stopcast.engine.pump import pump
 from stopcast.engine.refresh import Refresher, ask
 from stopcast.errors import ClosedError, ConfigurationError
 from stopcast.events import Event, RunFinished
 from stopcast.halting import Failures, HaltAfter
-from stopcast.intake import Intake
 from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.logs import LOG
 from stopcast.observers import Observers
 from stopcast.outcome import Outcome
-from stopcast.ports import AdjustableLimiter, Flights, Limiter, Observer
+from stopcast.ports import AdjustableLimiter, Limiter, Observer
 from stopcast.retry import RetryPolicy
 from stopcast.rolling_window import RollingWindow
 from stopcast.signing import Signer
-from stopcast.sources.memory import AnyTask, batches_of
-from stopcast.task import Batch
+from stopcast.sources.memory import AnyTask
+from stopcast.stream import AnyTasks, outcomes_of
 from stopcast.transport import AiohttpTransport
 
 #: Calls that connect or wait for their permit. At the cap they bridge half a second of handshakes.
@@ -42,8 +39,6 @@ _MAX_BEFORE_WIRE: Final = 64
 
 #: Seconds between two new connections: handshakes in a heap make calls late, which matters where there is a cap.
 _STAGGER: Final = 0.008
-
-AnyTasks = Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]
 
 
 class TaskCalls:
@@ -239,44 +234,8 @@ class TaskCalls:
         async with aclosing(self._call_all([task], priority)) as outcomes:
             return await anext(outcomes)
 
-    async def _call_all(self, tasks: AnyTasks, priority: int) -> AsyncGenerator[Outcome, None]:
-        outcomes: deque[Outcome] = deque()
-        arrived = asyncio.Event()
-
-        def deliver(outcome: Outcome) -> None:
-            outcomes.append(outcome)
-            arrived.set()
-
-        dispatcher = self.dispatcher
-        # A queue wants to know which of its tasks a call may have reached.
-        flights = tasks if isinstance(tasks, AsyncIterable) and isinstance(tasks, Flights) else None
-        feed = dispatcher.open_feed(deliver, priority=priority, flights=flights)
-
-        async def take_all() -> None:
-            # The batches are closed where they are taken, however often this stream is cancelled.
-            async with aclosing(batches_of(tasks)) as batches:
-                await pump(batches, Intake(), dispatcher, feed)
-
-        def all_taken(pumping: asyncio.Task[None]) -> None:
-            arrived.set()
-            if not pumping.cancelled():
-                # Nobody asks for its error where the stream is left early, and asyncio would complain.
-                pumping.exception()
-
-        pumping = asyncio.create_task(take_all())
-        pumping.add_done_callback(all_taken)
-        try:
-            while outcomes or not pumping.done():
-                await arrived.wait()
-                arrived.clear()
-                while outcomes:
-                    feed.consumed()
-                    yield outcomes.popleft()
-            pumping.result()
-        finally:
-            pumping.cancel()
-            dispatcher.close_feed(feed)
-            await asyncio.wait([pumping])
+    def _call_all(self, tasks: AnyTasks, priority: int) -> AsyncGenerator[Outcome, None]:
+        return outcomes_of(tasks, self.dispatcher, priority=priority)
 
 
 class Stopper(TaskCalls):

@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.feed import Feed, Job
+from stopcast.engine.routing import AnyDispatcher
 from stopcast.errors import ListError, StopcastError
 from stopcast.intake import Intake
 from stopcast.task import Batch
 
 
-async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Dispatcher, feed: Feed) -> None:
+async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed) -> None:
     """Take every row in and return when each has its outcome.
 
     Raises:
@@ -41,7 +41,7 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Dispat
         raise cut_short
 
 
-async def _take_in(batches: AsyncIterator[Batch], intake: Intake, dispatcher: Dispatcher, feed: Feed) -> None:
+async def _take_in(batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed) -> None:
     async for batch in batches:
         taken = intake.take(batch, time.time())
         for outcome in taken.outcomes:
