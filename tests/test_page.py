@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -185,16 +186,19 @@ def test_a_page_says_nothing_of_the_folders_of_whoever_wrote_it(shell: Shell) ->
     assert str(shell.directory) not in (shell / "page.html").read_text()
 
 
-def test_the_example_s_page_is_what_its_script_writes_today(tmp_path: Path) -> None:
-    subprocess.run(
+def test_the_example_s_page_and_the_readme_s_summary_are_what_its_script_makes_today(tmp_path: Path) -> None:
+    done = subprocess.run(
         [sys.executable, EXAMPLES / "report_page.py", tmp_path / "page.html"],
         check=True,
         capture_output=True,
+        text=True,
         timeout=60,
     )
     written = (EXAMPLES / "report_page.html").read_bytes()
     assert len(written) < 300_000
     assert written == (tmp_path / "page.html").read_bytes(), "run examples/report_page.py, look at the page, commit it"
+    said = re.sub(r"/\S*/(?=report\.jsonl)", "", done.stdout)
+    assert f"```\n{said}```" in (EXAMPLES.parent / "README.md").read_text("utf-8")
 
 
 # In a browser

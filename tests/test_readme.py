@@ -20,7 +20,7 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMMANDS = ("run", "verify", "summary", "sandbox")
+COMMANDS = ("run", "verify", "summary", "sandbox", "help")
 
 
 def _help(command: str) -> str:

@@ -23,8 +23,9 @@ Options:
 Commands:
   run      Stop the tasks of these lists, and write what became of each.
   verify   Ask the API whether the tasks have ended, and why.
-  summary  Tell the totals of a report.
+  summary  Tell what reports add up to, also as a page to pass on.
   sandbox  Serve an emulator of the API on this machine.
+  help     Tell about a topic or an error code; alone, list the topics.
 
 stopcast COMMAND --help tells a command's options.
 """

@@ -59,7 +59,7 @@ def summary(
     if html:
         _check_page(html)
     language = Language(lang) if lang else Language.of_locale(os.environ)
-    figures = _read(reports, keep=ROWS_LISTED if html else 0)
+    figures = read_reports(reports, keep=ROWS_LISTED if html else 0)
     names = [str(report) for report in reports]
     report = shlex.join(names)
     if html:
@@ -71,7 +71,7 @@ def summary(
     sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)
 
 
-def _read(reports: Sequence[Path], *, keep: int) -> Figures:
+def read_reports(reports: Sequence[Path], *, keep: int) -> Figures:
     """Read the reports, which others may still be writing.
 
     Raises:
