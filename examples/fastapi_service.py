@@ -1,0 +1,52 @@
+"""A FastAPI service that stops webcast tasks: a list in, the outcomes out as they come, and metrics.
+
+    VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... uvicorn fastapi_service:app
+
+STOPCAST_ENDPOINT is another address to call, such as that of `stopcast sandbox`.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+from prometheus_client import make_asgi_app
+from pydantic import BaseModel
+
+import stopcast
+from stopcast.prometheus import PrometheusObserver
+
+
+class Item(BaseModel):
+    app_id: str
+    room_id: str
+    task_id: str
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, stopcast.Stopper]]:
+    # One Stopper for all requests: they share its cap, and take turns. Leaving it lets what was begun come to its end.
+    endpoint = os.environ.get("STOPCAST_ENDPOINT")
+    async with stopcast.Stopper(endpoint=endpoint, observers=[PrometheusObserver()]) as stopper:
+        yield {"stopper": stopper}
+
+
+app = FastAPI(lifespan=lifespan)
+app.mount("/metrics", make_asgi_app())
+
+
+@app.post("/stop")
+async def stop(items: list[Item], request: Request, priority: int = 0) -> StreamingResponse:
+    stopper: stopcast.Stopper = request.state.stopper
+    tasks = [stopcast.Task(item.app_id, item.room_id, item.task_id) for item in items]
+
+    async def lines() -> AsyncIterator[bytes]:
+        # Closed where the client goes away, so that nothing more of its list is sent.
+        async with aclosing(stopper.stop_all(tasks, priority=priority)) as outcomes:
+            async for outcome in outcomes:
+                told = {"task": [*outcome.task], "status": outcome.status, "code": outcome.code}
+                yield orjson.dumps(told) + b"\n"
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
