@@ -20,7 +20,7 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMMANDS = ("run", "verify", "summary", "sandbox", "help")
+COMMANDS = ("run", "verify", "doctor", "summary", "sandbox", "help")
 
 
 def _help(command: str) -> str:

@@ -12,9 +12,11 @@ Usage: stopcast COMMAND [OPTIONS] [ARGS]...
   account's 150 calls a second.
 
   Try it, with nothing real behind it:   stopcast run tasks.csv --sandbox
+  Is all well? (key, network, clock):    stopcast doctor
   Look before you leap:                  stopcast run tasks.csv --dry-run
   Stop the tasks:                        stopcast run tasks.csv -o report.jsonl
   Go on after a crash or Ctrl-C:         the same, and --resume
+  Prove that they have ended:            stopcast verify report.jsonl
 
 Options:
   --version   Show the version and exit.
@@ -23,6 +25,7 @@ Options:
 Commands:
   run      Stop the tasks of these lists, and write what became of each.
   verify   Ask the API whether the tasks have ended, and why.
+  doctor   Find out whether a run would work from here, and what to mend.
   summary  Tell what reports add up to, also as a page to pass on.
   sandbox  Serve an emulator of the API on this machine.
   help     Tell about a topic or an error code; alone, list the topics.
