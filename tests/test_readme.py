@@ -76,6 +76,17 @@ def test_the_status_table_is_the_statuses() -> None:
     assert told == {status.value: (words[not status.settled], words[status.good]) for status in Status}
 
 
+def test_every_promise_names_tests_that_there_are() -> None:
+    table = README.split("## What it promises")[1].split("\n## ")[0]
+    cells = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(cells) >= 15
+    for cell in cells:
+        for shown in cell.split(";"):
+            name, sentence = re.fullmatch(r"\s*`(\w+)`: ([\w ]+?)\s*", shown).groups()  # type: ignore[union-attr]
+            tests = (ROOT / "tests" / f"test_{name}.py").read_text()
+            assert f"def test_{sentence.replace(' ', '_')}(" in tests, sentence
+
+
 def test_the_map_of_the_code_names_every_module_and_no_other() -> None:
     table = README.split("## The code")[1].split("## ")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
