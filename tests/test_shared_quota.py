@@ -12,16 +12,19 @@ from typing import Any, TypeVar
 import pytest
 import redis.asyncio
 
+from processes import Shell, serving, tasks, until, write_csv
+from processes import end_of as end_of_process
 from redis_server import RedisServer, free_port
 from stopcast.errors import ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.limiters import SharedQuota, TokenBucket
 from stopcast.limiters.redis_ledger import Lease, RedisLedger, ledger_key
 from stopcast.ports import Limiter, TellsEvents, TellsRate
+from stopcast.sandbox import Emulator
 
 T = TypeVar("T")
 
-KEY = ledger_key("account")
+KEY = ledger_key("account", "StopWebcast")
 FULL = 148.5
 
 
@@ -163,7 +166,7 @@ async def survives(url: str, trouble: Callable[[redis.asyncio.Redis, str], Await
     """Let trouble happen to an account that is in use; fail if slots overlap or the account stands still."""
     async with redis.asyncio.Redis.from_url(url) as client, RedisLedger(url, name) as ledger:
         before = await granted(ledger, 6, FULL)
-        await trouble(client, ledger_key(name))
+        await trouble(client, ledger_key(name, "StopWebcast"))
         after = await granted(ledger, 6, FULL, times=2)
     assert end_of(before) <= after[0].first_at + 1e-6, name
     assert after[0].first_at <= max(end_of(before), after[0].now) + 1.01, name
@@ -437,3 +440,78 @@ async def test_a_worker_that_stands_still_or_dies_takes_its_lease_with_it_and_no
     calls.times = sorted(calls.times + theirs)
     assert calls.worst_second <= 150
     assert (len(alone) - 1) / (alone[-1] - alone[0]) > 140
+
+
+def test_runs_of_one_account_share_its_cap(shell: Shell, redis_url: str) -> None:
+    with serving(Emulator()) as api:
+        names = [write_csv(shell / f"{n}.csv", tasks(120, first=200 * n)) for n in range(2)]
+        options = ("--endpoint", api.url, "--quota", redis_url, "--account", "main", "--json", "-q")
+        running = [shell.start("run", name, "-o", f"{name}.jsonl", *options) for name in names]
+        ended = [end_of_process(process) for process in running]
+    assert [run.status for run in ended] == [0, 0]
+    assert max(last + 1 - bisect_right(api.arrivals, moment - 1) for last, moment in enumerate(api.arrivals)) <= 150
+    assert not any(run.summary["calls"] > 120 for run in ended), "the emulator throttled, so the cap did not hold"
+
+
+def test_a_run_that_loses_the_quota_says_so_stops_calling_and_goes_on_later(
+    shell: Shell, redis_server: RedisServer
+) -> None:
+    with serving(Emulator()) as api:
+        name = write_csv(shell / "tasks.csv", tasks(150))
+        options = ("--endpoint", api.url, "--quota", redis_server.url, "--account", "main")
+        run = shell.start("run", name, *options)
+        until(lambda: len(api.arrivals) > 20)
+        redis_server.kill()
+        assert run.stderr is not None
+        said = run.stderr.readline().decode()
+        assert "the shared quota at redis://127.0.0.1:" in said
+        assert "0 calls a second until it is back" in said
+        redis_server.start()
+        ended = end_of_process(run)
+    assert ended.status == 0
+    assert "the shared quota is back after" in ended.err
+    assert len(api.arrivals) == 150
+
+
+def test_a_quota_that_cannot_be_reached_ends_the_run_before_it_begins_and_no_password_is_shown(shell: Shell) -> None:
+    name = write_csv(shell / "tasks.csv", tasks(1))
+    url = f"redis://user:secret@127.0.0.1:{free_port()}/0"
+    ended = shell.run("run", name, "--quota", url, "--account", "main")
+    assert ended.status == 3
+    assert "others on this machine can see the password in --quota; set STOPCAST_QUOTA" in ended.err
+    assert "redis://***@127.0.0.1" in ended.err
+    shell.variables["STOPCAST_QUOTA"] = url
+    told = shell.run("run", name, "--account", "main")
+    assert told.status == 3
+    assert "others on this machine" not in told.err
+    assert "secret" not in ended.err + told.err
+    assert not (shell / "stopcast-report.jsonl").exists()
+
+
+def test_the_command_to_go_on_with_has_no_password_in_it(shell: Shell, redis_server: RedisServer) -> None:
+    redis_server.ask("CONFIG", "SET", "requirepass", "secret")
+    with serving(Emulator()) as api:
+        name = write_csv(shell / "tasks.csv", tasks(500))
+        url = redis_server.url.replace("//", "//:secret@")
+        run = shell.start("run", name, "--endpoint", api.url, f"--quota={url}", "--account", "main")
+        until(lambda: len(api.arrivals) > 5)
+        run.send_signal(signal.SIGINT)
+        ended = end_of_process(run)
+    assert ended.status == 130
+    assert "--quota=redis://***@127.0.0.1" in ended.err
+    assert "secret" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--quota", "redis://localhost"), "--account"),
+        (("--quota", "localhost", "--account", "a"), "no address of a Redis"),
+        (("--quota", "redis://localhost", "--account", "a", "--quota-lost", "share:0"), "share:N"),
+        (("--quota", "redis://localhost", "--account", "a", "--quota-lost", "local"), "share:N"),
+    ],
+)
+def test_a_quota_given_wrongly_is_wrong_usage(shell: Shell, options: tuple[str, ...], said: str) -> None:
+    ended = shell.run("run", write_csv(shell / "tasks.csv", tasks(1)), *options)
+    assert ended.status == 2
+    assert said in ended.err

@@ -26,7 +26,7 @@ from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.logs import LOG
 from stopcast.observers import Observers
 from stopcast.outcome import Outcome
-from stopcast.ports import AdjustableLimiter, Limiter, Observer
+from stopcast.ports import AdjustableLimiter, Limiter, Observer, TellsEvents
 from stopcast.retry import RetryPolicy
 from stopcast.rolling_window import RollingWindow
 from stopcast.signing import Signer
@@ -159,6 +159,8 @@ class TaskCalls:
         )
         self._tell_rate = partial(attempts.pace.tell, observers.tell)
         self._tell_rate()
+        if isinstance(self.limiter, TellsEvents):
+            self._stack.callback(self.limiter.tell(observers.tell))
         self._stack.callback(self._tell_end, observers.tell, self._dispatcher, loop.time())
         return self
 

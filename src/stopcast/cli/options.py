@@ -35,7 +35,7 @@ class Option(click.Option):
     def __init__(self, param_decls: Sequence[str] | None = None, **attributes: Any) -> None:
         super().__init__(param_decls, **attributes)
         long_names = [name for name in self.opts if name.startswith("--")]
-        if long_names:
+        if long_names and not self.envvar:
             self.envvar = "STOPCAST_" + long_names[0][2:].replace("-", "_").upper()
 
 

@@ -22,6 +22,9 @@ class Options:
     max_per_second: float
     raised_quota: bool
     arrival_jitter: float | None
+    quota: str | None
+    account: str | None
+    quota_lost: int | None
     max_at_once: int
     max_attempts: int
     timeout: float

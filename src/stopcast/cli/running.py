@@ -25,13 +25,16 @@ from stopcast.cli.metrics import metrics
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress
+from stopcast.cli.quota import warn_of_password
 from stopcast.cli.run_options import Options
 from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials, CredentialsProvider
 from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TooManyFailuresError
-from stopcast.limiters import TokenBucket
+from stopcast.limiters import SharedQuota, TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.ports import Limiter
+from stopcast.redis_connection import without_secrets
 from stopcast.retry import RetryPolicy
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
@@ -115,7 +118,7 @@ class Command:
 
     async def _call_all(self, stack: AsyncExitStack) -> int:
         endpoint, credentials = await self._where_and_who(stack)
-        limiter = _limiter(self._part, endpoint)
+        limiter = await _limiter(self._part, endpoint, stack)
         if not await self._agreed(endpoint):
             say("Nothing was sent.", event="not_confirmed")
             return EXIT_GIVEN_UP
@@ -143,7 +146,8 @@ class Command:
         self._run = None
         await asyncio.sleep(self._options.verify_after)
         part = _Part.of(verifying(self._options), Verifier)
-        after = await self._call_part(part, stack, endpoint, credentials, _limiter(part, endpoint))
+        limiter = await _limiter(part, endpoint, stack)
+        after = await self._call_part(part, stack, endpoint, credentials, limiter)
         return _Ended({**told, "verify": after.told}, max(status, after.status), after.error)
 
     async def _call_part(
@@ -152,7 +156,7 @@ class Command:
         stack: AsyncExitStack,
         endpoint: Endpoint,
         credentials: Credentials | CredentialsProvider,
-        limiter: TokenBucket,
+        limiter: Limiter,
     ) -> _Ended:
         options = part.options
         observers = await stack.enter_async_context(
@@ -239,7 +243,7 @@ class Command:
         return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 
-def _limiter(part: _Part, endpoint: Endpoint) -> TokenBucket:
+async def _limiter(part: _Part, endpoint: Endpoint, stack: AsyncExitStack) -> Limiter:
     options, quota = part.options, part.calls.action.quota_per_second
     if options.max_per_second > quota and not (endpoint.loopback or options.raised_quota):
         raise ConfigurationError(
@@ -247,7 +251,19 @@ def _limiter(part: _Part, endpoint: Endpoint) -> TokenBucket:
             f"where the vendor has raised it, add --raised-quota"
         )
     jitter = ARRIVAL_JITTER if options.arrival_jitter is None else options.arrival_jitter / 1000
-    return TokenBucket(options.max_per_second, arrival_jitter=jitter)
+    if options.quota is None:
+        return TokenBucket(options.max_per_second, arrival_jitter=jitter)
+    warn_of_password(options.quota, "--quota")
+    return await stack.enter_async_context(
+        SharedQuota(
+            options.quota,
+            account=options.account or "",
+            action=part.calls.action.name,
+            max_per_second=options.max_per_second,
+            arrival_jitter=jitter,
+            lost_share=options.quota_lost,
+        )
+    )
 
 
 def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:
@@ -269,6 +285,6 @@ def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:
 
 
 def _resume_command() -> str:
-    command, *arguments = sys.argv[1:]
+    command, *arguments = (without_secrets(argument) for argument in sys.argv[1:])
     # Ahead of the others: after a lone -- it would be a list's name.
     return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])

@@ -33,6 +33,7 @@ _MILLISECONDS = click.FloatRange(min=0)
 @option(
     "--quota",
     "quota_per_second",
+    envvar="STOPCAST_SANDBOX_QUOTA",  # STOPCAST_QUOTA is where the other commands' shared quota is
     metavar="N",
     type=click.IntRange(min=0),
     default=QUOTA_PER_SECOND,

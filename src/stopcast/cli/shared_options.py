@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from stopcast.cli.options import Number, option
+from stopcast.cli.quota import quota_options
 
 _FORMATS = ("auto", "csv", "tsv", "jsonl")
 
@@ -32,7 +33,7 @@ def lists(command: Command) -> Command:
 def calls(*, quota_per_second: int) -> Callable[[Command], Command]:
     """Return what adds the options that say how the API is called."""
     return lambda command: _with(
-        command,
+        quota_options(command),
         option(
             "--max-per-second",
             type=Number(),

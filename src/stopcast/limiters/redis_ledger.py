@@ -17,9 +17,9 @@ _TIMEOUT_SECONDS: Final = 1.0
 _MICROSECONDS: Final = 1e6
 
 
-def ledger_key(account: str) -> str:
-    """Return the key under which an account's quota is kept."""
-    return f"stopcast:quota:{account}"
+def ledger_key(account: str, action: str) -> str:
+    """Return the key under which an account's quota for one action of the API is kept."""
+    return f"stopcast:quota:{account}:{action}"
 
 
 class Lease(NamedTuple):
@@ -64,9 +64,9 @@ class RedisLedger:
         where: the address, fit to be shown.
     """
 
-    def __init__(self, url: str, account: str) -> None:
+    def __init__(self, url: str, account: str, action: str = "StopWebcast") -> None:
         self._url = url
-        self._key = ledger_key(account)
+        self._key = ledger_key(account, action)
         self._script = files("stopcast.limiters").joinpath("reserve.lua").read_text("utf-8")
         self._hash = ""
         self._stack = AsyncExitStack()

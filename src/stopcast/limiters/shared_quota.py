@@ -72,6 +72,7 @@ class SharedQuota:
         ledger: the address of a Redis 6.2 or later, or of a Valkey; ``stopcast.redis_connection.connected`` tells the
             forms.
         account: names what is shared, whichever keys it has.
+        action: of the API; each has a cap of its own.
         max_per_second: the cap of the whole account; every process gives the same.
         arrival_jitter: seconds by which the way to the server may vary, as for ``TokenBucket``.
         lost_share: the most processes that share the account. While Redis cannot be asked, each then goes on with that
@@ -91,6 +92,7 @@ class SharedQuota:
         ledger: str | Ledger,
         *,
         account: str,
+        action: str = "StopWebcast",
         max_per_second: float = 150.0,
         arrival_jitter: float = ARRIVAL_JITTER,
         lost_share: int | None = None,
@@ -101,7 +103,7 @@ class SharedQuota:
             raise ConfigurationError("lost_share is a number of processes, 1 or more")
         self._most, self.full_rate = bounds(max_per_second, arrival_jitter + _LATE)
         self.rate = self.full_rate
-        self._ledger: Ledger = RedisLedger(ledger, account) if isinstance(ledger, str) else ledger
+        self._ledger: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
         self._share = lost_share and TokenBucket(max_per_second / lost_share, arrival_jitter=arrival_jitter)
         self._window = RollingWindow(1 + arrival_jitter)
         self._clock = RemoteClock()
