@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from processes import Shell, end_of, read_report, serving, statuses, tasks, told, until
-from stopcast import Credentials, Status, Stopper, Unlimited
+from stopcast import Credentials, RetryPolicy, Status, Stopper, Unlimited
 from stopcast.events import ClockCorrected, Event
 from stopcast.outcome import Outcome
 from stopcast.report_line import LineWriter
@@ -42,6 +43,41 @@ async def test_a_clock_that_jumps_by_an_hour_while_calls_go_out_costs_one_correc
     assert ended == [Status.STOPPED] * 300
     corrections = [event.offset_seconds for event in told if isinstance(event, ClockCorrected)]
     assert [round(offset / 1200) for offset in corrections] == [1, -2, 4]
+
+
+# Answers
+
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        (b"", b"\r\n" * 1000),
+        (_CHUNKED, b"1\r\n \r\n" * 1000),
+        (_CHUNKED + b"2;", b"a=b;" * 1000),
+        (_CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-A: b\r\n" * 1000),
+        (b"HTTP/1.1 200 ", b"a" * 4000),
+    ],
+    ids=["provisional answers", "empty lines", "tiny chunks", "chunk extensions", "trailers", "status line"],
+)
+async def test_an_answer_without_end_of_any_kind_ends_as_no_answer(begins: bytes, goes_on: bytes) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"}")
+            writer.write(begins)
+            while True:
+                writer.write(goes_on)
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        policy = RetryPolicy(max_attempts=1)
+        async with Stopper(SANDBOX_CREDENTIALS, endpoint=url, timeout_seconds=0.3, retry=policy) as stopper:
+            outcome = await stopper.stop(Task("a", "r", "t"))
+    assert (outcome.status, outcome.http_status, outcome.in_doubt) == (Status.GAVE_UP, None, True)
 
 
 # Lists

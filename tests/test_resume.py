@@ -117,6 +117,17 @@ def test_a_report_behind_a_link_stays_where_it_is(shell: Shell, api: Emulator, a
     assert statuses(shell / "elsewhere" / "report.jsonl") == {"stopped": 3}
 
 
+def test_what_lies_in_the_way_of_writing_the_report_anew_is_not_followed(shell: Shell, api: Emulator, at: At) -> None:
+    (shell / "precious").write_text("precious\n")
+    (shell / f"{REPORT}.tidying").symlink_to("precious")
+    api.faults = Faults({"internal": tasks(2)})
+    name = write_csv(shell / "list.csv", tasks(3))
+    assert shell.run("run", name, *at, "--max-attempts", "1").status == 1
+    assert shell.run("run", name, *at, "--resume").status == 0
+    assert (shell / "precious").read_text() == "precious\n"
+    assert statuses(shell / REPORT) == {"stopped": 3}
+
+
 # Reports that a crash or a person left in disorder
 
 

@@ -137,7 +137,9 @@ async def tidy(descriptor: int, path: Path, past: Past) -> None:
     path = _behind_links(path)
     fresh = path.with_name(f"{path.name}.tidying")
     try:
-        with fresh.open("wb") as out:
+        # What stands there was left by a kill, or is a link that somebody laid to a file of ours.
+        fresh.unlink(missing_ok=True)
+        with fresh.open("xb") as out:
             async for lines in _lines(descriptor):
                 for line in lines:
                     values = read_line(line)
