@@ -1,20 +1,30 @@
 """An event loop whose time jumps: a test that waits an hour takes no time.
 
-    with asyncio.Runner(loop_factory=VirtualClock) as runner:
-        runner.run(...)
+    def test_an_outage_of_an_hour():
+        virtual_clock.run(main())
 
-Whenever every task sleeps, time moves on to the next timer. Only timers are virtual: real sockets and threads work, but
-the clock does not wait for them while a timer is set.
+Whenever every task sleeps, time moves on to the next timer: ``asyncio.sleep``, ``asyncio.timeout``, a limiter and a
+backoff all go by it. Sockets are real, and two ends in the same loop work as they should, such as the sandbox and a
+Stopper. Threads and other processes are real too, but the clock does not wait for them while a timer is set; nor does
+``time.time()`` move with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 _TURN: Final = 1e-6
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on virtual time, and return what it returns: ``asyncio.run`` for a test."""
+    with asyncio.Runner(loop_factory=VirtualClock) as runner:
+        return runner.run(main)
 
 
 class VirtualClock(asyncio.SelectorEventLoop):

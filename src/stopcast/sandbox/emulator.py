@@ -179,11 +179,11 @@ class Emulator(Records):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         """Note the time, here and not in the handler: that is another turn of the event loop later."""
-        arrived = time.monotonic()
+        loop = asyncio.get_running_loop()
+        arrived = loop.time()  # a virtual clock's, where a test runs on one
         if message.path not in _PAGES:
             queries = GET_WEBCAST_TASK.name in message.path
             (self.queries if queries else self.arrivals).append(arrived)
-        loop = asyncio.get_running_loop()
         return web.BaseRequest(message, payload, protocol, writer, task, loop, state={_ARRIVED: arrived})
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
