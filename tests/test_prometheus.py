@@ -51,7 +51,7 @@ async def run(observer: Observer) -> None:
     listed = [Task("school", f"room-{number}", f"task-{number}") for number in range(8)]
     faults = Faults({"internal": listed[:2], "throttled": [listed[2]], "parameter": [listed[3]]})
     async with (
-        Emulator(faults=faults) as emulator,
+        Emulator(faults=faults, refused_apps={"dead": "InvalidParameter.NotExistAppId"}) as emulator,
         Stopper(
             SANDBOX_CREDENTIALS,
             endpoint=emulator.url,
@@ -60,7 +60,7 @@ async def run(observer: Observer) -> None:
             observers=[observer],
         ) as stopper,
     ):
-        async for _ in stopper.stop_all([*listed, listed[0], Task("other", "room", "task")]):
+        async for _ in stopper.stop_all([*listed, listed[0], Task("dead", "room", "task")]):
             pass
 
 
@@ -72,8 +72,14 @@ async def test_a_scrape_tells_what_became_of_tasks_and_attempts(scraper: Scraper
     def by(name: str, label: str) -> dict[str, float]:
         return {dict(labels)[label]: value for (sample, labels), value in samples.items() if sample == name}
 
-    assert by("stopcast_tasks_total", "status") == {"stopped": 8, "failed": 1, "duplicate": 1}
-    assert by("stopcast_attempts_total", "verdict") == {"ok": 8, "transient": 2, "throttled": 1, "task": 1}
+    assert by("stopcast_tasks_total", "status") == {"stopped": 7, "failed": 2, "duplicate": 1}
+    assert by("stopcast_attempts_total", "verdict") == {
+        "ok": 7,
+        "transient": 2,
+        "throttled": 1,
+        "task": 1,
+        "application": 1,
+    }
     assert samples["stopcast_retries_total", ()] == 3
     assert samples["stopcast_task_seconds_count", ()] == 9
     for part in ("connection_wait", "limiter_wait", "answer"):
@@ -81,6 +87,7 @@ async def test_a_scrape_tells_what_became_of_tasks_and_attempts(scraper: Scraper
     assert samples["stopcast_rate_limit_calls_per_second", ()] > 480
     assert samples["stopcast_worst_second_calls", ()] == 12
     assert samples["stopcast_last_run_finished_timestamp_seconds", ()] > 1.7e9
+    assert by("stopcast_warnings_total", "event")["app_set_aside"] == 1
 
 
 async def test_no_label_holds_an_id_unless_an_appid_is_asked_for_by_name(scraper: Scraper) -> None:
@@ -89,6 +96,7 @@ async def test_no_label_holds_an_id_unless_an_appid_is_asked_for_by_name(scraper
     assert {label for family in plain.collect() for sample in family.samples for label in sample.labels} == {
         "status",
         "verdict",
+        "event",
         "le",
     }
     await run(PrometheusObserver(named, app_ids=["school"]))
@@ -102,7 +110,7 @@ async def test_one_observer_serves_several_stoppers(scraper: Scraper) -> None:
     observer = PrometheusObserver(scraper.registry)
     await asyncio.gather(run(observer), run(observer))
     samples = await asyncio.to_thread(scraper.scrape)
-    assert samples["stopcast_tasks_total", (("status", "stopped"),)] == 16
+    assert samples["stopcast_tasks_total", (("status", "stopped"),)] == 14
 
 
 async def test_several_accounts_are_told_apart_by_a_label(scraper: Scraper) -> None:
@@ -110,7 +118,7 @@ async def test_several_accounts_are_told_apart_by_a_label(scraper: Scraper) -> N
     await asyncio.gather(*(run(metrics.labelled(account=name)) for name in ("a", "b")))
     samples = await asyncio.to_thread(scraper.scrape)
     for account in ("a", "b"):
-        assert samples["stopcast_tasks_total", (("account", account), ("status", "stopped"))] == 8
+        assert samples["stopcast_tasks_total", (("account", account), ("status", "stopped"))] == 7
         assert samples["stopcast_rate_limit_calls_per_second", (("account", account),)] > 480
     with pytest.raises(ValueError, match="labelled"):
         metrics(RetryPlanned(Task("a", "r", "t"), 1, "", 0.0))

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,64 @@ async def test_the_library_s_lines_run_as_they_stand(capsys: pytest.CaptureFixtu
         assert callable(main)
         await main(stopper, [("app", "room", "other")])
     assert "stopped" in capsys.readouterr().out
+
+
+def _blocks(heading: str) -> list[str]:
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+
+
+def _observing_blocks() -> list[str]:
+    return [block for block in _blocks("In a service") if "observers=[" in block]
+
+
+@pytest.mark.parametrize("block", _observing_blocks())
+async def test_the_lines_on_observers_run_as_they_stand(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import stopcast
+
+    async with Emulator() as emulator:
+        source = "async def main():\n" + textwrap.indent(block.replace("stopcast.Stopper(", "Stopper("), "    ")
+        names: dict[str, object] = {"Stopper": partial(stopcast.Stopper, SANDBOX_CREDENTIALS, endpoint=emulator.url)}
+        exec(compile(source, "README.md", "exec"), names)
+        main = names["main"]
+        assert callable(main)
+        await main()
+        assert emulator.calls == 1
+    assert ("ok after" in capsys.readouterr().out) == ("print" in block)
+
+
+def test_the_recipes_pass_as_they_stand(tmp_path: Path) -> None:
+    conftest, *recipes = _blocks("In your tests")
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_recipes.py").write_text("\n\n".join(recipes))
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nfilterwarnings = error\n")
+    arguments = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, f"{len(recipes) - 1} passed" in done.stdout) == (0, True), done.stdout
+
+
+def test_every_metric_and_every_event_has_its_place_in_the_readme() -> None:
+    from prometheus_client import CollectorRegistry
+
+    from stopcast.events import Event
+    from stopcast.logs import ENTRIES
+    from stopcast.prometheus import PrometheusObserver
+
+    registry = CollectorRegistry()
+    PrometheusObserver(registry)
+    metrics = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
+    told = set(re.findall(r"`(stopcast_[a-z_]+)", README))
+    assert told == metrics
+    events = {kind.__name__ for kind in Event.__args__}
+    assert events <= set(re.findall(r"`([A-Z][A-Za-z]+)`", README))
+    assert {entry.name for entry in ENTRIES.values()} <= set(re.findall(r"`([a-z_]+)`", README))
 
 
 def test_continuous_integration_runs_the_readme_s_two_commands() -> None:

@@ -3,7 +3,8 @@
     async with stopcast.Stopper() as stopper:
         outcome = await stopper.stop(stopcast.Task("app", "room", "task"))
 
-Everything that is public is named here, or in ``stopcast.events`` and ``stopcast.sandbox``. Names are imported when
+Everything that is public is named here, or in ``stopcast.events``, ``stopcast.prometheus``, ``stopcast.otel``,
+``stopcast.sandbox`` and ``stopcast.virtual_clock``. Names are imported when
 they are first used: a command that makes no call does not pay for an HTTP client.
 """
 

@@ -91,6 +91,10 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
     ),
     RunFinished: Entry("run_finished", logging.INFO, "run finished: {0.calls} calls in {0.seconds:.0f} s"),
 }
+#: What somebody should look at, by its name: for metrics as well.
+WARNINGS: Final[Mapping[type[Event], str]] = {
+    kind: entry.name for kind, entry in ENTRIES.items() if entry.level >= logging.WARNING
+}
 
 
 def log_event(event: Event) -> None:

@@ -25,7 +25,6 @@ from opentelemetry.util.types import AttributeValue
 from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST
 from stopcast.api import DEFAULT_ENDPOINT, Endpoint
 from stopcast.events import (
-    AppSetAside,
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
@@ -35,6 +34,7 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
+from stopcast.logs import WARNINGS
 from stopcast.outcome import Outcome
 from stopcast.signing import SERVICE
 
@@ -70,15 +70,18 @@ class OpenTelemetryObserver:
         meter = (meter_provider or get_meter_provider()).get_meter("stopcast")
         instruments = _Instruments(meter, attributes, server)
         self._take: dict[type[Event], Callable[[Any], object]] = {**instruments.take, TaskFinished: self._finished}
-        self._measure_task = instruments.task
+        self._instruments = instruments
 
     def __call__(self, event: Event) -> None:
         """Take note of the event."""
-        if (take := self._take.get(type(event))) is not None:
+        kind = type(event)
+        if (take := self._take.get(kind)) is not None:
             take(event)
+        if (name := WARNINGS.get(kind)) is not None:
+            self._instruments.warning(name)
 
     def _finished(self, event: TaskFinished) -> None:
-        self._measure_task(event)
+        self._instruments.task(event)
         first = event.attempts[0]
         span = self._tracer.start_span(
             first.action,
@@ -152,7 +155,7 @@ class _Instruments:
         self._tasks = meter.create_counter("stopcast.tasks", "{task}", "Rows that have their outcome.")
         retries = meter.create_counter("stopcast.retries", "{retry}", "Attempts that another one follows.")
         rate = meter.create_gauge("stopcast.rate_limit", "{call}/s", "Calls a second that may go out now.")
-        apps = meter.create_counter("stopcast.apps_set_aside", "{app}", "AppIds that the API refused for good.")
+        self._warnings = meter.create_counter("stopcast.warnings", "{warning}", "What somebody should look at.")
         clock = meter.create_gauge("stopcast.clock.offset", "s", "By which the API's clock is ahead of ours.")
         refreshes = meter.create_counter("stopcast.credentials.refreshes", "{refresh}", "New credentials.")
         self.take: dict[type[Event], Callable[[Any], object]] = {
@@ -160,7 +163,6 @@ class _Instruments:
             AttemptFinished: self._attempt,
             RetryPlanned: lambda _: retries.add(1, self._attributes),
             RateChanged: lambda event: rate.set(event.per_second, self._attributes),
-            AppSetAside: lambda _: apps.add(1, self._attributes),
             ClockCorrected: lambda event: clock.set(event.offset_seconds, self._attributes),
             CredentialsRefreshed: lambda _: refreshes.add(1, self._attributes),
         }
@@ -169,6 +171,9 @@ class _Instruments:
         status = self._with_status(event.outcome)
         self._tasks.add(1, status)
         self._task.record(event.outcome.seconds, status)
+
+    def warning(self, name: str) -> None:
+        self._warnings.add(1, {**self._attributes, "stopcast.event": name})
 
     def _with_status(self, outcome: Outcome) -> dict[str, AttributeValue]:
         return {**self._attributes, "stopcast.status": outcome.status.value}

@@ -18,7 +18,6 @@ from typing import Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from stopcast.events import (
-    AppSetAside,
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
@@ -29,6 +28,7 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
+from stopcast.logs import WARNINGS
 from stopcast.outcome import Outcome
 from stopcast.ports import Observer
 
@@ -42,7 +42,7 @@ _COUNTERS: Final = {
     "stopcast_tasks": "Rows that have their outcome.",
     "stopcast_attempts": "Calls that ended.",
     "stopcast_retries": "Attempts that another one follows.",
-    "stopcast_apps_set_aside": "AppIds that the API refused for good.",
+    "stopcast_warnings": "What somebody should look at, by the name that it has in the log.",
     "stopcast_credentials_refreshes": "New credentials.",
 }
 _HISTOGRAMS: Final = {
@@ -79,7 +79,11 @@ class PrometheusObserver:
     ) -> None:
         self._app_ids = frozenset(app_ids)
         by_app = ("app_id",) if app_ids else ()
-        own = {"stopcast_tasks": ("status", *by_app), "stopcast_attempts": ("verdict", *by_app)}
+        own = {
+            "stopcast_tasks": ("status", *by_app),
+            "stopcast_attempts": ("verdict", *by_app),
+            "stopcast_warnings": ("event",),
+        }
         self._metrics: dict[str, Counter | Gauge | Histogram] = {
             name: Counter(name, told, (*labels, *own.get(name, ())), registry=registry)
             for name, told in _COUNTERS.items()
@@ -131,7 +135,9 @@ class _Counting:
         self._expiry = metric("stopcast_credentials_expiry_timestamp_seconds")
         self._worst = metric("stopcast_worst_second_calls")
         self._finished_at = metric("stopcast_last_run_finished_timestamp_seconds")
-        retries, apps = metric("stopcast_retries"), metric("stopcast_apps_set_aside")
+        retries, warnings = metric("stopcast_retries"), metrics["stopcast_warnings"]
+        # From the start, so that an alert sees the first one as an increase.
+        self._warnings = {kind: warnings.labels(**labels, event=name) for kind, name in WARNINGS.items()}
         rate, clock = metric("stopcast_rate_limit_calls_per_second"), metric("stopcast_clock_offset_seconds")
         self._take: dict[type[Event], Callable[[Any], object]] = {
             TaskRefused: lambda event: self._count(event.outcome),
@@ -139,15 +145,17 @@ class _Counting:
             TaskFinished: self._task,
             RetryPlanned: lambda _: retries.inc(),
             RateChanged: lambda event: rate.set(event.per_second),
-            AppSetAside: lambda _: apps.inc(),
             ClockCorrected: lambda event: clock.set(event.offset_seconds),
             CredentialsRefreshed: self._refreshed,
             RunFinished: self._run,
         }
 
     def __call__(self, event: Event, /) -> None:
-        if (take := self._take.get(type(event))) is not None:
+        kind = type(event)
+        if (take := self._take.get(kind)) is not None:
             take(event)
+        if (warnings := self._warnings.get(kind)) is not None:
+            warnings.inc()
 
     def _by_app(self, app_id: str) -> dict[str, str]:
         if not self._app_ids:
