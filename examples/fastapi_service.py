@@ -6,7 +6,7 @@ STOPCAST_ENDPOINT is another address to call, such as that of `stopcast sandbox`
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import orjson
@@ -26,7 +26,7 @@ class Item(BaseModel):
 
 
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, stopcast.Stopper]]:
+async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, stopcast.Stopper]]:
     # One Stopper for all requests: they share its cap, and take turns. Leaving it lets what was begun come to its end.
     endpoint = os.environ.get("STOPCAST_ENDPOINT")
     async with stopcast.Stopper(endpoint=endpoint, observers=[PrometheusObserver()]) as stopper:

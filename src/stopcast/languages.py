@@ -51,7 +51,9 @@ STATUS_WORDS: Final[Mapping[Status, Both]] = {
 
 
 def duration(seconds: float, language: Language = Language.EN) -> str:
-    """Return ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
+    """Return ``under 1 s``, ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
+    if seconds < 1:
+        return language("under 1 s", "不到 1 秒")
     whole = round(seconds)
     if whole < 60:  # noqa: PLR2004 - seconds in a minute
         return language(f"{whole} s", f"{whole} 秒")

@@ -36,7 +36,7 @@ def calls(*, quota_per_second: int) -> Callable[[Command], Command]:
         quota_options(command),
         option(
             "--max-per-second",
-            type=Number(),
+            type=Number(0, min_open=True),
             default=quota_per_second,
             show_default=True,
             metavar="N",
@@ -64,7 +64,7 @@ def calls(*, quota_per_second: int) -> Callable[[Command], Command]:
         option(
             "--max-attempts", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="For one task."
         ),
-        option("--timeout", type=Number(), default=15, show_default=True, metavar="SECONDS", help="For one call."),
+        option("--timeout", type=Number(0, min_open=True), default=15, show_default=True, metavar="SECONDS", help="For one call."),
         option(
             "--grace",
             type=Number(0),

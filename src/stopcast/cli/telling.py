@@ -49,8 +49,10 @@ def totals(summary: Summary, report: str) -> str:
     told = [f"{number:,} {WORDS[status]}" for status in WORDS if (number := summary.statuses[status])]
     lines = [f"{rows(summary.good + summary.bad)}: {', '.join(told) or 'none'}"]
     if summary.calls:
+        # Over less than a second, a rate would be about nothing that was there.
+        rate = f", {summary.mean_per_second:.1f} a second" if summary.seconds >= 1 else ""
         lines.append(
-            f"{rows(summary.calls, 'call')} in {duration(summary.seconds)}, {summary.mean_per_second:.1f} a second, "
+            f"{rows(summary.calls, 'call')} in {duration(summary.seconds)}{rate}, "
             f"never more than {summary.worst_second} in any second"
         )
     if summary.settled_earlier:
