@@ -17,6 +17,7 @@ from processes import Shell
 from stopcast.figures import Timeline
 from stopcast.outcome import Outcome, Status
 from stopcast.page.columns import columns_of
+from stopcast.page.markup import percent
 from stopcast.task import Task
 from test_summary import NOON, outcome, write_report
 
@@ -155,6 +156,28 @@ def test_a_long_time_of_nothing_is_folded() -> None:
     (gap,) = [one for one in columns if one.bin is None]
     assert sum(one.columns for one in columns) < 60
     assert gap.seconds == pytest.approx(500_000 - 30, abs=2 * timeline.bin_seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "options", "cap"),
+    [
+        (Status.STOPPED, (), "150"),
+        (Status.ENDED, (), "60"),
+        (Status.STOPPED, ("--max-per-second", "33"), "33"),
+    ],
+)
+def test_the_cap_drawn_is_the_api_s_unless_another_is_told(
+    shell: Shell, status: Status, options: tuple[str, ...], cap: str
+) -> None:
+    assert f">cap {cap}<" in page_of(shell, [outcome(Task("a", "r", "t"), status)], *options)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [(0, 9, "0%"), (1, 10**7, "0.1%"), (1, 3, "33.3%"), (2, 3, "66.7%"), (9_999_999, 10**7, "99.9%"), (9, 9, "100%")],
+)
+def test_only_everything_is_100_percent(part: int, whole: int, shown: str) -> None:
+    assert percent(part, whole) == shown
 
 
 # Where it is written

@@ -33,7 +33,7 @@ _LINES_AT_ONCE: Final = 500
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="As a page to pass on, as well."
 )
 @option("--lang", type=click.Choice(["en", "zh"]), help="English or Chinese. [the locale's]")
-@option("--max-per-second", type=Number(0), default=150, show_default=True, metavar="N", help="The cap that it draws.")
+@option("--max-per-second", type=Number(0), metavar="N", help="The cap that it draws. [the API's]")
 @telling_errors
 def summary(
     reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang: str | None, max_per_second: float
@@ -120,12 +120,16 @@ def _check_page(path: Path) -> None:
         raise ConfigurationError(f"--html {path}: that file is there, and is no page of stopcast's; name another one")
 
 
-def _write_page(path: Path, figures: Figures, names: Sequence[str], cap: float, language: Language) -> None:
+def _write_page(path: Path, figures: Figures, names: Sequence[str], cap: float | None, language: Language) -> None:
     from importlib.metadata import version
 
+    from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST
     from stopcast.errors import ConfigurationError
+    from stopcast.outcome import ASKED
     from stopcast.page import Subject, page
 
+    if cap is None:
+        cap = (GET_WEBCAST_TASK if figures.total.statuses.keys() & ASKED else STOP_WEBCAST).quota_per_second
     # A page is passed on: the folders of whoever wrote it are nobody's business.
     reports = tuple(Path(name).name for name in names)
     content = page(figures, Subject(reports=reports, cap=cap, language=language, version=version("stopcast")))

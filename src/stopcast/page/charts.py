@@ -39,6 +39,8 @@ def calls_chart(timeline: Timeline, cap: float, language: Language) -> str:
         _Layer("a", language("first calls", "首次调用"), lambda one: one.bin.first_calls / wide if one.bin else 0.0),
         _Layer("b", language("further calls", "重试"), lambda one: one.bin.further_calls / wide if one.bin else 0.0),
     ]
+    if not any(one.further_calls for one in timeline.bins.values()):
+        del layers[1]
     return _over_time(timeline, layers, language, name=language("Calls a second", "每秒调用次数"), cap=cap)
 
 

@@ -6,9 +6,10 @@ import html
 import time
 from typing import Final
 
-from stopcast.languages import Language, visible
+from stopcast.languages import Language, duration, visible
 
 _CUT_AT: Final = 200
+_SHORT_SECONDS: Final = 10
 
 
 def text(value: str, *, cut_at: int = _CUT_AT) -> str:
@@ -21,13 +22,17 @@ def percent(part: int, whole: int) -> str:
     """Return a share; only a whole one is 100%, and only nothing 0%."""
     if part in {0, whole}:
         return "100%" if part else "0%"
-    tenths = min(max(part * 1000 // whole, 1), 999)
-    return f"{tenths // 10}.{tenths % 10}%"
+    return f"{min(max(part / whole, 0.001), 0.999):.1%}"
 
 
 def seconds(value: float) -> str:
-    """Return a short time, as precise as it was kept."""
+    """Return a short time, as precise as it was kept: ``45 ms``, ``4.02 s``."""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
+
+
+def took(value: float, language: Language) -> str:
+    """Return any time."""
+    return seconds(value) if value < _SHORT_SECONDS else duration(value, language)
 
 
 def moment(at: float, *, dated: bool = True) -> str:

@@ -10,10 +10,10 @@ from importlib.resources import files
 from typing import Final
 
 from stopcast.figures import Figures
-from stopcast.languages import Language, duration
+from stopcast.languages import Language
 from stopcast.outcome import ASKED, Status
 from stopcast.page import charts, tables
-from stopcast.page.markup import moment, percent, rate, seconds, text
+from stopcast.page.markup import moment, percent, rate, seconds, text, took
 
 #: What a page of ours begins with, and nothing else is overwritten.
 PAGE_BEGINS: Final = "<!doctype html>\n<!-- stopcast summary -->\n"
@@ -144,7 +144,7 @@ class _Page:
         facts = [self._fact(t("calls", "调用"), f"{figures.calls:,}", self._further(figures.calls - sent))]
         began, ended = figures.timeline.began_at, figures.timeline.ended_at
         if began:
-            facts.append(self._fact(t("time", "历时"), duration(ended - began, t), self._mean(ended - began)))
+            facts.append(self._fact(t("time", "历时"), took(ended - began, t), self._mean(ended - began)))
             worst = figures.timeline.worst_second()
             when = moment(worst.ended_at, dated=False)
             facts.append(
@@ -172,11 +172,14 @@ class _Page:
         return f"<div><dt>{name}</dt><dd>{value}<small>{more}</small></dd></div>"
 
     def _further(self, further: int) -> str:
+        if not further:
+            return self._t("one for each task", "每个任务一次")
         share = percent(further, self._figures.calls)
         return self._t(f"{further:,} of them further attempts ({share})", f"其中重试 {further:,} 次（{share}）")
 
-    def _mean(self, took: float) -> str:
-        return self._t("on average ", "平均") + rate(self._figures.calls / max(took, 1.0), self._t)
+    def _mean(self, passed: float) -> str:
+        mean = rate(self._figures.calls / max(passed, 1.0), self._t)
+        return self._t(f"on average {mean}, pauses included", f"平均{mean} 次（含间歇）")
 
     def _calls(self) -> str:
         t, figures = self._t, self._figures
