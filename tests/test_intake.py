@@ -282,7 +282,7 @@ def test_rows_that_a_queue_told_apart_are_each_a_task_and_only_those_it_says_are
     intake = Intake()
     rows = batch(("a", "r", "1"), ("a", "", "2"), ("a", "r", "3"))
     for _ in range(2):
-        taken = intake.take(replace(rows, in_doubt=[False, True, True]), 0.0)
+        taken = intake.take(replace(rows, in_doubt=[False, True, True], told_apart=True), 0.0)
         assert [(row.task.task_id, row.in_doubt) for row in taken.accepted] == [("1", False), ("3", True)]
         assert told(taken) == [(Status.INVALID, 2)]
     assert (intake.tasks, intake.invalid, intake.duplicates, len(intake._seen)) == (4, 2, 0, 0)

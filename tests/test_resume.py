@@ -212,6 +212,20 @@ def test_a_file_that_is_no_report_is_not_touched_by_resume(shell: Shell, api: Em
     assert api.calls == 0
 
 
+def test_a_report_that_is_read_as_a_list_says_what_is_in_doubt(shell: Shell, api: Emulator, at: At) -> None:
+    lost, refused = tasks(3), tasks(3, first=3)
+    api.faults = Faults({"reset_after": lost, "internal": refused})
+    api.running = set(lost)
+    name = write_csv(shell / "list.csv", [*lost, *refused, *tasks(1, first=6)])
+    assert shell.run("run", name, *at, "--max-attempts", "1", "-o", "first.jsonl").status == 1
+    assert statuses(shell / "first.jsonl") == {"gave_up": 6, "already_stopped": 1}
+    rows = [*(shell / "first.jsonl").read_text().splitlines(), '["app","room-6","task-6"]']
+    (shell / "first.jsonl").write_text("".join(f"{row}\n" for row in rows))
+    assert shell.run("run", "first.jsonl", *at).status == 0
+    assert settled_by(shell / REPORT, "presumed_stopped") == {*lost, *refused}
+    assert settled_by(shell / REPORT, "already_stopped") == set(tasks(1, first=6))
+
+
 # One run, one report
 
 

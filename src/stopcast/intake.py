@@ -124,7 +124,7 @@ class Intake:
         self.left_out += batch.left_out
         self.too_old += batch.too_old
         rows, broken = RowColumns.of(batch.rows), batch.broken
-        digests, new = self._tell_apart(good_keys(rows), apart=batch.in_doubt is not None)
+        digests, new = self._tell_apart(good_keys(rows), apart=batch.told_apart)
         if self._limit is not None and new.count(True) >= (left := self._limit - self.tasks - self.settled):
             end = list(accumulate(map(int, new))).index(left) + 1
             broken = [row for row in broken if row.line < rows.lines[end - 1]]
@@ -157,14 +157,16 @@ class Intake:
     def _accept(self, rows: RowColumns, digests: list[bytes], new: list[bool], batch: Batch) -> list[Accepted]:
         """Count and return the new tasks that the report does not settle. By columns, because that is done in C."""
         earlier, wanted = self._earlier, new
+        # repeat() has no end, and so nothing here is as long as anything else.
         doubts: Iterable[bool] = repeat(False) if batch.in_doubt is None else batch.in_doubt
         if earlier:
             wanted = [is_new and digest not in earlier.settled for digest, is_new in zip(digests, new, strict=True)]
-            doubts = [is_new and digest in earlier.in_doubt for digest, is_new in zip(digests, new, strict=True)]
+            doubts = [
+                doubt or (is_new and digest in earlier.in_doubt)
+                for digest, is_new, doubt in zip(digests, new, doubts, strict=False)
+            ]
         tasks = map(_task, zip(*rows.ids, strict=True))
-        accepted = map(
-            _accepted, zip(tasks, digests, repeat(batch.source), rows.lines, doubts, strict=False)
-        )  # repeat() has no end
+        accepted = map(_accepted, zip(tasks, digests, repeat(batch.source), rows.lines, doubts, strict=False))
         number = wanted.count(True)
         self.tasks += number
         self.settled += new.count(True) - number

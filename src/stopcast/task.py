@@ -87,8 +87,8 @@ class Batch:
     ``source`` is the list's name as the user gave it, "-" for standard input, None for a list made in memory.
     ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list),
     ``too_old`` those that were finished longer ago than is wanted.
-    ``in_doubt`` is given by a source that has told its rows apart itself, such as a queue: it says of each whether an
-    earlier delivery may have stopped its task unseen.
+    ``in_doubt`` says of each row whether a call of an earlier run or delivery may have stopped its task unseen; None of
+    none. ``told_apart`` says that the source has told its rows apart itself, as a queue does.
     """
 
     source: str | None
@@ -97,3 +97,4 @@ class Batch:
     left_out: int = 0
     too_old: int = 0
     in_doubt: Sequence[bool] | None = None
+    told_apart: bool = False

@@ -108,7 +108,7 @@ class Deliveries:
                 self._by_task[task] = delivery
                 rows.append(RawRow(*task, delivery.line))
                 doubts.append(entry.in_doubt)
-        return Batch(self._source, rows, broken, in_doubt=doubts)
+        return Batch(self._source, rows, broken, in_doubt=doubts, told_apart=True)
 
     def begin(self, task: Task, identity: bytes) -> None:  # noqa: ARG002 - the contract's signature
         """Note that a call for the task is about to go out."""

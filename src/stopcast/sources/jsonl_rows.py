@@ -76,11 +76,13 @@ class JsonlParser:
 
     def _odd_rows(self, lines: Lines) -> Batch:
         rows: list[RawRow] = []
+        doubts: list[bool] = []
         broken: list[BrokenRow] = []
         left_out = too_old = 0
         for number, text in enumerate(lines.texts, lines.first):
             try:
-                row = self._row(orjson.loads(text), number)
+                value = orjson.loads(text)
+                row = self._row(value, number)
             except orjson.JSONDecodeError as error:
                 if text.strip():
                     broken.append(BrokenRow(f"not JSON: {error.msg}", number))
@@ -89,11 +91,12 @@ class JsonlParser:
             else:
                 if isinstance(row, RawRow):
                     rows.append(row)
+                    doubts.append(_in_doubt(value))
                 elif row is _Left.OUT:
                     left_out += 1
                 else:
                     too_old += 1
-        return Batch(self._source, rows, broken, left_out, too_old)
+        return Batch(self._source, rows, broken, left_out, too_old, in_doubt=doubts if any(doubts) else None)
 
     def skip(self, row: BrokenRow) -> Batch:
         """Take note of a line that cannot be had."""
@@ -137,3 +140,8 @@ class JsonlParser:
         if len(self._shapes) < _SHAPES_KEPT:
             self._shapes[keys] = shape
         return shape
+
+
+def _in_doubt(value: object) -> bool:
+    """Whether this is a report's line of a task that may have been stopped unseen."""
+    return isinstance(value, dict) and value.get("in_doubt") is True and _REPORT_KEYS.issubset(value)
