@@ -241,7 +241,8 @@ async def test_leases_are_small_the_smaller_the_more_ask_and_none_ends_more_than
     assert leases[0].permits * leases[0].slot_seconds <= 0.042
     assert leases[-1].permits == 1
     assert sum(lease.permits for lease in leases) >= 140
-    assert all(end_of([lease]) <= lease.now + 1 for lease in leases)
+    # In whole microseconds, as Redis counts them: as floats they differ by less.
+    assert all(round((end_of([lease]) - lease.now) * 1e6) <= 1e6 for lease in leases)
 
 
 async def test_a_throttled_answer_takes_one_a_second_off_for_all_and_it_comes_back(redis_url: str) -> None:
