@@ -64,7 +64,14 @@ def calls(*, quota_per_second: int) -> Callable[[Command], Command]:
         option(
             "--max-attempts", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="For one task."
         ),
-        option("--timeout", type=Number(0, min_open=True), default=15, show_default=True, metavar="SECONDS", help="For one call."),
+        option(
+            "--timeout",
+            type=Number(0, min_open=True),
+            default=15,
+            show_default=True,
+            metavar="SECONDS",
+            help="For one call.",
+        ),
         option(
             "--grace",
             type=Number(0),
