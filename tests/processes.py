@@ -135,7 +135,8 @@ def end_of(process: subprocess.Popen[bytes], given: bytes | None = None) -> Fini
 @contextmanager
 def keeping_signals() -> Iterator[None]:
     """Give the signals their meaning back that the command, run inside this process, takes for its own."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    taken = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in taken}
     try:
         yield
     finally:

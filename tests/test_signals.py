@@ -131,7 +131,7 @@ def test_a_signal_before_anything_was_sent_leaves_no_report(shell: Shell) -> Non
 def test_control_c_at_a_terminal_ends_the_run_in_the_same_way(shell: Shell, slow: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(2000))
     options = ("--endpoint", slow.url, "--max-per-second", "50")
-    status, shown = shell.terminal("run", name, *options, typed="\x03", expect="done")
+    status, shown = shell.terminal("run", name, *options, typed="\x03", expect="latency")
     assert status == 130
     assert "Traceback" not in shown
     assert "stopcast run --resume" in shown

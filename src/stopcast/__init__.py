@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stopcast.credentials import Credentials, CredentialsProvider
     from stopcast.errors import (
         AccountsGivenUpError,
+        CanaryError,
         ClockRefusedError,
         ClosedError,
         ConfigurationError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         QueueError,
         QuotaLostError,
         StopcastError,
+        TimeIsUpError,
         TooManyFailuresError,
     )
     from stopcast.halting import HaltAfter
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AccountsGivenUpError": "errors",
+    "CanaryError": "errors",
     "ClockRefusedError": "errors",
     "ClosedError": "errors",
     "ConfigurationError": "errors",
@@ -68,6 +71,7 @@ _HOMES = {
     "Stopper": "stopper",
     "Task": "task",
     "TaskState": "outcome",
+    "TimeIsUpError": "errors",
     "TokenBucket": "limiters",
     "TooManyFailuresError": "errors",
     "Unlimited": "limiters",
@@ -76,6 +80,7 @@ _HOMES = {
 
 __all__ = [
     "AccountsGivenUpError",
+    "CanaryError",
     "ClockRefusedError",
     "ClosedError",
     "ConfigurationError",
@@ -103,6 +108,7 @@ __all__ = [
     "Stopper",
     "Task",
     "TaskState",
+    "TimeIsUpError",
     "TokenBucket",
     "TooManyFailuresError",
     "Unlimited",

@@ -69,6 +69,10 @@ class TooManyFailuresError(HaltedError):
     """More tasks ended badly than ``halt_after`` allows."""
 
 
+class CanaryError(TooManyFailuresError):
+    """One of the tasks that were to be sent alone, ahead of all others, did not end well."""
+
+
 class EndpointError(HaltedError):
     """The endpoint's certificate, or what answers there, is not to be trusted."""
 
@@ -99,3 +103,7 @@ class InterruptedRunError(StopcastError):
     def __init__(self, signal_number: int) -> None:
         super().__init__("interrupted")
         self.signal_number = signal_number
+
+
+class TimeIsUpError(StopcastError):
+    """The run was to end by now. What was in flight has had its say; ``--resume`` goes on."""

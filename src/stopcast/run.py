@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.engine.pump import pump
-from stopcast.errors import ConfigurationError, InterruptedRunError, ReportError
+from stopcast.errors import (
+    CanaryError,
+    ConfigurationError,
+    InterruptedRunError,
+    ReportError,
+    StopcastError,
+    TimeIsUpError,
+)
 from stopcast.flight_log import FlightLog
 from stopcast.intake import Intake
-from stopcast.outcome import ASKED, STOPPED, Outcome
+from stopcast.outcome import ASKED, STOPPED, Outcome, Status
 from stopcast.ports import Deliveries
 from stopcast.report import Report, open_report
 from stopcast.report_line import read_line
@@ -36,6 +43,9 @@ class Run:
         resume: go on with a report that exists.
         limit: take only the first so many tasks.
         grace_seconds: how long calls in flight may take to finish once the run is asked to end.
+        canary: send so many tasks alone, and the others only if each of those is stopped, or was already.
+        ends_at: loop time at which no call may be in flight any more; None for any. The last one begins as much earlier
+            as a call may take.
         deliveries: where the rows come from a queue, the queue: it keeps in mind itself what is in flight, and is told
             of the outcomes that are durable.
 
@@ -44,6 +54,8 @@ class Run:
         intake: counts the rows.
         finished: outcomes of this run.
         opened: whether there is a report to speak of.
+        canary: tasks of the canary that have no outcome yet.
+        ending: why the run ends before its time, None while it does not.
     """
 
     def __init__(
@@ -54,6 +66,8 @@ class Run:
         resume: bool = False,
         limit: int | None = None,
         grace_seconds: float = 15.0,
+        canary: int = 0,
+        ends_at: float | None = None,
         deliveries: Deliveries | None = None,
     ) -> None:
         self._stopper = stopper
@@ -61,12 +75,15 @@ class Run:
         self._resume = resume
         self._limit = limit
         self._grace_seconds = grace_seconds
+        self._canary = self.canary = canary
+        self._ends_at = ends_at
         self._deliveries = deliveries
-        self._grace: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
         self._reading: asyncio.Task[Past] | None = None
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
-        self._interrupted: InterruptedRunError | None = None
+        self._interrupted = False
+        self.ending: StopcastError | None = None
         self.past = Past()
         self.intake = Intake(limit=limit)
         self.finished = 0
@@ -80,6 +97,11 @@ class Run:
         """
         descriptor = open_report(self._path, resume=self._resume)
         self.opened = True
+        if self._ends_at is not None:
+            last_begins_at = self._ends_at - self._stopper.timeout_seconds
+            self._timers.append(
+                self._loop.call_at(last_begins_at, self._end, TimeIsUpError("time is up"), self._ends_at)
+            )
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         try:
             if regular:
@@ -91,6 +113,8 @@ class Run:
             else:
                 await self._stop_lists(batches, descriptor, None)
         finally:
+            for timer in self._timers:
+                timer.cancel()
             if regular and not os.fstat(descriptor).st_size:
                 # Nothing was done, so nothing stands in the way of doing it right.
                 self._path.unlink(missing_ok=True)
@@ -122,9 +146,9 @@ class Run:
         try:
             return await self._reading
         except asyncio.CancelledError:
-            if self._interrupted is None:
+            if self.ending is None:
                 raise
-            raise self._interrupted from None
+            raise self.ending from None
         except OSError as error:
             raise ReportError(f"the report {self._path} cannot be gone on with: {error.strerror}") from None
 
@@ -147,14 +171,18 @@ class Run:
             self.finished += 1
             feed.consumed()
 
-        feed = dispatcher.open_feed(deliver, flights=flights if deliveries is None else deliveries)
-        if self._interrupted is not None:
-            dispatcher.stop(self._interrupted)
+        def deliver_canary(outcome: Outcome) -> None:
+            deliver(outcome)
+            self._judge(outcome)
+
+        feed = dispatcher.open_feed(
+            deliver_canary if self.canary else deliver, flights=flights if deliveries is None else deliveries
+        )
+        if self.ending is not None:
+            dispatcher.stop(self.ending)
         try:
-            await pump(batches, self.intake, dispatcher, feed)
+            await pump(batches, self.intake, dispatcher, feed, canary=self.canary)
         finally:
-            if self._grace is not None:
-                self._grace.cancel()
             await dispatcher.close()
             dispatcher.close_feed(feed)
             await self._finish(report)
@@ -180,16 +208,38 @@ class Run:
                 f"older line in it as well, which the newer one replaces; --resume tries again"
             ) from None
 
+    def _judge(self, outcome: Outcome) -> None:
+        """Take note of an outcome of the canary, and send nothing else if it is not good."""
+        if not self.canary or outcome.status in {Status.INVALID, Status.DUPLICATE}:
+            return
+        self.canary -= 1
+        if not outcome.good:
+            what = f"{'/'.join(outcome.task)} is {outcome.status}: {outcome.code or outcome.message}"
+            self._stopper.dispatcher.stop(
+                CanaryError(
+                    f"of the first {self._canary:,} tasks, which were sent alone, {what}. Nothing else was sent"
+                )
+            )
+
     def interrupt(self, signal_number: int) -> None:
         """End the run: the first time let the calls in flight finish, the second time cut them off."""
-        if self._interrupted is None:
-            self._interrupted = InterruptedRunError(signal_number)
-            self._stopper.dispatcher.stop(self._interrupted)
-            if self._reading is not None:
-                self._reading.cancel()
-            self._grace = self._loop.call_later(self._grace_seconds, self._stopper.dispatcher.cancel)
-        else:
+        if self._interrupted:
             self._stopper.dispatcher.cancel()
+            return
+        self._interrupted = True
+        self._end(InterruptedRunError(signal_number), self._loop.time() + self._grace_seconds)
+
+    def _end(self, error: StopcastError, cut_off_at: float) -> None:
+        self.ending = self.ending or error
+        self._stopper.dispatcher.stop(self.ending)
+        if self._reading is not None:
+            self._reading.cancel()
+        self._timers.append(self._loop.call_at(cut_off_at, self._stopper.dispatcher.cancel))
+
+    @property
+    def reading(self) -> bool:
+        """Whether the report is being read, before anything is sent."""
+        return self._reading is not None and not self._reading.done()
 
     def summary(self) -> Summary:
         """Return the totals as they stand."""

@@ -71,6 +71,7 @@ class TaskCalls:
         action: what the API is asked for each task.
         endpoint: where the calls go.
         limiter: the cap.
+        timeout_seconds: the longest that a call takes from its permit on.
         meter: counts the calls, the retries among them, and knows the worst second and the mean rate.
 
     Raises:
@@ -120,7 +121,7 @@ class TaskCalls:
         self.meter = RollingWindow()
         self._credentials = credentials
         self._retry = retry or RetryPolicy()
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._max_at_once = max_at_once
         # A second's worth at most: a call is signed before it waits, and a signature does not live for ever.
         self._max_before_wire = max(1, min(_MAX_BEFORE_WIRE, max_at_once, int(max_per_second)))
@@ -148,7 +149,7 @@ class TaskCalls:
             attempts.refresher = await self._stack.enter_async_context(refresher)
         self._dispatcher = Dispatcher(
             attempts,
-            lambda on_admitted: Slot(self.limiter, self.meter, self._timeout_seconds, on_admitted),
+            lambda on_admitted: Slot(self.limiter, self.meter, self.timeout_seconds, on_admitted),
             max_at_once=self._max_at_once,
             max_before_wire=self._max_before_wire,
             max_waiting=self._max_waiting,

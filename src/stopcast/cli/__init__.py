@@ -49,5 +49,5 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
     finally:
         # All is said and done: one more signal must not change the status, nor be a traceback on the way out.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stopcast.cli.remaining import Remaining, RowsLeft
 from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
@@ -30,6 +31,7 @@ class Lists:
         self._form = form
         self._columns = columns
         self._choice = choice
+        self._remaining: Remaining | None = None
         self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
 
     @classmethod
@@ -59,11 +61,16 @@ class Lists:
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all lists, in the order of the lists."""
+        remaining = self._remaining = Remaining([one.path for one in self._lists])
         for one in self._lists:
-            listed = open_list(one.path, form=self._form, columns=self._columns, choice=self._choice)
+            listed = open_list(
+                one.path, form=self._form, columns=self._columns, choice=self._choice, extent=remaining.begin()
+            )
             async with aclosing(listed) as batches:
                 async for batch in batches:
+                    remaining.take(batch)
                     yield batch if one.name == one.path else replace(batch, source=one.name)
+            remaining.end()
 
     async def make_replayable(self) -> None:
         """Copy what can be read only once, such as a pipe, to a temporary file, so that it can be read again.
@@ -82,18 +89,9 @@ class Lists:
             copy.flush()
             self._lists[index] = _List(one.name, copy.name)
 
-    def count_lines(self) -> int | None:
-        """Return about how many rows the lists hold, None where that cannot be told without reading them twice."""
-        lines = 0
-        for one in self._lists:
-            if not _again(one):
-                return None
-            with Path(one.path).open("rb") as file:
-                if file.peek(2)[:2] == b"\x1f\x8b":
-                    return None
-                while chunk := file.read(1 << 20):
-                    lines += chunk.count(b"\n")
-        return lines
+    def rows_left(self) -> RowsLeft | None:
+        """Return how many rows ``batches`` has not yielded yet, None where that cannot be told."""
+        return None if self._remaining is None else self._remaining.rows()
 
     def close(self) -> None:
         """Remove the copies."""

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-import click
-
 from stopcast.cli.options import unheard
 from stopcast.languages import visible
 from stopcast.logs import LOG
@@ -45,8 +43,11 @@ def log_output(form: str = "text", *, verbose: int = 0, quiet: bool = False) -> 
 
 class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        with unheard(sys.stderr):
-            click.echo(self.format(record), err=True)
+        # Not click.echo: that writes past whoever stands in for standard error, such as a display that makes room.
+        if sys.stderr is not None:
+            with unheard(sys.stderr):
+                sys.stderr.write(self.format(record) + "\n")
+                sys.stderr.flush()
 
 
 class _Text(logging.Formatter):

@@ -8,14 +8,23 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TextIO
 
 import click
 
-from stopcast.errors import ConfigurationError, InterruptedRunError, ListError, ReportExistsError, StopcastError
+from stopcast.errors import (
+    ConfigurationError,
+    InterruptedRunError,
+    ListError,
+    ReportExistsError,
+    StopcastError,
+    TimeIsUpError,
+)
 
 if TYPE_CHECKING:
     from stopcast.halting import HaltAfter
@@ -60,6 +69,16 @@ def halt_after(ctx: click.Context, param: click.Parameter, value: str | None) ->
         raise click.BadParameter(str(error), ctx, param) from None
 
 
+def until(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Return the moment that an option's value means, on the monotonic clock, or fail as click wants it."""
+    from stopcast.cli.until import seconds_until
+
+    try:
+        return None if value is None else time.monotonic() + seconds_until(value, datetime.now())  # noqa: DTZ005 - local
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
 def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Return ``click.option`` with the environment variable."""
     return click.option(*declarations, cls=Option, **attributes)
@@ -100,6 +119,10 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
     say(words, event="given_up", level=logging.ERROR, error=type(error).__name__)
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
+    if isinstance(error, TimeIsUpError):
+        if resume_with:
+            say(f"Go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
+        raise SystemExit(EXIT_BAD_ROWS)
     if resume_with:
         say(f"Once that is mended, go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
     raise SystemExit(EXIT_GIVEN_UP)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from stopcast.cli.log_output import FORMATS
-from stopcast.cli.options import Number, halt_after, option, telling_errors
+from stopcast.cli.options import Number, halt_after, option, telling_errors, until
 from stopcast.cli.shared_options import calls, lists
 
 
@@ -24,6 +25,24 @@ from stopcast.cli.shared_options import calls, lists
     callback=halt_after,
     metavar="N|P%",
     help="Give up once so many tasks have ended badly, or this share of at least 100 tasks.",
+)
+@option(
+    "--canary",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Send the first N tasks alone, and the others only if each of those ends well.",
+)
+@option(
+    "--until",
+    callback=until,
+    metavar="WHEN",
+    help="Have no call in flight any more at 06:00, or after 90m, 1h30m; what is left is for --resume.",
+)
+@option(
+    "--control",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Obey this file while running: pause, resume, rate N, one a line.",
 )
 @option("--expect", type=click.IntRange(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
 @option("--verify", is_flag=True, help="At the end ask the API whether the tasks of the report have ended.")
@@ -53,7 +72,7 @@ def run(tasks: tuple[str, ...], **options: Any) -> None:
 
     Exit status: 0 every task is stopped, or was already; 1 some rows are not; 2 wrong usage, or a list that cannot be
     read; 3 the run was given up; 130 and 143 after SIGINT and SIGTERM: calls in flight finish first, a second signal
-    cuts them off.
+    cuts them off. SIGUSR1 slows the run by a tenth of the cap, and at last pauses it; SIGUSR2 makes it faster again.
 
     Every option is an environment variable too: STOPCAST_MAX_AT_ONCE=64. The key comes from the environment
     (VOLCENGINE_ACCESS_KEY, VOLCENGINE_SECRET_KEY) or from the vendor's files, never from an option.

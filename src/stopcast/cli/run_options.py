@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Options:
     timeout: float
     grace: float
     halt_after: HaltAfter | None = None
+    canary: int | None = None
+    until: float | None = None
+    control: Path | None = None
     limit: int | None
     expect: int | None = None
     only: str | None

@@ -9,7 +9,8 @@ import shlex
 import signal
 import sys
 import time
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Callable
+from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,17 +21,20 @@ import orjson
 
 from stopcast.api import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli import telling
+from stopcast.cli.figures import Gauges, Looking
 from stopcast.cli.lists import Lists
 from stopcast.cli.metrics import metrics
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.planning import make_plan
-from stopcast.cli.progress import Progress
+from stopcast.cli.progress import Progress, screen_for
 from stopcast.cli.quota import warn_of_password
+from stopcast.cli.remaining import rows_to_do
 from stopcast.cli.run_options import Options
+from stopcast.cli.steering import Steering, check_control_file
 from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials, CredentialsProvider
-from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TooManyFailuresError
+from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TimeIsUpError, TooManyFailuresError
 from stopcast.limiters import SharedQuota, TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.ports import Limiter
@@ -81,6 +85,7 @@ class Command:
         if options.verify:
             check_verify_report(options)
         self._run: Run | None = None
+        self._steering: Steering | None = None
         self._main: asyncio.Task[object] | None = None
         self._interrupted_by: int | None = None
 
@@ -92,8 +97,14 @@ class Command:
         """
         self._main = asyncio.current_task()
         # Not the loop's own handlers: it takes them away when it closes, and then one more signal is a traceback.
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, partial(self._hear, asyncio.get_running_loop()))
+            signal.signal(number, partial(self._hear, loop, self._interrupt))
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, partial(self._hear, loop, self._steer))
+        # A terminal that is closed ends the run well, and a run under nohup goes on.
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, partial(self._hear, loop, self._interrupt))
         try:
             async with AsyncExitStack() as stack:
                 stack.callback(self._lists.close)
@@ -103,9 +114,13 @@ class Command:
                 raise
             give_up(InterruptedRunError(self._interrupted_by))
 
-    def _hear(self, loop: asyncio.AbstractEventLoop, number: int, _frame: object) -> None:
+    def _hear(self, loop: asyncio.AbstractEventLoop, act: Callable[[int], None], number: int, _frame: object) -> None:
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._interrupt, number)
+            loop.call_soon_threadsafe(act, number)
+
+    def _steer(self, number: int) -> None:
+        if self._steering is not None:
+            self._steering.hear(number)
 
     def _interrupt(self, number: int) -> None:
         first, self._interrupted_by = self._interrupted_by is None, number
@@ -117,6 +132,7 @@ class Command:
             self._main.cancel()
 
     async def _call_all(self, stack: AsyncExitStack) -> int:
+        _check_steering(self._options)
         endpoint, credentials = await self._where_and_who(stack)
         limiter = await _limiter(self._part, endpoint, stack)
         if not await self._agreed(endpoint):
@@ -125,7 +141,7 @@ class Command:
         ended = await self._call_part(self._part, stack, endpoint, credentials, limiter)
         if self._options.verify and ended.error is None and ended.told is not None:
             ended = await self._verify(ended.told, ended.status, stack, endpoint, credentials)
-        self._run = self._main = None  # a signal has nothing to end any more
+        self._run = self._main = self._steering = None  # a signal has nothing to end any more
         if self._options.as_json and ended.told is not None:
             put_out(orjson.dumps(ended.told))
         if ended.error is not None:
@@ -143,7 +159,7 @@ class Command:
         """Ask about the tasks of the report, once those stopped last have had the time to end."""
         if not has_lines(self._options.report):
             return _Ended(told, status, None)
-        self._run = None
+        self._run = self._steering = None
         await asyncio.sleep(self._options.verify_after)
         part = _Part.of(verifying(self._options), Verifier)
         limiter = await _limiter(part, endpoint, stack)
@@ -167,6 +183,8 @@ class Command:
                 quiet=options.quiet,
             )
         )
+        screen = screen_for(options, doing="Stopping" if part.calls.action.changes else "Asking about")
+        gauges = Gauges()
         stopper = await stack.enter_async_context(
             part.calls(
                 credentials,
@@ -178,17 +196,26 @@ class Command:
                 max_at_once=options.max_at_once,
                 halt_after=options.halt_after,
                 drain_seconds=0,
-                observers=observers,
+                observers=(*observers, gauges.observe) if screen else observers,
             )
         )
         run = self._run = Run(
-            stopper, Path(options.report), resume=options.resume, limit=options.limit, grace_seconds=options.grace
+            stopper,
+            Path(options.report),
+            resume=options.resume,
+            limit=options.limit,
+            grace_seconds=options.grace,
+            canary=options.canary or 0,
+            # The event loop's clock is monotonic too, but need not be the same.
+            ends_at=options.until and asyncio.get_running_loop().time() + options.until - time.monotonic(),
         )
-        shown = not options.quiet and options.log_format == "text"
+        steering = self._steering = Steering(stopper, quiet=options.quiet)
+        showing = Progress(Looking(run, stopper, part.lists, gauges, options), screen)
         error: StopcastError | None = None
         async with (
-            Progress(run, stopper, part.lists, limit=options.limit, shown=shown),
+            nullcontext() if options.quiet else showing,
             aclosing(part.lists.batches()) as batches,
+            steering.obeying(options.control),
         ):
             try:
                 await run.stop_lists(batches)
@@ -243,6 +270,16 @@ class Command:
         return (answer or b"").strip().lower() in {b"y", b"yes"}
 
 
+def _check_steering(options: Options) -> None:
+    if options.control is not None:
+        check_control_file(options.control)
+    if options.until is not None and options.until - time.monotonic() <= options.timeout:
+        raise ConfigurationError(
+            f"--until leaves no time: the last call is begun {options.timeout:g} s earlier, because it may take so "
+            f"long (--timeout)"
+        )
+
+
 async def _limiter(part: _Part, endpoint: Endpoint, stack: AsyncExitStack) -> Limiter:
     options, quota = part.options, part.calls.action.quota_per_second
     if options.max_per_second > quota and not (endpoint.loopback or options.raised_quota):
@@ -280,6 +317,9 @@ def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:
             f"Look at the lines of {options.report} whose status is failed or gave_up. --resume sends the latter "
             f"again, and the former only if you name the report as a list."
         )
+    if isinstance(error, TimeIsUpError):
+        to_do = rows_to_do(run, part.lists.rows_left(), limit=options.limit)
+        error.add_note(telling.left(to_do, unfinished=summary.not_finished))
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
     return _Ended(summary.as_json() if run.opened else None, status, error)
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from stopcast.intake import Intake
 from stopcast.languages import STATUS_WORDS, duration
 from stopcast.outcome import Outcome
 from stopcast.summary import Summary
+
+if TYPE_CHECKING:
+    from stopcast.cli.figures import Figures
+    from stopcast.cli.remaining import RowsLeft
 
 #: How a status reads in a sentence.
 WORDS = {status: words.en for status, words in STATUS_WORDS.items()}
@@ -14,6 +21,25 @@ WORDS = {status: words.en for status, words in STATUS_WORDS.items()}
 def rows(number: int, word: str = "row") -> str:
     """Return the number with its noun."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def lists(names: Sequence[str]) -> str:
+    """Return the lists' names in a few words."""
+    first = "standard input" if names[0] == "-" else names[0]
+    return first if len(names) == 1 else f"{first} and {rows(len(names) - 1, 'more list')}"
+
+
+def rate_limit(calls_per_second: float, most: float) -> str:
+    """Return the rate that somebody has asked for."""
+    return f"at most {calls_per_second:g} of {most:g} calls a second"
+
+
+def left(to_do: RowsLeft | None, *, unfinished: int) -> str:
+    """Return how many rows a run that ended before its time leaves behind."""
+    if to_do is None:
+        return f"{rows(unfinished)} read and not finished; how many were not read is not known."
+    about = "" if to_do.exact else "About "
+    return f"{about}{rows(to_do.number)} of the lists {'is' if to_do.number == 1 else 'are'} left."
 
 
 def plan(intake: Intake, invalid: list[Outcome], *, calls_per_second: float) -> str:
@@ -37,11 +63,21 @@ def plan(intake: Intake, invalid: list[Outcome], *, calls_per_second: float) -> 
     return "\n".join(lines)
 
 
-def progress(summary: Summary, *, rate: float, in_flight: int, waiting: int, rows_left: int | None) -> str:
-    """Return the progress line."""
-    line = f"{summary.good + summary.bad:,} done: {summary.good:,} good, {summary.bad:,} bad; {rate:.0f}/s"
-    line += f"; {in_flight} in flight, {waiting} waiting"
-    return line + (f"; {duration(rows_left / rate)} left" if rows_left is not None and rate > 0 else "")
+def progress(figures: Figures) -> str:
+    """Return how a run stands, in one line."""
+    told = [f"{figures.done:,} of {total(figures)} done", f"{figures.bad:,} bad", f"{figures.rate:.1f} a second"]
+    told += [f"{figures.in_flight} in flight", f"{figures.waiting} waiting"]
+    if figures.seconds_left is not None:
+        told.append(f"{duration(figures.seconds_left)} left")
+    return ", ".join(filter(None, [figures.state, *told]))
+
+
+def total(figures: Figures) -> str:
+    """Return how many rows there are, as far as that is known."""
+    to_do = figures.to_do
+    if to_do is None:
+        return "?"
+    return f"{'' if to_do.exact else 'about '}{figures.done + to_do.number:,}"
 
 
 def totals(summary: Summary, report: str) -> str:

@@ -60,6 +60,8 @@ def verifying(options: Options) -> Options:
         only=None,
         max_per_second=min(options.max_per_second, GET_WEBCAST_TASK.quota_per_second),
         halt_after=None,
+        canary=None,
+        until=None,
         verify=False,
         metrics_port=None,
         metrics_file=None,

@@ -13,8 +13,12 @@ from stopcast.intake import Intake
 from stopcast.task import Batch
 
 
-async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed) -> None:
+async def pump(
+    batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed, *, canary: int = 0
+) -> None:
     """Take every row in and return when each has its outcome.
+
+    Where ``canary`` is not 0, nothing else is sent before so many tasks have their outcome.
 
     Raises:
         ListError: the list cannot be read any further; the rows before that have their outcomes.
@@ -22,7 +26,7 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDis
     """
     cut_short: ListError | None = None
     try:
-        taking = asyncio.create_task(_take_in(batches, intake, dispatcher, feed))
+        taking = asyncio.create_task(_take_in(batches, intake, dispatcher, feed, canary))
         # The next row may be long in coming, and an error must not wait for it.
         feed.when_failed(taking.cancel)
         try:
@@ -41,14 +45,21 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDis
         raise cut_short
 
 
-async def _take_in(batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed) -> None:
+async def _take_in(
+    batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed, canary: int
+) -> None:
     async for batch in batches:
         taken = intake.take(batch, time.time())
         for outcome in taken.outcomes:
             feed.tell(outcome)
-        dispatcher.submit(
-            feed, [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in taken.accepted]
-        )
+        jobs = [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in taken.accepted]
+        if canary:
+            alone, jobs = jobs[:canary], jobs[canary:]
+            dispatcher.submit(feed, alone)
+            canary -= len(alone)
+            if not canary:
+                await feed.settled()
+        dispatcher.submit(feed, jobs)
         if intake.full:
             return
         await feed.room()

@@ -15,11 +15,12 @@ from stopcast.errors import ListError
 from stopcast.sources.choice import Choice
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.sources.columns import Columns
+from stopcast.sources.extent import Extent
 from stopcast.sources.forms import Form
 from stopcast.sources.row_reader import RowReader
 from stopcast.task import Batch
 
-__all__ = ["Choice", "Columns", "Form", "open_list"]
+__all__ = ["Choice", "Columns", "Extent", "Form", "open_list"]
 
 
 async def open_list(
@@ -28,6 +29,7 @@ async def open_list(
     form: Form = Form.AUTO,
     columns: Columns | None = None,
     choice: Choice | None = None,
+    extent: Extent | None = None,
 ) -> AsyncGenerator[Batch, None]:
     """Yield a list's rows as they arrive.
 
@@ -36,6 +38,7 @@ async def open_list(
         form: how it is written.
         columns: the names of the three columns or keys, where they are not the API's.
         choice: where the list is an earlier report, which of its lines to take; by default those that did not go well.
+        extent: kept true while the list is read, for whoever wants to know how much of it is left.
 
     Raises:
         ListError: the list cannot be opened, or not be read to its end; the rows before that were yielded.
@@ -44,7 +47,7 @@ async def open_list(
     try:
         reader = RowReader(source, form=form, columns=columns or Columns(), choice=choice or Choice())
         cut_short: ListError | None = None
-        with Chunks(source) as chunks:
+        with Chunks(source, extent) as chunks:
             chunk: bytes | None = b""
             while chunk is not None:
                 try:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from stopcast.errors import ListError
+from stopcast.sources.extent import Extent
 
 #: The most that one chunk holds. Handing one over costs some twenty switches between the threads: large ones, then.
 CHUNK_BYTES: Final = 1 << 18
@@ -34,9 +35,10 @@ class Chunks:
     Use it in a ``with`` block: leaving that ends the reading at once and waits for nothing, whatever is still to come.
     """
 
-    def __init__(self, path: str) -> None:
-        """``path`` names a file or a FIFO, "-" standard input; it is opened with the block."""
+    def __init__(self, path: str, extent: Extent | None = None) -> None:
+        """``path`` names a file or a FIFO, "-" standard input; it is opened with the block. ``extent`` is kept true."""
         self._path = path
+        self._extent = extent or Extent()
         self._arrived: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         self._room = threading.Semaphore(_CHUNKS_AHEAD)
         self._closed = False
@@ -72,11 +74,13 @@ class Chunks:
         """The thread."""
         try:
             with closing(self._raw()) as raw:
-                for chunk in _gunzipped(raw):
+                for chunk in _gunzipped(raw, self._extent):
                     self._room.acquire()
                     if self._closed:
                         return
+                    self._extent.see(chunk)
                     self._hand_over(chunk)
+            self._extent.ended = True
             self._hand_over(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the rows are awaited
             self._hand_over(error)
@@ -105,6 +109,7 @@ class Chunks:
                     continue
                 if not chunk:
                     return
+                self._extent.read(len(chunk))
                 yield chunk
         finally:
             if own:
@@ -117,7 +122,7 @@ def _standard_input() -> int:
     return sys.stdin.buffer.fileno()
 
 
-def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _gunzipped(chunks: Iterator[bytes], extent: Extent) -> Iterator[bytes]:
     """Return the chunks as they are, or what they hold if their first bytes say gzip."""
     head = b""
     for chunk in chunks:
@@ -125,7 +130,7 @@ def _gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
         if head != _GZIP_MAGIC[:1]:
             break
     if head.startswith(_GZIP_MAGIC):
-        yield from _inflated(_chained(head, chunks))
+        yield from _inflated(_chained(head, chunks), extent)
     else:
         yield from _chained(head, chunks)
 
@@ -136,7 +141,7 @@ def _chained(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from chunks
 
 
-def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
     """Inflate gzip members, one after the other, in pieces of at most ``CHUNK_BYTES`` however dense they are."""
     member = None
     for chunk in chunks:
@@ -148,11 +153,12 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
                     break
                 member = zlib.decompressobj(_GZIP_WINDOW)
             piece = member.decompress(data, CHUNK_BYTES)
-            if piece:
-                yield piece
             data = member.unconsumed_tail
             if member.eof:
                 data, member = member.unused_data, None
+            extent.held = len(data)
+            if piece:
+                yield piece
     if member is not None:
         raise ListError("its gzip data ends too early")
 
