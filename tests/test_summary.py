@@ -76,6 +76,13 @@ def test_the_summary_of_a_run_tells_its_statuses_appids_codes_and_calls(shell: S
     assert 0 < told["worst_second"]["first_calls"] <= 61
 
 
+def test_a_run_that_did_not_go_well_says_where_to_look_next(shell: Shell, at: tuple[str, ...]) -> None:
+    told = "what went wrong, and what to do: stopcast summary 'a report.jsonl'"
+    assert told in shell.run("run", "-", *at, "-o", "a report.jsonl", given=b"a,r,1\n,,\n").err
+    assert "what to do" not in shell.run("run", "-", *at, "-o", "b.jsonl", given=b"a,r,1\n").err
+    assert "run again" not in shell.run("summary", "a report.jsonl", "--lang", "en").out
+
+
 def test_the_words_tell_what_the_object_tells(shell: Shell) -> None:
     name = write_report(
         shell / "r.jsonl",

@@ -116,10 +116,13 @@ async def read_past(descriptor: int, path: Path, *, mend: bool = True) -> Past:
         ReportError: a line in it is no line of a report.
     """
     past, reader = Past(), LineReader(str(path))
-    async for lines in _lines(descriptor):
-        for values in reader.read(lines):
-            past.read(values)
-    reader.finish()
+    try:
+        async for lines in _lines(descriptor):
+            for values in reader.read(lines):
+                past.read(values)
+        reader.finish()
+    except ReportError as error:
+        raise ReportError(f"{error}; move it away by hand, then --resume") from None
     past.size, past.torn_bytes = reader.size, len(reader.torn)
     if mend and reader.torn:
         os.ftruncate(descriptor, past.size)

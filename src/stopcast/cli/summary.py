@@ -94,7 +94,7 @@ def read_reports(reports: Sequence[Path], *, keep: int) -> Figures:
             if reader.torn:
                 figures.torn.append(str(report))
         except ReportError as error:
-            raise ListError(str(error)) from None
+            raise ListError(f"{error}, such as stopcast run writes") from None
         except OSError as error:
             raise ListError(f"the report {report} cannot be read: {error.strerror}") from None
     return figures

@@ -10,6 +10,7 @@ from stopcast.figures import OTHERS, Figures, Total
 from stopcast.figures.as_json import moment
 from stopcast.figures.latency import Times
 from stopcast.languages import STATUS_WORDS, Language, duration, visible
+from stopcast.outcome import Status
 
 _APPS_SHOWN: Final = 20
 _ATTEMPTS_SHOWN: Final = 6
@@ -53,7 +54,7 @@ class _Teller:
             yield from self._calls()
         yield ""
         yield t("report: ", "报告：") + ", ".join(map(visible, reports))
-        if total.bad:
+        if total.bad > total.statuses[Status.INVALID]:
             yield (
                 t("run again what did not go well: ", "重新执行未成功的行：")
                 + f"stopcast run {self._report} -o again.jsonl"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stopcast.intake import Intake
@@ -103,4 +105,6 @@ def totals(summary: Summary, report: str) -> str:
     if summary.not_finished:
         lines.append(f"{rows(summary.not_finished)} read and not finished; more may not have been read")
     lines.append(f"report: {report}")
+    if summary.bad and Path(report).is_file():
+        lines.append(f"what went wrong, and what to do: stopcast summary {shlex.quote(report)}")
     return "\n".join(lines)
