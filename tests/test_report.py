@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -363,3 +364,28 @@ def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not
     monkeypatch.setattr("stopcast.report.fcntl.flock", late)
     with pytest.raises(ReportLockedError):
         open_report(report, resume=True)
+
+
+def test_a_power_cut_finds_the_report_under_its_name_from_the_first_line_on_and_once_written_anew(
+    shell: Shell, api: Emulator, at: At
+) -> None:
+    watch = """
+import os, stat, sys
+from stopcast.cli import main
+fsync = os.fsync
+def noted(descriptor):
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        here = sorted(name for name in os.listdir(".") if name.startswith("stopcast-report"))
+        print("directory", *here, os.path.getsize(here[0]), file=sys.stderr)
+    fsync(descriptor)
+os.fsync = noted
+sys.exit(main())
+"""
+    name = write_csv(shell / "list.csv", tasks(1))
+    api.fail_forever = set(tasks(1))
+    first = end_of(shell.start("run", name, *at, "--max-attempts", "1", program=(sys.executable, "-c", watch)))
+    assert f"directory {REPORT} {REPORT}.inflight 0" in first.err
+    api.fail_forever = ()
+    second = end_of(shell.start("run", name, *at, "--resume", program=(sys.executable, "-c", watch)))
+    tidied = (shell / REPORT).stat().st_size
+    assert f"directory {REPORT} {REPORT}.inflight {tidied}" in second.err
