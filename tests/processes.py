@@ -98,7 +98,7 @@ class Shell:
     def terminal(self, *arguments: str, typed: str = "", expect: str = "") -> tuple[int, str]:
         """Run the command on a terminal; when it shows ``expect``, type. Return its status and what it showed."""
         ours, theirs = pty.openpty()
-        process = self.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, before=_own_the_terminal)
+        process = self.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, before=own_the_terminal)
         os.close(theirs)
         hangs = threading.Timer(HANGS_AFTER_SECONDS, process.kill)
         hangs.start()
@@ -115,7 +115,7 @@ class Shell:
         return status, shown.decode()
 
 
-def _own_the_terminal() -> None:
+def own_the_terminal() -> None:
     """Make standard input the terminal that Control-C is typed at."""
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -94,6 +94,12 @@ class Screen:
 
 def frame(figures: Figures, title: str, width: int, *, unicode: bool = True) -> Iterator[Text]:
     """Yield the lines of the display, none wider than ``width``."""
+    for line in _lines(figures, title, width, unicode=unicode):
+        line.truncate(width, overflow="ellipsis" if unicode else "crop")
+        yield line
+
+
+def _lines(figures: Figures, title: str, width: int, *, unicode: bool) -> Iterator[Text]:
     yield _ends(_state(figures, title), Text(f"{duration(figures.seconds)} so far", _FAINT), width)
     share = _share(figures)
     if share is not None:
@@ -112,7 +118,7 @@ def frame(figures: Figures, title: str, width: int, *, unicode: bool = True) -> 
     if figures.troubles:
         yield Text()
         # Which ones are shown goes by time, their order does not: lines that change places cannot be read.
-        yield from _troubles(sorted(figures.troubles[:_TROUBLES]), width)
+        yield from _troubles(sorted(figures.troubles[:_TROUBLES]))
 
 
 def _state(figures: Figures, title: str) -> Text:
@@ -130,7 +136,7 @@ def _share(figures: Figures) -> float | None:
 def _bar(share: float, width: int, *, unicode: bool) -> Text:
     # Not 100 % before the last row.
     percent = f" {int(share * 100)} %"
-    room = width - 1 - 6
+    room = max(0, width - 1 - 6)
     full = int(share * room)
     done, rest = ("━", "─") if unicode else ("#", "-")
     return Text.assemble(" ", (done * full, _GOOD), (rest * (room - full), _FAINT), percent.rjust(6), no_wrap=True)
@@ -167,7 +173,7 @@ def _statuses(figures: Figures) -> Iterator[Text]:
             yield Text.assemble((f"{number:,}", _STYLES[status]), f" {word}")
 
 
-def _troubles(troubles: Sequence[Trouble], width: int) -> Iterator[Text]:
+def _troubles(troubles: Sequence[Trouble]) -> Iterator[Text]:
     codes = [visible(trouble.code) for trouble in troubles]
     numbers = [f"{trouble.number:,}" for trouble in troubles]
     agos = [f"{duration(max(0.0, time() - trouble.last_at))} ago" for trouble in troubles]
@@ -175,7 +181,6 @@ def _troubles(troubles: Sequence[Trouble], width: int) -> Iterator[Text]:
     for trouble, code, number, ago in zip(troubles, codes, numbers, agos, strict=True):
         line = Text.assemble(" ", (code.ljust(places[0]), _BAD), f"   {number.rjust(places[1])}")
         line.append(f"   {ago.rjust(places[2])}   {visible(trouble.message)}", _FAINT)
-        line.truncate(width, overflow="ellipsis")
         yield line
 
 
@@ -188,7 +193,6 @@ def _ends(left: Text, right: Text, width: int) -> Text:
     room = width - left.cell_len - right.cell_len
     if room >= 1:
         return Text.assemble(left, " " * room, right)
-    left.truncate(width, overflow="ellipsis")
     return left
 
 
@@ -204,5 +208,4 @@ def _row(label: str, parts: Iterable[Text], width: int) -> Iterator[Text]:
             line.append("   ")
         line.append_text(part)
         empty = False
-    line.truncate(width, overflow="ellipsis")
     yield line
