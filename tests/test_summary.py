@@ -200,6 +200,14 @@ def test_what_would_not_show_on_a_terminal_is_written_as_an_escape(shell: Shell)
     assert "\\x1b[2J\\u202e" in out
 
 
+def test_on_a_terminal_the_reading_of_a_long_report_is_shown(shell: Shell) -> None:
+    line = LineWriter().line(outcome(Task("a", "r", "1"), message="long" * 500))
+    (shell / "r.jsonl").write_bytes(line * (21_000_000 // len(line)))
+    status, shown = shell.terminal("summary", "r.jsonl")
+    assert (status, "reading r.jsonl" in shown, "100%" in shown) == (0, True, True)
+    assert shell.run("summary", "r.jsonl").err == ""
+
+
 # Several reports
 
 

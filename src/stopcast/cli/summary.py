@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 #: Rows that did not go well, in the page's table.
 ROWS_LISTED: Final = 1000
 _LINES_AT_ONCE: Final = 500
+#: A report of this size takes more than a moment.
+_LONG_BYTES: Final = 20_000_000
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -45,9 +51,7 @@ def summary(
 
     Exit status: 0 every row is good, 1 some are not, 2 a report cannot be read.
     """
-    import os
     import shlex
-    import sys
 
     import orjson
 
@@ -87,9 +91,10 @@ def read_reports(reports: Sequence[Path], *, keep: int) -> Figures:
     for report in reports:
         reader = LineReader(str(report))
         try:
-            with report.open("rb", buffering=1 << 20) as file:
+            with report.open("rb", buffering=1 << 20) as file, _progress(report) as advance:
                 while lines := list(islice(file, _LINES_AT_ONCE)):
                     figures.take(reader.read(lines))
+                    advance(sum(map(len, lines)))
             reader.finish()
             if reader.torn:
                 figures.torn.append(str(report))
@@ -98,6 +103,19 @@ def read_reports(reports: Sequence[Path], *, keep: int) -> Figures:
         except OSError as error:
             raise ListError(f"the report {report} cannot be read: {error.strerror}") from None
     return figures
+
+
+@contextmanager
+def _progress(report: Path) -> Iterator[Callable[[int], object]]:
+    """Draw how far the reading is where somebody would else look at a still terminal."""
+    size = report.stat().st_size
+    seen = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if size < _LONG_BYTES or not seen:
+        yield lambda _: None
+        return
+    with click.progressbar(length=size, label=f"reading {report.name}", file=sys.stderr) as bar:
+        bar.update_min_steps = size // 200
+        yield bar.update
 
 
 def _check_page(path: Path) -> None:
