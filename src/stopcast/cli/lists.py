@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from stopcast.cli.remaining import Remaining, RowsLeft
-from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.outcome import Status
 from stopcast.sources import Choice, Columns, Form, open_list
@@ -21,6 +21,30 @@ from stopcast.task import Batch
 class _List:
     name: str
     path: str
+
+
+class ListOptions(Protocol):
+    """What a command line says of lists."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The lists."""
+
+    @property
+    def report(self) -> str:
+        """What the command writes itself."""
+
+    @property
+    def form(self) -> str:
+        """How the lists are written."""
+
+    @property
+    def columns(self) -> str | None:
+        """The names of their columns."""
+
+    @property
+    def only(self) -> str | None:
+        """The statuses of a report's rows to take."""
 
 
 class Lists:
@@ -35,7 +59,7 @@ class Lists:
         self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
 
     @classmethod
-    def of(cls, options: Options, choice: Choice | None = None) -> Lists:
+    def of(cls, options: ListOptions, choice: Choice | None = None) -> Lists:
         """Check the words of the command line.
 
         Args:

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -37,12 +37,13 @@ from stopcast.credentials import Credentials, CredentialsProvider
 from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TimeIsUpError, TooManyFailuresError
 from stopcast.limiters import SharedQuota, TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
-from stopcast.ports import Limiter
+from stopcast.ports import Deliveries, Limiter
 from stopcast.redis_connection import without_secrets
 from stopcast.retry import RetryPolicy
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.stopper import Stopper, TaskCalls, Verifier
+from stopcast.task import Batch
 
 #: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
 _ASK_ABOVE = 100
@@ -145,7 +146,7 @@ class Command:
         if self._options.as_json and ended.told is not None:
             put_out(orjson.dumps(ended.told))
         if ended.error is not None:
-            give_up(ended.error, resume_with=_resume_command() if ended.told is not None else None)
+            give_up(ended.error, resume_with=self._go_on_with() if ended.told is not None else None)
         return ended.status
 
     async def _verify(
@@ -208,13 +209,14 @@ class Command:
             canary=options.canary or 0,
             # The event loop's clock is monotonic too, but need not be the same.
             ends_at=options.until and asyncio.get_running_loop().time() + options.until - time.monotonic(),
+            deliveries=await self._deliveries(stack),
         )
         steering = self._steering = Steering(stopper, quiet=options.quiet)
         showing = Progress(Looking(run, stopper, part.lists, gauges, options), screen)
         error: StopcastError | None = None
         async with (
             nullcontext() if options.quiet else showing,
-            aclosing(part.lists.batches()) as batches,
+            aclosing(self._batches(part.lists, run)) as batches,
             steering.obeying(options.control),
         ):
             try:
@@ -222,6 +224,20 @@ class Command:
             except StopcastError as caught:
                 error = caught
         return _end(part, run, error)
+
+    async def _deliveries(self, stack: AsyncExitStack) -> Deliveries | None:  # noqa: ARG002 - a worker's needs it
+        """Return the queue, where the tasks come from one."""
+        return None
+
+    def _batches(self, lists: Lists, run: Run) -> AsyncGenerator[Batch, None]:  # noqa: ARG002 - a worker's needs it
+        """Return where the rows come from."""
+        return lists.batches()
+
+    def _go_on_with(self) -> str | None:
+        """Return the command that goes on after an early end."""
+        command, *arguments = (without_secrets(argument) for argument in sys.argv[1:])
+        # Ahead of the others: after a lone -- it would be a list's name.
+        return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])
 
     async def _where_and_who(self, stack: AsyncExitStack) -> tuple[Endpoint, Credentials | CredentialsProvider]:
         options = self._options
@@ -322,9 +338,3 @@ def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:
         error.add_note(telling.left(to_do, unfinished=summary.not_finished))
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
     return _Ended(summary.as_json() if run.opened else None, status, error)
-
-
-def _resume_command() -> str:
-    command, *arguments = (without_secrets(argument) for argument in sys.argv[1:])
-    # Ahead of the others: after a lone -- it would be a list's name.
-    return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from stopcast.summary import Summary
 if TYPE_CHECKING:
     from stopcast.cli.figures import Figures
     from stopcast.cli.remaining import RowsLeft
+    from stopcast.redis_queue import QueueStatus
 
 #: How a status reads in a sentence.
 WORDS = {status: words.en for status, words in STATUS_WORDS.items()}
@@ -107,4 +108,36 @@ def totals(summary: Summary, report: str) -> str:
     lines.append(f"report: {report}")
     if summary.bad and Path(report).is_file():
         lines.append(f"what went wrong, and what to do: stopcast summary {shlex.quote(report)}")
+    return "\n".join(lines)
+
+
+def enqueued(counts: Mapping[str, int], invalid: list[Outcome], queue: str) -> str:
+    """Return what became of lists that were put into a queue."""
+    words = {"queued": "queued", "queued_before": "queued before", "duplicates": "duplicate", "invalid": "invalid"}
+    told = [f"{counts[key]:,} {word}" for key, word in words.items() if counts[key]]
+    lines = [f"{rows(counts['rows'])}: {', '.join(told) or 'none'}"]
+    if counts["left_out"]:
+        lines.append(f"{rows(counts['left_out'])} left out: an earlier report says that they need nothing")
+    lines += [f"  {outcome.source}:{outcome.line}: {outcome.message}" for outcome in invalid]
+    if counts["invalid"] > len(invalid):
+        lines.append(f"  and {counts['invalid'] - len(invalid):,} more")
+    lines.append(f"queue {queue}: {rows(counts['length'], 'task')}")
+    return "\n".join(lines)
+
+
+def queue_status(status: QueueStatus) -> str:
+    """Return how a queue stands."""
+    line = f"queue {status.name}: {rows(status.length, 'task')}, {status.pending:,} of them with workers"
+    if status.oldest_seconds is not None:
+        line += f", the oldest there for {duration(status.oldest_seconds)}"
+    lines = [line]
+    lines += [
+        f"  {worker.name}: {rows(worker.pending, 'task')}, last seen {duration(worker.idle_seconds)} ago"
+        for worker in status.workers
+    ]
+    if not status.workers:
+        lines.append("  no workers")
+    lines.append(f"dead letters: {status.dead:,}")
+    if status.results:
+        lines.append(f"results: {status.results:,}")
     return "\n".join(lines)

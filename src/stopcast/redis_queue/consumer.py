@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from stopcast.errors import ConfigurationError
 from stopcast.events import DeadLettered, QueueFound, QueueLost
-from stopcast.identities import identity
+from stopcast.identities import Identities, identity
 from stopcast.observers import Observers
 from stopcast.outcome import Outcome
 from stopcast.ports import Observer
@@ -53,6 +53,7 @@ class RedisConsumer:
         observers: functions of an event: ``QueueLost``, ``QueueFound``, ``DeadLettered``.
 
     Attributes:
+        handed_back: after the end, how many tasks were handed back.
         name: the worker's, told by ``stopcast status``.
         left: after the end, how many tasks could not be acknowledged or handed back, because Redis was away.
 
@@ -75,7 +76,7 @@ class RedisConsumer:
         _, source = split_address(url)
         self._url = url
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self.left = 0
+        self.left = self.handed_back = 0
         self._stack = AsyncExitStack()
         self._stream: Stream
         self._member: Member
@@ -125,7 +126,7 @@ class RedisConsumer:
                 await self._tending
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._settle_acked()
-                await self._member.hand_back(self._deliveries.words_back)
+                self.handed_back = await self._member.hand_back(self._deliveries.words_back)
         except self._errors as error:
             self.left = len(self._deliveries.ids)
             if self.left:
@@ -145,7 +146,7 @@ class RedisConsumer:
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self.take()
 
-    async def take(self, *, settled: Container[bytes] = frozenset()) -> AsyncGenerator[Batch, None]:
+    async def take(self, *, settled: Container[bytes] | Identities = frozenset()) -> AsyncGenerator[Batch, None]:
         """Yield tasks as they come, until the end.
 
         Args:
@@ -182,7 +183,7 @@ class RedisConsumer:
                 return entries
         return await self._member.read()
 
-    async def _sift(self, entries: list[Entry], settled: Container[bytes]) -> list[Entry]:
+    async def _sift(self, entries: list[Entry], settled: Container[bytes] | Identities) -> list[Entry]:
         """Return what there is to work on: neither settled already nor delivered too often."""
         left: list[Entry] = []
         done: list[Ending] = []

@@ -76,9 +76,12 @@ class Member:
             arguments += [ending.entry_id, ending.forget, len(ending.words), *ending.words]
         await stream.settle(keys=[stream.name, elsewhere or stream.name], args=arguments)
 
-    async def hand_back(self, words_of: Callable[[Entry], Sequence[bytes]]) -> None:
-        """Put all that is the member's into the stream anew, for others to have at once, and leave the group."""
-        stream, before = self._stream, None
+    async def hand_back(self, words_of: Callable[[Entry], Sequence[bytes]]) -> int:
+        """Put all that is the member's into the stream anew, for others to have at once, and leave the group.
+
+        Returns how many entries that were.
+        """
+        stream, before, number = self._stream, None, 0
         while True:
             pending = await stream.redis.xpending_range(stream.name, GROUP, "-", "+", STEP, self._name)
             if not pending or pending == before:
@@ -88,7 +91,9 @@ class Member:
             found = await self._each(times, lambda pipe, it: pipe.xrange(stream.name, it, it))
             entries = [entry_of(entry_id, fields, deliveries=times[entry_id]) for entry_id, fields in found]
             await self.settle([Ending(entry.id, words_of(entry)) for entry in entries], only_mine=True)
+            number += len(entries)
         await stream.forget(keys=[stream.name], args=[GROUP, self._name, 0])
+        return number
 
     async def is_empty(self) -> bool:
         """Whether the stream holds nothing, not even what members have."""

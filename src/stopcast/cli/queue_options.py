@@ -1,0 +1,27 @@
+"""The options that name a queue, and those that a command of the queue has in common with ``stopcast run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import ParamSpec
+
+from stopcast.cli.options import option
+from stopcast.cli.run import run
+
+P = ParamSpec("P")
+
+queue_option = option(
+    "--queue", required=True, metavar="URL", help="redis://host:6379/0/NAME; a password: better in STOPCAST_QUEUE."
+)
+
+
+def options_of_run(names: Collection[str]) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Return a decorator that gives a command these options of ``stopcast run``."""
+
+    def with_options(command: Callable[P, None]) -> Callable[P, None]:
+        # click reads the options of a function from here, the last one first.
+        shared = [parameter for parameter in reversed(run.params) if parameter.name in names]
+        vars(command).setdefault("__click_params__", []).extend(shared)
+        return command
+
+    return with_options
