@@ -20,6 +20,7 @@ TOPICS: Final = {
     "credentials": ("Credentials", "where the key is looked for, and the regions"),
     "cap": ("How the cap works", "how the calls are kept within the quota"),
     "summary": ("The summary, and a page of it", "what a report adds up to, to read or to pass on"),
+    "queue": ("Beyond one machine", "a queue that many workers share, and running its Redis"),
     "promises": ("What it promises", "what you can rely on"),
 }
 _CODES: Final = "codes"
