@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -142,13 +143,17 @@ def test_a_dirty_list_is_told_and_its_good_rows_are_put_in(queue: Shell) -> None
 def test_a_list_is_put_in_once_however_often_putting_it_in_was_cut_off(queue: Shell, there: Any) -> None:
     listed = tasks(5000)
     text = "".join(f"{','.join(task)}\n" for task in listed).encode()
+
+    def some_more(before: int) -> bool:
+        return bool(there.xlen("tasks") > min(before, 1500))
+
     for _ in range(3):
         cut_off = queue.start("enqueue", "-", "--format", "csv", stdin=subprocess.PIPE)
         assert cut_off.stdin is not None
-        before = there.xlen("tasks")
+        before = int(there.xlen("tasks"))
         cut_off.stdin.write(text[: len(text) // 2])
         cut_off.stdin.flush()
-        until(lambda before=before: there.xlen("tasks") > before or there.xlen("tasks") > 1500)
+        until(partial(some_more, before))
         cut_off.kill()
         end_of(cut_off)
     assert queue.run("enqueue", "-", given=text).status == 0

