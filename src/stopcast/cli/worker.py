@@ -69,14 +69,9 @@ def worker(
     about_lists: dict[str, Any] = {
         "tasks": (),
         "report": report or os.devnull,
-        "dry_run": False,
         "form": "auto",
         "columns": None,
-        "expect": None,
         "only": None,
-        "yes": True,
-        "verify": False,
-        "verify_after": 0.0,
     }
     work = Work(
         queue=queue,
