@@ -21,7 +21,7 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMMANDS = ("run", "verify", "doctor", "enqueue", "worker", "status", "summary", "sandbox", "help")
+COMMANDS = ("run", "verify", "doctor", "enqueue", "worker", "status", "summary", "sandbox", "help", "completion")
 
 
 def _help(command: str) -> str:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @option(
-    "-o", "--report", default="stopcast-report.jsonl", show_default=True, metavar="PATH", help="The report to come."
+    "-o",
+    "--report",
+    type=click.Path(),
+    default="stopcast-report.jsonl",
+    show_default=True,
+    metavar="PATH",
+    help="The report to come.",
 )
 @option("--endpoint", metavar="URL", help="Where the calls go. Plain http only to loopback.")
 @option("--region", metavar="R", help="The region that signatures name.")

@@ -10,7 +10,18 @@ import click
 from stopcast.cli import HELP
 
 #: Each is a module here, with an object of the same name.
-_COMMANDS: Final = ("run", "verify", "doctor", "enqueue", "worker", "status", "summary", "sandbox", "help")
+_COMMANDS: Final = (
+    "run",
+    "verify",
+    "doctor",
+    "enqueue",
+    "worker",
+    "status",
+    "summary",
+    "sandbox",
+    "help",
+    "completion",
+)
 
 
 class _LazyGroup(click.Group):

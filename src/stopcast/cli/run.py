@@ -14,8 +14,16 @@ from stopcast.cli.shared_options import calls, lists
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("tasks", nargs=-1, metavar="[TASKS]...")
-@option("-o", "--report", default="stopcast-report.jsonl", show_default=True, metavar="PATH", help="The report.")
+@click.argument("tasks", nargs=-1, type=click.Path(), metavar="[TASKS]...")
+@option(
+    "-o",
+    "--report",
+    type=click.Path(),
+    default="stopcast-report.jsonl",
+    show_default=True,
+    metavar="PATH",
+    help="The report.",
+)
 @option("--resume", is_flag=True, help="Go on with that report: rows it settles are not sent again.")
 @option("--dry-run", is_flag=True, help="Read, check and count, send nothing, print the plan. No credentials.")
 @lists

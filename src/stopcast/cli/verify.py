@@ -12,8 +12,16 @@ from stopcast.cli.shared_options import calls, lists
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("tasks", nargs=-1, required=True, metavar="REPORT|LIST...")
-@option("-o", "--report", default="stopcast-verify.jsonl", show_default=True, metavar="PATH", help="The report.")
+@click.argument("tasks", nargs=-1, type=click.Path(), required=True, metavar="REPORT|LIST...")
+@option(
+    "-o",
+    "--report",
+    type=click.Path(),
+    default="stopcast-verify.jsonl",
+    show_default=True,
+    metavar="PATH",
+    help="The report.",
+)
 @option(
     "--resume", is_flag=True, help="Go on with that report: tasks that it says have ended are not asked about again."
 )
