@@ -16,11 +16,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from processes import Shell, end_of, tasks, until, write_csv
+from stopcast import virtual_clock
 from stopcast.cli.metrics import metrics
 from stopcast.events import TaskRefused
 from stopcast.outcome import Outcome, Status
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
-from stopcast.virtual_clock import VirtualClock
 
 At = tuple[str, ...]
 
@@ -121,18 +121,21 @@ def test_the_metrics_file_is_there_from_the_start_and_whole_at_the_end(shell: Sh
     assert [path.name for path in shell.directory.glob("stopcast.prom*")] == ["stopcast.prom"]
 
 
-def test_the_metrics_file_is_written_anew_every_few_seconds(tmp_path: Path) -> None:
+def test_the_metrics_file_is_written_anew_every_few_seconds_and_may_tell_accounts_apart(tmp_path: Path) -> None:
     file = tmp_path / "stopcast.prom"
 
     async def main() -> None:
-        async with metrics(host="", port=None, path=str(file), quiet=True) as (observer,):
-            observer(TaskRefused(Outcome(tasks(1)[0], Status.INVALID)))
+        async with metrics(host="", port=None, path=str(file), quiet=True, by_account=True) as observers_of:
+            for account in ("a", "b"):
+                (observer,) = observers_of(account)
+                observer(TaskRefused(Outcome(tasks(1)[0], Status.INVALID)))
             await asyncio.sleep(6)
-            while "stopcast_tasks_totalinvalid" not in samples(file.read_text()):
+            while (
+                not {"stopcast_tasks_totalainvalid", "stopcast_tasks_totalbinvalid"} <= samples(file.read_text()).keys()
+            ):
                 await asyncio.sleep(0)
 
-    with asyncio.Runner(loop_factory=VirtualClock) as runner:
-        runner.run(main())
+    virtual_clock.run(main())
 
 
 def test_a_metrics_file_that_cannot_be_written_any_more_does_not_stop_the_run(shell: Shell, at: At) -> None:

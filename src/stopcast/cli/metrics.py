@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -15,19 +15,26 @@ from stopcast.ports import Observer
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+ObserversOf = Callable[[str], tuple[Observer, ...]]
+
 #: Node exporter is scraped every 15 s or so.
 _WRITTEN_EVERY_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def metrics(*, host: str, port: int | None, path: str | None, quiet: bool) -> AsyncIterator[tuple[Observer, ...]]:
-    """Serve the metrics at a port, and write them to a file, while the block lasts; yield what observes for them.
+async def metrics(
+    *, host: str, port: int | None, path: str | None, quiet: bool, by_account: bool = False
+) -> AsyncIterator[ObserversOf]:
+    """Serve the metrics at a port, and write them to a file, while the block lasts.
+
+    Yields a function that returns what observes for them. With ``by_account`` it takes an account's name, and every
+    metric has it as its label ``account``; without, it takes "".
 
     Raises:
         ConfigurationError: prometheus-client is not there, the port is taken, or the file cannot be written.
     """
     if port is None and path is None:
-        yield ()
+        yield lambda _account: ()
         return
     try:
         from prometheus_client import CollectorRegistry
@@ -39,7 +46,7 @@ async def metrics(*, host: str, port: int | None, path: str | None, quiet: bool)
         ) from None
     # A registry of its own: node exporter has the process's metrics under the same names.
     registry = CollectorRegistry()
-    observer = PrometheusObserver(registry)
+    observer = PrometheusObserver(registry, labels=["account"] if by_account else ())
     async with AsyncExitStack() as stack:
         if port is not None:
             url = await stack.enter_async_context(_served(registry, host, port))
@@ -47,7 +54,7 @@ async def metrics(*, host: str, port: int | None, path: str | None, quiet: bool)
                 say(f"metrics: {url}", event="metrics_served", url=url)
         if path is not None:
             await stack.enter_async_context(_written(registry, path))
-        yield (observer,)
+        yield lambda account: (observer.labelled(account=account) if by_account else observer,)
 
 
 @asynccontextmanager

@@ -176,7 +176,7 @@ class Command:
         limiter: Limiter,
     ) -> _Ended:
         options = part.options
-        observers = await stack.enter_async_context(
+        observers_of = await stack.enter_async_context(
             metrics(
                 host=options.metrics_host,
                 port=options.metrics_port,
@@ -197,7 +197,7 @@ class Command:
                 max_at_once=options.max_at_once,
                 halt_after=options.halt_after,
                 drain_seconds=0,
-                observers=(*observers, gauges.observe) if screen else observers,
+                observers=(*observers_of(""), *((gauges.observe,) if screen else ())),
             )
         )
         run = self._run = Run(
