@@ -17,6 +17,7 @@ TOPICS: Final = {
     "report": ("The report", "what a run writes, and how it is gone on with"),
     "statuses": ("Statuses", "the words that rows end with"),
     "exit": ("Exit status", "what the command's exit status means"),
+    "terminal": ("At a terminal", "the display, and how a run is slowed, paused or ended in time"),
     "credentials": ("Credentials", "where the key is looked for, and the regions"),
     "cap": ("How the cap works", "how the calls are kept within the quota"),
     "summary": ("The summary, and a page of it", "what a report adds up to, to read or to pass on"),

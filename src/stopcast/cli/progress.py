@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stopcast.cli.screen import Screen
 
 _TELL_EVERY_SECONDS: Final = 10.0
-_DRAW_EVERY_SECONDS: Final = 0.5
+_DRAW_EVERY_SECONDS: Final = 1.0
 
 
 class Progress:
