@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from stopcast.doctor.room import room_for
 from stopcast.sandbox import Emulator, Faults
 from stopcast.task import ID_PATTERN
 
+README = (Path(__file__).parent.parent / "README.md").read_text()
 #: A secret that would be seen wherever it was shown.
 SECRET = "Vm0wd2QyUXlVWGxWV0d4V1YwZDRXRmxVUm1GV01rNVg"
 
@@ -53,7 +55,7 @@ def test_where_all_is_well_the_status_is_0_and_nothing_was_stopped(shell: Shell,
     ended = shell.run("doctor", "--endpoint", api.url)
     assert (ended.status, ended.err) == (0, "")
     assert "A run would work" in ended.out
-    assert "for a task that cannot exist (its ids hold spaces)" in ended.out
+    assert "for a task that cannot exist: its ids hold spaces" in ended.out
     assert (api.calls, len(api.stopped)) == (1, 0)
     assert list(shell.directory.iterdir()) == [shell.home]
 
@@ -221,3 +223,15 @@ def test_wrong_usage_is_no_illness(shell: Shell) -> None:
     ended = shell.run("doctor", "--endpoint", "ftp://x")
     assert (ended.status, ended.out) == (2, "")
     assert shell.run("doctor", "--app-id", "a b").status == 2
+
+
+def test_the_readme_shows_what_it_prints(shell: Shell) -> None:
+    shown = README.split("`stopcast doctor`, here with", 1)[1].split("```\n")[1]
+    (shell.home / ".volc").mkdir()
+    config = shell.home / ".volc/config"
+    config.write_text('{"ak":"a","sk":"b"}')
+    config.chmod(0o600)
+    shell.variables["VOLCENGINE_SECRET_KEY"] = "wrong"
+    with serving(Emulator()) as emulator:
+        printed = shell.run("doctor", "--endpoint", emulator.url).out.replace(str(shell.directory), "/home/me")
+    assert re.sub(r"[0-9][0-9.,]*", "N", printed) == re.sub(r"[0-9][0-9.,]*", "N", shown)

@@ -193,7 +193,7 @@ def test_a_task_that_still_runs_makes_the_status_1_and_the_words_say_how_to_stop
     assert ended.status == 1
     assert "5 rows: 4 ended, 1 still running" in ended.err
     (command,) = [line.split() for line in ended.err.splitlines() if line.startswith("  stopcast run ")]
-    assert shell.run(*command[1:], *at).status == 0
+    assert shell.run(*command[1:]).status == 0
     assert api.stopped == set(listed)
     assert statuses(shell / "again.jsonl") == {"stopped": 1}
 

@@ -90,19 +90,28 @@ class Endpoint:
                 cannot be one.
         """
         if "@" in url:
-            raise ConfigurationError("endpoint: no user and no password belong in it (not shown here)")
+            raise ConfigurationError(
+                "endpoint: no user and no password belong in it (not shown here); the key comes from the environment, "
+                "such as VOLCENGINE_ACCESS_KEY, or from the vendor's files"
+            )
         match = _ADDRESS_PATTERN.fullmatch(url)
         if match is None:
-            raise ConfigurationError(f"endpoint {url!r}: expected https://HOST[:PORT] and nothing more")
+            raise ConfigurationError(
+                f"endpoint {url!r}: expected https://HOST[:PORT] and nothing more, such as {DEFAULT_ENDPOINT}"
+            )
         scheme, bracketed, name, digits = match.groups()
         scheme, host = scheme.lower(), (bracketed or name).lower()
         port = int(digits) if digits else _SCHEME_PORTS[scheme]
         address = _ip_address(host)
         if (bracketed and not isinstance(address, ipaddress.IPv6Address)) or not 0 < port <= _LAST_PORT:
-            raise ConfigurationError(f"endpoint {url!r}: there is no such address or port")
+            raise ConfigurationError(
+                f"endpoint {url!r}: there is no such address or port; a port is at most {_LAST_PORT}"
+            )
         loopback = host == "localhost" if address is None else address.is_loopback
         if scheme == "http" and not loopback:
-            raise ConfigurationError(f"endpoint {url!r}: plain http is for loopback only; use https")
+            raise ConfigurationError(
+                f"endpoint {url!r}: plain http is for loopback only; name it as https://{url.partition('//')[2]}"
+            )
         if region and not REGION_PATTERN.fullmatch(region):
             raise ConfigurationError(f"region {region!r}: expected letters, digits and hyphens, such as cn-north-1")
         if not _VERSION_PATTERN.fullmatch(version):

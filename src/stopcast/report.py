@@ -6,6 +6,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import shlex
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -48,7 +49,7 @@ def open_report(path: Path, *, resume: bool) -> int:
             f"the report {path} exists already. Go on with it: --resume. Or name another one: -o PATH"
         ) from None
     except OSError as error:
-        raise ReportError(f"the report {path} cannot be opened: {error.strerror}") from None
+        raise ReportError(f"the report {path} cannot be opened: {error.strerror}. {_way_out(path, error)}") from None
     if special:
         return report
     try:
@@ -56,13 +57,23 @@ def open_report(path: Path, *, resume: bool) -> int:
     except OSError as error:
         os.close(report)
         if error.errno in {errno.EAGAIN, errno.EACCES}:
-            raise ReportLockedError(f"another run is writing the report {path}") from None
+            raise ReportLockedError(
+                f"another run is writing the report {path}. Let it end, or name another one: -o PATH"
+            ) from None
         raise ReportError(f"the report {path} cannot be locked: {error.strerror}") from None
     if not _is_at(path, report):
         # A run that ended just now has put another file in its place, and lines of ours would be nobody's.
         os.close(report)
         raise ReportLockedError(f"another run was just writing the report {path}; try again")
     return report
+
+
+def _way_out(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return f"Make its folder: mkdir -p {shlex.quote(str(path.parent))}"
+    if error.errno == errno.EISDIR:
+        return f"Name a file in it: -o {shlex.quote(str(path / 'report.jsonl'))}"
+    return "Name another one: -o PATH"
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

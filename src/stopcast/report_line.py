@@ -144,4 +144,4 @@ class LineReader:
             raise self._no_line()
 
     def _no_line(self) -> ReportError:
-        return ReportError(f"line {self._number} of {self._name} is no line of a report")
+        return ReportError(f"line {self._number} of {self._name} is no line of a report. Is that the right file?")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 import click
@@ -34,8 +37,24 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"stopcast.cli.{cmd_name}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the words name; say which one may be meant where none is."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}. {_meant(args)}")
+        return super().resolve_command(ctx, args)
+
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
         return HELP.rstrip("\n")
+
+
+def _meant(args: list[str]) -> str:
+    if Path(args[0]).is_file():
+        return f"Did you mean: stopcast run {shlex.join(args)}"
+    if close := get_close_matches(args[0], _COMMANDS, n=1):
+        return f"Did you mean: stopcast {shlex.join([close[0], *args[1:]])}"
+    return f"There are {', '.join(_COMMANDS)}."
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -72,7 +74,7 @@ class Lists:
         """
         names = options.tasks
         if names.count("-") > 1:
-            raise ConfigurationError("standard input can be read only once")
+            raise ConfigurationError("standard input (-) can be read only once; name it once")
         for name in names:
             if name != "-":
                 _check(Path(name), Path(options.report))
@@ -132,7 +134,9 @@ def _statuses(words: str) -> frozenset[Status]:
     known = {status.value: status for status in Status}
     names = [word.strip() for word in words.split(",")]
     if unknown := [name for name in names if name not in known]:
-        raise ConfigurationError(f"--only {unknown[0]}: a status is one of {', '.join(known)}")
+        raise ConfigurationError(
+            f"--only {unknown[0]}: a status is one of {', '.join(known)}; name them with commas between"
+        )
     return frozenset(known[name] for name in names)
 
 
@@ -140,14 +144,22 @@ def _check(path: Path, report: Path) -> None:
     """Find out early what would else come up between the calls."""
     try:
         if path.is_dir():
-            raise ListError(f"{path} is a directory, not a list")
+            raise ListError(f"{path} is a directory, not a list; name the files in it: {shlex.quote(str(path))}/*.csv")
         if report.is_file() and path.samefile(report):
-            raise ConfigurationError(f"{path} is the report itself; read it as a list with another report: -o PATH")
+            raise ConfigurationError(
+                f"{path} is the report itself; to run what did not go well again, name another report: -o again.jsonl"
+            )
         if path.is_file():
             path.open("rb").close()
-    except FileNotFoundError:
-        raise ListError(f"{path} does not exist") from None
+        if not path.exists():
+            raise ListError(f"{path} does not exist{like(path)}")
     except OSError as error:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
-    if not path.exists():
-        raise ListError(f"{path} does not exist")
+
+
+def like(path: Path) -> str:
+    """Return which file may be meant by the name of one that does not exist, or where that was looked for."""
+    with suppress(OSError):
+        if close := get_close_matches(path.name, [it.name for it in path.parent.iterdir()], n=1):
+            return f". Did you mean {shlex.quote(str(path.with_name(close[0])))}?"
+    return f". The working directory is {Path.cwd()}" if not path.is_absolute() else "; check its name"

@@ -64,7 +64,9 @@ async def _served(registry: CollectorRegistry, host: str, port: int) -> AsyncIte
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        raise ConfigurationError(f"--metrics-port {port} at {host}: {error.strerror}") from None
+        raise ConfigurationError(
+            f"--metrics-port {port} at {host}: {error.strerror}. Name another port, or 0 for any that is free"
+        ) from None
     shown = f"[{host}]" if ":" in host else host
     try:
         yield f"http://{shown}:{server.server_port}/metrics"
@@ -98,7 +100,9 @@ async def _written(registry: CollectorRegistry, path: str) -> AsyncIterator[None
     try:
         write_to_textfile(path, registry)
     except OSError as error:
-        raise ConfigurationError(f"--metrics-file {path}: {error.strerror}") from None
+        raise ConfigurationError(
+            f"--metrics-file {path}: {error.strerror}. Name a file in a folder that exists"
+        ) from None
     writing = asyncio.create_task(keep_writing())
     try:
         yield

@@ -47,9 +47,25 @@ class Option(click.Option):
         if long_names and not self.envvar:
             self.envvar = "STOPCAST_" + long_names[0][2:].replace("-", "_").upper()
 
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Return what a message calls the option: by the variable's name where the value came from there."""
+        hint = super().get_error_hint(ctx)
+        source = ctx.get_parameter_source(self.name) if ctx is not None and self.name else None
+        if source is click.core.ParameterSource.ENVIRONMENT:
+            return f"{hint} (the environment variable {self.envvar})"
+        return hint
+
+
+class Whole(click.IntRange):
+    """A whole number."""
+
+    name = "whole number"
+
 
 class Number(click.FloatRange):
     """A number that can be counted with: not nan, and not infinite."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number, or fail as click wants it."""

@@ -57,7 +57,8 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
     found = intake.tasks + intake.settled
     if options.expect is not None and found != options.expect:
         raise ConfigurationError(
-            f"the lists hold {telling.rows(found, 'task')}, not the {options.expect:,} expected. Nothing was sent"
+            f"the lists hold {telling.rows(found, 'task')}, not the {options.expect:,} expected. Nothing was sent. "
+            f"See what they hold with --dry-run, then mend them, or --expect {found}"
         )
     return Plan(intake, invalid[:_INVALID_SHOWN], TokenBucket(options.max_per_second).full_rate)
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from stopcast.cli.log_output import FORMATS
-from stopcast.cli.options import Number, halt_after, option, telling_errors, until
+from stopcast.cli.options import Number, Whole, halt_after, option, telling_errors, until
 from stopcast.cli.shared_options import calls, lists
 
 
@@ -36,7 +36,7 @@ from stopcast.cli.shared_options import calls, lists
 )
 @option(
     "--canary",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Send the first N tasks alone, and the others only if each of those ends well.",
 )
@@ -52,7 +52,7 @@ from stopcast.cli.shared_options import calls, lists
     metavar="FILE",
     help="Obey this file while running: pause, resume, rate N, one a line.",
 )
-@option("--expect", type=click.IntRange(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
+@option("--expect", type=Whole(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
 @option("--verify", is_flag=True, help="At the end ask the API whether the tasks of the report have ended.")
 @option(
     "--verify-after",
@@ -68,7 +68,7 @@ from stopcast.cli.shared_options import calls, lists
 @option("-q", "--quiet", is_flag=True, help="Nothing but errors.")
 @option("-v", "--verbose", count=True, help="Tell every retry as well; -vv every call and every task.")
 @option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of standard error.")
-@option("--metrics-port", type=click.IntRange(0, 65535), metavar="N", help="Serve metrics for Prometheus here.")
+@option("--metrics-port", type=Whole(0, 65535), metavar="N", help="Serve metrics for Prometheus here.")
 @option("--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where that port is.")
 @option("--metrics-file", metavar="PATH", help="Write metrics for node exporter's textfile collector.")
 @telling_errors
@@ -86,7 +86,9 @@ def run(tasks: tuple[str, ...], **options: Any) -> None:
     (VOLCENGINE_ACCESS_KEY, VOLCENGINE_SECRET_KEY) or from the vendor's files, never from an option.
     """
     if not tasks and sys.stdin is not None and sys.stdin.isatty():
-        raise click.UsageError("name a list, or pipe one into standard input")
+        raise click.UsageError(
+            "name a list, or pipe one into standard input, such as: stopcast run tasks.csv --dry-run"
+        )
     from stopcast.cli.planning import dry_run
     from stopcast.cli.run_options import Options
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shlex
 import signal
 import sys
 import time
@@ -24,6 +23,7 @@ from stopcast.cli import telling
 from stopcast.cli.figures import Gauges, Looking
 from stopcast.cli.lists import Lists
 from stopcast.cli.metrics import metrics
+from stopcast.cli.next_commands import doctor_command, resume_command
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress, screen_for
@@ -34,11 +34,19 @@ from stopcast.cli.steering import Steering, check_control_file
 from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
 from stopcast.credential_chain import find_credentials
 from stopcast.credentials import Credentials, CredentialsProvider
-from stopcast.errors import ConfigurationError, InterruptedRunError, StopcastError, TimeIsUpError, TooManyFailuresError
+from stopcast.errors import (
+    ClockRefusedError,
+    ConfigurationError,
+    CredentialsRefusedError,
+    EndpointError,
+    InterruptedRunError,
+    StopcastError,
+    TimeIsUpError,
+    TooManyFailuresError,
+)
 from stopcast.limiters import SharedQuota, TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.ports import Deliveries, Limiter
-from stopcast.redis_connection import without_secrets
 from stopcast.retry import RetryPolicy
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
@@ -235,9 +243,7 @@ class Command:
 
     def _go_on_with(self) -> str | None:
         """Return the command that goes on after an early end."""
-        command, *arguments = (without_secrets(argument) for argument in sys.argv[1:])
-        # Ahead of the others: after a lone -- it would be a list's name.
-        return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])
+        return resume_command()
 
     async def _where_and_who(self, stack: AsyncExitStack) -> tuple[Endpoint, Credentials | CredentialsProvider]:
         options = self._options
@@ -245,7 +251,7 @@ class Command:
             from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
             if options.endpoint:
-                raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out")
+                raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
             emulator = await stack.enter_async_context(Emulator())
             return Endpoint.parse(emulator.url, version=options.api_version), SANDBOX_CREDENTIALS
         found = find_credentials(environ=os.environ, home=Path.home())
@@ -336,5 +342,7 @@ def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:
     if isinstance(error, TimeIsUpError):
         to_do = rows_to_do(run, part.lists.rows_left(), limit=options.limit)
         error.add_note(telling.left(to_do, unfinished=summary.not_finished))
+    if isinstance(error, CredentialsRefusedError | ClockRefusedError | EndpointError):
+        error.add_note(f"See what is wrong, and what to mend:\n  {doctor_command(options)}")
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
     return _Ended(summary.as_json() if run.opened else None, status, error)

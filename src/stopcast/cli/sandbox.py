@@ -14,7 +14,7 @@ import click
 
 from stopcast.actions import GET_WEBCAST_TASK
 from stopcast.api import QUOTA_PER_SECOND
-from stopcast.cli.options import option
+from stopcast.cli.options import Whole, option
 from stopcast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ _MILLISECONDS = click.FloatRange(min=0)
 
 
 @click.command()
-@option(
-    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port to listen at; 0 for any free."
-)
+@option("--port", type=Whole(0, 65535), default=0, show_default=True, help="Port to listen at; 0 for any free.")
 @option("--latency", "latency_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="Time that each answer takes.")
 @option("--jitter", "jitter_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="So much more or less, by chance.")
 @option(
@@ -35,7 +33,7 @@ _MILLISECONDS = click.FloatRange(min=0)
     "quota_per_second",
     envvar="STOPCAST_SANDBOX_QUOTA",  # STOPCAST_QUOTA is where the other commands' shared quota is
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=QUOTA_PER_SECOND,
     show_default=True,
     help="Calls that pass in any sliding second, the others are throttled; 0 for no quota.",
@@ -44,7 +42,7 @@ _MILLISECONDS = click.FloatRange(min=0)
     "--query-quota",
     "query_quota_per_second",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=GET_WEBCAST_TASK.quota_per_second,
     show_default=True,
     help="The same for calls that ask about a task; 0 for no quota.",
@@ -130,7 +128,7 @@ def _ssl_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext |
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        raise click.UsageError("--tls-cert and --tls-key belong together")
+        raise click.UsageError("--tls-cert and --tls-key belong together: name both")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)
@@ -147,7 +145,7 @@ async def _serve(emulator: Emulator, *, certificate: Path | None) -> None:
         try:
             await stack.enter_async_context(emulator)
         except OSError as error:
-            raise click.UsageError(f"--port: {error.strerror}") from None
+            raise click.UsageError(f"--port: {error.strerror}. Leave it out, and any free port is taken") from None
         click.echo(emulator.url)
         click.echo(f"export VOLCENGINE_ACCESS_KEY={emulator.credentials.access_key}", err=True)
         click.echo(f"export VOLCENGINE_SECRET_KEY={emulator.credentials.secret_key}", err=True)

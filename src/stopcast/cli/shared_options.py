@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stopcast.cli.options import Number, option
+from stopcast.cli.options import Number, Whole, option
 from stopcast.cli.quota import quota_options
 
 _FORMATS = ("auto", "csv", "tsv", "jsonl")
@@ -23,7 +23,7 @@ def lists(command: Command) -> Command:
             "--format", "form", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Of the lists."
         ),
         option("--columns", metavar="app=A,room=R,task=T", help="Other names of the three columns or keys."),
-        option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N tasks."),
+        option("--limit", type=Whole(1), metavar="N", help="Only the first N tasks."),
         option(
             "--only", metavar="STATUS,...", help="Where a list is an earlier report: only its rows of these statuses."
         ),
@@ -55,15 +55,13 @@ def calls(*, quota_per_second: int) -> Callable[[Command], Command]:
         ),
         option(
             "--max-at-once",
-            type=click.IntRange(1),
+            type=Whole(1),
             default=512,
             show_default=True,
             metavar="N",
             help="Calls in flight.",
         ),
-        option(
-            "--max-attempts", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="For one task."
-        ),
+        option("--max-attempts", type=Whole(1), default=20, show_default=True, metavar="N", help="For one task."),
         option(
             "--timeout",
             type=Number(0, min_open=True),

@@ -133,7 +133,7 @@ def _check_page(path: Path) -> None:
         with path.open("rb") as file:
             begins = file.read(len(PAGE_BEGINS))
     except OSError as error:
-        raise ConfigurationError(f"--html {path}: {error.strerror}") from None
+        raise ConfigurationError(f"--html {path}: {error.strerror}. Name another file") from None
     if begins not in {b"", PAGE_BEGINS.encode()}:
         raise ConfigurationError(f"--html {path}: that file is there, and is no page of stopcast's; name another one")
 
@@ -154,4 +154,4 @@ def _write_page(path: Path, figures: Figures, names: Sequence[str], cap: float |
     try:
         path.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"--html {path}: {error.strerror}") from None
+        raise ConfigurationError(f"--html {path}: {error.strerror}. Name a file in a folder that exists") from None

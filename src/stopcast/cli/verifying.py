@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from stopcast.actions import GET_WEBCAST_TASK, TOLD_FOR_SECONDS
+from stopcast.cli.next_commands import ask_again_command, stop_again_command
 from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError, ReportExistsError
 from stopcast.outcome import Status
@@ -70,9 +70,7 @@ def verifying(options: Options) -> Options:
 
 def ask_again(options: Options) -> str:
     """Return what to type about tasks that are not known to have ended."""
-    lists = shlex.join(options.tasks)
-    report = shlex.quote(options.report)
     return (
-        f"Ask again about those that have not ended:\n  stopcast verify {lists} -o {report} --resume\n"
-        f"Stop those that still run:\n  stopcast run {report} --only still_running -o again.jsonl"
+        f"Ask again about those that have not ended:\n  {ask_again_command(options)}\n"
+        f"Stop those that still run:\n  {stop_again_command(options)}"
     )

@@ -76,8 +76,9 @@ async def look_at_clock(patient: Patient, endpoint: Endpoint) -> tuple[Finding, 
 async def try_key(patient: Patient, endpoint: Endpoint, credentials: Credentials, offset: float) -> Finding:
     """Return whether the API takes the key, by one call that can stop nothing."""
     reply = await _ask(patient, endpoint, STOP_WEBCAST, NO_SUCH_TASK, (credentials, offset))
-    called = "one call of StopWebcast for a task that cannot exist (its ids hold spaces)"
-    return _judged("key accepted", reply, f"yes, by {called}: {reply.code or 'ok'}", f"no, by {called}")
+    called = "asked by one call of StopWebcast for a task that cannot exist: its ids hold spaces"
+    finding = _judged("key accepted", reply, f"yes ({reply.code or 'ok'})", "no")
+    return finding._replace(details=(called,))
 
 
 async def try_application(patient: Patient, endpoint: Endpoint, credentials: Credentials, offset: float) -> Finding:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import repeat
 from random import Random
 from typing import Final, NamedTuple, Self
@@ -188,10 +189,12 @@ class Faults:
     def __post_init__(self) -> None:
         for name in self.hits:
             if name not in FAULTS:
-                raise ConfigurationError(f"fault {name!r}: there is none of that name, but {', '.join(FAULTS)}")
+                raise ConfigurationError(f"fault {name!r}: there is none of that name{_like(name)}")
         shares = [hit for hit in self.hits.values() if isinstance(hit, int | float)]
         if not all(0 <= share <= 1 for share in shares) or sum(shares) > 1 + 1e-9:
-            raise ConfigurationError("faults: each share is 0 to 100 %, and so are all of them together")
+            raise ConfigurationError(
+                "faults: each share is 0 to 100 %, and so are all of them together, such as throttled=5%"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -209,6 +212,12 @@ class Faults:
                 raise ConfigurationError(f"fault {match['name']!r} is named twice")
             hits[match["name"]] = float(match["share"]) / 100
         return cls(hits)
+
+
+def _like(name: str) -> str:
+    if close := get_close_matches(name, FAULTS, n=1):
+        return f". Did you mean {close[0]!r}?"
+    return ". `stopcast sandbox --help` tells them all"
 
 
 class FaultPlan:

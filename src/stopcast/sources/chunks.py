@@ -160,7 +160,7 @@ def _inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
             if piece:
                 yield piece
     if member is not None:
-        raise ListError("its gzip data ends too early")
+        raise ListError("its gzip data ends too early; fetch the file again")
 
 
 def _in_words(error: Exception) -> str:

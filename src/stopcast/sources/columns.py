@@ -33,11 +33,14 @@ class Columns:
         for part in text.split(","):
             key, _, name = (piece.strip() for piece in part.partition("="))
             if key not in known or key in names or not _plain(name):
-                raise ConfigurationError(f"columns {text!r}: expected app=NAME,room=NAME,task=NAME")
+                raise ConfigurationError(
+                    f"columns {text!r}: expected app=NAME,room=NAME,task=NAME or some of the three, "
+                    f"such as --columns room=Room,task=Task"
+                )
             names[key] = name
         columns = cls(**names)
         if len(set(map(_plain, columns.names))) < len(known):
-            raise ConfigurationError(f"columns {text!r}: two ids in one column")
+            raise ConfigurationError(f"columns {text!r}: two ids in one column; name a column for each")
         return columns
 
     @property

@@ -184,11 +184,17 @@ class CsvParser:
             self._places = tuple(place for place in places if place is not None)
             return True
         if len(missing) < _IDS or self._columns != Columns():
-            raise ListError(f"the header has no {' and no '.join(missing)}; it has {shown(names)}")
+            unnamed = (key for key, place in zip(("app", "room", "task"), places, strict=True) if place is None)
+            raise ListError(
+                f"the header has no {' and no '.join(missing)}; it has {shown(names)}. "
+                f"Tell which of them is meant: --columns {','.join(f'{key}=NAME' for key in unnamed)}"
+            )
         if len(names) != _IDS:
             raise ListError(
                 f"the first row is no header that names {', '.join(missing)}, and without one a list has "
-                f"{_IDS} columns, not {len(names)}: {shown(names)}"
+                f"{_IDS} columns, not {len(names)}: {shown(names)}. "
+                "Put a header first, with commas or tabs between, or tell which columns are meant: "
+                "--columns app=NAME,room=NAME,task=NAME"
             )
         self._width, self._places = _IDS, _IN_ORDER
         return False

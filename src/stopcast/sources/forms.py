@@ -67,5 +67,8 @@ def parser_of(form: Form, source: str, *, columns: Columns, choice: Choice) -> R
     if form is Form.JSONL:
         return JsonlParser(source, columns=columns, choice=choice)
     if choice.reports_only:
-        raise ListError(f"only an earlier report, which is JSONL, has statuses to choose from; this is {form.upper()}")
+        raise ListError(
+            f"only an earlier report, which is JSONL, has statuses to choose from; this is {form.upper()}: "
+            "leave --only out"
+        )
     return CsvParser(source, delimiter="\t" if form is Form.TSV else ",", columns=columns)
