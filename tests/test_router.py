@@ -30,7 +30,7 @@ from stopcast import (
     TokenBucket,
     Unlimited,
 )
-from stopcast.events import AccountGivenUp, Event
+from stopcast.events import AccountGivenUp, AppUnclaimed, Event
 from stopcast.routes import Routes, merge_routes
 from stopcast.sandbox import Emulator, Faults
 from stopcast.virtual_clock import VirtualClock
@@ -327,6 +327,15 @@ async def test_cancelling_the_block_ends_a_stream_with_one_error_and_blames_no_a
     assert told == []
 
 
+async def test_an_app_that_nobody_claims_is_told_once_and_no_more_than_twenty_are() -> None:
+    told: list[Event] = []
+    strangers = [Task(f"stranger-{number}", "room", f"task-{again}") for number in range(30) for again in range(2)]
+    async with Router({"a": Stopper(Credentials("AK", "secret"))}, {"a": "a"}, observers=[told.append]) as router:
+        assert len(await everything(router, strangers)) == 60
+    unclaimed = [event.app_id for event in told if isinstance(event, AppUnclaimed)]
+    assert unclaimed == [f"stranger-{number}" for number in range(20)]
+
+
 # The cap, on the virtual clock: every account has its own, and none has another's
 
 
@@ -362,6 +371,6 @@ def test_sixteen_accounts_hold_their_caps_side_by_side(monkeypatch: pytest.Monke
         router = runner.run(main())
 
     full_rate = TokenBucket(cap).full_rate
-    for meter in router.meters.values():
+    for meter in router.meter.by_account.values():
         assert meter.worst_second <= cap
         assert meter.mean_per_second > 0.99 * full_rate

@@ -85,7 +85,7 @@ def find_credentials(*, environ: Mapping[str, str], home: Path, profile: str | N
         ConfigurationError: a place was meant to be used and cannot be.
     """
     past: list[Look] = []
-    for look in _looks(_Request(environ, home, profile)):
+    for look in _looks(Request(environ, home, profile)):
         if look.state is State.USABLE:
             passed = [f"{it.place}: {it.words}; passed over" for it in past if it.state is State.PASSED_OVER]
             return replace(look, warnings=(*passed, *look.warnings))
@@ -104,16 +104,18 @@ def find_credentials(*, environ: Mapping[str, str], home: Path, profile: str | N
 
 def look_everywhere(*, environ: Mapping[str, str], home: Path, profile: str | None = None) -> tuple[Look, ...]:
     """Return what every place holds, in the order they are tried, those after the first usable one included."""
-    return tuple(_looks(_Request(environ, home, profile)))
+    return tuple(_looks(Request(environ, home, profile)))
 
 
-class _Request(NamedTuple):
+class Request(NamedTuple):
+    """Where to look, and which profile is wanted."""
+
     environ: Mapping[str, str]
     home: Path
     profile: str | None
 
 
-class _Names(NamedTuple):
+class Names(NamedTuple):
     """What the four values are called in one place; "" for one that the place does not have."""
 
     access_key: str
@@ -123,16 +125,21 @@ class _Names(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Environment:
-    names: _Names
+class EnvironmentPlace:
+    """Variables of the environment."""
 
-    def where(self, _request: _Request) -> str:
+    names: Names
+
+    def where(self, _request: Request) -> str:
+        """Return its name."""
         return f"environment {self.names.access_key}"
 
-    def wanted(self, _request: _Request) -> str:
+    def wanted(self, _request: Request) -> str:
+        """Return why it must be this place, "" where any would do."""
         return ""
 
-    def hold(self, request: _Request) -> Holding:
+    def hold(self, request: Request) -> Holding:
+        """Return its values; raise UnusableError where there are none."""
         if request.profile is not None:
             raise UnusableError(State.ABSENT, f"not looked at, as profile {request.profile!r} is asked for")
         if request.environ.keys().isdisjoint(self.names[:3]):
@@ -140,29 +147,37 @@ class _Environment:
         unheard = f"{PROFILE_VARIABLE} is set, but so is {self.names.access_key}, which comes first"
         return Holding(request.environ, warnings=(unheard,) if request.environ.get(PROFILE_VARIABLE) else ())
 
-    def look(self, _request: _Request, holding: Holding, where: str) -> Look:
+    def look(self, _request: Request, holding: Holding, where: str) -> Look:
+        """Check the values, and return what the place was found to be."""
         credentials = _credentials(holding.values, self.names, source=where)
         return Look(where, State.USABLE, "usable", credentials, None, credentials.region, holding.warnings)
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class FilePlace:
+    """A file, by its path from the home directory or from the root."""
+
     path: str
-    names: _Names
+    names: Names
     pick: Callable[[str, str | None], Holding]
     path_variable: str = ""
 
-    def where(self, request: _Request) -> str:
+    def where(self, request: Request) -> str:
+        """Return its name."""
         named = request.environ.get(self.path_variable)
-        return f"{shown(named)} ({self.path_variable})" if named else f"~/{self.path}"
+        if named:
+            return f"{shown(named)} ({self.path_variable})"
+        return shown(self.path) if self.path.startswith("/") else f"~/{self.path}"
 
-    def wanted(self, request: _Request) -> str:
+    def wanted(self, request: Request) -> str:
+        """Return why it must be this place, "" where any would do."""
         if request.environ.get(self.path_variable):
             return f"{self.path_variable} names it"
         asked = _profile_asked_for(request)
         return "" if asked is None or not self.path_variable else f"profile {asked!r} is asked for"
 
-    def hold(self, request: _Request) -> Holding:
+    def hold(self, request: Request) -> Holding:
+        """Return its values; raise UnusableError where there are none."""
         path = self._path(request)
         text, mode = read_file(path)
         holding = self.pick(text, _profile_asked_for(request))
@@ -172,7 +187,8 @@ class _File:
         warning = f"{self.where(request)} is open to others, mode {stat.S_IMODE(mode):o}: {command}"
         return holding._replace(warnings=(warning,))
 
-    def look(self, request: _Request, holding: Holding, where: str) -> Look:
+    def look(self, request: Request, holding: Holding, where: str) -> Look:
+        """Check the values, and return what the place was found to be."""
         if holding.mode:
             provider = profile_provider(holding.profile, holding.mode, self._path(request), source=where)
             given = holding.values.get(self.names.region)
@@ -185,7 +201,7 @@ class _File:
 
         return Look(where, State.USABLE, "usable", credentials, again, credentials.region, holding.warnings)
 
-    def _again(self, request: _Request, where: str) -> Credentials:
+    def _again(self, request: Request, where: str) -> Credentials:
         """Return what the file holds by now. Another profile than before might be another account's."""
         try:
             holding = self.hold(request)
@@ -195,48 +211,53 @@ class _File:
         except UnusableError as error:
             raise CredentialsUnavailableError(f"credentials in {where}: {error.words}") from None
 
-    def _path(self, request: _Request) -> Path:
+    def _path(self, request: Request) -> Path:
         return Path(request.environ.get(self.path_variable) or request.home / self.path)
 
 
-def _profile_asked_for(request: _Request) -> str | None:
+def _profile_asked_for(request: Request) -> str | None:
     return request.profile if request.profile is not None else request.environ.get(PROFILE_VARIABLE) or None
 
 
+#: The ``ve`` command's file.
+PROFILE_PLACE: Final = FilePlace(
+    ".volcengine/config.json",
+    Names("access-key", "secret-key", "session-token", "region"),
+    pick_profile,
+    path_variable="VOLCENGINE_CLI_CONFIG_FILE",
+)
 #: The places, in the order in which they are tried.
-PLACES: Final[tuple[_Environment | _File, ...]] = (
-    _Environment(
-        _Names("VOLCENGINE_ACCESS_KEY", "VOLCENGINE_SECRET_KEY", "VOLCENGINE_SESSION_TOKEN", "VOLCENGINE_REGION")
+PLACES: Final[tuple[EnvironmentPlace | FilePlace, ...]] = (
+    EnvironmentPlace(
+        Names("VOLCENGINE_ACCESS_KEY", "VOLCENGINE_SECRET_KEY", "VOLCENGINE_SESSION_TOKEN", "VOLCENGINE_REGION")
     ),
-    _Environment(_Names("VOLC_ACCESSKEY", "VOLC_SECRETKEY")),
-    _File(
-        ".volcengine/config.json",
-        _Names("access-key", "secret-key", "session-token", "region"),
-        pick_profile,
-        path_variable="VOLCENGINE_CLI_CONFIG_FILE",
-    ),
-    _File(".volc/credentials", _Names("access_key_id", "secret_access_key"), pick_ini),
-    _File(".volc/config", _Names("ak", "sk"), pick_object),
+    EnvironmentPlace(Names("VOLC_ACCESSKEY", "VOLC_SECRETKEY")),
+    PROFILE_PLACE,
+    FilePlace(".volc/credentials", Names("access_key_id", "secret_access_key"), pick_ini),
+    FilePlace(".volc/config", Names("ak", "sk"), pick_object),
 )
 
 
-def _looks(request: _Request) -> Iterator[Look]:
+def _looks(request: Request) -> Iterator[Look]:
     for place in PLACES:
-        where = place.where(request)
-        try:
-            holding = place.hold(request)
-            where += holding.part
-            look = place.look(request, holding, where)
-        except UnusableError as error:
-            # Whoever names a file or a profile wants that one, whatever is wrong with it.
-            if wanted := place.wanted(request):
-                look = Look(where, State.BROKEN, f"{error.words} ({wanted})")
-            else:
-                look = Look(where, error.state, error.words)
-        yield look
+        yield look_at(place, request)
 
 
-def _credentials(values: Mapping[str, object], names: _Names, *, source: str) -> Credentials:
+def look_at(place: EnvironmentPlace | FilePlace, request: Request) -> Look:
+    """Return what one place holds."""
+    where = place.where(request)
+    try:
+        holding = place.hold(request)
+        where += holding.part
+        return place.look(request, holding, where)
+    except UnusableError as error:
+        # Whoever names a file or a profile wants that one, whatever is wrong with it.
+        if wanted := place.wanted(request):
+            return Look(where, State.BROKEN, f"{error.words} ({wanted})")
+        return Look(where, error.state, error.words)
+
+
+def _credentials(values: Mapping[str, object], names: Names, *, source: str) -> Credentials:
     """Check the four values and return them as one; the message of what is wrong names them, and shows none."""
     given = {name: values[name] for name in names if name and values.get(name) not in (None, "")}
     pair = names[:2]

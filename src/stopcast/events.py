@@ -153,6 +153,13 @@ class AccountGivenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class AppUnclaimed:
+    """No account claims this AppId; its tasks are not sent. Told once, and of the first twenty AppIds only."""
+
+    app_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppSetAside:
     """The API refused an AppId for good; its tasks that were not sent yet are not sent."""
 
@@ -219,6 +226,7 @@ Event = (
     | QuotaFound
     | CredentialsRefreshed
     | AccountGivenUp
+    | AppUnclaimed
     | AppSetAside
     | ClockCorrected
     | QueueLost

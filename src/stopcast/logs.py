@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from stopcast.events import (
     AccountGivenUp,
     AppSetAside,
+    AppUnclaimed,
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
@@ -70,6 +71,9 @@ ENTRIES: Final[Mapping[type[Event], Entry]] = {
     QuotaFound: Entry("quota_found", logging.WARNING, "the shared quota is back after {0.seconds:.1f} s"),
     CredentialsRefreshed: Entry("credentials_refreshed", logging.INFO, "new credentials from {0.source}"),
     AccountGivenUp: Entry("account_given_up", logging.ERROR, "account {0.account} is given up: {0.reason}"),
+    AppUnclaimed: Entry(
+        "app_unclaimed", logging.WARNING, "AppId {0.app_id} is claimed by no account; its tasks are not sent"
+    ),
     AppSetAside: Entry(
         "app_set_aside", logging.WARNING, "AppId {0.app_id} is refused ({0.code}); its further tasks are set aside"
     ),

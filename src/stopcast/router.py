@@ -3,26 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from stopcast.actions import Action
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.routing import RoutingDispatcher
 from stopcast.errors import ClosedError, ConfigurationError, HaltedError, StopcastError
 from stopcast.events import AccountGivenUp
 from stopcast.observers import Observers
 from stopcast.outcome import Outcome
-from stopcast.ports import Observer
+from stopcast.ports import AdjustableLimiter, Limiter, Observer
 from stopcast.rolling_window import RollingWindow
 from stopcast.routes import Routes
 from stopcast.sources.memory import AnyTask
-from stopcast.stopper import Stopper
+from stopcast.stopper import Stopper, TaskCalls
 from stopcast.stream import AnyTasks, outcomes_of
 
 #: About 50 MB of rows. At the cap it is eleven minutes of one account's calls.
 MAX_BACKLOG: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """What counts the calls of several accounts.
+
+    Attributes:
+        by_account: each account's.
+    """
+
+    by_account: Mapping[str, RollingWindow]
+
+    @property
+    def calls(self) -> int:
+        """Calls of all accounts."""
+        return sum(meter.calls for meter in self.by_account.values())
+
+    @property
+    def worst_second(self) -> int:
+        """The most calls that one account made in any second: each has its own cap."""
+        return max(meter.worst_second for meter in self.by_account.values())
+
+    @property
+    def mean_per_second(self) -> float:
+        """Calls a second of all accounts, from the first call to the last."""
+        used = [meter for meter in self.by_account.values() if meter.calls]
+        seconds = max((it.last for it in used), default=0.0) - min((it.first for it in used), default=0.0)
+        return (self.calls - 1) / seconds if seconds > 0 else 0.0
 
 
 class Router:
@@ -48,7 +79,7 @@ class Router:
 
     def __init__(
         self,
-        stoppers: Mapping[str, Stopper],
+        stoppers: Mapping[str, TaskCalls],
         routes: Mapping[str, str],
         *,
         max_backlog: int = MAX_BACKLOG,
@@ -56,8 +87,8 @@ class Router:
     ) -> None:
         if unknown := set(routes.values()) - stoppers.keys():
             raise ConfigurationError(f"there is no account {', '.join(sorted(unknown))}")
-        if len(set(map(id, stoppers.values()))) < len(stoppers):
-            raise ConfigurationError("each account needs a Stopper of its own")
+        if not stoppers or len(set(map(id, stoppers.values()))) < len(stoppers):
+            raise ConfigurationError("each account needs a Stopper of its own, and there has to be one")
         self.stoppers: Final = dict(stoppers)
         self.routes: Final = Routes(routes)
         self._max_backlog = max_backlog
@@ -68,7 +99,7 @@ class Router:
         given_up: dict[str, StopcastError] = {}
         dispatchers: dict[str, Dispatcher] = {}
 
-        async def enter(name: str, stopper: Stopper) -> None:
+        async def enter(name: str, stopper: TaskCalls) -> None:
             try:
                 await stopper.__aenter__()
             except HaltedError as error:
@@ -117,9 +148,65 @@ class Router:
         return self._dispatcher
 
     @property
-    def meters(self) -> Mapping[str, RollingWindow]:
-        """What counts the calls, by account."""
-        return {name: stopper.meter for name, stopper in self.stoppers.items()}
+    def action(self) -> Action:
+        """What the API is asked for each task."""
+        return next(iter(self.stoppers.values())).action
+
+    @property
+    def meter(self) -> Meters:
+        """What counts the calls."""
+        return Meters({name: stopper.meter for name, stopper in self.stoppers.items()})
+
+    @property
+    def timeout_seconds(self) -> float:
+        """The longest that a call takes from its permit on."""
+        return max(stopper.timeout_seconds for stopper in self.stoppers.values())
+
+    @property
+    def limiter(self) -> Limiter:
+        """The cap of the account that has the greatest."""
+        return max((stopper.limiter for stopper in self.stoppers.values()), key=_cap)
+
+    @property
+    def max_per_second(self) -> float:
+        """The caps of all accounts, together."""
+        return sum(_cap(stopper.limiter) for stopper in self.stoppers.values())
+
+    @property
+    def limited_to(self) -> float:
+        """Calls a second that all accounts together may make now."""
+        limiters = [stopper.limiter for stopper in self.stoppers.values()]
+        return sum(it.limited_to if isinstance(it, AdjustableLimiter) else _cap(it) for it in limiters)
+
+    @property
+    def paused(self) -> bool:
+        """Whether no call is made until ``resume``."""
+        return all(stopper.paused for stopper in self._open())
+
+    def pause(self) -> None:
+        """Make no further call for any account until ``resume``. Calls in flight finish; nothing is lost."""
+        for stopper in self._open():
+            stopper.pause()
+
+    def resume(self) -> None:
+        """Make calls again, at the rate of before."""
+        for stopper in self._open():
+            stopper.resume()
+
+    def limit_to(self, calls_per_second: float) -> None:
+        """Make at most about so many calls a second for each account from now on; its cap stays the most.
+
+        Raises:
+            ConfigurationError: more than the greatest cap, or too few to be told from none, or a limiter of your own
+                whose rate cannot be changed.
+        """
+        if calls_per_second > (most := _cap(self.limiter)):
+            raise ConfigurationError(f"{calls_per_second:g} calls a second are more than the cap of {most:g}")
+        for stopper in self._open():
+            stopper.limit_to(min(calls_per_second, _cap(stopper.limiter)))
+
+    def _open(self) -> list[TaskCalls]:
+        return [self.stoppers[name] for name in self.dispatcher.accounts]
 
     @property
     def given_up(self) -> Mapping[str, StopcastError]:
@@ -134,9 +221,9 @@ class Router:
         """
         match task:
             case (str(app_id), _, _):
-                account = self.routes.account_of(app_id)
-                if account is not None and account in self.dispatcher.accounts:
-                    return await self.stoppers[account].stop(task, priority=priority)
+                stopper = self.stoppers.get(self.routes.account_of(app_id) or "")
+                if isinstance(stopper, Stopper) and stopper.is_open:
+                    return await stopper.stop(task, priority=priority)
         async with aclosing(self.stop_all([task], priority=priority)) as outcomes:
             return await anext(outcomes)
 
@@ -147,3 +234,7 @@ class Router:
             AccountsGivenUpError: the tasks of these accounts have no outcome. Those of the others came before it.
         """
         return outcomes_of(tasks, self.dispatcher, priority=priority)
+
+
+def _cap(limiter: Limiter) -> float:
+    return limiter.max_per_second if isinstance(limiter, AdjustableLimiter) else math.inf

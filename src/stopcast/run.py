@@ -26,8 +26,9 @@ from stopcast.ports import Deliveries
 from stopcast.report import Report, open_report
 from stopcast.report_line import read_line
 from stopcast.resume import Past, read_past, tidy
+from stopcast.router import Router
 from stopcast.stopper import TaskCalls
-from stopcast.summary import Summary
+from stopcast.summary import AccountFigures, Summary
 from stopcast.task import Batch
 
 #: Rows that may be taken beyond the bound: the rest of a batch, and lines that are not written yet.
@@ -60,7 +61,7 @@ class Run:
 
     def __init__(
         self,
-        stopper: TaskCalls,
+        stopper: TaskCalls | Router,
         path: Path,
         *,
         resume: bool = False,
@@ -261,6 +262,7 @@ class Run:
             left_out=self.intake.left_out,
             too_old=self.intake.too_old,
             asked=not self._stopper.action.changes,
+            accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},
             not_finished=self.intake.rows - self.intake.settled - self.intake.told_earlier - self.finished,
         )
 
@@ -271,3 +273,11 @@ def _sync_directory(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _figures(router: Router) -> dict[str, AccountFigures]:
+    given_up = {name: str(error) for name, error in router.given_up.items()}
+    return {
+        name: AccountFigures(meter.calls, meter.worst_second, meter.mean_per_second, given_up.get(name))
+        for name, meter in router.meter.by_account.items()
+    }

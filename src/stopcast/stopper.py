@@ -208,6 +208,11 @@ class TaskCalls:
         return self._dispatcher
 
     @property
+    def is_open(self) -> bool:
+        """Whether calls can be made: inside the ``async with`` block."""
+        return self._dispatcher is not None
+
+    @property
     def paused(self) -> bool:
         """Whether no call is made until ``resume``."""
         return self.dispatcher.paused

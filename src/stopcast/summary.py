@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from stopcast.outcome import ASKED, STOPPED, Status
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFigures:
+    """What a run did for one of several accounts: its calls, the most of them in any second, and a second on average.
+
+    ``given_up`` tells why its calls ended before their time, None where they did not.
+    """
+
+    calls: int
+    worst_second: int
+    mean_per_second: float
+    given_up: str | None = None
 
 
 @dataclass(slots=True)
@@ -16,7 +30,8 @@ class Summary:
     Attributes:
         statuses: lines of the report by status.
         calls: attempts that this run made.
-        worst_second: the most calls of this run in any sliding second, as the limiter let them go.
+        worst_second: the most calls of this run in any sliding second, as the limiter let them go. Of several accounts
+            it is that of the one with the most, because each has its own cap.
         mean_per_second: calls a second of this run, from its first call to its last.
         seconds: from the run's start to its end.
         settled_earlier: rows of the lists that the report had settled before this run.
@@ -24,6 +39,7 @@ class Summary:
         too_old: rows of the lists that are lines of a report and older than the API can tell.
         asked: whether the run asked about the tasks, and did not stop them.
         not_finished: tasks that were read and have no line, because the run ended first.
+        accounts: of a run over several accounts, each account's figures.
     """
 
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -36,6 +52,7 @@ class Summary:
     too_old: int = 0
     asked: bool = False
     not_finished: int = 0
+    accounts: Mapping[str, AccountFigures] = field(default_factory=dict)
 
     @property
     def good(self) -> int:
@@ -49,7 +66,7 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary as the object that ``--json`` prints."""
-        return {
+        told: dict[str, Any] = {
             "rows": self.statuses.total(),
             "good": self.good,
             "bad": self.bad,
@@ -63,6 +80,12 @@ class Summary:
             "too_old": self.too_old,
             "not_finished": self.not_finished,
         }
+        if self.accounts:
+            told["accounts"] = {
+                name: {**asdict(figures), "mean_per_second": round(figures.mean_per_second, 2)}
+                for name, figures in self.accounts.items()
+            }
+        return told
 
 
 def statuses_as_json(statuses: Counter[Status], *, asked: bool = False) -> dict[str, int]:

@@ -14,6 +14,7 @@ from stopcast.cli.run_options import Options
 from stopcast.events import AttemptFinished, Event, RetryPlanned, Throttled
 from stopcast.outcome import Status
 from stopcast.ports import AdjustableLimiter
+from stopcast.router import Router
 from stopcast.run import Run
 from stopcast.stopper import TaskCalls
 
@@ -130,7 +131,7 @@ class Looking:
         options: of the command.
     """
 
-    def __init__(self, run: Run, stopper: TaskCalls, lists: Lists, gauges: Gauges, options: Options) -> None:
+    def __init__(self, run: Run, stopper: TaskCalls | Router, lists: Lists, gauges: Gauges, options: Options) -> None:
         self._run = run
         self._stopper = stopper
         self._lists = lists
@@ -143,13 +144,18 @@ class Looking:
 
     def figures(self) -> Figures:
         """Return how the run stands."""
-        run, gauges, limiter = self._run, self._gauges, self._stopper.limiter
+        run, gauges, stopper = self._run, self._gauges, self._stopper
+        limiter = stopper.limiter
         summary, intake = run.summary(), run.intake
         done = run.finished + intake.settled + intake.told_earlier + intake.left_out
         calls_rate, rows_rate = self._look(done)
         to_do = rows_to_do(run, self._lists.rows_left(), limit=self.options.limit)
         latencies = sorted(gauges.latencies)
-        cap = self.options.max_per_second
+        cap = limited_to = self.options.max_per_second
+        if isinstance(stopper, Router):
+            cap, limited_to = stopper.max_per_second, stopper.limited_to
+        elif isinstance(limiter, AdjustableLimiter):
+            limited_to = limiter.limited_to
         return Figures(
             state=self._state(),
             seconds=summary.seconds,
@@ -159,7 +165,7 @@ class Looking:
             seconds_left=to_do.number / rows_rate if to_do is not None and rows_rate > 0 else None,
             statuses=summary.statuses,
             rate=calls_rate,
-            limited_to=limiter.limited_to if isinstance(limiter, AdjustableLimiter) else cap,
+            limited_to=limited_to,
             cap=cap,
             rates=self._rates,
             in_flight=self._stopper.dispatcher.in_flight,

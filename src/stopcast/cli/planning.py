@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from stopcast.cli import telling
+from stopcast.cli.accounts_file import read_accounts
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD, put_out
 from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError
 from stopcast.intake import Intake
+from stopcast.languages import duration
 from stopcast.limiters import TokenBucket
 from stopcast.outcome import Outcome, Status
 from stopcast.resume import Past, peek_past
+from stopcast.routes import Routes
 
 _INVALID_SHOWN: Final = 10
 
@@ -26,15 +30,43 @@ class Plan:
 
     Attributes:
         intake: the rows, counted.
+        per_account: the tasks of each account; None is for those that nobody claims. Empty without accounts.
     """
 
-    def __init__(self, intake: Intake, invalid: list[Outcome], calls_per_second: float) -> None:
-        self.intake = intake
+    def __init__(self, options: Options, intake: Intake, invalid: list[Outcome]) -> None:
+        self._options = options
         self._invalid = invalid
-        self._calls_per_second = calls_per_second
+        self.intake = intake
+        self.per_account: Counter[str | None] = Counter()
+        self._rates: dict[str, float] = {}
+        if options.accounts is not None:
+            accounts, routes = read_accounts(options.accounts)
+            account_of = Routes(routes).account_of
+            for app_id, number in intake.per_app.items():
+                self.per_account[account_of(app_id)] += number
+            self._rates = {it.name: it.max_per_second or options.max_per_second for it in accounts}
 
     def __str__(self) -> str:
-        return telling.plan(self.intake, self._invalid, calls_per_second=self._calls_per_second)
+        options = self._options
+        if not self._rates:
+            rate = TokenBucket(options.max_per_second).full_rate
+            pace = f"{duration(self.intake.tasks / rate)} at {rate:.0f} calls a second"
+            return telling.plan(self.intake, self._invalid, pace=pace)
+        slowest = max(self.per_account[name] / TokenBucket(rate).full_rate for name, rate in self._rates.items())
+        shares = [(f"account {name}", self.per_account[name]) for name in self._rates]
+        if self.per_account[None]:
+            shares.append(("claimed by no account, and so not sent", self.per_account[None]))
+        return telling.plan(
+            self.intake, self._invalid, pace=f"{duration(slowest)}, each account at its cap", shares=shares
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as a program is shown them."""
+        told = self.intake.as_json()
+        if self._rates:
+            told["per_account"] = {name: self.per_account[name] for name in self._rates}
+            told["claimed_by_no_account"] = self.per_account[None]
+        return told
 
 
 async def make_plan(options: Options, lists: Lists) -> Plan:
@@ -60,11 +92,11 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
             f"the lists hold {telling.rows(found, 'task')}, not the {options.expect:,} expected. Nothing was sent. "
             f"See what they hold with --dry-run, then mend them, or --expect {found}"
         )
-    return Plan(intake, invalid[:_INVALID_SHOWN], TokenBucket(options.max_per_second).full_rate)
+    return Plan(options, intake, invalid[:_INVALID_SHOWN])
 
 
 async def dry_run(options: Options) -> int:
     """Print the plan, and return the exit status."""
     plan = await make_plan(options, Lists.of(options))
-    put_out(orjson.dumps(plan.intake.as_json()) if options.as_json else str(plan))
-    return EXIT_BAD_ROWS if plan.intake.invalid else EXIT_GOOD
+    put_out(orjson.dumps(plan.as_json()) if options.as_json else str(plan))
+    return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

@@ -37,6 +37,7 @@ class Options:
     limit: int | None
     expect: int | None = None
     only: str | None
+    accounts: str | None
     endpoint: str | None
     region: str | None
     api_version: str

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import signal
 import sys
 import time
@@ -18,7 +16,6 @@ from typing import Any, NamedTuple, Self
 import click
 import orjson
 
-from stopcast.api import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli import telling
 from stopcast.cli.figures import Gauges, Looking
 from stopcast.cli.lists import Lists
@@ -27,13 +24,11 @@ from stopcast.cli.next_commands import doctor_command, resume_command
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.planning import make_plan
 from stopcast.cli.progress import Progress, screen_for
-from stopcast.cli.quota import warn_of_password
 from stopcast.cli.remaining import rows_to_do
 from stopcast.cli.run_options import Options
 from stopcast.cli.steering import Steering, check_control_file
+from stopcast.cli.targets import MakeCalls, Target, find_target
 from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
-from stopcast.credential_chain import find_credentials
-from stopcast.credentials import Credentials, CredentialsProvider
 from stopcast.errors import (
     ClockRefusedError,
     ConfigurationError,
@@ -44,10 +39,7 @@ from stopcast.errors import (
     TimeIsUpError,
     TooManyFailuresError,
 )
-from stopcast.limiters import SharedQuota, TokenBucket
-from stopcast.limiters.token_bucket import ARRIVAL_JITTER
-from stopcast.ports import Deliveries, Limiter
-from stopcast.retry import RetryPolicy
+from stopcast.ports import Deliveries
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.stopper import Stopper, TaskCalls, Verifier
@@ -142,14 +134,14 @@ class Command:
 
     async def _call_all(self, stack: AsyncExitStack) -> int:
         _check_steering(self._options)
-        endpoint, credentials = await self._where_and_who(stack)
-        limiter = await _limiter(self._part, endpoint, stack)
-        if not await self._agreed(endpoint):
+        target = await find_target(self._options, stack)
+        make_calls = await target.limited(self._part.calls, self._options, stack)
+        if not await self._agreed(target):
             say("Nothing was sent.", event="not_confirmed")
             return EXIT_GIVEN_UP
-        ended = await self._call_part(self._part, stack, endpoint, credentials, limiter)
+        ended = await self._call_part(self._part, stack, make_calls)
         if self._options.verify and ended.error is None and ended.told is not None:
-            ended = await self._verify(ended.told, ended.status, stack, endpoint, credentials)
+            ended = await self._verify(ended.told, ended.status, stack, target)
         self._run = self._main = self._steering = None  # a signal has nothing to end any more
         if self._options.as_json and ended.told is not None:
             put_out(orjson.dumps(ended.told))
@@ -162,8 +154,7 @@ class Command:
         told: dict[str, Any],
         status: int,
         stack: AsyncExitStack,
-        endpoint: Endpoint,
-        credentials: Credentials | CredentialsProvider,
+        target: Target,
     ) -> _Ended:
         """Ask about the tasks of the report, once those stopped last have had the time to end."""
         if not has_lines(self._options.report):
@@ -171,18 +162,11 @@ class Command:
         self._run = self._steering = None
         await asyncio.sleep(self._options.verify_after)
         part = _Part.of(verifying(self._options), Verifier)
-        limiter = await _limiter(part, endpoint, stack)
-        after = await self._call_part(part, stack, endpoint, credentials, limiter)
+        make_calls = await target.limited(part.calls, part.options, stack)
+        after = await self._call_part(part, stack, make_calls)
         return _Ended({**told, "verify": after.told}, max(status, after.status), after.error)
 
-    async def _call_part(
-        self,
-        part: _Part,
-        stack: AsyncExitStack,
-        endpoint: Endpoint,
-        credentials: Credentials | CredentialsProvider,
-        limiter: Limiter,
-    ) -> _Ended:
+    async def _call_part(self, part: _Part, stack: AsyncExitStack, make_calls: MakeCalls) -> _Ended:
         options = part.options
         observers_of = await stack.enter_async_context(
             metrics(
@@ -194,20 +178,8 @@ class Command:
         )
         screen = screen_for(options, doing="Stopping" if part.calls.action.changes else "Asking about")
         gauges = Gauges()
-        stopper = await stack.enter_async_context(
-            part.calls(
-                credentials,
-                endpoint=endpoint,
-                limiter=limiter,
-                retry=RetryPolicy(max_attempts=options.max_attempts),
-                max_per_second=options.max_per_second,
-                timeout_seconds=options.timeout,
-                max_at_once=options.max_at_once,
-                halt_after=options.halt_after,
-                drain_seconds=0,
-                observers=(*observers_of(""), *((gauges.observe,) if screen else ())),
-            )
-        )
+        stopper = make_calls(lambda account: (*observers_of(account), *((gauges.observe,) if screen else ())))
+        await stack.enter_async_context(stopper)
         run = self._run = Run(
             stopper,
             Path(options.report),
@@ -245,36 +217,13 @@ class Command:
         """Return the command that goes on after an early end."""
         return resume_command()
 
-    async def _where_and_who(self, stack: AsyncExitStack) -> tuple[Endpoint, Credentials | CredentialsProvider]:
-        options = self._options
-        if options.sandbox:
-            from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
-
-            if options.endpoint:
-                raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
-            emulator = await stack.enter_async_context(Emulator())
-            return Endpoint.parse(emulator.url, version=options.api_version), SANDBOX_CREDENTIALS
-        found = find_credentials(environ=os.environ, home=Path.home())
-        for warning in found.warnings:
-            say(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
-        endpoint = Endpoint.parse(
-            options.endpoint or DEFAULT_ENDPOINT,
-            region=options.region,
-            key_region=found.region,
-            version=options.api_version,
-        )
-        if options.verbose:
-            where = f"to {endpoint.host}, region {endpoint.region}"
-            say(f"key from {found.place}; {where}", event="credentials_found")
-        return endpoint, found.given
-
-    async def _agreed(self, endpoint: Endpoint) -> bool:
+    async def _agreed(self, target: Target) -> bool:
         """Look at the lists beforehand where that was asked for, or where there is somebody to ask."""
         options = self._options
         if not self._part.calls.action.changes:
             return True
         somebody = sys.stdin is not None and sys.stdin.isatty()
-        ask = somebody and not (options.yes or endpoint.loopback or "-" in options.tasks)
+        ask = somebody and not (options.yes or target.loopback or "-" in options.tasks)
         if options.expect is None and not ask:
             return True
         await self._lists.make_replayable()
@@ -282,7 +231,7 @@ class Command:
         if not ask or plan.intake.tasks <= _ASK_ABOVE:
             return True
         say(str(plan), event="plan")
-        return await self._confirm(f"Stop them at {endpoint.host}?")
+        return await self._confirm(f"Stop them at {target.hosts}?")
 
     async def _confirm(self, question: str) -> bool:
         # Not click's own question: that blocks the event loop, and with it the signals.
@@ -300,29 +249,6 @@ def _check_steering(options: Options) -> None:
             f"--until leaves no time: the last call is begun {options.timeout:g} s earlier, because it may take so "
             f"long (--timeout)"
         )
-
-
-async def _limiter(part: _Part, endpoint: Endpoint, stack: AsyncExitStack) -> Limiter:
-    options, quota = part.options, part.calls.action.quota_per_second
-    if options.max_per_second > quota and not (endpoint.loopback or options.raised_quota):
-        raise ConfigurationError(
-            f"--max-per-second {options.max_per_second:g} is above the account's quota of {quota}; "
-            f"where the vendor has raised it, add --raised-quota"
-        )
-    jitter = ARRIVAL_JITTER if options.arrival_jitter is None else options.arrival_jitter / 1000
-    if options.quota is None:
-        return TokenBucket(options.max_per_second, arrival_jitter=jitter)
-    warn_of_password(options.quota, "--quota")
-    return await stack.enter_async_context(
-        SharedQuota(
-            options.quota,
-            account=options.account or "",
-            action=part.calls.action.name,
-            max_per_second=options.max_per_second,
-            arrival_jitter=jitter,
-            lost_share=options.quota_lost,
-        )
-    )
 
 
 def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:

@@ -78,6 +78,9 @@ def calls(*, quota_per_second: int) -> Callable[[Command], Command]:
             metavar="SECONDS",
             help="To finish after a signal.",
         ),
+        option(
+            "--accounts", metavar="FILE", help="Several accounts: whose each AppId is, and where their keys are (TOML)."
+        ),
         option("--endpoint", metavar="URL", help="Where the calls go. Plain http only to loopback."),
         option("--region", metavar="R", help="The region that signatures name."),
         option("--api-version", metavar="V", default="2020-12-01", show_default=True, help="Of the API."),

@@ -14,6 +14,7 @@ from stopcast.cli import telling
 from stopcast.cli.options import say
 from stopcast.errors import ConfigurationError
 from stopcast.ports import AdjustableLimiter
+from stopcast.router import Router
 from stopcast.stopper import TaskCalls
 
 SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2)
@@ -29,7 +30,7 @@ class Steering:
     ``pause``, ``resume``, ``rate N``.
     """
 
-    def __init__(self, stopper: TaskCalls, *, quiet: bool) -> None:
+    def __init__(self, stopper: TaskCalls | Router, *, quiet: bool) -> None:
         self._stopper = stopper
         self._quiet = quiet
 

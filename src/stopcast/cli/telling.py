@@ -45,10 +45,13 @@ def left(to_do: RowsLeft | None, *, unfinished: int) -> str:
     return f"{about}{rows(to_do.number)} of the lists {'is' if to_do.number == 1 else 'are'} left."
 
 
-def plan(intake: Intake, invalid: list[Outcome], *, calls_per_second: float) -> str:
-    """Return the plan of a run over rows that were read and checked, nothing sent."""
-    time_needed = duration(intake.tasks / calls_per_second)
-    lines = [f"{rows(intake.tasks, 'task')} to stop: {time_needed} at {calls_per_second:.0f} calls a second"]
+def plan(intake: Intake, invalid: list[Outcome], *, pace: str, shares: Sequence[tuple[str, int]] = ()) -> str:
+    """Return the plan of a run over rows that were read and checked, nothing sent.
+
+    ``pace`` tells how long it takes, ``shares`` how many tasks each account has.
+    """
+    lines = [f"{rows(intake.tasks, 'task')} to stop: {pace}"]
+    lines += [f"  {name}: {number:,}" for name, number in shares]
     lines += [f"  AppId {app_id}: {number:,}" for app_id, number in intake.per_app.most_common(10)]
     if len(intake.per_app) > 10:  # noqa: PLR2004 - as many as are shown
         lines.append(f"  and {rows(len(intake.per_app) - 10, 'more AppId')}")
@@ -92,7 +95,12 @@ def totals(summary: Summary, report: str) -> str:
         rate = f", {summary.mean_per_second:.1f} a second" if summary.seconds >= 1 else ""
         lines.append(
             f"{rows(summary.calls, 'call')} in {duration(summary.seconds)}{rate}, "
-            f"never more than {summary.worst_second} in any second"
+            f"never more than {summary.worst_second} in any second{' of one account' if summary.accounts else ''}"
+        )
+    for name, figures in summary.accounts.items():
+        lines.append(
+            f"  account {name}: {rows(figures.calls, 'call')}, {figures.mean_per_second:.1f} a second, never more than "
+            f"{figures.worst_second} in any second{'; given up' if figures.given_up else ''}"
         )
     if summary.settled_earlier:
         lines.append(f"{rows(summary.settled_earlier)} had been settled by an earlier run")

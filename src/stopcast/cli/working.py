@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
-from stopcast.api import Endpoint
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import EXIT_BAD_ROWS, say
 from stopcast.cli.run_options import Options
 from stopcast.cli.running import Command
+from stopcast.cli.targets import Target
 from stopcast.events import DeadLettered, Event
 from stopcast.ports import Deliveries
 from stopcast.redis_queue import RedisConsumer
@@ -51,7 +51,7 @@ class _Worker(Command):
     def _watch(self, event: Event) -> None:
         self._dead += isinstance(event, DeadLettered)
 
-    async def _agreed(self, endpoint: Endpoint) -> bool:  # noqa: ARG002 - nobody is asked
+    async def _agreed(self, target: Target) -> bool:  # noqa: ARG002 - nobody is asked
         return True
 
     async def _deliveries(self, stack: AsyncExitStack) -> Deliveries | None:

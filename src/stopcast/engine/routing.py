@@ -16,13 +16,15 @@ from typing import Final
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.feed import Feed, Job
 from stopcast.errors import AccountsGivenUpError, ClosedError, StopcastError
-from stopcast.events import AccountGivenUp, Event
+from stopcast.events import AccountGivenUp, AppUnclaimed, Event
 from stopcast.outcome import Outcome, Status
 from stopcast.ports import Flights
 
 #: Jobs that are handed to a dispatcher at once, and that each account should have ready.
 _HANDFUL: Final = 64
 _UNCLAIMED: Final = "no account claims this AppId"
+#: A wrong list may hold any number of AppIds.
+_UNCLAIMED_TOLD: Final = 20
 
 
 class RoutingDispatcher:
@@ -59,6 +61,7 @@ class RoutingDispatcher:
         self._observed = observed
         self._feeds: set[RoutedFeed] = set()
         self._serving: set[asyncio.Task[None]] = set()
+        self._unclaimed: set[str] = set()
         self.error: StopcastError | None = None
 
     @property
@@ -117,9 +120,15 @@ class RoutingDispatcher:
         for job in jobs:
             account = self._account_of(job.task.app_id)
             if account is None:
+                self._tell_once(job.task.app_id)
                 feed.tell(replace(job.outcome(Status.SET_ASIDE), message=_UNCLAIMED))
             else:
                 feed.route(account, job)
+
+    def _tell_once(self, app_id: str) -> None:
+        if app_id not in self._unclaimed and len(self._unclaimed) < _UNCLAIMED_TOLD:
+            self._unclaimed.add(app_id)
+            self._observe(AppUnclaimed(app_id))
 
     def _give_up(self, account: str, error: StopcastError) -> None:
         # What ends them all is nobody's own fault.
@@ -161,7 +170,7 @@ class RoutedFeed(Feed):
 
     Attributes:
         live: the accounts that calls are made for.
-        serving: what hands the jobs on, a task for each account; done when all its jobs have their outcomes.
+        serving: what hands the jobs on, a task for each account.
     """
 
     def __init__(
@@ -189,13 +198,14 @@ class RoutedFeed(Feed):
         self._credits: deque[Feed] = deque()
         #: Why jobs have no outcome, by account.
         self._errors: dict[str, StopcastError] = {}
-        self._complete = False
         self._legs = {name: _Leg(name, it, self._land, priority, flights) for name, it in dispatchers.items()}
         self.live = set(self._legs)
         self.serving = [asyncio.create_task(self._serve(leg)) for leg in self._legs.values()]
 
     def _land(self, leg: _Leg, outcome: Outcome) -> None:
         leg.unsettled -= 1
+        if not leg.unsettled:
+            self._changed.set()
         self._credits.append(leg.feed)
         self._deliver(outcome)
 
@@ -227,9 +237,9 @@ class RoutedFeed(Feed):
             self._changed.set()
 
     async def _serve(self, leg: _Leg) -> None:
-        """Hand an account's jobs to its dispatcher, as fast as that takes them, and wait for their outcomes."""
+        """Hand an account's jobs to its dispatcher, as fast as that takes them, until it is given up."""
         try:
-            while leg.backlog or not self._complete:
+            while True:
                 if not leg.backlog:
                     leg.stirred.clear()
                     await leg.stirred.wait()
@@ -238,7 +248,6 @@ class RoutedFeed(Feed):
                 self._backlog -= len(handful)
                 self._changed.set()
                 leg.dispatcher.submit(leg.feed, handful)
-            await leg.feed.settled()
         except StopcastError as error:
             # What ends all accounts is no account's own error.
             if isinstance(error, ClosedError):
@@ -249,6 +258,8 @@ class RoutedFeed(Feed):
             await leg.dispatcher.idle()
             if leg.unsettled:
                 self._errors[leg.account] = error
+            leg.ended = True
+            self._changed.set()
 
     def _drop(self, leg: _Leg) -> None:
         self.live.discard(leg.account)
@@ -287,13 +298,7 @@ class RoutedFeed(Feed):
             AccountsGivenUpError: jobs of these accounts have none. All the others have theirs.
             StopcastError: what ended the feed.
         """
-        self._complete = True
-        for leg in self._legs.values():
-            leg.stirred.set()
-        if self.serving:
-            await asyncio.wait(self.serving)
-        if self.error is not None:
-            raise self.error
+        await self._until(lambda: all(leg.ended or not leg.unsettled for leg in self._legs.values()))
         if self._errors:
             raise AccountsGivenUpError(self._errors)
 
@@ -313,6 +318,7 @@ class _Leg:
         self.dispatcher = dispatcher
         self.backlog: deque[Job] = deque()
         self.unsettled = 0
+        self.ended = False
         self.stirred = asyncio.Event()
         self.feed = dispatcher.open_feed(lambda outcome: land(self, outcome), priority=priority, flights=flights)
         self.feed.when_failed(self.stirred.set)
