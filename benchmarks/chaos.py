@@ -121,6 +121,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--cap", type=float, default=1200, help="calls a second of all workers together")
+    parser.add_argument("--shared", action="store_true", help="one shared quota, on the same Redis; else a share each")
     parser.add_argument("--strikes-every", type=float, default=1.0, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     given = parser.parse_args()
@@ -137,8 +138,10 @@ def measure(given: argparse.Namespace, directory: Path, emulator: Emulator) -> N
     server.start()
     environment = {**os.environ, **KEYS, "STOPCAST_QUEUE": f"{server.url}/chaos"}
     subprocess.run([*STOPCAST, "enqueue", directory / name, "-q"], env=environment, check=True, timeout=60)
+    own_cap = given.cap if given.shared else given.cap / given.workers
     options = [
-        *("--endpoint", emulator.url, "--max-per-second", str(given.cap / given.workers), "--timeout", "5"),
+        *(("--quota", server.url, "--account", "chaos") if given.shared else ()),
+        *("--endpoint", emulator.url, "--max-per-second", str(own_cap), "--timeout", "5"),
         *("--arrival-jitter", str(ARRIVAL_JITTER_MS), "--max-deliveries", "50"),
         *("--claim-after", str(CLAIM_AFTER_SECONDS)),
     ]

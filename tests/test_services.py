@@ -19,7 +19,7 @@ import orjson
 import pytest
 
 from processes import KEYS
-from stopcast import Stopper, Task, Unlimited
+from stopcast import RedisConsumer, Stopper, Task, Unlimited
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -136,6 +136,35 @@ async def test_an_aiohttp_service_stops_what_it_has_accepted_before_it_ends() ->
     assert "{'stopped': 150}" in said
     assert "Traceback" not in said
     assert len(emulator.stopped) == 150
+
+
+async def test_a_service_puts_tasks_into_a_queue_once_and_workers_stop_them(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = f"{redis_url}/tasks"
+    monkeypatch.setenv("STOPCAST_QUEUE", queue)
+    enqueuing = ("-m", "uvicorn", "--port", "0", "fastapi_enqueues:app")
+    async with (
+        Emulator(quota_per_second=None) as api,
+        service(*enqueuing, endpoint=api.url) as running,
+        aiohttp.ClientSession(running.url) as session,
+    ):
+        told = []
+        for given in (items(30, "r"), items(30, "r"), [{"app_id": "a", "room_id": "", "task_id": "t"}]):
+            async with session.post("/stop", json=given) as answer:
+                told.append((answer.status, await answer.json()))
+        assert told[:2] == [(202, {"queued": 30, "known": 0}), (202, {"queued": 0, "known": 30})]
+        assert told[2][0] == 422
+        async with (
+            Stopper(SANDBOX_CREDENTIALS, endpoint=api.url, limiter=Unlimited()) as stopper,
+            RedisConsumer(queue, until_empty=True) as consumer,
+        ):
+            async for outcome in stopper.stop_all(consumer):
+                consumer.ack([outcome])
+        async with session.get("/queue") as answer:
+            assert (await answer.json())["length"] == 0
+        assert len(api.stopped) == 30
+        await running.end()
 
 
 @pytest.mark.parametrize("cut_after", [1, 130, 249])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -113,7 +114,8 @@ def totals(summary: Summary, report: str) -> str:
         )
     if summary.not_finished:
         lines.append(f"{rows(summary.not_finished)} read and not finished; more may not have been read")
-    lines.append(f"report: {report}")
+    if report != os.devnull:
+        lines.append(f"report: {report}")
     if summary.bad and Path(report).is_file():
         lines.append(f"what went wrong, and what to do: stopcast summary {shlex.quote(report)}")
     return "\n".join(lines)

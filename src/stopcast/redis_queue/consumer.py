@@ -154,6 +154,9 @@ class RedisConsumer:
                 that was not acknowledged any more then is acknowledged now, and not worked on again.
         """
         while not self._ending:
+            if self._tending is not None and self._tending.done():
+                # Nothing would be acknowledged any more.
+                self._tending.result()
             try:
                 entries = await self._next_entries()
                 batch = self._deliveries.take(await self._sift(entries, settled))
