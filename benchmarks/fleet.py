@@ -1,9 +1,9 @@
 """One cap for several processes: what reaches the server, how it is shared, and what it costs.
 
-Every process calls one server as fast as it may, and all of them ask one Redis. What counts is the worst sliding second
-at the server, which must hold no more than 150 requests of all processes together, and the rate while all of them call.
-The peers' limiters are used in the same way, in the place of stopcast's; where one has no way to wait, it is asked again
-after 10 ms.
+Every process calls one server as fast as it may, and all of them ask one Redis. What counts is the worst sliding
+second at the server, which must hold no more than 150 requests of all processes together, and the rate while all of
+them call. The peers' limiters are used in the same way, in the place of stopcast's; where one has no way to wait, it is
+asked again after 10 ms.
 """
 
 from __future__ import annotations
