@@ -12,7 +12,7 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 LAST_LINES = {
     "stop_some.py": {"record-4 already_stopped"},
     "from_a_log.py": {"committed 250 durable 250"},
-    "fleet.py": {"in the queue: 0", "told: 600 tasks, 0 of them bad"},
+    "fleet_of_workers.py": {"in the queue: 0", "told: 600 tasks, 0 of them bad"},
     "from_a_database.py": {"[('stopped', 30)]"},
 }
 

