@@ -78,11 +78,11 @@ async def trouble(clock: VirtualClock, redis: SimulatedRedis, step: str, share: 
             # To a replica that has not got the newest.
             kept = deepcopy(redis.hashes)
             await asyncio.sleep(share / 2)
-            redis.hashes, redis.server = kept, redis.server + "."
+            redis.hashes, redis.server = kept, redis.server + "s"
         case "restart":
             redis.up = False
             await asyncio.sleep(share)
-            redis.up, redis.server = True, redis.server + "."
+            redis.up, redis.server = True, redis.server + "s"
 
 
 async def live_through(
