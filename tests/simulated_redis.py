@@ -113,11 +113,15 @@ class SimulatedLedger:
     async def introduce(self, *, full_rate: float, pause: bool) -> Lease | None:
         """Look at the server."""
         self.strange = False
-        return await self._call(0, full_rate, 1, int(pause), 0, 0)
+        return await self._call(0, full_rate, 1, int(pause), 0, 0, 0)
 
-    async def lease(self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float) -> Lease | None:
+    async def lease(
+        self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float, reach_seconds: float
+    ) -> Lease | None:
         """Reserve slots."""
-        return await self._call(permits, full_rate, 0, 0, throttled, round(hold_seconds * 1e6))
+        return await self._call(
+            permits, full_rate, 0, 0, throttled, round(hold_seconds * 1e6), round(reach_seconds * 1e6)
+        )
 
     async def _call(self, *arguments: float) -> Lease | None:
         try:

@@ -447,7 +447,16 @@ def test_runs_of_one_account_share_its_cap(shell: Shell, redis_url: str) -> None
     # A slot is 50 ms long here: the lateness of a busy machine does not make one call more of that.
     with serving(Emulator(quota_per_second=20)) as api:
         names = [write_csv(shell / f"{n}.csv", tasks(30, first=200 * n)) for n in range(2)]
-        options = ("--endpoint", api.url, "--quota", redis_url, "--account", "main", "--max-per-second", "20")
+        options: tuple[str, ...] = (
+            "--endpoint",
+            api.url,
+            "--quota",
+            redis_url,
+            "--account",
+            "main",
+            "--max-per-second",
+            "20",
+        )
         running = [shell.start("run", name, "-o", f"{name}.jsonl", *options, "--json", "-q") for name in names]
         ended = [end_of_process(process) for process in running]
     assert [run.status for run in ended] == [0, 0]

@@ -183,3 +183,20 @@ def test_those_who_all_lose_it_make_their_shares_of_the_cap_and_no_more_when_it_
     permits = on_virtual_clock(main, lateness=up_to(0.002))
     assert most_within(permits) <= 150
     assert sum(7 <= moment < 8 for moment in permits) > 130
+
+
+@pytest.mark.parametrize("way_seconds", [0.001, 0.020, 0.050])
+def test_who_asks_now_and_then_waits_for_the_way_to_redis_and_no_longer(way_seconds: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        waits: list[float] = []
+        ledger = SimulatedLedger(SimulatedRedis(), "account", lambda: way_seconds)
+        async with SharedQuota(ledger, account="account") as quota:
+            for _ in range(20):
+                asked_at = clock.time()
+                await quota.acquire()
+                waits.append(clock.time() - asked_at)
+                await asyncio.sleep(0.5)
+        return waits
+
+    # The first of all waits for what is not known of the account.
+    assert max(on_virtual_clock(main, lateness=up_to(0.003))[1:]) < 3 * way_seconds + 0.010

@@ -103,9 +103,11 @@ class RedisLedger:
             QuotaLostError: no answer, or a refusal.
         """
         self.strange = False
-        return await self._call("EVAL", self._script, 0, full_rate, 1, int(pause), 0, 0)
+        return await self._call("EVAL", self._script, 0, full_rate, 1, int(pause), 0, 0, 0)
 
-    async def lease(self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float) -> Lease | None:
+    async def lease(
+        self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float, reach_seconds: float = 0.0
+    ) -> Lease | None:
         """Reserve up to so many slots, and tell of throttled answers. None: the server does not know the script.
 
         Args:
@@ -113,12 +115,13 @@ class RedisLedger:
             full_rate: calls a second of the account while nothing is throttled.
             throttled: such answers since the last time.
             hold_seconds: for which nobody may call.
+            reach_seconds: how long the answer will be on its way; no slot is earlier than that.
 
         Raises:
             QuotaLostError: no answer, or a refusal.
         """
-        hold = round(hold_seconds * _MICROSECONDS)
-        return await self._call("EVALSHA", self._hash, permits, full_rate, 0, 0, throttled, hold)
+        hold, reach = round(hold_seconds * _MICROSECONDS), round(reach_seconds * _MICROSECONDS)
+        return await self._call("EVALSHA", self._hash, permits, full_rate, 0, 0, throttled, hold, reach)
 
     async def _call(self, command: str, script: str, *arguments: float) -> Lease | None:
         from redis.exceptions import (  # noqa: PLC0415

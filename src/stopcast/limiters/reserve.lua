@@ -5,7 +5,7 @@
 -- newest, going on at the horizon is safe: whatever was given before lies ahead of that.
 local permits, full = tonumber(ARGV[1]), tonumber(ARGV[2])
 local introduced, pause = ARGV[3] == '1', ARGV[4] == '1'
-local throttled, hold = tonumber(ARGV[5]), tonumber(ARGV[6])
+local throttled, hold, reach = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 local time = redis.call('TIME')
 local now = time[1] * 1e6 + time[2]
@@ -44,6 +44,9 @@ local rate, rate_at = stored(3, least, full), stored(4, 0, seen)
 rate = rate and rate_at and math.min(full, rate + full / 25e6 * (now + set_back - rate_at)) or full
 rate = math.max(least, rate - throttled)
 local held = math.max((stored(5, 0, seen + 60e6) or 0) - set_back, now + hold)
+
+-- A slot that is over before the answer arrives helps nobody.
+next_slot = math.max(next_slot, now + math.min(reach, horizon / 4))
 
 local slot = math.ceil(1e6 / rate)
 local granted, wait = 0, 0

@@ -36,6 +36,8 @@ _SLOTS_AFTER_STANDSTILL: Final = 2
 #: Those who were told to come again do not come all at once.
 _SPREAD: Final = 0.25
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
+#: Of a round trip: the way back, and a little for a timer.
+_REACH: Final = 0.6
 _TIMER_EARLY: Final = 0.001
 _LONGEST_HOLD: Final = 60.0
 #: No slot lies further ahead than this, so that after it nobody else has any.
@@ -51,7 +53,9 @@ class Ledger(AbstractAsyncContextManager["Ledger"], Protocol):
     async def introduce(self, *, full_rate: float, pause: bool) -> Lease | None:
         """Let the other side look whether it knows of all leases; lease nothing."""
 
-    async def lease(self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float) -> Lease | None:
+    async def lease(
+        self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float, reach_seconds: float
+    ) -> Lease | None:
         """Reserve up to so many slots, and tell of throttled answers."""
 
 
@@ -107,6 +111,7 @@ class SharedQuota:
         self._share = lost_share and TokenBucket(max_per_second / lost_share, arrival_jitter=arrival_jitter)
         self._window = RollingWindow(1 + arrival_jitter)
         self._clock = RemoteClock()
+        self._round_trip_seconds = 0.0
         self._observers: list[Callable[[Event], None]] = []
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -272,7 +277,13 @@ class SharedQuota:
             return
         lease = self._read(
             now,
-            await self._ledger.lease(permits, full_rate=self.full_rate, throttled=throttled, hold_seconds=hold_seconds),
+            await self._ledger.lease(
+                permits,
+                full_rate=self.full_rate,
+                throttled=throttled,
+                hold_seconds=hold_seconds,
+                reach_seconds=_REACH * self._round_trip_seconds,
+            ),
         )
         self._throttled -= throttled
         self._hold_seconds = 0.0
@@ -295,6 +306,7 @@ class SharedQuota:
         answered_at = asyncio.get_running_loop().time()
         if lease is None or self._ledger.strange:
             return None
+        self._round_trip_seconds = answered_at - asked_at
         self.rate = lease.rate
         if self._clock.read(lease.now, asked_at=asked_at, answered_at=answered_at):
             return lease
