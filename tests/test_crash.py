@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import dying_run
 import noting_api
-from processes import Shell, end_of, read_report, statuses, until, write_csv
+from processes import Shell, end_of, read_report, serving, statuses, until, write_csv
 from stopcast.outcome import Status
+from stopcast.sandbox import Emulator
 from stopcast.task import Task
 
 REPORT = "stopcast-report.jsonl"
@@ -123,3 +125,25 @@ def test_killing_a_run_at_30_random_instants_and_resuming_leaves_the_accounts_of
     assert left_in_flight > KILLS / 2
     assert not (shell / f"{REPORT}.inflight").exists()
     assert not (shell / f"{REPORT}.tidying").exists()
+
+
+def test_dying_at_any_change_of_a_file_and_resuming_leaves_one_true_line_a_row(shell: Shell) -> None:
+    asked = Counter[Task]()
+
+    def fails_at_first(task: Task) -> bool:
+        asked[task] += 1
+        return task.room_id == dying_run.LATER and asked[task] == 1
+
+    with serving(Emulator(quota_per_second=None, fail_forever=fails_at_first)) as api:
+        ended = end_of(shell.start(api.url, program=(sys.executable, dying_run.__file__)))
+        assert ended.status == 0, ended.err
+        scenarios = [json.loads(line) for line in ended.out.splitlines()]
+        stopped = set(api.stopped)
+    assert sum(told["died"] == -signal.SIGKILL for told in scenarios) > 20
+    for told in scenarios:
+        kinds = Counter(line["status"] for line in told["lines"])
+        assert (kinds["duplicate"], kinds["invalid"], kinds["already_stopped"], kinds["gave_up"]) == (1, 1, 0, 0), told
+        ended_tasks = [Task(it["AppId"], it["RoomId"], it["TaskId"]) for it in told["lines"] if it["attempts"]]
+        assert Counter(ended_tasks) == dict.fromkeys((task for task in stopped if task.app_id == told["app"]), 1), told
+        assert len(ended_tasks) == dying_run.TASKS
+        assert (told["ended"], told["left"]) == (1, []), told

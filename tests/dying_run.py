@@ -1,0 +1,115 @@
+"""The command in a process that kills itself at a chosen change of a file: ``python dying_run.py URL``.
+
+It tries every change there is, one after the other, before it, after it, and in the middle of a write: first of a run
+that begins a report, then of one that goes on with a report and has lines in it to replace. After each death the run is
+resumed. What the reports are in the end is printed, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+# What the command imports late is imported once here, and not again after each fork.
+import stopcast.cli.log_output
+import stopcast.cli.run
+import stopcast.cli.running
+import stopcast.transport  # noqa: F401
+from stopcast.cli import main
+from stopcast.cli.group import group  # noqa: F401
+
+CHANGES = ("open", "write", "pwrite", "ftruncate", "truncate", "replace", "unlink")
+TASKS = 6
+#: Rooms of the tasks that fail until their report is gone on with.
+LATER = "later"
+
+
+class Death:
+    """Comes at the chosen one of a process's instants."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def pass_by(self) -> None:
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def beset(self, name: str) -> None:
+        """Lie in wait around a function of ``os``."""
+        real: Callable[..., Any] = getattr(os, name)
+
+        def beset(*args: Any, **options: Any) -> Any:
+            if not changes_a_file(name, args):
+                return real(*args, **options)
+            self.pass_by()
+            if name in {"write", "pwrite"}:
+                self._left -= 1
+                if not self._left:
+                    real(args[0], args[1][: len(args[1]) // 2], *args[2:])
+                    os.kill(os.getpid(), signal.SIGKILL)
+            result = real(*args, **options)
+            self.pass_by()
+            return result
+
+        setattr(os, name, beset)
+
+
+def changes_a_file(name: str, args: tuple[Any, ...]) -> bool:
+    if name == "open":
+        return bool(args[1] & os.O_CREAT)
+    return name not in {"write", "pwrite"} or stat.S_ISREG(os.fstat(args[0]).st_mode)
+
+
+def run(*options: str, dies_at: int = 0) -> int:
+    """Run the command in a forked process, and return its status, -9 if it was killed."""
+    if (process := os.fork()) == 0:
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 2)
+        if dies_at:
+            death = Death(dies_at)
+            for name in CHANGES:
+                death.beset(name)
+        sys.argv = ["stopcast", "run", *options]
+        try:
+            main()
+            os._exit(0)
+        except SystemExit as ended:
+            os._exit(int(ended.code or 0))
+        finally:
+            os._exit(99)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def scenario(url: str, *, resumed: bool, at: int) -> dict[str, Any]:
+    """Let one run die at one instant, go on with it, and return what came of it."""
+    app = f"{'resumed' if resumed else 'fresh'}-{at}"
+    rows = [f"{app},{LATER if resumed and number in (1, 3) else 'room'},{number}" for number in range(TASKS)]
+    listed, report = Path(f"{app}.csv"), Path(f"{app}.jsonl")
+    options = (str(listed), "-o", str(report), "--endpoint", url, "--max-per-second", "100000", "--max-attempts", "1")
+    if resumed:
+        listed.write_text("".join(f"{row}\n" for row in rows[:4]))
+        run(*options)
+    listed.write_text("".join(f"{row}\n" for row in [*rows, rows[0], f"{app},,x"]))
+    died = run(*options, "--resume", dies_at=at)
+    ended = run(*options, "--resume")
+    left = sorted(path.name for path in Path().glob(f"{app}.jsonl?*"))
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    return {"app": app, "died": died, "ended": ended, "left": left, "lines": lines}
+
+
+if __name__ == "__main__":
+    for resumed in (False, True):
+        for at in count(1):
+            told = scenario(sys.argv[1], resumed=resumed, at=at)
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
+            if told["died"] != -signal.SIGKILL:
+                break
