@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Self
 
 from aiohttp import web
 
+from stopcast.api import ACTION
 from stopcast.errors import ConfigurationError
 from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal
 from stopcast.task import Task
@@ -122,6 +123,10 @@ def _settled(call: Call) -> Answer:
     return call.settle()
 
 
+def _ignored(call: Call) -> Answer:
+    return ok(call.metadata) if call.metadata["Action"] == ACTION else call.settle()
+
+
 def _compressed(call: Call) -> Answer:
     answer = call.settle()
     headers = {**answer.headers, "Content-Encoding": "gzip"}
@@ -155,7 +160,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "hang": Fault(_nothing, _never),
     "close": Fault(_nothing, _close),
     "reset": Fault(_nothing, _reset),
-    "ignored": Fault(lambda call: ok(call.metadata)),
+    "ignored": Fault(_ignored),
     "close_after": Fault(_settled, _close),
     "reset_after": Fault(_settled, _reset),
     "cut_body": Fault(_settled, _send_cut),
