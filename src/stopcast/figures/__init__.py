@@ -1,6 +1,8 @@
 """What the lines of reports add up to: totals, reasons, latency, and when it all happened."""
 
-from stopcast.figures.figures import OTHERS, Figures, Kept, Kind, Sample, Total
+from stopcast.figures.figures import Figures
+from stopcast.figures.samples import Kept, Sample
 from stopcast.figures.timeline import Bin, Timeline, WorstSecond
+from stopcast.figures.totals import OTHERS, Kind, Total
 
 __all__ = ["OTHERS", "Bin", "Figures", "Kept", "Kind", "Sample", "Timeline", "Total", "WorstSecond"]

@@ -7,7 +7,8 @@ from collections import Counter
 from typing import Any
 
 from stopcast.code_meanings import explain
-from stopcast.figures.figures import OTHERS, Figures, Total
+from stopcast.figures.figures import Figures
+from stopcast.figures.totals import OTHERS, Total
 from stopcast.languages import Language
 from stopcast.outcome import Status
 from stopcast.summary import statuses_as_json

@@ -5,87 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from stopcast.code_meanings import HTTP, NO_ANSWER, NO_TASK, NOT_ENDED, NOT_SENT
 from stopcast.figures.latency import Times
+from stopcast.figures.samples import HTTP_STATUSES, Kept, Sample, kept_of, sample_of, text_of
 from stopcast.figures.timeline import Timeline
 from stopcast.figures.told_once import ToldOnce, Word
+from stopcast.figures.totals import OTHERS, Kind, Total, totals_of
 from stopcast.identities import identity
 from stopcast.outcome import ASKED, Status
 from stopcast.report_line import task_of
-from stopcast.task import Task
 
 #: So many different AppIds and reasons are told apart, the first ones met; the others are counted together.
 MOST_APPS: Final = 1000
 MOST_REASONS: Final = 200
-#: Stands for the others: no AppId can be this.
-OTHERS: Final = "(others)"
-#: A kept row's texts are cut at this; ids are shorter.
-_TEXT_LIMIT: Final = 500
 #: A task with more attempts counts as one with this many.
 MOST_ATTEMPTS: Final = 100
 _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 _YEAR_SECONDS: Final = 366 * 86400
 _HTTP_OK: Final = 200
-_HTTP_STATUSES: Final = range(100, 600)
-
-
-class Kind(NamedTuple):
-    """Rows that are counted together.
-
-    Attributes:
-        status: theirs.
-        app_id: of their tasks; "" for invalid rows, which name none, ``OTHERS`` beyond those told apart.
-        reason: a code of the API or what stands in its place (``code_meanings``), ``OTHERS`` beyond those told apart,
-            None where there is nothing to explain.
-    """
-
-    status: Status
-    app_id: str
-    reason: str | None
-
-
-class Total(NamedTuple):
-    """All rows of one AppId, or with one reason.
-
-    Attributes:
-        key: the AppId or the reason.
-        statuses: the rows by status.
-    """
-
-    key: str
-    statuses: Counter[Status]
-
-    @property
-    def rows(self) -> int:
-        """How many rows."""
-        return self.statuses.total()
-
-    @property
-    def bad(self) -> int:
-        """Rows that are not known to be stopped."""
-        return sum(number for status, number in self.statuses.items() if not status.good)
-
-
-class Sample(NamedTuple):
-    """One line with a certain reason; what it does not hold is None."""
-
-    request_id: str | None
-    message: str | None
-    http_status: int | None
-
-
-class Kept(NamedTuple):
-    """A row that did not go well."""
-
-    task: Task
-    status: Status
-    reason: str | None
-    message: str | None
-    request_id: str | None
-    source: str | None
-    line: int | None
 
 
 class Figures:
@@ -153,11 +92,11 @@ class Figures:
 
     def by_app(self) -> list[Total]:
         """Return the rows by AppId, most rows first, the others last; rows that name no task are left out."""
-        return _totals((kind.app_id, kind.status, number) for kind, number in self.rows.items() if kind.app_id)
+        return totals_of((kind.app_id, kind.status, number) for kind, number in self.rows.items() if kind.app_id)
 
     def by_reason(self) -> list[Total]:
         """Return the rows that have a reason by it, those that did not go well first, the others last."""
-        told = _totals((kind.reason, kind.status, number) for kind, number in self.rows.items() if kind.reason)
+        told = totals_of((kind.reason, kind.status, number) for kind, number in self.rows.items() if kind.reason)
         return sorted(told, key=lambda one: (one.key == OTHERS, -one.bad))
 
     def _count_row(self, values: dict[str, Any]) -> None:
@@ -176,7 +115,7 @@ class Figures:
                 self._kept.pop(key, None)
         self.rows[kind] += 1
         if not status.good and len(self._kept) < self._keep:
-            self._kept[key] = _kept(values, kind.reason)
+            self._kept[key] = kept_of(values, kind.reason)
 
     def _kind(self, values: dict[str, Any]) -> Kind:
         status: Status = values["status"]
@@ -193,7 +132,7 @@ class Figures:
 
     def _reason(self, status: Status, values: dict[str, Any]) -> str | None:
         """Return the code, or what stands in its place, None where there is nothing to explain."""
-        reason = _text(values.get("code"))
+        reason = text_of(values.get("code"))
         if reason is None:
             if status.good:
                 return None
@@ -202,9 +141,9 @@ class Figures:
         if known is None:
             if len(self.samples) >= MOST_REASONS:
                 return OTHERS
-            self.samples[reason] = _sample(values)
+            self.samples[reason] = sample_of(values)
         elif known.request_id is None and values.get("request_id"):
-            self.samples[reason] = _sample(values)
+            self.samples[reason] = sample_of(values)
         return reason
 
     def _count_calls(self, values: dict[str, Any], attempts: int) -> None:
@@ -236,15 +175,6 @@ class Figures:
         return self._second_ms + int(rest)
 
 
-def _totals(counted: Iterable[tuple[str, Status, int]]) -> list[Total]:
-    by_key: dict[str, Counter[Status]] = {}
-    for key, status, number in counted:
-        by_key.setdefault(key, Counter())[status] += number
-    totals = [Total(key, +statuses) for key, statuses in by_key.items()]
-    # A sort keeps the order of what is equal: the first ones met stay first.
-    return sorted((one for one in totals if one.rows), key=lambda one: (one.key == OTHERS, -one.rows))
-
-
 def _without_code(status: Status, values: dict[str, Any]) -> str:
     if status is Status.INVALID:
         return NO_TASK
@@ -253,30 +183,4 @@ def _without_code(status: Status, values: dict[str, Any]) -> str:
     http_status = values.get("http_status")
     if status in ASKED and http_status == _HTTP_OK:
         return NOT_ENDED
-    return f"{HTTP}{http_status}" if http_status in _HTTP_STATUSES else NO_ANSWER
-
-
-def _sample(values: dict[str, Any]) -> Sample:
-    http_status = values.get("http_status")
-    return Sample(
-        _text(values.get("request_id")),
-        _text(values.get("message")),
-        http_status if http_status in _HTTP_STATUSES else None,
-    )
-
-
-def _kept(values: dict[str, Any], reason: str | None) -> Kept:
-    line = values.get("line")
-    return Kept(
-        Task(*(part[:_TEXT_LIMIT] for part in task_of(values))),
-        values["status"],
-        reason,
-        _text(values.get("message")),
-        _text(values.get("request_id")),
-        _text(values.get("source")),
-        line if isinstance(line, int) else None,
-    )
-
-
-def _text(value: object) -> str | None:
-    return value[:_TEXT_LIMIT] if isinstance(value, str) and value else None
+    return f"{HTTP}{http_status}" if http_status in HTTP_STATUSES else NO_ANSWER

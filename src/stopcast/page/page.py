@@ -216,8 +216,13 @@ class _Page:
         table, shown = tables.rows(self._figures, t, most_bytes=most_bytes)
         statuses = "|".join(s.value for s in Status if not s.good and self._total.statuses[s])
         names = self._subject.named
-        listing = f"""grep -E '"status":"({statuses})"' {names}"""
-        head = t(f"{shown:,} of {bad:,} are listed here. All of them:", f"列出 {bad:,} 行中的 {shown:,} 行。全部：")
+        listing = f"""grep -hE '"status":"({statuses})"' {names}"""
+        head = t(f"{shown:,} of {bad:,} are listed here. ", f"此处列出 {bad:,} 行中的 {shown:,} 行。")
+        head += (
+            t("All of them, and lines that others replace:", "全部（含已被取代的行）：")
+            if self._figures.replaced
+            else t("All of them:", "全部：")
+        )
         if shown == bad:
             head = t(f"All {bad:,} are listed here.", f"此处列出全部 {bad:,} 行。")
         commands = "" if shown == bad else f'<code class="command">{text(listing, cut_at=2000)}</code>'
