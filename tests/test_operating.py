@@ -138,6 +138,19 @@ def test_the_metrics_file_is_written_anew_every_few_seconds_and_may_tell_account
     virtual_clock.run(main())
 
 
+def test_the_metrics_of_several_accounts_are_told_apart(shell: Shell) -> None:
+    (shell / "accounts.toml").write_text(
+        '[accounts.a]\napps = ["app-a"]\nenvironment = "A"\n[accounts.b]\napps = ["app-b"]\nenvironment = "B"\n'
+    )
+    listed = [*tasks(3, app="app-a"), *tasks(2, app="app-b"), *tasks(1, app="nobody-s")]
+    options = ("--accounts", "accounts.toml", "--sandbox", "--metrics-file", "stopcast.prom")
+    assert shell.run("run", write_csv(shell / "list.csv", listed), *options).status == 1
+    told = samples((shell / "stopcast.prom").read_text())
+    assert (told["stopcast_tasks_totalastopped"], told["stopcast_tasks_totalbstopped"]) == (3, 2)
+    assert told["stopcast_tasks_totalset_aside"] == 1
+    assert told["stopcast_rate_limit_calls_per_seconda"] > 140
+
+
 def test_a_metrics_file_that_cannot_be_written_any_more_does_not_stop_the_run(shell: Shell, at: At) -> None:
     (shell / "metrics").mkdir()
     process = shell.start("run", "-", *at, "--metrics-file", "metrics/stopcast.prom", stdin=subprocess.PIPE)

@@ -174,6 +174,7 @@ class Command:
                 port=options.metrics_port,
                 path=options.metrics_file,
                 quiet=options.quiet,
+                by_account=options.accounts is not None,
             )
         )
         screen = screen_for(options, doing="Stopping" if part.calls.action.changes else "Asking about")
