@@ -526,3 +526,28 @@ def test_a_quota_given_wrongly_is_wrong_usage(shell: Shell, options: tuple[str, 
     ended = shell.run("run", write_csv(shell / "tasks.csv", tasks(1)), *options)
     assert ended.status == 2
     assert said in ended.err
+
+
+async def test_status_tells_how_fast_the_account_goes(shell: Shell, redis_url: str) -> None:
+    options = ("status", "--quota", redis_url, "--account", "account")
+    assert "nobody asked for it" in shell.run(*options).out
+    async with RedisLedger(redis_url, "account") as ledger:
+        leases = await granted(ledger, 6, FULL)
+        await ledger.lease(0, full_rate=FULL, throttled=100, hold_seconds=40)
+    ended = shell.run(*options, "--json")
+    assert ended.status == 0
+    told = ended.summary["quota"]
+    assert told["permits"] == sum(lease.permits for lease in leases)
+    assert told["throttled"] == 100
+    assert told["full_rate"] == FULL
+    assert told["rate"] < FULL
+    assert 0 < told["held_seconds"] <= 40
+    assert "throttled down from 148.5, and none for" in shell.run(*options).out
+
+
+def test_status_of_a_quota_that_is_not_there_is_told_without_its_password(shell: Shell) -> None:
+    ended = shell.run("status", "--quota", f"redis://:secret@127.0.0.1:{free_port()}/0", "--account", "a")
+    assert ended.status == 3
+    assert "redis://***@127.0.0.1" in ended.err
+    assert "secret" not in ended.err
+    assert shell.run("status").status == 2

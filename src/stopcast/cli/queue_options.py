@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 from stopcast.cli.options import option
 from stopcast.cli.run import run
 
 P = ParamSpec("P")
 
-queue_option = option(
-    "--queue", required=True, metavar="URL", help="redis://host:6379/0/NAME; a password: better in STOPCAST_QUEUE."
-)
+_QUEUE_HELP: Final = "redis://host:6379/0/NAME; a password: better in STOPCAST_QUEUE."
+
+queue_option = option("--queue", required=True, metavar="URL", help=_QUEUE_HELP)
+any_queue_option = option("--queue", metavar="URL", help=_QUEUE_HELP)
 
 
 def options_of_run(names: Collection[str]) -> Callable[[Callable[P, None]], Callable[P, None]]:

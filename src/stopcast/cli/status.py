@@ -1,21 +1,23 @@
-"""``stopcast status``: how a queue stands."""
+"""``stopcast status``: how a queue and a shared quota stand."""
 
 from __future__ import annotations
 
 import click
 
 from stopcast.cli.options import option, telling_errors
-from stopcast.cli.queue_options import queue_option
+from stopcast.cli.queue_options import any_queue_option
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@queue_option
+@any_queue_option
+@option("--quota", metavar="URL", help="Where the shared quota is: redis://host:6379/0")
+@option("--account", metavar="NAME", help="Whose quota; with --quota.")
 @option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @telling_errors
-def status(*, queue: str, as_json: bool) -> None:
-    """Tell how a queue stands: its tasks, its workers, and what they could not finish.
+def status(*, queue: str | None, quota: str | None, account: str | None, as_json: bool) -> None:
+    """Tell how a queue stands: its tasks, its workers, and what they could not finish; and how fast an account goes.
 
-    Exit status: 0, or 3 if the queue cannot be reached.
+    Exit status: 0, or 3 if one of them cannot be reached.
     """
     import asyncio
 
@@ -23,11 +25,25 @@ def status(*, queue: str, as_json: bool) -> None:
 
     from stopcast.cli import telling
     from stopcast.cli.options import put_out
+    from stopcast.limiters.quota_status import QuotaStatus, quota_status
     from stopcast.redis_queue import QueueStatus, RedisQueue
 
-    async def ask() -> QueueStatus:
-        async with RedisQueue(queue) as asked:
-            return await asked.status()
+    if not queue and not quota:
+        raise click.UsageError("name a --queue, or a --quota and an --account, or both")
+    if quota and not account:
+        raise click.UsageError("--quota needs an --account")
 
-    told = asyncio.run(ask())
-    put_out(orjson.dumps({"queue": told.as_json()}) if as_json else telling.queue_status(told))
+    async def ask() -> tuple[QueueStatus | None, QuotaStatus | None]:
+        stands = None
+        if queue:
+            async with RedisQueue(queue) as asked:
+                stands = await asked.status()
+        return stands, await quota_status(quota, account) if quota and account else None
+
+    tasks, pace = asyncio.run(ask())
+    if as_json:
+        told = {"queue": tasks, "quota": pace}
+        put_out(orjson.dumps({name: stands.as_json() for name, stands in told.items() if stands is not None}))
+        return
+    lines = [telling.queue_status(tasks)] if tasks is not None else []
+    put_out("\n".join([*lines, *([telling.quota_status(pace)] if pace is not None else [])]))

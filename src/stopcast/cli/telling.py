@@ -16,6 +16,7 @@ from stopcast.summary import Summary
 if TYPE_CHECKING:
     from stopcast.cli.figures import Figures
     from stopcast.cli.remaining import RowsLeft
+    from stopcast.limiters.quota_status import QuotaStatus
     from stopcast.redis_queue import QueueStatus
 
 #: How a status reads in a sentence.
@@ -133,6 +134,21 @@ def enqueued(counts: Mapping[str, int], invalid: list[Outcome], queue: str) -> s
         lines.append(f"  and {counts['invalid'] - len(invalid):,} more")
     lines.append(f"queue {queue}: {rows(counts['length'], 'task')}")
     return "\n".join(lines)
+
+
+def quota_status(status: QuotaStatus) -> str:
+    """Return how a shared quota stands."""
+    if status.rate is None or status.full_rate is None or status.asked_seconds_ago is None:
+        return f"quota of {status.account}: nobody asked for it within the last day"
+    line = f"quota of {status.account}: {status.rate:.1f} calls a second"
+    line += " at most" if status.rate >= status.full_rate else f", throttled down from {status.full_rate:.1f}"
+    if status.held_seconds:
+        line += f", and none for {status.held_seconds:.0f} s"
+    return (
+        f"{line}; {status.last_second} permits in the last second, {status.worst_second} in the fullest\n"
+        f"  {status.permits:,} permits in all, {rows(status.throttled, 'throttled answer')}, "
+        f"last asked for {duration(status.asked_seconds_ago)} ago"
+    )
 
 
 def queue_status(status: QueueStatus) -> str:

@@ -73,7 +73,7 @@ for place = 0, granted - 1 do
 end
 
 local function whole(number) return string.format('%.0f', number) end
-redis.call('HSET', KEYS[1], 'next', whole(next_slot + granted * slot), 'seen', whole(now), 'rate', tostring(rate),
+redis.call('HSET', KEYS[1], 'next', whole(next_slot + granted * slot), 'seen', whole(now), 'full', tostring(full), 'rate', tostring(rate),
   'rate_at', whole(now), 'held', whole(held), 'server', server, 'second', whole(second), 'count', whole(count),
   'last_count', whole(last_count), 'worst_count', whole(worst_count))
 redis.call('HINCRBY', KEYS[1], 'permits', granted)
