@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @option(
     "-o",
     "--report",
-    type=click.Path(),
+    type=click.Path(readable=False),
     default="stopcast-report.jsonl",
     show_default=True,
     metavar="PATH",

@@ -14,11 +14,11 @@ from stopcast.cli.shared_options import calls, lists
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("tasks", nargs=-1, type=click.Path(), metavar="[TASKS]...")
+@click.argument("tasks", nargs=-1, type=click.Path(readable=False), metavar="[TASKS]...")
 @option(
     "-o",
     "--report",
-    type=click.Path(),
+    type=click.Path(readable=False),
     default="stopcast-report.jsonl",
     show_default=True,
     metavar="PATH",

@@ -12,11 +12,11 @@ from stopcast.cli.shared_options import calls, lists
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("tasks", nargs=-1, type=click.Path(), required=True, metavar="REPORT|LIST...")
+@click.argument("tasks", nargs=-1, type=click.Path(readable=False), required=True, metavar="REPORT|LIST...")
 @option(
     "-o",
     "--report",
-    type=click.Path(),
+    type=click.Path(readable=False),
     default="stopcast-verify.jsonl",
     show_default=True,
     metavar="PATH",
