@@ -269,6 +269,20 @@ def test_a_dry_run_tells_whose_the_tasks_are_and_needs_no_key(team: Team) -> Non
     assert "account b: 10" in team.shell.run("run", name, *RUN, "--dry-run").out
 
 
+def test_the_first_tasks_of_several_accounts_are_sent_alone_where_that_is_asked_for(team: Team) -> None:
+    team.emulators["b"].running = set()
+    name = write_csv(team.shell / "list.csv", mixed(50, "app-a", "app-b1", "app-c"))
+    finished = team.shell.run("run", name, *RUN, "--canary", "30")
+
+    assert finished.status == 0, finished.err
+    assert statuses(team.shell / REPORT) == {"stopped": 100, "already_stopped": 50}
+
+    team.put_key("c", "wrong")
+    again = team.shell.run("run", name, *RUN, "--canary", "30", "-o", "again.jsonl")
+    assert again.status == 3
+    assert len(read_report(team.shell / "again.jsonl")) == 20
+
+
 def test_the_tasks_of_all_accounts_are_asked_about_afterwards(team: Team) -> None:
     given = mixed(20, "app-a", "app-b1", "app-c")
     name = write_csv(team.shell / "list.csv", given)

@@ -1,0 +1,151 @@
+"""Whether many accounts hold their caps side by side, in one process: counted as their requests reach the server.
+
+One process calls for all accounts, each with its own cap of 150 calls a second, against one server that notes whose
+request came when. What counts for each account is the worst sliding second, which must hold no more than 150, and the
+rate between its first and its last request. How far the CPU reaches is the machine's business, and is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from multiprocessing.connection import Connection
+from statistics import median
+from typing import Final
+
+from measuring import cpu_seconds, in_own_process, own_process, print_table, print_versions, received
+from stopcast import Credentials, Router, Stopper, Task, TokenBucket
+
+CAP: Final = 150
+#: The first second is that of the connections.
+WARM_UP_SECONDS: Final = 2.0
+_KEY: Final = re.compile(rb"Credential=AK(\d+)/")
+_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_BODY: Final = b'{"ResponseMetadata":{"RequestId":"20261122200000010010010010ABCDEF"},"Result":"ok"}'
+_OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY) + _BODY
+
+
+class _Answers(asyncio.Protocol):
+    """One connection. A request has arrived when its first bytes have."""
+
+    def __init__(self, arrivals: dict[int, list[float]]) -> None:
+        self._arrivals = arrivals
+        self._pending = b""
+        self._arrived = 0.0
+        self._transport: asyncio.WriteTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if not self._pending:
+            self._arrived = time.monotonic()
+        self._pending += data
+        end = self._pending.find(b"\r\n\r\n")
+        length = _LENGTH.search(self._pending, 0, max(end, 0))
+        key = _KEY.search(self._pending)
+        if end < 0 or key is None or length is None or len(self._pending) < end + 4 + int(length[1]):
+            return
+        self._pending = b""
+        self._arrivals[int(key[1])].append(self._arrived)
+        self._transport.write(_OK)
+
+
+def _serve(theirs: Connection) -> None:
+    asyncio.run(_serve_to_the_end(theirs))
+
+
+async def _serve_to_the_end(theirs: Connection) -> None:
+    arrivals: dict[int, list[float]] = defaultdict(list)
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def tell() -> None:
+        try:
+            theirs.recv()
+            theirs.send(dict(arrivals))
+        except EOFError:  # the parent is no more
+            ended.set()
+
+    async with await loop.create_server(lambda: _Answers(arrivals), "127.0.0.1", 0, backlog=1024) as server:
+        loop.add_reader(theirs.fileno(), tell)
+        theirs.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await ended.wait()
+
+
+def _call(url: str, accounts: int, seconds: float) -> float:
+    """Call for so many accounts at once, and return the share of a core that it took."""
+    return asyncio.run(_call_for(url, accounts, seconds))
+
+
+async def _call_for(url: str, accounts: int, seconds: float) -> float:
+    names = [f"account-{number}" for number in range(accounts)]
+    stoppers = {
+        name: Stopper(Credentials(f"AK{number}", "secret"), endpoint=url, limiter=TokenBucket(CAP), drain_seconds=0)
+        for number, name in enumerate(names)
+    }
+
+    def tasks() -> Iterator[Task]:
+        for number in count():
+            for name in names:
+                yield Task(name, "room", f"task-{number}")
+
+    began_at, cpu_before = time.monotonic(), cpu_seconds()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds), Router(stoppers, {name: name for name in names}) as router:
+            async for _ in router.stop_all(tasks()):
+                pass
+    return (cpu_seconds() - cpu_before) / (time.monotonic() - began_at)
+
+
+def _worst_second(arrivals: list[float]) -> int:
+    worst = first = 0
+    for last, arrived in enumerate(arrivals):
+        while arrived - arrivals[first] >= 1:
+            first += 1
+        worst = max(worst, last - first + 1)
+    return worst
+
+
+def _rate(arrivals: list[float]) -> float:
+    steady = [moment for moment in arrivals if moment - arrivals[0] >= WARM_UP_SECONDS]
+    return (len(steady) - 1) / (steady[-1] - steady[0])
+
+
+def measure(accounts: int, seconds: float) -> list[str]:
+    """Measure so many accounts, and return a row of the table."""
+    process, ours = own_process(_serve)
+    try:
+        url = received(ours)
+        cpu = in_own_process(_call, url, accounts, seconds)
+        ours.send("arrivals")
+        arrivals: dict[int, list[float]] = received(ours)
+    finally:
+        process.terminate()
+        process.join()
+    rates = [_rate(sorted(moments)) for moments in arrivals.values()]
+    worst = max(_worst_second(sorted(moments)) for moments in arrivals.values())
+    shares = [f"{100 * share / CAP:.1f} %" for share in (min(rates), median(rates), max(rates))]
+    return [str(accounts), f"{sum(rates):.0f}", *shares, str(worst), f"{100 * cpu:.0f} %"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accounts", type=int, nargs="+", default=[1, 4, 8, 16])
+    parser.add_argument("--seconds", type=float, default=20.0)
+    arguments = parser.parse_args()
+    rows = [measure(accounts, arguments.seconds) for accounts in arguments.accounts]
+    header = ["accounts", "calls/s", "slowest", "median", "fastest", "worst second", "CPU of one core"]
+    print_table(f"Each account's rate of its cap of {CAP}, as the server counted it", header, rows)
+    print_versions("aiohttp")
+
+
+if __name__ == "__main__":
+    main()
