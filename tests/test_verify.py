@@ -284,6 +284,14 @@ def test_a_run_that_verifies_asks_at_its_end_and_tells_both_in_one_object(shell:
     assert again.summary["verify"]["settled_earlier"] == 4
 
 
+def test_the_canaries_of_a_run_are_none_of_its_verification(shell: Shell, api: Emulator, at: At) -> None:
+    listed = tasks(6)
+    api.faults = Faults({"ignored": listed})
+    name = write_csv(shell / "list.csv", listed)
+    assert shell.run("run", name, *at, "--canary", "1", "--verify", "--verify-after", "0", "-o", "r.jsonl").status == 1
+    assert statuses(shell / "r.verify.jsonl") == {"still_running": 6}
+
+
 def test_a_run_that_verifies_is_refused_before_any_call_where_the_proof_has_no_place(
     shell: Shell, api: Emulator, at: At
 ) -> None:
