@@ -668,6 +668,21 @@ async def test_a_corrected_clock_that_is_still_refused_ends_the_calls() -> None:
         assert emulator.calls <= 10
 
 
+def test_a_task_whose_time_is_refused_for_ever_while_others_pass_is_given_up(use_api: UseApi) -> None:
+    def answer(task: Task) -> Answer:
+        if task != TASK:
+            return ok({})
+        return refusal({}, "InvalidTimestamp")._replace(headers={"Date": formatdate(time.time(), usegmt=True)})
+
+    async def main() -> list[Outcome]:
+        async with virtual_stopper(retry=RetryPolicy(max_attempts=5)) as stopper:
+            return await everything(stopper, [*tasks(300), TASK, *tasks(3000, "other")])
+
+    use_api(api := Api(answer))
+    assert counted(on_virtual_clock(main)) == {Status.STOPPED: 3300, Status.GAVE_UP: 1}
+    assert len(api.times_of(TASK)) == 5
+
+
 async def test_a_throttled_answer_is_told_and_slows_every_call() -> None:
     events: list[Event] = []
     limiter = TokenBucket(150)

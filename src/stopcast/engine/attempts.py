@@ -107,9 +107,7 @@ class Attempts:
             case Verdict.ACCOUNT if not self._another_key(slot, reply):
                 self.guard.account_refused(reply)
             case Verdict.ACCOUNT | Verdict.CLOCK:
-                if verdict is Verdict.CLOCK:
-                    self._correct_clock(job, slot, reply)
-                return self._again(job, reply, 0.0)
+                return self._mended(job, slot, reply, verdict)
             case Verdict.THROTTLED:
                 self._limiter.hold(reply.retry_after or 0.0)
                 job.feed.observe(Throttled(reply.retry_after or 0.0))
@@ -121,6 +119,14 @@ class Attempts:
         if wait is None:
             return job.outcome(Status.GAVE_UP, seconds=seconds, reply=reply)
         return self._again(job, reply, wait)
+
+    def _mended(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict) -> Outcome | float:
+        """Go on at once with another key, or with the clock corrected."""
+        if verdict is Verdict.CLOCK:
+            self._correct_clock(job, slot, reply)
+        if job.attempts >= self._policy.max_attempts:
+            return job.outcome(Status.GAVE_UP, seconds=self._clock() - job.first_at, reply=reply)
+        return self._again(job, reply, 0.0)
 
     def _again(self, job: Job, reply: Reply, wait_seconds: float) -> float:
         job.feed.observe(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait_seconds))
