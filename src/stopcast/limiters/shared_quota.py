@@ -208,7 +208,8 @@ class SharedQuota:
             if self._share and self._lost:
                 return await self._permitted_by_share(self._share)
             if self._keeper is None or self._keeper.done():
-                raise ClosedError("use the SharedQuota inside its `async with` block")
+                cause = None if self._keeper is None or self._keeper.cancelled() else self._keeper.exception()
+                raise ClosedError("use the SharedQuota inside its `async with` block") from cause
             self._arrived.clear()
             self._want(loop.time())
             await self._arrived.wait()
