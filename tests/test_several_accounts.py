@@ -296,8 +296,11 @@ def test_the_tasks_of_all_accounts_are_asked_about_afterwards(team: Team) -> Non
 def test_accounts_are_rehearsed_in_the_sandbox_without_their_keys(team: Team) -> None:
     team.shell.variables.clear()
     name = write_csv(team.shell / "list.csv", mixed(20, "app-a", "app-b1"))
-    finished = team.shell.run("run", name, "--accounts", "accounts.toml", "--sandbox")
+    path = team.shell / "accounts.toml"
+    path.write_text(path.read_text().replace("[accounts.b]", "[accounts.b]\nmax_per_second = 15"))
+    finished = team.shell.run("run", name, "--accounts", "accounts.toml", "--sandbox", "--json")
 
     assert finished.status == 0, finished.err
     assert statuses(team.shell / REPORT) == {"stopped": 40}
+    assert finished.summary["accounts"]["b"]["worst_second"] <= 15
     assert not team.stopped

@@ -162,19 +162,23 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
     if options.sandbox and options.endpoint:
         raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
     if options.accounts is None:
-        return await _sandbox(options, stack) if options.sandbox else _one(options, Account(name="", apps=()))
+        only = Account(name="", apps=())
+        return await _sandbox(options, stack, only) if options.sandbox else _one(options, only)
     accounts, routes = read_accounts(options.accounts)
-    found = {
-        it.name: await _sandbox(options, stack, it.name) if options.sandbox else _one(options, it) for it in accounts
-    }
+    found = {it.name: await _sandbox(options, stack, it) if options.sandbox else _one(options, it) for it in accounts}
     return ManyAccounts(found, routes)
 
 
-async def _sandbox(options: Options, stack: AsyncExitStack, name: str = "") -> OneAccount:
+async def _sandbox(options: Options, stack: AsyncExitStack, account: Account) -> OneAccount:
     from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
     emulator = await stack.enter_async_context(Emulator())
-    return OneAccount(Endpoint.parse(emulator.url, version=options.api_version), SANDBOX_CREDENTIALS, name=name)
+    return OneAccount(
+        Endpoint.parse(emulator.url, version=options.api_version),
+        SANDBOX_CREDENTIALS,
+        account.max_per_second,
+        account.name,
+    )
 
 
 def _one(options: Options, account: Account) -> OneAccount:

@@ -100,8 +100,9 @@ def totals(summary: Summary, report: str) -> str:
             f"never more than {summary.worst_second} in any second{' of one account' if summary.accounts else ''}"
         )
     for name, figures in summary.accounts.items():
+        rate = f", {figures.mean_per_second:.1f} a second" if summary.seconds >= 1 else ""
         lines.append(
-            f"  account {name}: {rows(figures.calls, 'call')}, {figures.mean_per_second:.1f} a second, never more than "
+            f"  account {name}: {rows(figures.calls, 'call')}{rate}, never more than "
             f"{figures.worst_second} in any second{'; given up' if figures.given_up else ''}"
         )
     if summary.settled_earlier:
