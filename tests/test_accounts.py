@@ -235,7 +235,7 @@ def test_rows_in_are_lines_out_each_task_is_settled_once_and_the_report_agrees_w
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         account = Account(Path(folder), rows, form=form, seed=seed)
         api = account.api
-        patch.setattr("stopcast.stopper.AiohttpTransport", lambda *_, **__: api)
+        patch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: api)
         for end in ends:
             account.run(end)
         account.run()

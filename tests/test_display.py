@@ -138,7 +138,7 @@ def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stopcast.stopper.AiohttpTransport", lambda *_, **__: Api(stopped))
+    monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: Api(stopped))
     lists = Lists.of(options(write_csv(tmp_path / "list.csv", tasks(1))))
 
     async def main() -> None:

@@ -385,7 +385,7 @@ def test_sixteen_accounts_hold_their_caps_side_by_side(monkeypatch: pytest.Monke
             assert len(await everything(router, mixed(cap * seconds, *names))) == 16 * cap * seconds
         return router
 
-    monkeypatch.setattr("stopcast.stopper.AiohttpTransport", lambda *_, **__: Wire())
+    monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: Wire())
     with asyncio.Runner(loop_factory=VirtualClock) as runner:
         router = runner.run(main())
 

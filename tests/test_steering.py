@@ -146,7 +146,7 @@ def test_a_time_that_leaves_no_room_for_a_call_is_refused(shell: Shell) -> None:
 
 def test_the_last_call_begins_as_much_earlier_as_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Api(stopped, latency_seconds=3.0)
-    monkeypatch.setattr("stopcast.stopper.AiohttpTransport", lambda *_, **__: api)
+    monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: api)
 
     async def tick() -> None:
         # A virtual clock goes on to the next timer while a thread is waited for: let that be a near one.

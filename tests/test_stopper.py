@@ -105,7 +105,7 @@ UseApi = Callable[[Api], None]
 @pytest.fixture
 def use_api(monkeypatch: pytest.MonkeyPatch) -> UseApi:
     def use(api: Api) -> None:
-        monkeypatch.setattr("stopcast.stopper.AiohttpTransport", lambda *_, **__: api)
+        monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: api)
 
     return use
 

@@ -27,9 +27,9 @@ from stopcast.report import Report, open_report
 from stopcast.report_line import read_line
 from stopcast.resume import Past, read_past, tidy
 from stopcast.router import Router
-from stopcast.stopper import TaskCalls
 from stopcast.summary import AccountFigures, Summary
 from stopcast.task import Batch
+from stopcast.task_calls import TaskCalls
 
 #: Rows that may be taken beyond the bound: the rest of a batch, and lines that are not written yet.
 _READ_AHEAD: Final = 1024

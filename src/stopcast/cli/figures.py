@@ -16,7 +16,7 @@ from stopcast.outcome import Status
 from stopcast.ports import AdjustableLimiter
 from stopcast.router import Router
 from stopcast.run import Run
-from stopcast.stopper import TaskCalls
+from stopcast.task_calls import TaskCalls
 
 #: Calls whose latency is told.
 _LATENCIES: Final = 500

@@ -15,7 +15,7 @@ from stopcast.cli.options import say
 from stopcast.errors import ConfigurationError
 from stopcast.ports import AdjustableLimiter
 from stopcast.router import Router
-from stopcast.stopper import TaskCalls
+from stopcast.task_calls import TaskCalls
 
 SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2)
 _LOOK_EVERY_SECONDS: Final = 1.0

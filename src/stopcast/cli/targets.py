@@ -33,7 +33,7 @@ from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.ports import Limiter, Observer
 from stopcast.retry import RetryPolicy
 from stopcast.router import Router
-from stopcast.stopper import TaskCalls
+from stopcast.task_calls import TaskCalls
 
 #: By account, "" where there is but one: whom to tell what happens.
 ObserversOf = Callable[[str], Sequence[Observer]]
