@@ -21,8 +21,9 @@ from stopcast.ports import AdjustableLimiter, Limiter, Observer
 from stopcast.rolling_window import RollingWindow
 from stopcast.routes import Routes
 from stopcast.sources.memory import AnyTask
-from stopcast.stopper import Stopper, TaskCalls
+from stopcast.stopper import Stopper
 from stopcast.stream import AnyTasks, outcomes_of
+from stopcast.task_calls import TaskCalls
 
 #: About 50 MB of rows. At the cap it is eleven minutes of one account's calls.
 MAX_BACKLOG: Final = 100_000

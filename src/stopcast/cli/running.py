@@ -42,8 +42,9 @@ from stopcast.errors import (
 from stopcast.ports import Deliveries
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
-from stopcast.stopper import Stopper, TaskCalls, Verifier
+from stopcast.stopper import Stopper, Verifier
 from stopcast.task import Batch
+from stopcast.task_calls import TaskCalls
 
 #: A run of more tasks against a vendor's host is confirmed where there is somebody to ask.
 _ASK_ABOVE = 100
