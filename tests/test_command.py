@@ -662,14 +662,23 @@ def test_help_is_given_on_standard_output(shell: Shell, arguments: At) -> None:
     assert "Usage:" in ended.out
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)])
-def test_help_imports_neither_aiohttp_nor_asyncio(shell: Shell, arguments: At) -> None:
-    process = shell.start(*arguments, program=(sys.executable, "-X", "importtime", *COMMAND[1:]))
-    ended = end_of(process)
+def imported_by(shell: Shell, *arguments: str) -> set[str]:
+    ended = end_of(shell.start(*arguments, program=(sys.executable, "-X", "importtime", *COMMAND[1:])))
     assert ended.status == 0
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
     assert "stopcast.cli" in imported
+    return imported
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)])
+def test_help_imports_neither_aiohttp_nor_asyncio(shell: Shell, arguments: At) -> None:
+    imported = imported_by(shell, *arguments)
     assert imported.isdisjoint({"aiohttp", "asyncio", "orjson", "tenacity", "aiolimiter", "rich", "ssl"})
+
+
+def test_a_plan_imports_nothing_that_only_calls_need(shell: Shell) -> None:
+    imported = imported_by(shell, "run", write_csv(shell / "list.csv", tasks(3)), "--dry-run")
+    assert imported.isdisjoint({"aiohttp", "tenacity", "rich", "redis", "stopcast.engine"})
 
 
 def test_an_unknown_command_and_no_command_are_wrong_usage(shell: Shell) -> None:

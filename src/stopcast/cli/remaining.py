@@ -6,12 +6,15 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from stopcast.run import Run
 from stopcast.sources import Extent
 from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.task import Batch
+
+if TYPE_CHECKING:
+    # Plans are made without the engine, and aiohttp takes longer to import than all the rest.
+    from stopcast.run import Run
 
 
 class RowsLeft(NamedTuple):
