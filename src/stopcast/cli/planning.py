@@ -17,7 +17,7 @@ from stopcast.cli.run_options import Options
 from stopcast.errors import ConfigurationError
 from stopcast.intake import Intake
 from stopcast.languages import duration
-from stopcast.limiters import TokenBucket
+from stopcast.limiters.token_bucket import full_rate
 from stopcast.outcome import Outcome, Status
 from stopcast.resume import Past, peek_past
 from stopcast.routes import Routes
@@ -49,10 +49,10 @@ class Plan:
     def __str__(self) -> str:
         options = self._options
         if not self._rates:
-            rate = TokenBucket(options.max_per_second).full_rate
+            rate = full_rate(options.max_per_second)
             pace = f"{duration(self.intake.tasks / rate)} at {rate:.0f} calls a second"
             return telling.plan(self.intake, self._invalid, pace=pace)
-        slowest = max(self.per_account[name] / TokenBucket(rate).full_rate for name, rate in self._rates.items())
+        slowest = max(self.per_account[name] / full_rate(rate) for name, rate in self._rates.items())
         shares = [(f"account {name}", self.per_account[name]) for name in self._rates]
         if self.per_account[None]:
             shares.append(("claimed by no account, and so not sent", self.per_account[None]))
