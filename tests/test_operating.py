@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -149,6 +150,25 @@ def test_the_metrics_of_several_accounts_are_told_apart(shell: Shell) -> None:
     assert (told["stopcast_tasks_totalastopped"], told["stopcast_tasks_totalbstopped"]) == (3, 2)
     assert told["stopcast_tasks_totalset_aside"] == 1
     assert told["stopcast_rate_limit_calls_per_seconda"] > 140
+
+
+def test_a_worker_s_metrics_tell_of_its_queue_and_its_quota_until_it_ends(
+    shell: Shell, api: Emulator, redis_url: str
+) -> None:
+    queue = ("--queue", f"{redis_url}/tasks")
+    assert shell.run("enqueue", write_csv(shell / "list.csv", tasks(3)), *queue).status == 0
+    quota = ("--quota", redis_url, "--account", "main", "--endpoint", api.url)
+    process = shell.start("worker", *queue, *quota, "--metrics-file", "stopcast.prom", "-o", "report.jsonl")
+    file = shell / "stopcast.prom"
+    until(file.exists)
+    # Not at the start: only who asks again and again learns of the worker, and of the permits for its calls.
+    until(lambda: samples(file.read_text()).get("stopcast_queue_workerstasks") == 1)
+    until(lambda: samples(file.read_text()).get("stopcast_quota_permits_totalmainStopWebcast", 0) >= 3)
+    process.send_signal(signal.SIGTERM)
+    assert end_of(process).status == 143
+    told = samples(file.read_text())
+    assert told["stopcast_tasks_totalstopped"] == 3
+    assert not [name for name in told if name.startswith(("stopcast_queue", "stopcast_quota"))]
 
 
 def test_a_metrics_file_that_cannot_be_written_any_more_does_not_stop_the_run(shell: Shell, at: At) -> None:

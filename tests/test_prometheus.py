@@ -10,10 +10,13 @@ import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from stopcast import RetryPolicy, Stopper, Task, TokenBucket
+from redis_server import RedisServer
+from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Stopper, Task, TokenBucket
 from stopcast.events import CredentialsRefreshed, RetryPlanned
+from stopcast.limiters.redis_ledger import RedisLedger
 from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
+from stopcast.redis_metrics import RedisMetrics
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
 QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02)
@@ -129,3 +132,71 @@ def test_new_credentials_tell_when_they_expire() -> None:
     PrometheusObserver(registry)(CredentialsRefreshed("a test", expires_at=1.9e9))
     assert registry.get_sample_value("stopcast_credentials_refreshes_total") == 1
     assert registry.get_sample_value("stopcast_credentials_expiry_timestamp_seconds") == 1.9e9
+
+
+# A queue and a shared quota
+
+TASKS = [("a", "r", f"t{number}") for number in range(3)]
+
+
+def of_redis(samples: Samples, *labels: tuple[str, str]) -> dict[str, float]:
+    """Return what a scrape tells of one queue, or one quota."""
+    return {name.removeprefix("stopcast_"): value for (name, its), value in samples.items() if its == labels}
+
+
+async def test_a_queue_and_a_quota_are_scraped_as_status_tells_them(
+    scraper: Scraper, redis_server: RedisServer
+) -> None:
+    url = redis_server.url
+    async with RedisQueue(f"{url}/one") as queue, RedisLedger(url, "main") as ledger:
+        await queue.put(TASKS)
+        redis_server.ask("XGROUP", "CREATE", "one", "stopcast", "0")
+        redis_server.ask("XREADGROUP", "GROUP", "stopcast", "a worker", "COUNT", 2, "STREAMS", "one", ">")
+        redis_server.ask("XADD", "{one}:dead", "*", "task", "a,r,dead")
+        seen = await ledger.introduce(full_rate=150, pause=False)
+        while seen is not None and not seen.permits:
+            await asyncio.sleep(seen.wait_seconds)
+            seen = await ledger.lease(6, full_rate=150, throttled=0, hold_seconds=0)
+        await ledger.lease(0, full_rate=150, throttled=2, hold_seconds=60)
+    queues = [f"{url}/one", f"{url}/empty"]
+    async with RedisMetrics(scraper.registry, queues=queues, quotas=[(url, "main"), (url, "unused")]):
+        told = scraper.scrape()
+    one = of_redis(told, ("queue", "one"))
+    assert 0 < one.pop("queue_oldest_seconds") < 600
+    figures = {"length": 3, "pending": 2, "workers": 1, "dead_letters": 1, "results": 0}
+    assert one == {f"queue_{name}": figure for name, figure in figures.items()}
+    empty = {f"queue_{name}": 0 for name in (*figures, "oldest_seconds")}
+    assert of_redis(told, ("queue", "empty")) == empty
+    quota = of_redis(told, ("account", "main"), ("action", "StopWebcast"))
+    assert 148 <= quota.pop("quota_rate_limit_calls_per_second") <= 150
+    assert 0 < quota.pop("quota_held_seconds") <= 60
+    worst = quota.pop("quota_worst_second_permits")
+    assert quota == {"quota_permits_total": 6, "quota_throttled_total": 2}
+    assert 1 <= worst <= 6
+    assert of_redis(told, ("account", "unused"), ("action", "StopWebcast")) == {}
+    assert scraper.scrape() == {}
+
+
+async def test_while_redis_is_away_a_queue_has_no_figures_and_none_that_are_old(
+    scraper: Scraper, redis_server: RedisServer
+) -> None:
+    async with RedisMetrics(scraper.registry, queues=[f"{redis_server.url}/one"], every_seconds=0.01):
+        assert ("stopcast_queue_length", (("queue", "one"),)) in scraper.scrape()
+        redis_server.kill()
+        async with asyncio.timeout(60):
+            while scraper.scrape():
+                await asyncio.sleep(0.01)
+        redis_server.start()
+        async with asyncio.timeout(60):
+            while not scraper.scrape():
+                await asyncio.sleep(0.01)
+
+
+async def test_metrics_of_no_queue_or_of_two_under_the_same_names_are_refused(scraper: Scraper, redis_url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        async with RedisMetrics(scraper.registry, quotas=[("http://host", "main")]):
+            pass
+    async with RedisMetrics(scraper.registry, queues=[f"{redis_url}/one"]):
+        with pytest.raises(ValueError, match="Duplicated"):
+            await RedisMetrics(scraper.registry).__aenter__()
+        assert scraper.scrape()

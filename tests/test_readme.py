@@ -167,9 +167,11 @@ def test_every_metric_and_every_event_has_its_place_in_the_readme() -> None:
     from stopcast.events import Event
     from stopcast.logs import ENTRIES
     from stopcast.prometheus import PrometheusObserver
+    from stopcast.redis_metrics import RedisMetrics
 
     registry = CollectorRegistry()
     PrometheusObserver(registry)
+    registry.register(RedisMetrics())
     metrics = {f"{family.name}_total" if family.type == "counter" else family.name for family in registry.collect()}
     told = set(re.findall(r"`(stopcast_[a-z_]+)", README))
     assert told == metrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +23,20 @@ _WRITTEN_EVERY_SECONDS: Final = 5.0
 
 @asynccontextmanager
 async def metrics(
-    *, host: str, port: int | None, path: str | None, quiet: bool, by_account: bool = False
+    *,
+    host: str,
+    port: int | None,
+    path: str | None,
+    quiet: bool,
+    by_account: bool = False,
+    queues: Collection[str] = (),
+    quotas: Collection[tuple[str, str, str]] = (),
 ) -> AsyncIterator[ObserversOf]:
     """Serve the metrics at a port, and write them to a file, while the block lasts.
 
     Yields a function that returns what observes for them. With ``by_account`` it takes an account's name, and every
-    metric has it as its label ``account``; without, it takes "".
+    metric has it as its label ``account``; without, it takes "". ``queues`` and ``quotas``, as ``RedisMetrics`` takes
+    them, have their own metrics beside.
 
     Raises:
         ConfigurationError: prometheus-client is not there, the port is taken, or the file cannot be written.
@@ -54,6 +62,11 @@ async def metrics(
                 say(f"metrics: {url}", event="metrics_served", url=url)
         if path is not None:
             await stack.enter_async_context(_written(registry, path))
+        if queues or quotas:
+            from stopcast.redis_metrics import RedisMetrics
+
+            # Inside of the file's block: what stays in it for ever must not tell of a queue that goes on.
+            await stack.enter_async_context(RedisMetrics(registry, queues=queues, quotas=quotas))
         yield lambda account: (observer.labelled(account=account) if by_account else observer,)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from stopcast.cli.progress import Progress, screen_for
 from stopcast.cli.remaining import rows_to_do
 from stopcast.cli.run_options import Options
 from stopcast.cli.steering import Steering, check_control_file
-from stopcast.cli.targets import MakeCalls, Target, find_target
+from stopcast.cli.targets import MakeCalls, Target, find_target, shared_quotas
 from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
 from stopcast.errors import (
     ClockRefusedError,
@@ -80,8 +80,9 @@ class _Ended(NamedTuple):
 class Command:
     """``stopcast run``; with ``Verifier`` for its calls ``stopcast verify``, which asks about the tasks instead."""
 
-    def __init__(self, options: Options, calls: type[TaskCalls] = Stopper) -> None:
+    def __init__(self, options: Options, calls: type[TaskCalls] = Stopper, *, queues: Collection[str] = ()) -> None:
         self._options = options
+        self._queues = queues
         self._part = _Part.of(options, calls)
         self._lists = self._part.lists
         if options.verify:
@@ -140,7 +141,7 @@ class Command:
         if not await self._agreed(target):
             say("Nothing was sent.", event="not_confirmed")
             return EXIT_GIVEN_UP
-        ended = await self._call_part(self._part, stack, make_calls)
+        ended = await self._call_part(self._part, stack, target, make_calls)
         if self._options.verify and ended.error is None and ended.told is not None:
             ended = await self._verify(ended.told, ended.status, stack, target)
         self._run = self._main = self._steering = None  # a signal has nothing to end any more
@@ -164,10 +165,10 @@ class Command:
         await asyncio.sleep(self._options.verify_after)
         part = _Part.of(verifying(self._options), Verifier)
         make_calls = await target.limited(part.calls, part.options, stack)
-        after = await self._call_part(part, stack, make_calls)
+        after = await self._call_part(part, stack, target, make_calls)
         return _Ended({**told, "verify": after.told}, max(status, after.status), after.error)
 
-    async def _call_part(self, part: _Part, stack: AsyncExitStack, make_calls: MakeCalls) -> _Ended:
+    async def _call_part(self, part: _Part, stack: AsyncExitStack, target: Target, make_calls: MakeCalls) -> _Ended:
         options = part.options
         observers_of = await stack.enter_async_context(
             metrics(
@@ -176,6 +177,8 @@ class Command:
                 path=options.metrics_file,
                 quiet=options.quiet,
                 by_account=options.accounts is not None,
+                queues=self._queues,
+                quotas=shared_quotas(target, options, part.calls.action.name),
             )
         )
         screen = screen_for(options, doing="Stopping" if part.calls.action.changes else "Asking about")

@@ -106,7 +106,7 @@ class OneAccount:
         return await stack.enter_async_context(
             SharedQuota(
                 options.quota,
-                account=".".join(filter(None, (options.account, self.name))),
+                account=_account_of_quota(options, self.name),
                 action=action,
                 max_per_second=max_per_second,
                 arrival_jitter=jitter,
@@ -149,6 +149,18 @@ class ManyAccounts:
 
 
 Target = OneAccount | ManyAccounts
+
+
+def shared_quotas(target: Target, options: Options, action: str) -> list[tuple[str, str, str]]:
+    """Return the URL, the account and the action of each quota that is shared with other processes."""
+    if options.quota is None:
+        return []
+    names = target.accounts if isinstance(target, ManyAccounts) else [target.name]
+    return [(options.quota, _account_of_quota(options, name), action) for name in names]
+
+
+def _account_of_quota(options: Options, name: str) -> str:
+    return ".".join(filter(None, (options.account, name)))
 
 
 async def find_target(options: Options, stack: AsyncExitStack) -> Target:

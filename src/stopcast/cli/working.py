@@ -37,7 +37,7 @@ def execute(options: Options, work: Work) -> int:
 
 class _Worker(Command):
     def __init__(self, options: Options, work: Work) -> None:
-        super().__init__(options)
+        super().__init__(options, queues=[work.queue])
         self._consumer = RedisConsumer(
             work.queue,
             claim_after_seconds=work.claim_after_seconds,
