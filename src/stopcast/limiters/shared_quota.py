@@ -1,62 +1,28 @@
 """One cap for all processes and hosts of an account, kept in Redis.
 
-A call's permit is a slot on Redis' clock that no other process has (``reserve.lua``). Slots are leased a few at a time,
-while calls wait, and each is used at its moment or not at all: a process that stood still has lost its slots, so that
-what it does late is never more than what it may do then.
-
-Why the numbers. Slots at r a second, each used up to L seconds late, put fewer than 1 + r (1 + L) calls into any
-second, and that has to stay below cap + 1: r is 148.5 for a cap of 150, with 3.3 ms for the way to the API and 6.6 ms
-for timers and for what is not known of Redis' clock.
+Here is when Redis is asked, and what becomes of calls while it cannot be; ``LeasedSlots`` is what it is asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from stopcast.errors import ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
-from stopcast.limiters.redis_ledger import Lease, RedisLedger
-from stopcast.limiters.remote_clock import RemoteClock
-from stopcast.limiters.token_bucket import ARRIVAL_JITTER, TokenBucket, bounds
-from stopcast.rolling_window import RollingWindow
+from stopcast.limiters.leased_slots import LeasedSlots, Ledger
+from stopcast.limiters.redis_ledger import RedisLedger
+from stopcast.limiters.token_bucket import ARRIVAL_JITTER, TokenBucket
 
-_LATE: Final = 0.0066
-#: The next slots are asked for this long before the last one of those in hand. With a lease of 42 ms, 70 ms in all.
-_ASK_AHEAD: Final = 0.028
-#: A slot missed by this means that the process stood still, and calls that had their permit may leave only now.
-_STANDSTILL: Final = 0.010
-_SLOTS_AFTER_STANDSTILL: Final = 2
-#: Those who were told to come again do not come all at once.
-_SPREAD: Final = 0.25
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
-#: Of a round trip: the way back, and a little for a timer.
-_REACH: Final = 0.6
-_TIMER_EARLY: Final = 0.001
-_LONGEST_HOLD: Final = 60.0
 #: No slot lies further ahead than this, so that after it nobody else has any.
 _HORIZON: Final = 1.0
 _ENTER_WITHIN: Final = 2.0
-
-
-class Ledger(AbstractAsyncContextManager["Ledger"], Protocol):
-    """Where slots are leased. See ``RedisLedger``, which fills it."""
-
-    strange: bool
-
-    async def introduce(self, *, full_rate: float, pause: bool) -> Lease | None:
-        """Let the other side look whether it knows of all leases; lease nothing."""
-
-    async def lease(
-        self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float, reach_seconds: float
-    ) -> Lease | None:
-        """Reserve up to so many slots, and tell of throttled answers."""
 
 
 class SharedQuota:
@@ -105,37 +71,28 @@ class SharedQuota:
             raise ConfigurationError("the account of a shared quota needs a name")
         if lost_share is not None and lost_share < 1:
             raise ConfigurationError("lost_share is a number of processes, 1 or more")
-        self._most, self.full_rate = bounds(max_per_second, arrival_jitter + _LATE)
-        self.rate = self.full_rate
-        self._ledger: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
+        slots_from: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
+        self._slots = LeasedSlots(slots_from, max_per_second, arrival_jitter=arrival_jitter)
+        self.full_rate = self._slots.full_rate
         self._share = lost_share and TokenBucket(max_per_second / lost_share, arrival_jitter=arrival_jitter)
-        self._window = RollingWindow(1 + arrival_jitter)
-        self._clock = RemoteClock()
-        self._round_trip_seconds = 0.0
         self._observers: list[Callable[[Event], None]] = []
         self._turn = asyncio.Lock()
         self._waiting = 0
-        #: Local moments of the slots in hand.
-        self._slots: deque[float] = deque()
-        self._left_out = 0
-        self._arrived = asyncio.Event()
-        self._asked = asyncio.Event()
-        self._ask_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._throttled = 0
-        self._hold_seconds = 0.0
-        self._held_until = 0.0
-        self._pause = False
         self._lost: QuotaLost | None = None
         self._lost_at = 0.0
         self._keeper: asyncio.Task[None] | None = None
 
+    @property
+    def rate(self) -> float:
+        """Calls a second of the whole account now."""
+        return self._slots.rate
+
     async def __aenter__(self) -> Self:
-        await self._ledger.__aenter__()
+        await self._slots.__aenter__()
         try:
             await self._enter()
         except BaseException:
-            await self._ledger.__aexit__(None, None, None)
+            await self._slots.__aexit__(None, None, None)
             raise
         self._keeper = asyncio.create_task(self._keep())
         return self
@@ -146,7 +103,7 @@ class SharedQuota:
             async with asyncio.timeout(_ENTER_WITHIN):
                 while True:
                     try:
-                        return await self._introduce()
+                        return await self._slots.introduce()
                     except QuotaLostError as error:
                         if error.refused:
                             raise ConfigurationError(str(error)) from None
@@ -162,10 +119,7 @@ class SharedQuota:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
-        if self._timer is not None:
-            self._timer.cancel()
-        self._arrived.set()
-        await self._ledger.__aexit__(exc_type, exc, tb)
+        await self._slots.__aexit__(exc_type, exc, tb)
 
     def tell(self, observe: Callable[[Event], None]) -> Callable[[], None]:
         """Tell of the quota's loss and return from now on, and at once if it is lost. Return what ends it."""
@@ -176,13 +130,7 @@ class SharedQuota:
 
     def hold(self, seconds: float = 0.0) -> None:
         """Take note of one throttled answer: no call for ``seconds`` (60 at most), and a lower rate after that."""
-        seconds = min(max(0.0, seconds), _LONGEST_HOLD)
-        self._throttled += 1
-        # Redis' word comes with the next lease.
-        self.rate = max(self.rate - 1, min(self.rate, 1.0))
-        self._hold_seconds = max(self._hold_seconds, seconds)
-        self._held_until = max(self._held_until, asyncio.get_running_loop().time() + seconds)
-        self._asked.set()
+        self._slots.hold(seconds)
         if self._share:
             self._share.hold(seconds)
 
@@ -193,7 +141,7 @@ class SharedQuota:
             ClosedError: outside the ``async with`` block.
         """
         self._waiting += 1
-        self._want(asyncio.get_running_loop().time())
+        self._slots.want()
         try:
             async with self._turn:
                 while not await self._permitted():
@@ -202,36 +150,14 @@ class SharedQuota:
             self._waiting -= 1
 
     async def _permitted(self) -> bool:
-        """Wait for a slot, or for something to change, and return whether a call may go now."""
-        loop = asyncio.get_running_loop()
+        """Wait for a permit, or for something to change, and return whether a call may go now."""
         if not self._slots:
             if self._share and self._lost:
                 return await self._permitted_by_share(self._share)
             if self._keeper is None or self._keeper.done():
                 cause = None if self._keeper is None or self._keeper.cancelled() else self._keeper.exception()
                 raise ClosedError("use the SharedQuota inside its `async with` block") from cause
-            self._arrived.clear()
-            self._want(loop.time())
-            await self._arrived.wait()
-            return False
-        slot = self._slots[0]
-        if (wait := slot - loop.time()) > 0:
-            await asyncio.sleep(wait)
-            if not self._slots or self._slots[0] != slot:
-                return False
-        self._slots.popleft()
-        now = loop.time()
-        late = now - slot
-        if late > _STANDSTILL:
-            self._slots.clear()
-            self._left_out = _SLOTS_AFTER_STANDSTILL
-        if self._left_out:
-            self._left_out -= late <= _STANDSTILL
-            return False
-        if late > _LATE or slot < self._held_until or self._window.wait(now, self._most) > 0:
-            return False
-        self._window.add(now)
-        return True
+        return await self._slots.permitted()
 
     async def _permitted_by_share(self, share: TokenBucket) -> bool:
         # Others may still have slots, and may have noticed later.
@@ -240,20 +166,17 @@ class SharedQuota:
             await share.acquire()
         return self._lost is not None
 
-    def _want(self, now: float) -> None:
-        if now >= self._ask_at:
-            self._asked.set()
-
     async def _keep(self) -> None:
         """Keep slots in hand while calls wait, and pass on what was throttled."""
         retry = _FIRST_RETRY
         try:
             while True:
                 if self._lost is None:
-                    await self._asked.wait()
-                self._asked.clear()
+                    await self._slots.due.wait()
+                self._slots.due.clear()
                 try:
-                    await self._ask()
+                    await self._slots.introduce()
+                    await self._slots.lease(self._waiting)
                 except QuotaLostError as error:
                     self._lose(error)
                     await asyncio.sleep(retry * random.uniform(0.5, 1.0))
@@ -262,80 +185,16 @@ class SharedQuota:
                     self._find()
                     retry = _FIRST_RETRY
         finally:
-            self._arrived.set()
-
-    async def _ask(self) -> None:
-        await self._introduce()
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        # A timer may be a hair early.
-        due = now + _TIMER_EARLY >= self._ask_at
-        while self._slots and self._slots[0] < now - _LATE:
-            self._slots.popleft()
-        permits = max(0, self._waiting - len(self._slots)) if due else 0
-        throttled, hold_seconds = self._throttled, self._hold_seconds
-        if not permits and not throttled:
-            return
-        lease = self._read(
-            now,
-            await self._ledger.lease(
-                permits,
-                full_rate=self.full_rate,
-                throttled=throttled,
-                hold_seconds=hold_seconds,
-                reach_seconds=_REACH * self._round_trip_seconds,
-            ),
-        )
-        self._throttled -= throttled
-        self._hold_seconds = 0.0
-        if lease is None:
-            self._asked.set()
-            return
-        if permits:
-            self._take(lease)
-
-    async def _introduce(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._ledger.strange or self._pause:
-            asked_at = loop.time()
-            answer = await self._ledger.introduce(full_rate=self.full_rate, pause=self._pause)
-            self._pause = False
-            self._read(asked_at, answer)
-
-    def _read(self, asked_at: float, lease: Lease | None) -> Lease | None:
-        """Return the lease if it can be relied on."""
-        answered_at = asyncio.get_running_loop().time()
-        if lease is None or self._ledger.strange:
-            return None
-        self._round_trip_seconds = answered_at - asked_at
-        self.rate = lease.rate
-        if self._clock.read(lease.now, asked_at=asked_at, answered_at=answered_at):
-            return lease
-        # Redis' clock was set. Slots that were leased by the old one may be those of the new one.
-        self._pause = True
-        return None
-
-    def _take(self, lease: Lease) -> None:
-        loop = asyncio.get_running_loop()
-        if lease.permits:
-            first_at = self._clock.local(lease.first_at)
-            self._slots.extend(first_at + place * lease.slot_seconds for place in range(lease.permits))
-            self._ask_at = self._slots[-1] - _ASK_AHEAD
-            self._arrived.set()
-        else:
-            self._ask_at = loop.time() + lease.wait_seconds + random.uniform(0.0, _SPREAD)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = loop.call_at(self._ask_at, self._asked.set)
+            self._slots.wake()
 
     def _lose(self, error: QuotaLostError) -> None:
         if self._lost is None:
             self._lost_at = asyncio.get_running_loop().time()
             # The others may go on with their shares for as long as they have not found it again.
-            self._pause = self._pause or bool(self._share)
+            self._slots.pause = self._slots.pause or bool(self._share)
             self._lost = QuotaLost(str(error), self._share.full_rate if self._share else 0.0)
             self._tell(self._lost)
-            self._arrived.set()
+            self._slots.wake()
 
     def _find(self) -> None:
         if self._lost is not None:
