@@ -44,7 +44,8 @@ class SharedQuota:
         account: names what is shared, whichever keys it has.
         action: of the API; each has a cap of its own.
         max_per_second: the cap of the whole account; every process gives the same.
-        arrival_jitter: seconds by which the way to the server may vary, as for ``TokenBucket``.
+        arrival_jitter: seconds by which the way to the server may vary, as for ``TokenBucket``. A Redis that is farther
+            away than 5 ms adds its way to that, because its clock is known the less well.
         lost_share: the most processes that share the account. While Redis cannot be asked, each then goes on with that
             part of the cap, instead of not at all.
 
