@@ -444,7 +444,7 @@ async def test_a_worker_that_stands_still_or_dies_takes_its_lease_with_it_and_no
 
 
 def test_runs_of_one_account_share_its_cap(shell: Shell, redis_url: str) -> None:
-    # Calls may arrive 100 ms late here, so that how busy the machine is does not matter. Alone each would make 18 a second.
+    # Calls may arrive 100 ms late, so that it does not matter how busy the machine is. Each alone makes 18 a second.
     with serving(Emulator(quota_per_second=20)) as api:
         names = [write_csv(shell / f"{n}.csv", tasks(30, first=200 * n)) for n in range(2)]
         options: tuple[str, ...] = (
