@@ -90,6 +90,7 @@ class Command:
         self._run: Run | None = None
         self._steering: Steering | None = None
         self._main: asyncio.Task[object] | None = None
+        self._ends_heard = 0
         self._interrupted_by: int | None = None
 
     async def run(self) -> int:
@@ -102,12 +103,12 @@ class Command:
         # Not the loop's own handlers: it takes them away when it closes, and then one more signal is a traceback.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, partial(self._hear, loop, self._interrupt))
+            signal.signal(number, partial(self._hear_end, loop))
         for number in (signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, partial(self._hear, loop, self._steer))
         # A terminal that is closed ends the run well, and a run under nohup goes on.
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-            signal.signal(signal.SIGHUP, partial(self._hear, loop, self._interrupt))
+            signal.signal(signal.SIGHUP, partial(self._hear_end, loop))
         try:
             async with AsyncExitStack() as stack:
                 stack.callback(self._lists.close)
@@ -116,6 +117,15 @@ class Command:
             if self._interrupted_by is None:
                 raise
             give_up(InterruptedRunError(self._interrupted_by))
+
+    def _hear_end(self, loop: asyncio.AbstractEventLoop, number: int, frame: object) -> None:
+        self._ends_heard += 1
+        if self._ends_heard > 1:
+            # The second cuts everything off. Those after it have nothing to end, and a rain of them would be all that
+            # is heard.
+            for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(each, signal.SIG_IGN)
+        self._hear(loop, self._interrupt, number, frame)
 
     def _hear(self, loop: asyncio.AbstractEventLoop, act: Callable[[int], None], number: int, _frame: object) -> None:
         if not loop.is_closed():
