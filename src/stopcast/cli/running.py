@@ -29,6 +29,7 @@ from stopcast.cli.run_options import Options
 from stopcast.cli.steering import Steering, check_control_file
 from stopcast.cli.targets import MakeCalls, Target, find_target, shared_quotas
 from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
+from stopcast.cli.wakeup import woken_by_signals
 from stopcast.errors import (
     ClockRefusedError,
     ConfigurationError,
@@ -111,6 +112,7 @@ class Command:
             signal.signal(signal.SIGHUP, partial(self._hear_end, loop))
         try:
             async with AsyncExitStack() as stack:
+                stack.enter_context(woken_by_signals())
                 stack.callback(self._lists.close)
                 return await self._call_all(stack)
         except asyncio.CancelledError:
