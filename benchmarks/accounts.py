@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from statistics import median
 from typing import Final
 
-from measuring import cpu_seconds, in_own_process, own_process, print_table, print_versions, received
+from measuring import cpu_seconds, in_own_process, own_process, print_table, print_versions, received, worst_second
 from stopcast import Credentials, Router, Stopper, Task, TokenBucket
 
 CAP: Final = 150
@@ -105,15 +105,6 @@ async def _call_for(url: str, accounts: int, seconds: float) -> float:
     return (cpu_seconds() - cpu_before) / (time.monotonic() - began_at)
 
 
-def _worst_second(arrivals: list[float]) -> int:
-    worst = first = 0
-    for last, arrived in enumerate(arrivals):
-        while arrived - arrivals[first] >= 1:
-            first += 1
-        worst = max(worst, last - first + 1)
-    return worst
-
-
 def _rate(arrivals: list[float]) -> float:
     steady = [moment for moment in arrivals if moment - arrivals[0] >= WARM_UP_SECONDS]
     return (len(steady) - 1) / (steady[-1] - steady[0])
@@ -131,7 +122,7 @@ def measure(accounts: int, seconds: float) -> list[str]:
         process.terminate()
         process.join()
     rates = [_rate(sorted(moments)) for moments in arrivals.values()]
-    worst = max(_worst_second(sorted(moments)) for moments in arrivals.values())
+    worst = max(worst_second(sorted(moments)) for moments in arrivals.values())
     shares = [f"{100 * share / CAP:.1f} %" for share in (min(rates), median(rates), max(rates))]
     return [str(accounts), f"{sum(rates):.0f}", *shares, str(worst), f"{100 * cpu:.0f} %"]
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from measuring import own_process, print_table, print_versions, received
+from measuring import NotedLimiter, own_process, print_table, print_versions, received, worst_second
 from server import Setting, running_server
 from stopcast.events import Event, Throttled
 from stopcast.ports import Limiter
@@ -228,27 +228,7 @@ def contest(scenario: Scenario, name: str, seconds: float) -> list[float]:
         return server.arrivals()
 
 
-def worst_second(arrivals: Sequence[float]) -> int:
-    """Return the most arrivals in any second, its end not included."""
-    return max(last + 1 - bisect_right(arrivals, arrived - 1) for last, arrived in enumerate(arrivals))
-
-
 # The quota that is shared with another program.
-
-
-class _Noted:
-    """A limiter that notes its permits."""
-
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter
-        self.times: list[float] = []
-
-    async def acquire(self) -> None:
-        await self._limiter.acquire()
-        self.times.append(time.monotonic())
-
-    def hold(self, seconds: float = 0.0) -> None:
-        self._limiter.hold(seconds)
 
 
 def yield_to_competitor(theirs: Connection, place: Place) -> None:
@@ -262,7 +242,7 @@ def yield_to_competitor(theirs: Connection, place: Place) -> None:
             throttled.append(time.monotonic())
 
     async def run() -> list[float]:
-        limiter = _Noted(TokenBucket(CAP))
+        limiter = NotedLimiter(TokenBucket(CAP))
         try:
             async with asyncio.timeout(place.seconds):
                 await _stop_for_ever(place, limiter, observers=[observe])

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from measuring import cpu_seconds, own_process, print_table, print_versions, received
+from measuring import NotedLimiter, cpu_seconds, own_process, print_table, print_versions, received, worst_second
 from server import Setting, running_server
 from stopcast.ports import Limiter
 
@@ -132,19 +132,6 @@ ENTRIES: Final = (
 )
 
 
-class _Noted:
-    def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter
-        self.times: list[float] = []
-
-    async def acquire(self) -> None:
-        await self._limiter.acquire()
-        self.times.append(time.monotonic())
-
-    def hold(self, seconds: float = 0.0) -> None:
-        self._limiter.hold(seconds)
-
-
 def call(theirs: Connection, place: Place, make: Callable[[Place, AsyncExitStack], Any]) -> None:
     """Call until the time is over, and tell."""
     from stopcast.sandbox import SANDBOX_CREDENTIALS
@@ -155,7 +142,7 @@ def call(theirs: Connection, place: Place, make: Callable[[Place, AsyncExitStack
         tasks = (Task("64a1b2c3d4e5f60123456789", "room-0001", f"webcast-{number:010d}") for number in count())
         began = 0.0
         async with AsyncExitStack() as stack:
-            limiter = _Noted(await make(place, stack))
+            limiter = NotedLimiter(await make(place, stack))
             try:
                 async with (
                     asyncio.timeout(place.seconds),
@@ -200,7 +187,7 @@ def measure(entry: Entry, seconds: float) -> tuple[str, ...]:
     return (
         entry.name,
         str(entry.processes),
-        str(max(last + 1 - bisect_right(arrivals, moment - 1) for last, moment in enumerate(arrivals))),
+        str(worst_second(arrivals)),
         f"{rate:.1f}",
         f"{rate / CAP:.1%}",
         f"{min(shares) / even - 1:+.0%} to {max(shares) / even - 1:+.0%}" if len(shares) > 1 else "-",

@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import random
 import sys
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Final
 
-from measuring import print_table
+from measuring import print_table, worst_second
 from stopcast.limiters import SharedQuota
 from stopcast.virtual_clock import VirtualClock
 
@@ -176,8 +176,7 @@ def _shares(hungry: list[list[Worker]], had: Callable[[Worker], int]) -> str:
 
 
 def _worst_second(workers: list[Worker]) -> int:
-    permits = sorted(moment for worker in workers for moment in worker.permits)
-    return max((last + 1 - bisect_right(permits, moment - 1) for last, moment in enumerate(permits)), default=0)
+    return worst_second(sorted(moment for worker in workers for moment in worker.permits))
 
 
 def main() -> None:

@@ -6,13 +6,17 @@ import multiprocessing
 import os
 import platform
 import resource
+import time
 import traceback
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, TypeVar
+
+from stopcast.ports import Limiter
 
 T = TypeVar("T")
 
@@ -124,3 +128,29 @@ def print_versions(*packages: str) -> None:
         f"{os.cpu_count()} cores, load {load}"
     )
     print(", ".join(f"{package} {version(package)}" for package in packages))
+
+
+class NotedLimiter:
+    """A limiter that notes its permits.
+
+    Attributes:
+        times: of the permits, on the monotonic clock.
+    """
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+        self.times: list[float] = []
+
+    async def acquire(self) -> None:
+        """Wait for a permit and note it."""
+        await self._limiter.acquire()
+        self.times.append(time.monotonic())
+
+    def hold(self, seconds: float = 0.0) -> None:
+        """Pass it on."""
+        self._limiter.hold(seconds)
+
+
+def worst_second(times: Sequence[float]) -> int:
+    """Return the most of these times in any second, its end not included; they are in order."""
+    return max((last + 1 - bisect_right(times, moment - 1) for last, moment in enumerate(times)), default=0)

@@ -50,12 +50,12 @@ def doctor(
 
     Exit status: 0 a run would work; 2 wrong usage; 3 something has to be mended first.
     """
-    import asyncio
     import os
     from functools import partial
     from pathlib import Path
 
     from stopcast.api import DEFAULT_ENDPOINT, Endpoint
+    from stopcast.cli import wakeup
     from stopcast.cli.options import EXIT_GIVEN_UP, EXIT_GOOD
     from stopcast.credential_chain import look_everywhere
     from stopcast.doctor.findings import Patient, State
@@ -73,7 +73,7 @@ def doctor(
         app_id=app_id,
         timeout_seconds=timeout,
     )
-    findings = asyncio.run(_examined(patient, show=not as_json))
+    findings = wakeup.run(_examined(patient, show=not as_json))
     failed = [it for it in findings if it.state is State.FAILED]
     _conclude(findings, len(failed), as_json=as_json)
     sys.exit(EXIT_GIVEN_UP if failed else EXIT_GOOD)

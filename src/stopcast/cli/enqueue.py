@@ -48,9 +48,9 @@ def enqueue(tasks: tuple[str, ...], *, queue: str, **options: Any) -> None:
     """
     if not tasks and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("name a list, or pipe one into standard input")
-    import asyncio
+    from stopcast.cli import wakeup
 
-    sys.exit(asyncio.run(_Enqueuing(_Options(tasks=tasks or ("-",), queue=queue, **options)).run()))
+    sys.exit(wakeup.run(_Enqueuing(_Options(tasks=tasks or ("-",), queue=queue, **options)).run()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from stopcast.cli.accounts_file import read_accounts
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import EXIT_BAD_ROWS, EXIT_GOOD, put_out
 from stopcast.cli.run_options import Options
-from stopcast.cli.wakeup import woken_by_signals
 from stopcast.errors import ConfigurationError
 from stopcast.intake import Intake
 from stopcast.languages import duration
@@ -98,7 +97,6 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
 
 async def dry_run(options: Options) -> int:
     """Print the plan, and return the exit status."""
-    with woken_by_signals():
-        plan = await make_plan(options, Lists.of(options))
+    plan = await make_plan(options, Lists.of(options))
     put_out(orjson.dumps(plan.as_json()) if options.as_json else str(plan))
     return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

@@ -94,9 +94,9 @@ def run(tasks: tuple[str, ...], **options: Any) -> None:
 
     chosen = Options(tasks=tasks or ("-",), **options)
     if chosen.dry_run:
-        import asyncio
+        from stopcast.cli import wakeup
 
-        sys.exit(asyncio.run(dry_run(chosen)))
+        sys.exit(wakeup.run(dry_run(chosen)))
     from stopcast.cli.running import execute
 
     sys.exit(execute(chosen))

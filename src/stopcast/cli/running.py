@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 import click
 import orjson
 
-from stopcast.cli import telling
+from stopcast.cli import telling, wakeup
 from stopcast.cli.figures import Gauges, Looking
 from stopcast.cli.lists import Lists
 from stopcast.cli.metrics import metrics
@@ -29,7 +29,6 @@ from stopcast.cli.run_options import Options
 from stopcast.cli.steering import Steering, check_control_file
 from stopcast.cli.targets import MakeCalls, Target, find_target, shared_quotas
 from stopcast.cli.verifying import ask_again, check_verify_report, has_lines, verifying, worth_asking_about
-from stopcast.cli.wakeup import woken_by_signals
 from stopcast.errors import (
     ClockRefusedError,
     ConfigurationError,
@@ -53,7 +52,7 @@ _ASK_ABOVE = 100
 
 def execute(options: Options) -> int:
     """Run, and return the status that tells the truth."""
-    return asyncio.run(Command(options).run())
+    return wakeup.run(Command(options).run())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,6 @@ class Command:
             signal.signal(signal.SIGHUP, partial(self._hear_end, loop))
         try:
             async with AsyncExitStack() as stack:
-                stack.enter_context(woken_by_signals())
                 stack.callback(self._lists.close)
                 return await self._call_all(stack)
         except asyncio.CancelledError:

@@ -19,11 +19,9 @@ def status(*, queue: str | None, quota: str | None, account: str | None, as_json
 
     Exit status: 0, or 3 if one of them cannot be reached.
     """
-    import asyncio
-
     import orjson
 
-    from stopcast.cli import telling
+    from stopcast.cli import telling, wakeup
     from stopcast.cli.options import put_out
     from stopcast.limiters.quota_status import QuotaStatus, quota_status
     from stopcast.redis_queue import QueueStatus, RedisQueue
@@ -40,7 +38,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, as_json
                 stands = await asked.status()
         return stands, await quota_status(quota, account) if quota and account else None
 
-    tasks, pace = asyncio.run(ask())
+    tasks, pace = wakeup.run(ask())
     if as_json:
         told = {"queue": tasks, "quota": pace}
         put_out(orjson.dumps({name: stands.as_json() for name, stands in told.items() if stands is not None}))

@@ -43,10 +43,9 @@ def verify(tasks: tuple[str, ...], **options: Any) -> None:
     Exit status: 0 every task that was asked about has ended; 1 some have not, or it cannot be told; 2, 3, 130 and 143
     as of stopcast run.
     """
-    import asyncio
-
+    from stopcast.cli import wakeup
     from stopcast.cli.run_options import Options
     from stopcast.cli.running import Command
     from stopcast.stopper import Verifier
 
-    sys.exit(asyncio.run(Command(Options(tasks=tasks, **options), Verifier).run()))
+    sys.exit(wakeup.run(Command(Options(tasks=tasks, **options), Verifier).run()))

@@ -1,16 +1,29 @@
-"""An event loop that hears signals at once, whoever handles them."""
+"""A command's event loop, which hears signals at once, whoever handles them."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a command to its end on an event loop of its own, and return what it returns."""
+
+    async def awake() -> T:
+        with _woken_by_signals():
+            return await main
+
+    return asyncio.run(awake())
 
 
 @contextmanager
-def woken_by_signals() -> Iterator[None]:
+def _woken_by_signals() -> Iterator[None]:
     """Wake the loop at every signal: one that comes as the loop falls asleep would be heard at the next event only."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
+from stopcast.cli import wakeup
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import EXIT_BAD_ROWS, say
 from stopcast.cli.run_options import Options
@@ -32,7 +32,7 @@ class Work:
 
 def execute(options: Options, work: Work) -> int:
     """Work, and return the status that tells the truth."""
-    return asyncio.run(_Worker(options, work).run())
+    return wakeup.run(_Worker(options, work).run())
 
 
 class _Worker(Command):

@@ -20,21 +20,17 @@ from typing import Final, Protocol, Self
 
 from stopcast.limiters.redis_ledger import Lease
 from stopcast.limiters.remote_clock import RemoteClock
-from stopcast.limiters.token_bucket import bounds
+from stopcast.limiters.token_bucket import LONGEST_HOLD, SLOTS_AFTER_STANDSTILL, STANDSTILL, bounds
 from stopcast.rolling_window import RollingWindow
 
 _LATE: Final = 0.0066
 #: The next slots are asked for this long before the last one of those in hand. With a lease of 42 ms, 70 ms in all.
 _ASK_AHEAD: Final = 0.028
-#: A slot missed by this means that the process stood still, and calls that had their permit may leave only now.
-_STANDSTILL: Final = 0.010
-_SLOTS_AFTER_STANDSTILL: Final = 2
 #: Those who were told to come again do not come all at once.
 _SPREAD: Final = 0.25
 #: Of a round trip: the way back, and a little for a timer.
 _REACH: Final = 0.6
 _TIMER_EARLY: Final = 0.001
-_LONGEST_HOLD: Final = 60.0
 
 
 class Ledger(AbstractAsyncContextManager["Ledger"], Protocol):
@@ -103,7 +99,7 @@ class LeasedSlots:
 
     def hold(self, seconds: float) -> None:
         """Use no slot for ``seconds`` (60 at most), and tell the ledger of one throttled answer."""
-        seconds = min(max(0.0, seconds), _LONGEST_HOLD)
+        seconds = min(max(0.0, seconds), LONGEST_HOLD)
         self._throttled += 1
         # Redis' word comes with the next lease.
         self.rate = max(self.rate - 1, min(self.rate, 1.0))
@@ -137,11 +133,11 @@ class LeasedSlots:
 
     def _use(self, slot: float, now: float) -> bool:
         late = now - slot
-        if late > _STANDSTILL:
+        if late > STANDSTILL:
             self._in_hand.clear()
-            self._left_out = _SLOTS_AFTER_STANDSTILL
+            self._left_out = SLOTS_AFTER_STANDSTILL
         if self._left_out:
-            self._left_out -= late <= _STANDSTILL
+            self._left_out -= late <= STANDSTILL
             return False
         if late > _LATE or slot < self._held_until or self._window.wait(now, self._most) > 0:
             return False

@@ -25,10 +25,10 @@ _MARGIN: Final = 0.02
 _STEP_DOWN: Final = 1.0
 _FULL_RATE_AFTER: Final = 25.0
 _LEAST_SHARE: Final = 1 / 30
-_LONGEST_HOLD: Final = 60.0
+LONGEST_HOLD: Final = 60.0
 #: A call that goes later than it could have by this follows a silence, or the process stood still.
-_STANDSTILL: Final = 0.010
-_SLOTS_AFTER_STANDSTILL: Final = 2
+STANDSTILL: Final = 0.010
+SLOTS_AFTER_STANDSTILL: Final = 2
 
 
 def bounds(max_per_second: float, late_seconds: float) -> tuple[int, float]:
@@ -115,7 +115,7 @@ class TokenBucket:
         now = asyncio.get_running_loop().time()
         self._slowed_to = max(self._rate(now) - _STEP_DOWN, self.full_rate * _LEAST_SHARE)
         self._slowed_at = now
-        self._held_until = max(self._held_until, now + min(max(seconds, 0.0), _LONGEST_HOLD))
+        self._held_until = max(self._held_until, now + min(max(seconds, 0.0), LONGEST_HOLD))
 
     async def acquire(self) -> None:
         """Return when one call may go out now. Cancelling costs at most that one permit."""
@@ -123,7 +123,7 @@ class TokenBucket:
         async with self._turn:
             if not self._next:
                 # Another limiter may have served this account until a moment ago.
-                self._held_until = max(self._held_until, loop.time() + _SLOTS_AFTER_STANDSTILL / self.full_rate)
+                self._held_until = max(self._held_until, loop.time() + SLOTS_AFTER_STANDSTILL / self.full_rate)
             while True:
                 while (wait := self._wait(loop.time())) > 0:  # noqa: ASYNC110 - time is what it waits for
                     await asyncio.sleep(wait)
@@ -135,9 +135,9 @@ class TokenBucket:
                     break
             # A slow rate's call takes more tokens than a full bucket holds, and waits for those even after a hold.
             filling = max(0.0, slot - self._bucket.time_period)
-            if now - max(self._next, self._held_until + filling) > _STANDSTILL:
+            if now - max(self._next, self._held_until + filling) > STANDSTILL:
                 # A call admitted before a standstill may reach the wire only now: leave it and this one their slots.
-                self._held_until = now + _SLOTS_AFTER_STANDSTILL * slot
+                self._held_until = now + SLOTS_AFTER_STANDSTILL * slot
             self._next = now + slot
             self._window.add(now)
             # The request is written within two turns of the event loop.
