@@ -1,16 +1,19 @@
 """What the report adds to a call, with its real policy: lines written in groups, on the disk within a second.
 
-Both runs are the command's: list, check, sign, send, judge. One of them writes its report to a file, one to
-/dev/null, and one has a report that takes every outcome and does nothing with it.
+All runs are the command's: list, check, sign, send, judge. One writes its report to a file, one to /dev/null, and one
+has a report that takes every outcome and does nothing with it. They take short turns in one process: two processes that
+do the same differ by as much as a report costs, and so does one process from minute to minute. A run's first and last
+calls are left out, so that what it does once is not spread over too few of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
@@ -30,14 +33,18 @@ from measuring import (
 from server import running_server
 from stopcast.limiters import Unlimited
 from stopcast.outcome import Outcome
+from stopcast.report import Report
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sources import open_list
 from stopcast.stopper import Stopper
+from stopcast.task import Batch
 
 NO_REPORT: Final = "no report"
 ON_DISK: Final = "a report on disk"
 DEVICE: Final = "a report to /dev/null"
+#: Rows.
+_MARK_EVERY: Final = 500
 
 
 class NoReport:
@@ -53,42 +60,56 @@ class NoReport:
         """Do nothing."""
 
 
-def measure(name: str, url: str, tasks: Path, calls: int) -> dict[str, float]:
+async def run(name: str, url: str, tasks: Path) -> dict[str, float]:
     """Stop the tasks; return what one call cost."""
+    marks: list[tuple[int, float, float]] = []
 
-    async def run(report: Path) -> None:
-        async with Stopper(SANDBOX_CREDENTIALS, endpoint=url, limiter=Unlimited(), max_at_once=64) as stopper:
-            stopping = Run(stopper, report)
-            async with aclosing(open_list(tasks)) as batches:
-                await stopping.stop_lists(batches)
-        if stopping.finished != calls:
-            raise RuntimeError(f"{stopping.finished} of {calls} tasks came to an end")
+    async def marked(batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
+        async for batch in batches:
+            for first in range(0, len(batch.rows), _MARK_EVERY):
+                marks.append((stopping.finished, cpu_seconds(), time.perf_counter()))
+                yield Batch(batch.source, batch.rows[first : first + _MARK_EVERY])
 
     with tempfile.TemporaryDirectory() as folder:
         # Beside a file there are also the notes of what is in flight; they belong to what a report costs.
-        report = Path(folder, "report.jsonl") if name == ON_DISK else Path("/dev/null")
-        if name == NO_REPORT:
-            patch("stopcast.run.Report", NoReport).start()
-        began, cpu_began = time.perf_counter(), cpu_seconds()
-        asyncio.run(run(report))
-        cpu, seconds = cpu_seconds() - cpu_began, time.perf_counter() - began
-    return {"cpu_us": cpu / calls * 1e6, "us": seconds / calls * 1e6}
+        path = Path(folder, "report.jsonl") if name == ON_DISK else Path("/dev/null")
+        with patch("stopcast.run.Report", NoReport if name == NO_REPORT else Report):
+            async with Stopper(SANDBOX_CREDENTIALS, endpoint=url, limiter=Unlimited(), max_at_once=64) as stopper:
+                stopping = Run(stopper, path)
+                async with aclosing(open_list(tasks)) as batches:
+                    await stopping.stop_lists(marked(batches))
+    (calls_before, cpu_before, before), (calls, cpu, now) = marks[1], marks[-1]
+    calls -= calls_before
+    return {"cpu_us": (cpu - cpu_before) / calls * 1e6, "us": (now - before) / calls * 1e6}
+
+
+def measure(url: str, tasks: Path, number: int) -> dict[str, list[Mapping[str, float]]]:
+    """Run with each report in turn, so many times."""
+
+    def one(name: str) -> Mapping[str, float]:
+        gc.collect()
+        return asyncio.run(run(name, url, tasks))
+
+    for name in (NO_REPORT, DEVICE, ON_DISK):
+        one(name)
+    return rounds(number, one, [NO_REPORT, DEVICE, ON_DISK])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=10_000, help="in each measurement (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=15, help="of all three, interleaved (%(default)s)")
+    parser.add_argument("--calls", type=int, default=20_000, help="in each run (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=30, help="of all three in turn (%(default)s)")
+    parser.add_argument("--only", choices=[NO_REPORT, DEVICE, ON_DISK], help="one run of this, for a profiler to watch")
     arguments = parser.parse_args()
     print_versions("stopcast", "aiohttp", "orjson")
     with running_server() as server, tempfile.TemporaryDirectory() as folder:
         tasks = Path(folder, "tasks.csv")
         write_tasks(tasks, arguments.calls)
-
-        def one(name: str) -> Mapping[str, float]:
-            return in_own_process(measure, name, server.url, tasks, arguments.calls)
-
-        results = rounds(arguments.rounds, one, [NO_REPORT, DEVICE, ON_DISK])
+        if arguments.only is not None:
+            gc.disable()  # one collection more or less would be a difference between two runs
+            asyncio.run(run(arguments.only, server.url, tasks))
+            return
+        results = in_own_process(measure, server.url, tasks, arguments.rounds)
     print_table(
         f"A call, list to report: median of {arguments.rounds} rounds of {arguments.calls:,} calls, 64 at once",
         ("with", "us CPU", "least to most", "/ no report", "us in all", "/ no report"),

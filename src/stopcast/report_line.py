@@ -14,6 +14,8 @@ from stopcast.task import Task
 
 #: What every line begins with.
 _LINE_BEGINS: Final = b'{"AppId":'
+#: To format one anew would be a quarter of a line's cost.
+_FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
 
 class LineWriter:
@@ -25,8 +27,7 @@ class LineWriter:
 
     def line(self, outcome: Outcome) -> bytes:
         """Return the outcome as one line of UTF-8, its newline at the end."""
-        milliseconds = int(outcome.finished_at * 1000)
-        second = milliseconds // 1000
+        second, milliseconds = divmod(int(outcome.finished_at * 1000), 1000)
         if second != self._second:
             self._second = second
             self._date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
@@ -43,8 +44,9 @@ class LineWriter:
             "request_id": outcome.request_id,
             "source": outcome.source,
             "line": outcome.line,
-            "finished_at": f"{self._date}.{milliseconds % 1000:03d}Z",
-            "seconds": round(outcome.seconds, 3),
+            "finished_at": self._date + _FRACTIONS[milliseconds],
+            # As round() has it, at a fifth of its cost.
+            "seconds": int(outcome.seconds * 1000 + 0.5) / 1000,
         }
         if outcome.in_doubt:
             values["in_doubt"] = True

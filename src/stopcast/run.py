@@ -24,7 +24,6 @@ from stopcast.intake import Intake
 from stopcast.outcome import ASKED, STOPPED, Outcome, Status
 from stopcast.ports import Deliveries
 from stopcast.report import Report, open_report
-from stopcast.report_line import read_line
 from stopcast.resume import Past, read_past, tidy
 from stopcast.router import Router
 from stopcast.summary import AccountFigures, Summary
@@ -196,8 +195,8 @@ class Run:
             await report.finish()
         except ReportError:
             # What has no line is not told in the totals either.
-            for values in filter(None, map(read_line, report.unwritten)):
-                self.past.statuses[values["status"]] -= 1
+            for outcome in report.unwritten:
+                self.past.statuses[outcome.status] -= 1
                 self.finished -= 1
             raise
 
