@@ -132,6 +132,8 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--seconds", type=float, default=20.0)
     arguments = parser.parse_args()
+    if arguments.seconds <= 2 * WARM_UP_SECONDS:
+        parser.error(f"the first {WARM_UP_SECONDS:g} seconds are left out: --seconds takes more than twice that")
     rows = [measure(accounts, arguments.seconds) for accounts in arguments.accounts]
     header = ["accounts", "calls/s", "slowest", "median", "fastest", "worst second", "CPU of one core"]
     print_table(f"Each account's rate of its cap of {CAP}, as the server counted it", header, rows)

@@ -11,25 +11,25 @@ import argparse
 import asyncio
 import csv
 import json
-import platform
 import re
 import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-ID = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
+from measuring import in_own_process, middle, print_table, print_versions, ratio, rounds, spread
+
+ID: Final = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
 #: Of so many rows one is a double, and one is no task.
-ODD_ROWS = 1000
+ODD_ROWS: Final = 1000
 
 
 def read_by_stopcast(path: Path) -> int:
+    """Return how many tasks stopcast finds."""
     from stopcast.intake import Intake
     from stopcast.sources import open_list
 
@@ -44,6 +44,7 @@ def read_by_stopcast(path: Path) -> int:
 
 
 def read_by_csv(path: Path) -> int:
+    """Return how many tasks the loop that one would write finds."""
     seen = set()
     with path.open(newline="", encoding="utf-8") as file:
         for app_id, room_id, task_id in csv.reader(file):
@@ -53,6 +54,7 @@ def read_by_csv(path: Path) -> int:
 
 
 def read_by_json(path: Path) -> int:
+    """Return how many tasks the loop that one would write finds."""
     seen = set()
     with path.open(encoding="utf-8") as file:
         for line in file:
@@ -63,12 +65,19 @@ def read_by_json(path: Path) -> int:
     return len(seen)
 
 
-READERS: dict[str, Callable[[Path], int]] = {"stopcast": read_by_stopcast, "csv": read_by_csv, "json": read_by_json}
+READERS: Final[Mapping[str, tuple[str, Callable[[Path], int]]]] = {
+    "CSV, stopcast": ("csv", read_by_stopcast),
+    "CSV, csv and a set": ("csv", read_by_csv),
+    "JSONL, stopcast": ("jsonl", read_by_stopcast),
+    "JSONL, json and a set": ("jsonl", read_by_json),
+}
+#: Beside whom.
+PEERS: Final = {"CSV, stopcast": "CSV, csv and a set", "JSONL, stopcast": "JSONL, json and a set"}
 
 
-def write_lists(folder: Path, rows: int) -> dict[str, Path]:
-    paths = {"csv": folder / "tasks.csv", "json": folder / "tasks.jsonl"}
-    with paths["csv"].open("w") as as_csv, paths["json"].open("w") as as_json:
+def write_lists(folder: Path, rows: int) -> None:
+    """Write the same rows as CSV and as JSONL."""
+    with Path(folder, "tasks.csv").open("w") as as_csv, Path(folder, "tasks.jsonl").open("w") as as_json:
         as_csv.write("AppId,RoomId,TaskId\n")
         for number in range(rows):
             named = number - 500 if number % ODD_ROWS == ODD_ROWS - 1 else number
@@ -77,71 +86,57 @@ def write_lists(folder: Path, rows: int) -> dict[str, Path]:
             room_id, task_id = f"room-20261122-{named // 2:08d}", f"task{mark}9f8e7d6c5b4a_{named:08d}"
             as_csv.write(f"{app_id},{room_id},{task_id}\n")
             as_json.write(f'{{"AppId":"{app_id}","RoomId":"{room_id}","TaskId":"{task_id}"}}\n')
-    return paths
 
 
-def measure(reader: str, path: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--measure", reader, str(path)]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return found
-
-
-def measure_here(reader: str, path: Path) -> None:
-    started = time.perf_counter()
-    tasks = READERS[reader](path)
-    seconds = time.perf_counter() - started
+def measure(name: str, folder: Path) -> dict[str, float]:
+    """Read a list to its end in this process."""
+    form, read = READERS[name]
+    began = time.perf_counter()
+    tasks = read(folder / f"tasks.{form}")
+    seconds = time.perf_counter() - began
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    print(json.dumps({"tasks": tasks, "seconds": seconds, "peak_bytes": peak}))
-
-
-def versions() -> str:
-    import orjson
-
-    return f"Python {platform.python_version()}, orjson {orjson.__version__}, {platform.system()} {platform.machine()}"
+    return {"tasks": tasks, "seconds": seconds, "megabytes": peak / 1e6}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="in each list (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="of all readers in turn (%(default)s)")
     parser.add_argument(
         "--no-peer", action="store_true", help="for tens of millions of rows: a peer takes 300 bytes each"
     )
-    parser.add_argument("--measure", nargs=2, metavar=("READER", "PATH"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.measure:
-        measure_here(options.measure[0], Path(options.measure[1]))
-        return
+    arguments = parser.parse_args()
+    names = [name for name in READERS if name in PEERS or not arguments.no_peer]
+    print_versions("stopcast", "orjson")
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_lists(Path(folder), options.rows)
-        results: dict[tuple[str, str], list[dict[str, float]]] = {}
-        for _ in range(options.rounds):
-            for form, path in paths.items():
-                for reader in ("stopcast",) if options.no_peer else ("stopcast", form):
-                    results.setdefault((form, reader), []).append(measure(reader, path))
-    print(f"{options.rows:,} rows, median of {options.rounds} rounds; {versions()}\n")
-    print("| list | read by | rows a second | times the peer's | peak memory, MB | times the peer's |")
-    print("|---|---|---|---|---|---|")
-    for (form, reader), found in results.items():
-        peers = results.get((form, form), [])
-        assert len({one["tasks"] for one in found + peers}) == 1, "they do not find the same tasks"
-        print(f"| {form} | {reader} | {row(options.rows, found, peers if reader == 'stopcast' else [])} |")
+        write_lists(Path(folder), arguments.rows)
+        results = rounds(arguments.rounds, lambda name: in_own_process(measure, name, Path(folder)), names)
+    if len({figure["tasks"] for figures in results.values() for figure in figures}) != 1:
+        raise SystemExit("they do not find the same tasks")
 
+    def beside(name: str, key: str) -> str:
+        if (peers := results.get(PEERS.get(name, ""))) is None:
+            return ""
+        # What takes half the time is twice as fast.
+        pair = (peers, results[name]) if key == "seconds" else (results[name], peers)
+        return f"{ratio(*pair, key):.2f}"
 
-def row(rows: int, found: list[dict[str, float]], peers: list[dict[str, float]]) -> str:
-    def median(values: Any) -> float:
-        return float(statistics.median(values))
-
-    speed, memory = median(rows / one["seconds"] for one in found), median(one["peak_bytes"] for one in found)
-    # Round by round, so that a busy moment of the machine disturbs one ratio and not all of them.
-    faster = (
-        f"{median(peer['seconds'] / one['seconds'] for one, peer in zip(found, peers, strict=True)):.2f}"
-        if peers
-        else ""
+    print_table(
+        f"{arguments.rows:,} rows: median of {arguments.rounds} rounds",
+        ("list, read by", "rows a second", "s", "times the peer's", "most memory, MB", "of the peer's"),
+        [
+            (
+                name,
+                f"{arguments.rows / middle(figures, 'seconds'):,.0f}",
+                spread(figures, "seconds", "{:.2f}"),
+                beside(name, "seconds"),
+                f"{middle(figures, 'megabytes'):.0f}",
+                beside(name, "megabytes"),
+            )
+            for name, figures in results.items()
+        ],
     )
-    smaller = f"{memory / median(peer['peak_bytes'] for peer in peers):.2f}" if peers else ""
-    return f"{speed:,.0f} | {faster} | {memory / 1e6:.0f} | {smaller}"
 
 
 if __name__ == "__main__":

@@ -185,3 +185,10 @@ def test_continuous_integration_runs_the_readme_s_two_commands() -> None:
     assert len(commands) == 2
     script = (ROOT / ".ci" / "run").read_text()
     assert script.count("command_with '") == 2
+
+
+def test_every_benchmark_is_told_of_with_its_last_figures() -> None:
+    told = (ROOT / "benchmarks" / "README.md").read_text()
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"measuring.py", "server.py"}
+    assert set(re.findall(r"^\| `([a-z_]+\.py)` \|", told, re.MULTILINE)) == scripts
+    assert set(re.findall(r"^### ([a-z_]+\.py)$", told, re.MULTILINE)) == scripts

@@ -155,7 +155,7 @@ class Report:
         finally:
             if written < len(group) and self._regular:
                 written -= self._take_back(group, written)
-            # Counted only where it has to be: one byte after the other, it takes a tenth of what a line takes.
+            # Counted only where it has to be: one byte after the other, it takes a sixth of what a line takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
 
     def _take_back(self, group: bytes, written: int) -> int:
