@@ -43,6 +43,7 @@ from stopcast.task import Batch
 NO_REPORT: Final = "no report"
 ON_DISK: Final = "a report on disk"
 DEVICE: Final = "a report to /dev/null"
+NAMES: Final = (NO_REPORT, DEVICE, ON_DISK)
 #: Rows.
 _MARK_EVERY: Final = 500
 
@@ -60,7 +61,7 @@ class NoReport:
         """Do nothing."""
 
 
-async def run(name: str, url: str, tasks: Path) -> dict[str, float]:
+async def run(name: str, url: str, tasks: Path, number: int) -> dict[str, float]:
     """Stop the tasks; return what one call cost."""
     marks: list[tuple[int, float, float]] = []
 
@@ -78,28 +79,29 @@ async def run(name: str, url: str, tasks: Path) -> dict[str, float]:
                 stopping = Run(stopper, path)
                 async with aclosing(open_list(tasks)) as batches:
                     await stopping.stop_lists(marked(batches))
+    if stopping.finished != number:
+        raise RuntimeError(f"{stopping.finished} of {number} tasks came to an end")
     (calls_before, cpu_before, before), (calls, cpu, now) = marks[1], marks[-1]
     calls -= calls_before
     return {"cpu_us": (cpu - cpu_before) / calls * 1e6, "us": (now - before) / calls * 1e6}
 
 
-def measure(url: str, tasks: Path, number: int) -> dict[str, list[Mapping[str, float]]]:
-    """Run with each report in turn, so many times."""
+def measure(url: str, tasks: Path, number: int, times: int) -> dict[str, list[Mapping[str, float]]]:
+    """Stop so many tasks with each report in turn, so many times."""
 
     def one(name: str) -> Mapping[str, float]:
         gc.collect()
-        return asyncio.run(run(name, url, tasks))
+        return asyncio.run(run(name, url, tasks, number))
 
-    for name in (NO_REPORT, DEVICE, ON_DISK):
-        one(name)
-    return rounds(number, one, [NO_REPORT, DEVICE, ON_DISK])
+    rounds(1, one, NAMES)  # so that every one finds the memory of others before it
+    return rounds(times, one, NAMES)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=20_000, help="in each run (%(default)s)")
     parser.add_argument("--rounds", type=int, default=30, help="of all three in turn (%(default)s)")
-    parser.add_argument("--only", choices=[NO_REPORT, DEVICE, ON_DISK], help="one run of this, for a profiler to watch")
+    parser.add_argument("--only", choices=NAMES, help="one run of this, for a profiler to watch")
     arguments = parser.parse_args()
     print_versions("stopcast", "aiohttp", "orjson")
     with running_server() as server, tempfile.TemporaryDirectory() as folder:
@@ -107,9 +109,9 @@ def main() -> None:
         write_tasks(tasks, arguments.calls)
         if arguments.only is not None:
             gc.disable()  # one collection more or less would be a difference between two runs
-            asyncio.run(run(arguments.only, server.url, tasks))
+            asyncio.run(run(arguments.only, server.url, tasks, arguments.calls))
             return
-        results = in_own_process(measure, server.url, tasks, arguments.rounds)
+        results = in_own_process(measure, server.url, tasks, arguments.calls, arguments.rounds)
     print_table(
         f"A call, list to report: median of {arguments.rounds} rounds of {arguments.calls:,} calls, 64 at once",
         ("with", "us CPU", "least to most", "/ no report", "us in all", "/ no report"),
