@@ -20,42 +20,13 @@ from statistics import median
 from typing import Final
 
 from measuring import cpu_seconds, in_own_process, own_process, print_table, print_versions, received, worst_second
+from server import OK, answering, tell_parent
 from stopcast import Credentials, Router, Stopper, Task, TokenBucket
 
 CAP: Final = 150
 #: The first second is that of the connections.
 WARM_UP_SECONDS: Final = 2.0
 _KEY: Final = re.compile(rb"Credential=AK(\d+)/")
-_LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_BODY: Final = b'{"ResponseMetadata":{"RequestId":"20261122200000010010010010ABCDEF"},"Result":"ok"}'
-_OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY) + _BODY
-
-
-class _Answers(asyncio.Protocol):
-    """One connection. A request has arrived when its first bytes have."""
-
-    def __init__(self, arrivals: dict[int, list[float]]) -> None:
-        self._arrivals = arrivals
-        self._pending = b""
-        self._arrived = 0.0
-        self._transport: asyncio.WriteTransport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        if not self._pending:
-            self._arrived = time.monotonic()
-        self._pending += data
-        end = self._pending.find(b"\r\n\r\n")
-        length = _LENGTH.search(self._pending, 0, max(end, 0))
-        key = _KEY.search(self._pending)
-        if end < 0 or key is None or length is None or len(self._pending) < end + 4 + int(length[1]):
-            return
-        self._pending = b""
-        self._arrivals[int(key[1])].append(self._arrived)
-        self._transport.write(_OK)
 
 
 def _serve(theirs: Connection) -> None:
@@ -64,20 +35,16 @@ def _serve(theirs: Connection) -> None:
 
 async def _serve_to_the_end(theirs: Connection) -> None:
     arrivals: dict[int, list[float]] = defaultdict(list)
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
 
-    def tell() -> None:
-        try:
-            theirs.recv()
-            theirs.send(dict(arrivals))
-        except EOFError:  # the parent is no more
-            ended.set()
+    def answer(request: bytes, arrived_at: float) -> bytes:
+        key = _KEY.search(request)
+        if key is None:
+            raise ValueError("a request that no account has signed")
+        arrivals[int(key[1])].append(arrived_at)
+        return OK
 
-    async with await loop.create_server(lambda: _Answers(arrivals), "127.0.0.1", 0, backlog=1024) as server:
-        loop.add_reader(theirs.fileno(), tell)
-        theirs.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        await ended.wait()
+    async with answering(answer) as port:
+        await tell_parent(theirs, f"http://127.0.0.1:{port}", lambda: dict(arrivals))
 
 
 def _call(url: str, accounts: int, seconds: float) -> float:

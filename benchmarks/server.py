@@ -62,6 +62,8 @@ class Setting:
 
 #: Gives the arrivals there were since it was last called.
 Take = Callable[[], list[float]]
+#: Is given a whole request and the monotonic time at which its first bytes came; gives the answer.
+Answer = Callable[[bytes, float], bytes]
 
 
 class Server:
@@ -102,18 +104,23 @@ async def _serve_to_the_end(theirs: Connection, setting: Setting) -> None:
         port, take = await stack.enter_async_context(_emulator(tls) if setting.quota else _plain_server(setting, tls))
         if setting.delay_seconds or setting.jitter_seconds:
             port = await stack.enter_async_context(_link_to(port, setting))
-        ended = asyncio.Event()
+        await tell_parent(theirs, f"{'https' if tls else 'http'}://127.0.0.1:{port}", take)
 
-        def tell() -> None:
-            try:
-                theirs.recv()
-                theirs.send(take())
-            except EOFError:  # the parent is no more
-                ended.set()
 
-        asyncio.get_running_loop().add_reader(theirs.fileno(), tell)
-        theirs.send(f"{'https' if tls else 'http'}://127.0.0.1:{port}")
-        await ended.wait()
+async def tell_parent(theirs: Connection, url: str, take: Callable[[], object]) -> None:
+    """Tell the parent the address, and what ``take`` gives whenever it asks; return when the parent is no more."""
+    ended = asyncio.Event()
+
+    def tell() -> None:
+        try:
+            theirs.recv()
+            theirs.send(take())
+        except EOFError:
+            ended.set()
+
+    asyncio.get_running_loop().add_reader(theirs.fileno(), tell)
+    theirs.send(url)
+    await ended.wait()
 
 
 @asynccontextmanager
@@ -122,17 +129,26 @@ async def _plain_server(setting: Setting, tls: ssl.SSLContext | None) -> AsyncIt
     chance = random.Random(0)
 
     def take() -> list[float]:
-        taken = arrivals.copy()
+        # They are noted as they are answered, and a request in several pieces is answered later.
+        taken = sorted(arrivals)
         arrivals.clear()
         return taken
 
-    def answer() -> bytes:
+    def answer(_request: bytes, arrived_at: float) -> bytes:
+        arrivals.append(arrived_at)
         return THROTTLED if setting.throttled_share and chance.random() < setting.throttled_share else OK
 
+    async with answering(answer, tls) as port:
+        yield port, take
+
+
+@asynccontextmanager
+async def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Answer requests on a port of loopback while the block runs."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Answers(arrivals.append, answer), "127.0.0.1", 0, ssl=tls, backlog=1024)
+    server = await loop.create_server(lambda: _Answers(answer), "127.0.0.1", 0, ssl=tls, backlog=1024)
     async with server:
-        yield server.sockets[0].getsockname()[1], take
+        yield server.sockets[0].getsockname()[1]
 
 
 @asynccontextmanager
@@ -152,10 +168,10 @@ async def _emulator(tls: ssl.SSLContext | None) -> AsyncIterator[tuple[int, Take
 class _Answers(asyncio.Protocol):
     """One connection. A request has arrived when its first bytes have."""
 
-    def __init__(self, arrived: Callable[[float], None], answer: Callable[[], bytes]) -> None:
-        self._arrived = arrived
+    def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._pending = b""
+        self._arrived_at = 0.0
         self._transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -164,7 +180,7 @@ class _Answers(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._pending:
-            self._arrived(time.monotonic())
+            self._arrived_at = time.monotonic()
         self._pending += data
         end = self._pending.find(b"\r\n\r\n")
         if end < 0:
@@ -172,8 +188,8 @@ class _Answers(asyncio.Protocol):
         length = _LENGTH.search(self._pending, 0, end)
         if len(self._pending) >= end + 4 + (int(length[1]) if length else 0):
             # No client here sends a second request before it has the answer to the first.
-            self._pending = b""
-            self._transport.write(self._answer())
+            request, self._pending = self._pending, b""
+            self._transport.write(self._answer(request, self._arrived_at))
 
 
 @asynccontextmanager
