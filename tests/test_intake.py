@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from stopcast import identities
 from stopcast.identities import Identities, identities_of, identity, told_identity
-from stopcast.intake import OTHERS, Accepted, Earlier, Intake, Taken
+from stopcast.intake import Accepted, Earlier, Intake, Taken
 from stopcast.outcome import Outcome, Status
 from stopcast.sources import Choice, Columns, Form
 from stopcast.sources.row_reader import RowReader
-from stopcast.task import Batch, BrokenRow, RawRow, RowColumns, Task
+from stopcast.task import OTHERS, Batch, BrokenRow, RawRow, RowColumns, Task
 
 NOW = 1795377600.0
 

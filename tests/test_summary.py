@@ -14,14 +14,14 @@ import pytest
 
 from processes import Shell, read_report, serving, statuses, tasks, with_variables, write_csv
 from stopcast.code_meanings import HTTP, MEANINGS, explain
-from stopcast.figures import OTHERS, Figures
+from stopcast.figures import Figures
 from stopcast.figures.latency import Times
 from stopcast.figures.timeline import Timeline
 from stopcast.languages import Language
 from stopcast.outcome import Outcome, Status
 from stopcast.report_line import LineWriter
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import Task
+from stopcast.task import OTHERS, Task
 from stopcast.verdict import CODES
 
 NOON = 1_763_812_800.0

@@ -17,10 +17,8 @@ from typing import Any, Final, NamedTuple
 from stopcast.checks import good_keys, shown_task, why_bad
 from stopcast.identities import Identities, identities_of, told_identity
 from stopcast.outcome import Outcome, Status
-from stopcast.task import Batch, RowColumns, Task
+from stopcast.task import OTHERS, Batch, RowColumns, Task
 
-#: The name under which ``Intake.per_app`` counts all further AppIds. No AppId has parentheses.
-OTHERS: Final = "(others)"
 _APPS_COUNTED: Final = 1000
 _DOUBLE: Final = "the same task as an earlier row"
 _NO_TASK: Final = Task("", "", "")

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, overload
 
 #: The form of AppId, RoomId and TaskId, each as a whole (the vendor's page of StopWebcast).
 ID_PATTERN: Final = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
+#: Stands for all others, where only the first ones are counted apart. No AppId has parentheses.
+OTHERS: Final = "(others)"
 
 
 class Task(NamedTuple):

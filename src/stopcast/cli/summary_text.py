@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stopcast.code_meanings import explain
-from stopcast.figures import OTHERS, Figures, Total
+from stopcast.figures import Figures, Total
 from stopcast.figures.as_json import moment
 from stopcast.figures.latency import Times
 from stopcast.languages import STATUS_WORDS, Language, duration, visible
 from stopcast.outcome import Status
+from stopcast.task import OTHERS
 
 _APPS_SHOWN: Final = 20
 _ATTEMPTS_SHOWN: Final = 6

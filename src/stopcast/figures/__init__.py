@@ -3,6 +3,6 @@
 from stopcast.figures.figures import Figures
 from stopcast.figures.samples import Kept, Sample
 from stopcast.figures.timeline import Bin, Timeline, WorstSecond
-from stopcast.figures.totals import OTHERS, Kind, Total
+from stopcast.figures.totals import Kind, Total
 
-__all__ = ["OTHERS", "Bin", "Figures", "Kept", "Kind", "Sample", "Timeline", "Total", "WorstSecond"]
+__all__ = ["Bin", "Figures", "Kept", "Kind", "Sample", "Timeline", "Total", "WorstSecond"]

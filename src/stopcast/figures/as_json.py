@@ -8,10 +8,11 @@ from typing import Any
 
 from stopcast.code_meanings import explain
 from stopcast.figures.figures import Figures
-from stopcast.figures.totals import OTHERS, Total
+from stopcast.figures.totals import Total
 from stopcast.languages import Language
 from stopcast.outcome import Status
 from stopcast.summary import statuses_as_json
+from stopcast.task import OTHERS
 
 
 def as_json(figures: Figures, language: Language, *, report: str) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from stopcast.figures.latency import Times
 from stopcast.figures.samples import HTTP_STATUSES, Kept, Sample, kept_of, sample_of, text_of
 from stopcast.figures.timeline import Timeline
 from stopcast.figures.told_once import ToldOnce, Word
-from stopcast.figures.totals import OTHERS, Kind, Total, totals_of
+from stopcast.figures.totals import Kind, Total, totals_of
 from stopcast.identities import identity
 from stopcast.outcome import ASKED, Status
 from stopcast.report_line import task_of
+from stopcast.task import OTHERS
 
 #: So many different AppIds and reasons are told apart, the first ones met; the others are counted together.
 MOST_APPS: Final = 1000

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from stopcast.outcome import Status
-
-#: Stands for the others: no AppId can be this.
-OTHERS: Final = "(others)"
+from stopcast.task import OTHERS
 
 
 class Kind(NamedTuple):

@@ -23,7 +23,7 @@ _LATE_TIMERS: Final = 0.0033
 _MARGIN: Final = 0.02
 #: A throttled answer a second means one call a second too many, whoever made it.
 _STEP_DOWN: Final = 1.0
-_FULL_RATE_AFTER: Final = 25.0
+FULL_RATE_AFTER: Final = 25.0
 _LEAST_SHARE: Final = 1 / 30
 LONGEST_HOLD: Final = 60.0
 #: A call that goes later than it could have by this follows a silence, or the process stood still.
@@ -95,7 +95,7 @@ class TokenBucket:
         return self._rate(asyncio.get_running_loop().time())
 
     def _rate(self, now: float) -> float:
-        climbed = self.full_rate / _FULL_RATE_AFTER * (now - self._slowed_at)
+        climbed = self.full_rate / FULL_RATE_AFTER * (now - self._slowed_at)
         limit = self.full_rate * (self.limited_to / self.max_per_second)
         return min(limit, self._slowed_to + climbed)
 

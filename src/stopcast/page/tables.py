@@ -8,9 +8,10 @@ from itertools import takewhile
 from typing import Final
 
 from stopcast.code_meanings import explain
-from stopcast.figures import OTHERS, Figures, Kept, Total
+from stopcast.figures import Figures, Kept, Total
 from stopcast.languages import STATUS_WORDS, Language
 from stopcast.page.markup import percent, text
+from stopcast.task import OTHERS
 
 _CODES_SHOWN: Final = 30
 _APPS_SHOWN: Final = 30
