@@ -33,11 +33,11 @@ from measuring import (
     write_tasks,
 )
 from server import running_server
-from stopcast.api import Endpoint, request_body
-from stopcast.credentials import Credentials
+from stopcast.api.endpoint import Endpoint, request_body
+from stopcast.api.signing import Signer
+from stopcast.credentials.value import Credentials
 from stopcast.ports import Observer
-from stopcast.signing import Signer
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 CREDENTIALS: Final = Credentials("AKLTbench0123456789abcdef01234567", "c2VjcmV0LWZvci1hLWJlbmNobWFyaw==")
 TASK: Final = Task("64a1b2c3d4e5f60123456789", "room-0001", "webcast-0000000001")

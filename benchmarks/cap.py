@@ -31,7 +31,7 @@ from server import Setting, running_server
 from stopcast.events import Event, Throttled
 from stopcast.ports import Limiter
 from stopcast.sandbox import SANDBOX_CREDENTIALS
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 if TYPE_CHECKING:
     import aiohttp
@@ -257,8 +257,8 @@ def compete(theirs: Connection, place: Place) -> None:
     """Call at an even pace, whatever is answered; send the times of the calls, and of those that were throttled."""
     import aiohttp
 
-    from stopcast.api import Endpoint
-    from stopcast.signing import Signer
+    from stopcast.api.endpoint import Endpoint
+    from stopcast.api.signing import Signer
 
     endpoint = Endpoint.parse(place.url)
     signer = Signer(SANDBOX_CREDENTIALS, host=endpoint.host, region=endpoint.region, query=endpoint.query)

@@ -60,7 +60,7 @@ async def local(_: Place, __: AsyncExitStack) -> Limiter:
 
 
 async def shared(place: Place, stack: AsyncExitStack) -> Limiter:
-    from stopcast.limiters import SharedQuota
+    from stopcast.fleet.quota.shared_quota import SharedQuota
 
     return await stack.enter_async_context(SharedQuota(place.redis_url, account=ACCOUNT))
 
@@ -136,7 +136,7 @@ def call(theirs: Connection, place: Place, make: Callable[[Place, AsyncExitStack
     """Call until the time is over, and tell."""
     from stopcast.sandbox import SANDBOX_CREDENTIALS
     from stopcast.stopper import Stopper
-    from stopcast.task import Task
+    from stopcast.tasks.task import Task
 
     async def run() -> Told:
         tasks = (Task("64a1b2c3d4e5f60123456789", "room-0001", f"webcast-{number:010d}") for number in count())

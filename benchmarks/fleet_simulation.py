@@ -20,7 +20,7 @@ from statistics import quantiles
 from typing import Final
 
 from measuring import print_table, worst_second
-from stopcast.limiters import SharedQuota
+from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.virtual_clock import VirtualClock
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))

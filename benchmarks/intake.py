@@ -30,8 +30,8 @@ ODD_ROWS: Final = 1000
 
 def read_by_stopcast(path: Path) -> int:
     """Return how many tasks stopcast finds."""
-    from stopcast.intake import Intake
     from stopcast.sources import open_list
+    from stopcast.tasks.intake import Intake
 
     async def read() -> int:
         intake = Intake()

@@ -32,13 +32,13 @@ from measuring import (
 )
 from server import running_server
 from stopcast.limiters import Unlimited
-from stopcast.outcome import Outcome
-from stopcast.report import Report
+from stopcast.report.writer import Report
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sources import open_list
 from stopcast.stopper import Stopper
-from stopcast.task import Batch
+from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.task import Batch
 
 NO_REPORT: Final = "no report"
 ON_DISK: Final = "a report on disk"

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from measuring import in_own_process, middle, print_table, print_versions, ratio, rounds, spread
-from stopcast.api import Endpoint, request_body
-from stopcast.credentials import Credentials
-from stopcast.signing import CONTENT_TYPE, Signer
-from stopcast.task import Task
+from stopcast.api.endpoint import Endpoint, request_body
+from stopcast.api.signing import CONTENT_TYPE, Signer
+from stopcast.credentials.value import Credentials
+from stopcast.tasks.task import Task
 
 CREDENTIALS: Final = Credentials("AKLTbench0123456789abcdef01234567", "c2VjcmV0LWZvci1hLWJlbmNobWFyaw==")
 ENDPOINT: Final = Endpoint.parse()

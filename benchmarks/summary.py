@@ -14,10 +14,10 @@ from typing import Final
 import orjson
 
 from measuring import cpu_seconds, in_own_process, middle, print_table, print_versions, ratio, rounds, spread
-from stopcast.cli.summary import read_reports
-from stopcast.outcome import Outcome, Status
-from stopcast.report_line import LineWriter
-from stopcast.task import Task
+from stopcast.cli.commands.summary import read_reports
+from stopcast.report.line import LineWriter
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
 
 RATE: Final = 149.0
 

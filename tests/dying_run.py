@@ -18,10 +18,6 @@ from pathlib import Path
 from typing import Any
 
 # What the command imports late is imported once here, and not again after each fork.
-import stopcast.cli.log_output
-import stopcast.cli.run
-import stopcast.cli.running
-import stopcast.transport  # noqa: F401
 from stopcast.cli import main
 from stopcast.cli.group import group  # noqa: F401
 

@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 #: Room of the tasks that do not run when they are first asked for, and of those whose first calls fail.
 GONE, STUBBORN = "gone", "stubborn"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 COMMAND: Final = (sys.executable, "-m", "stopcast")
 KEYS: Final = {

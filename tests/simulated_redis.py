@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from lupa import lua51
 
 from stopcast.errors import QuotaLostError
-from stopcast.limiters.redis_ledger import Lease, ledger_key
+from stopcast.fleet.quota.redis_ledger import Lease, ledger_key
 
 #: Unix time at which virtual time begins.
 _BEGAN_AT: Final = 1_800_000_000.0
@@ -48,7 +48,7 @@ class SimulatedRedis:
         self._timeout_seconds = timeout_seconds
         self._free_at = 0.0
         self._lua = lua51.LuaRuntime(unpack_returned_tuples=True)
-        script = files("stopcast.limiters").joinpath("reserve.lua").read_text("utf-8")
+        script = files("stopcast.fleet.quota").joinpath("reserve.lua").read_text("utf-8")
         self._script = self._lua.execute(f"return function(redis, KEYS, ARGV) {script}\nend")
         self._redis = self._lua.table_from({"call": self._command, "pcall": self._command})
 

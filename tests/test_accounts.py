@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 
 from processes import read_report
 from stopcast import RetryPolicy, StopcastError, Stopper, Task, Unlimited
-from stopcast.outcome import Status
 from stopcast.ports import TransportError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import Answer, ok, refusal
 from stopcast.sources import open_list
+from stopcast.tasks.outcome import Status
 from stopcast.virtual_clock import VirtualClock
 
 GONE, REFUSED, BAD_APP = "gone", "refused", "bad-app"
@@ -235,7 +235,7 @@ def test_rows_in_are_lines_out_each_task_is_settled_once_and_the_report_agrees_w
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         account = Account(Path(folder), rows, form=form, seed=seed)
         api = account.api
-        patch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: api)
+        patch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: api)
         for end in ends:
             account.run(end)
         account.run()

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stopcast.api import DEFAULT_ENDPOINT, REGIONS, Endpoint, Reply, read_answer, request_body
+from stopcast.api.endpoint import DEFAULT_ENDPOINT, REGIONS, Endpoint, Reply, read_answer, request_body
 from stopcast.errors import ConfigurationError
-from stopcast.task import ID_PATTERN, Task
+from stopcast.tasks.task import ID_PATTERN, Task
 
 DATE = "Sun, 22 Nov 2026 20:00:00 GMT"
 DATE_AS_UNIX_TIME = 1795377600.0

@@ -26,7 +26,7 @@ from processes import (
     write_jsonl,
 )
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 At = tuple[str, ...]
 EXAMPLE = Path(__file__).parent.parent / "examples" / "tasks.csv"

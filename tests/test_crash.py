@@ -18,9 +18,9 @@ import pytest
 import dying_run
 import noting_api
 from processes import Shell, end_of, read_report, serving, statuses, until, write_csv
-from stopcast.outcome import Status
 from stopcast.sandbox import Emulator
-from stopcast.task import Task
+from stopcast.tasks.outcome import Status
+from stopcast.tasks.task import Task
 
 REPORT = "stopcast-report.jsonl"
 KILLS = 30

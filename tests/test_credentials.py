@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stopcast.credential_chain import PLACES, find_credentials, look_everywhere
-from stopcast.credential_files import State
-from stopcast.credentials import Credentials
+from stopcast.credentials.chain import PLACES, find_credentials, look_everywhere
+from stopcast.credentials.files import State
+from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError, CredentialsNotFoundError
 
 #: In every value that no message may show any part of.

@@ -8,7 +8,7 @@ import pytest
 
 from processes import Finished, Shell, read_report
 from stopcast.sandbox import Emulator
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 At = tuple[str, ...]
 GOOD = [Task("a", "r", "first"), Task("a", "r", "last")]

@@ -16,13 +16,13 @@ from rich.cells import cell_len
 
 from processes import Shell, read_report, statuses, tasks, until, write_csv
 from stopcast import Status, Stopper
-from stopcast.cli.figures import Figures, Gauges, Looking, Trouble
+from stopcast.cli.commands.run import run
+from stopcast.cli.display.gauges import Figures, Gauges, Looking, Trouble
+from stopcast.cli.display.progress import Progress
+from stopcast.cli.display.screen import frame
 from stopcast.cli.lists import Lists
-from stopcast.cli.progress import Progress
-from stopcast.cli.remaining import RowsLeft
-from stopcast.cli.run import run
-from stopcast.cli.run_options import Options
-from stopcast.cli.screen import frame
+from stopcast.cli.lists.remaining import RowsLeft
+from stopcast.cli.options.values import Options
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sources.memory import batches_of
@@ -138,7 +138,7 @@ def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: Api(stopped))
+    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: Api(stopped))
     lists = Lists.of(options(write_csv(tmp_path / "list.csv", tasks(1))))
 
     async def main() -> None:

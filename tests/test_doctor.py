@@ -16,7 +16,7 @@ from stopcast.doctor.findings import State
 from stopcast.doctor.key import masked
 from stopcast.doctor.room import room_for
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import ID_PATTERN
+from stopcast.tasks.task import ID_PATTERN
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 #: A secret that would be seen wherever it was shown.

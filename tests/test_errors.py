@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from processes import Shell, obey_permissions, tasks, write_csv
-from stopcast.outcome import Status
 from stopcast.sandbox import Emulator, Faults
+from stopcast.tasks.outcome import Status
 
 
 @pytest.fixture

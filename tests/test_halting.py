@@ -6,7 +6,7 @@ import pytest
 
 from processes import Shell, settled_by, statuses, tasks, told, write_csv
 from stopcast import ConfigurationError, HaltAfter, Outcome, Status, Stopper, Task, TooManyFailuresError, Unlimited
-from stopcast.halting import Failures
+from stopcast.engine.halting import Failures
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
 At = tuple[str, ...]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from processes import COMMAND, Shell, end_of
-from stopcast.cli.help import TOPICS, section
+from stopcast.cli.commands.help import TOPICS, section
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 

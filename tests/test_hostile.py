@@ -16,10 +16,10 @@ import pytest
 from processes import Shell, end_of, read_report, serving, statuses, tasks, told, until
 from stopcast import Credentials, RetryPolicy, Status, Stopper, Unlimited
 from stopcast.events import ClockCorrected, Event
-from stopcast.outcome import Outcome
-from stopcast.report_line import LineWriter
+from stopcast.report.line import LineWriter
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
-from stopcast.task import Task
+from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.task import Task
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stopcast import identities
-from stopcast.identities import Identities, identities_of, identity, told_identity
-from stopcast.intake import Accepted, Earlier, Intake, Taken
-from stopcast.outcome import Outcome, Status
 from stopcast.sources import Choice, Columns, Form
 from stopcast.sources.row_reader import RowReader
-from stopcast.task import OTHERS, Batch, BrokenRow, RawRow, RowColumns, Task
+from stopcast.tasks.identities import Identities, identities_of, identity, told_identity
+from stopcast.tasks.intake import Accepted, Earlier, Intake, Taken
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import OTHERS, Batch, BrokenRow, RawRow, RowColumns, Task
 
 NOW = 1795377600.0
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stopcast import CredentialsRefusedError, RetryPolicy, Status, Stopper, Task, TokenBucket, Unlimited
-from stopcast.credentials import Credentials
+from stopcast.credentials.value import Credentials
 from stopcast.events import (
     AppSetAside,
     AttemptFinished,

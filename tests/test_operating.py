@@ -18,10 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from processes import Shell, end_of, tasks, until, write_csv
 from stopcast import virtual_clock
-from stopcast.cli.metrics import metrics
+from stopcast.cli.running.metrics import metrics
 from stopcast.events import TaskRefused
-from stopcast.outcome import Outcome, Status
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.tasks.outcome import Outcome, Status
 
 At = tuple[str, ...]
 

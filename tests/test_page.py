@@ -14,11 +14,11 @@ import pytest
 
 from browser import tab_of
 from processes import Shell
-from stopcast.figures import Timeline
-from stopcast.outcome import Outcome, Status
-from stopcast.page.columns import columns_of
-from stopcast.page.markup import percent
-from stopcast.task import Task
+from stopcast.summary import Timeline
+from stopcast.summary.page.columns import columns_of
+from stopcast.summary.page.markup import percent
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
 from test_summary import NOON, outcome, write_report
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

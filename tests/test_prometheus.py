@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from redis_server import RedisServer
 from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Stopper, Task, TokenBucket
 from stopcast.events import CredentialsRefreshed, RetryPlanned
-from stopcast.limiters.redis_ledger import RedisLedger
+from stopcast.fleet.quota.redis_ledger import RedisLedger
 from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
 from stopcast.redis_metrics import RedisMetrics

@@ -232,7 +232,7 @@ async def test_what_a_dead_worker_had_is_taken_over_in_doubt(url: str, there: An
 
 
 async def test_what_was_settled_before_a_crash_is_acknowledged_and_not_sent_again(url: str, there: Any) -> None:
-    from stopcast.identities import identity
+    from stopcast.tasks.identities import identity
 
     await put(url, *tasks(2))
     there.xgroup_create("tasks", "stopcast", id="0")
@@ -309,7 +309,7 @@ async def test_a_drain_is_not_counted_as_a_death(url: str, there: Any) -> None:
 
 
 async def test_each_outcome_is_in_the_results_once_and_in_the_report_s_words(url: str, there: Any) -> None:
-    from stopcast.report_line import read_line, task_of
+    from stopcast.report.line import read_line, task_of
 
     await put(url, *tasks(30))
     async with Emulator(quota_per_second=None) as emulator:

@@ -16,7 +16,7 @@ import redis
 from processes import Shell, end_of, read_report, settled_by, statuses, tasks, told, until, with_variables, write_csv
 from redis_server import RedisServer
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 At = tuple[str, ...]
 SOON = ("--claim-after", "0.5")

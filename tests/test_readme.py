@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from stopcast.cli import HELP
 from stopcast.cli.group import group
-from stopcast.outcome import Status
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+from stopcast.tasks.outcome import Status
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -15,7 +15,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from redis_server import RedisServer, free_port
 from stopcast.errors import ConfigurationError
-from stopcast.redis_connection import connected, without_secrets
+from stopcast.fleet.connection import connected, without_secrets
 
 
 async def answer(url: str) -> str:
@@ -160,7 +160,7 @@ def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
 def test_without_redis_py_it_is_told_what_to_install() -> None:
     program = (
         "import asyncio, sys; sys.modules['redis'] = None\n"
-        "from stopcast.redis_connection import connected\n"
+        "from stopcast.fleet.connection import connected\n"
         "asyncio.run(connected('redis://localhost', timeout_seconds=1).__aenter__())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)

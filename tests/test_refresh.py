@@ -118,7 +118,7 @@ class Account:
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     """The account that every Stopper of the test calls."""
     account = Account()
-    monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: account)
+    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: account)
     return account
 
 

@@ -18,11 +18,11 @@ import pytest
 
 from processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv, write_jsonl
 from stopcast.errors import ReportError, ReportLockedError
-from stopcast.outcome import Outcome, Status
-from stopcast.report import Report, open_report
-from stopcast.report_line import LineWriter, read_line, task_of
+from stopcast.report.line import LineWriter, read_line, task_of
+from stopcast.report.writer import Report, open_report
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import Task
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -361,7 +361,7 @@ def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not
             report.touch()
         locked(descriptor, operation)
 
-    monkeypatch.setattr("stopcast.report.fcntl.flock", late)
+    monkeypatch.setattr("stopcast.report.writer.fcntl.flock", late)
     with pytest.raises(ReportLockedError):
         open_report(report, resume=True)
 

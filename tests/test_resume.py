@@ -22,7 +22,7 @@ from processes import (
     write_jsonl,
 )
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"

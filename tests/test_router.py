@@ -30,8 +30,8 @@ from stopcast import (
     TokenBucket,
     Unlimited,
 )
+from stopcast.accounts.routes import Routes, merge_routes
 from stopcast.events import AccountGivenUp, AppUnclaimed, Event
-from stopcast.routes import Routes, merge_routes
 from stopcast.sandbox import Emulator, Faults
 from stopcast.virtual_clock import VirtualClock
 
@@ -385,7 +385,7 @@ def test_sixteen_accounts_hold_their_caps_side_by_side(monkeypatch: pytest.Monke
             assert len(await everything(router, mixed(cap * seconds, *names))) == 16 * cap * seconds
         return router
 
-    monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: Wire())
+    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: Wire())
     with asyncio.Runner(loop_factory=VirtualClock) as runner:
         router = runner.run(main())
 

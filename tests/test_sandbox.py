@@ -23,14 +23,14 @@ import trustme
 from volcenginesdkcore.signv4 import SignerV4
 from yarl import URL
 
-from stopcast.api import Endpoint, request_body
-from stopcast.credentials import Credentials
+from stopcast.api.endpoint import Endpoint, request_body
+from stopcast.api.signing import Signer
+from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sandbox.answers import REFUSALS
 from stopcast.sandbox.faults import FAULTS
-from stopcast.signing import Signer
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 pytest_plugins = ["stopcast.sandbox.fixtures"]
 
@@ -557,7 +557,7 @@ async def test_two_emulators_run_side_by_side_and_a_port_that_is_taken_is_an_err
             await Emulator(port=int(first.url.rpartition(":")[2])).__aenter__()
 
 
-SANDBOX = "from stopcast.cli.sandbox import sandbox; sandbox()"
+SANDBOX = "from stopcast.cli.commands.sandbox import sandbox; sandbox()"
 
 
 @contextmanager

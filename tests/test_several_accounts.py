@@ -13,7 +13,7 @@ import pytest
 
 from processes import Shell, read_report, serving, statuses, tasks, told, until, write_csv
 from stopcast import ConfigurationError, Credentials, Task
-from stopcast.accounts import parse_accounts
+from stopcast.accounts.file import parse_accounts
 from stopcast.sandbox import Emulator
 
 SECRET = "hunter2"

@@ -17,8 +17,9 @@ from processes import end_of as end_of_process
 from redis_server import RedisServer, free_port
 from stopcast.errors import ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
-from stopcast.limiters import SharedQuota, TokenBucket
-from stopcast.limiters.redis_ledger import Lease, RedisLedger, ledger_key
+from stopcast.fleet.quota.redis_ledger import Lease, RedisLedger, ledger_key
+from stopcast.fleet.quota.shared_quota import SharedQuota
+from stopcast.limiters import TokenBucket
 from stopcast.ports import Limiter, TellsEvents, TellsRate
 from stopcast.sandbox import Emulator
 
@@ -402,7 +403,7 @@ async def test_whoever_comes_first_goes_first_and_who_leaves_costs_nothing(redis
 
 WORKER = """
 import asyncio, sys, time
-from stopcast.limiters import SharedQuota
+from stopcast.fleet.quota.shared_quota import SharedQuota
 
 async def main():
     async with SharedQuota(sys.argv[1], account="account") as quota:

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from volcenginesdkcore.signv4 import SignerV4
 
-from stopcast.api import VERSIONS, Endpoint, request_body
-from stopcast.credentials import Credentials
-from stopcast.signing import Signer, canonical_query, signature, signing_key
-from stopcast.task import Task
+from stopcast.api.endpoint import VERSIONS, Endpoint, request_body
+from stopcast.api.signing import Signer, canonical_query, signature, signing_key
+from stopcast.credentials.value import Credentials
+from stopcast.tasks.task import Task
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC).timestamp()
 BODY = b'{"AppId":"app","RoomId":"room","TaskId":"task"}'

@@ -20,10 +20,10 @@ import orjson
 import pytest
 
 from stopcast.errors import ConfigurationError, ListError
-from stopcast.outcome import Status
 from stopcast.sources import Choice, Columns, Form, open_list
 from stopcast.sources.lines import Lines, LineSplitter
-from stopcast.task import BrokenRow, RawRow
+from stopcast.tasks.outcome import Status
+from stopcast.tasks.task import BrokenRow, RawRow
 
 HEADER = "AppId,RoomId,TaskId\n"
 NO_HEADER = "the first row is no header that names AppId, RoomId, TaskId, and without one a list has 3 columns"

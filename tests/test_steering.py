@@ -13,7 +13,7 @@ import pytest
 
 from processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv
 from stopcast import CanaryError, Stopper, TimeIsUpError
-from stopcast.cli.until import seconds_until
+from stopcast.cli.options.until import seconds_until
 from stopcast.errors import ConfigurationError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
@@ -146,7 +146,7 @@ def test_a_time_that_leaves_no_room_for_a_call_is_refused(shell: Shell) -> None:
 
 def test_the_last_call_begins_as_much_earlier_as_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Api(stopped, latency_seconds=3.0)
-    monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: api)
+    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: api)
 
     async def tick() -> None:
         # A virtual clock goes on to the next timer while a thread is waited for: let that be a near one.

@@ -32,7 +32,7 @@ from stopcast.events import AppSetAside, ClockCorrected, Event, Throttled
 from stopcast.ports import TransportError
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sandbox.answers import Answer, ok, refusal
-from stopcast.task import Batch, RawRow
+from stopcast.tasks.task import Batch, RawRow
 from stopcast.virtual_clock import VirtualClock
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ UseApi = Callable[[Api], None]
 @pytest.fixture
 def use_api(monkeypatch: pytest.MonkeyPatch) -> UseApi:
     def use(api: Api) -> None:
-        monkeypatch.setattr("stopcast.task_calls.AiohttpTransport", lambda *_, **__: api)
+        monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: api)
 
     return use
 

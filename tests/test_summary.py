@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from processes import Shell, read_report, serving, statuses, tasks, with_variables, write_csv
-from stopcast.code_meanings import HTTP, MEANINGS, explain
-from stopcast.figures import Figures
-from stopcast.figures.latency import Times
-from stopcast.figures.timeline import Timeline
-from stopcast.languages import Language
-from stopcast.outcome import Outcome, Status
-from stopcast.report_line import LineWriter
+from stopcast.api.meanings import HTTP, MEANINGS, explain
+from stopcast.api.verdict import CODES
+from stopcast.i18n import Language
+from stopcast.report.line import LineWriter
 from stopcast.sandbox import Emulator, Faults
-from stopcast.task import OTHERS, Task
-from stopcast.verdict import CODES
+from stopcast.summary import Figures
+from stopcast.summary.latency import Times
+from stopcast.summary.timeline import Timeline
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import OTHERS, Task
 
 NOON = 1_763_812_800.0
 NOT_FOUND = "InvalidParameter.ErrorActiveTaskNotFound"

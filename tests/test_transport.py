@@ -13,10 +13,10 @@ import pytest
 import trustme
 
 from stopcast import EndpointError, Status, Stopper, Task
-from stopcast.api import ANSWER_LIMIT
+from stopcast.api.endpoint import ANSWER_LIMIT
+from stopcast.api.transport import AiohttpTransport
 from stopcast.ports import TransportError
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
-from stopcast.transport import AiohttpTransport
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BODY = b'{"AppId":"app","RoomId":"room","TaskId":"task"}'

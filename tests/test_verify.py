@@ -12,11 +12,11 @@ import pytest
 
 from processes import Shell, end_of, read_report, statuses, tasks, until, write_csv
 from stopcast import ConfigurationError, RetryPolicy, Status, TaskState, TokenBucket, Verifier
-from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST
-from stopcast.api import Endpoint, Reply, read_answer
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
+from stopcast.api.endpoint import Endpoint, Reply, read_answer
+from stopcast.api.verdict import Verdict, judge
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
-from stopcast.task import Task
-from stopcast.verdict import Verdict, judge
+from stopcast.tasks.task import Task
 
 At = tuple[str, ...]
 PROOF = "stopcast-verify.jsonl"

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from stopcast import RetryPolicy, Stopper, Task, virtual_clock
-from stopcast.outcome import Status
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.tasks.outcome import Status
 
 
 def test_an_hour_takes_no_time_and_the_result_comes_back() -> None:

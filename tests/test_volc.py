@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from stopcast import CredentialsUnavailableError, Status, Stopper, Task
-from stopcast.credential_chain import find_credentials
+from stopcast.credentials.chain import find_credentials
+from stopcast.credentials.vendor import VolcProvider, profile_provider
 from stopcast.sandbox import Emulator
-from stopcast.volc import VolcProvider, profile_provider
 
 SECRET = "hunter2"
 

@@ -12,8 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stopcast.api import Endpoint
-    from stopcast.credentials import Credentials, CredentialsProvider
+    from stopcast.accounts.router import Router
+    from stopcast.api.endpoint import Endpoint
+    from stopcast.credentials.value import Credentials, CredentialsProvider
+    from stopcast.engine.halting import HaltAfter
+    from stopcast.engine.retry import RetryPolicy
     from stopcast.errors import (
         AccountsGivenUpError,
         CanaryError,
@@ -31,15 +34,13 @@ if TYPE_CHECKING:
         TimeIsUpError,
         TooManyFailuresError,
     )
-    from stopcast.halting import HaltAfter
-    from stopcast.limiters import SharedQuota, TokenBucket, Unlimited
-    from stopcast.outcome import Outcome, Status, TaskState
+    from stopcast.fleet.queue import RedisConsumer, RedisQueue
+    from stopcast.fleet.quota.shared_quota import SharedQuota
+    from stopcast.limiters import TokenBucket, Unlimited
     from stopcast.ports import Limiter, Observer
-    from stopcast.redis_queue import RedisConsumer, RedisQueue
-    from stopcast.retry import RetryPolicy
-    from stopcast.router import Router
     from stopcast.stopper import Stopper, Verifier
-    from stopcast.task import Task
+    from stopcast.tasks.outcome import Outcome, Status, TaskState
+    from stopcast.tasks.task import Task
 
 _HOMES = {
     "AccountsGivenUpError": "errors",
@@ -47,30 +48,30 @@ _HOMES = {
     "ClockRefusedError": "errors",
     "ClosedError": "errors",
     "ConfigurationError": "errors",
-    "Credentials": "credentials",
+    "Credentials": "credentials.value",
     "CredentialsNotFoundError": "errors",
-    "CredentialsProvider": "credentials",
+    "CredentialsProvider": "credentials.value",
     "CredentialsRefusedError": "errors",
     "CredentialsUnavailableError": "errors",
-    "Endpoint": "api",
+    "Endpoint": "api.endpoint",
     "EndpointError": "errors",
-    "HaltAfter": "halting",
+    "HaltAfter": "engine.halting",
     "HaltedError": "errors",
     "Limiter": "ports",
     "Observer": "ports",
-    "Outcome": "outcome",
+    "Outcome": "tasks.outcome",
     "QueueError": "errors",
     "QuotaLostError": "errors",
-    "RedisConsumer": "redis_queue",
-    "RedisQueue": "redis_queue",
-    "RetryPolicy": "retry",
-    "Router": "router",
-    "SharedQuota": "limiters",
-    "Status": "outcome",
+    "RedisConsumer": "fleet.queue",
+    "RedisQueue": "fleet.queue",
+    "RetryPolicy": "engine.retry",
+    "Router": "accounts.router",
+    "SharedQuota": "fleet.quota.shared_quota",
+    "Status": "tasks.outcome",
     "StopcastError": "errors",
     "Stopper": "stopper",
-    "Task": "task",
-    "TaskState": "outcome",
+    "Task": "tasks.task",
+    "TaskState": "tasks.outcome",
     "TimeIsUpError": "errors",
     "TokenBucket": "limiters",
     "TooManyFailuresError": "errors",

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stopcast.outcome import Outcome
-from stopcast.task import Task
+from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,9 @@ from stopcast.events import (
     TaskRefused,
     Throttled,
 )
-from stopcast.languages import visible
-from stopcast.outcome import Outcome
-from stopcast.task import Task
+from stopcast.i18n import visible
+from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.task import Task
 
 LOG: Final = logging.getLogger("stopcast")
 LOG.addHandler(logging.NullHandler())

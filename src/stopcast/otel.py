@@ -22,8 +22,9 @@ from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer_provider
 from opentelemetry.util.types import AttributeValue
 
-from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST
-from stopcast.api import DEFAULT_ENDPOINT, Endpoint
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
+from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
+from stopcast.api.signing import SERVICE
 from stopcast.events import (
     AttemptFinished,
     ClockCorrected,
@@ -35,8 +36,7 @@ from stopcast.events import (
     TaskRefused,
 )
 from stopcast.logs import WARNINGS
-from stopcast.outcome import Outcome
-from stopcast.signing import SERVICE
+from stopcast.tasks.outcome import Outcome
 
 #: Those that the convention asks for in ``http.client.request.duration``.
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)

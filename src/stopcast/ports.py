@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
 from stopcast.events import Event
-from stopcast.outcome import Outcome
-from stopcast.task import Task
+from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.task import Task
 
 
 class Observer(Protocol):

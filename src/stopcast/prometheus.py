@@ -29,8 +29,8 @@ from stopcast.events import (
     TaskRefused,
 )
 from stopcast.logs import WARNINGS
-from stopcast.outcome import Outcome
 from stopcast.ports import Observer
+from stopcast.tasks.outcome import Outcome
 
 #: Of waiting and answering, in seconds: from what a connection at hand takes to what a call may take at the most.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0)

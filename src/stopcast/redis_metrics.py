@@ -21,8 +21,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from stopcast.errors import QueueError, QuotaLostError, StopcastError
-from stopcast.limiters.quota_status import QuotaStatus, quota_status
-from stopcast.redis_queue import QueueStatus, RedisQueue
+from stopcast.fleet.queue import QueueStatus, RedisQueue
+from stopcast.fleet.quota.quota_status import QuotaStatus, quota_status
 
 T = TypeVar("T")
 Kind = type[GaugeMetricFamily] | type[CounterMetricFamily]

@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
+from stopcast.accounts.router import Router
 from stopcast.engine.pump import pump
 from stopcast.errors import (
     CanaryError,
@@ -19,16 +20,15 @@ from stopcast.errors import (
     StopcastError,
     TimeIsUpError,
 )
-from stopcast.flight_log import FlightLog
-from stopcast.intake import Intake
-from stopcast.outcome import ASKED, STOPPED, Outcome, Status
 from stopcast.ports import Deliveries
-from stopcast.report import Report, open_report
-from stopcast.resume import Past, read_past, tidy
-from stopcast.router import Router
-from stopcast.summary import AccountFigures, Summary
-from stopcast.task import Batch
-from stopcast.task_calls import TaskCalls
+from stopcast.report.history import Past, read_past, tidy
+from stopcast.report.in_flight import FlightLog
+from stopcast.report.totals import AccountFigures, Summary
+from stopcast.report.writer import Report, open_report
+from stopcast.stopper.task_calls import TaskCalls
+from stopcast.tasks.intake import Intake
+from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
+from stopcast.tasks.task import Batch
 
 #: Rows that may be taken beyond the bound: the rest of a batch, and lines that are not written yet.
 _READ_AHEAD: Final = 1024

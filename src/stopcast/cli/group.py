@@ -34,7 +34,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"stopcast.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"stopcast.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def resolve_command(

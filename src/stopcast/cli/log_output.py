@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from stopcast.cli.options import unheard
-from stopcast.languages import visible
+from stopcast.cli.options.option import unheard
+from stopcast.i18n import visible
 from stopcast.logs import LOG
 
 FORMATS: Final = ("text", "json")

@@ -7,16 +7,16 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
-from stopcast.api import Endpoint, Reply
-from stopcast.code_meanings import CLASSES, MEANINGS
-from stopcast.credentials import Credentials
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
+from stopcast.api.endpoint import Endpoint, Reply
+from stopcast.api.meanings import CLASSES, MEANINGS
+from stopcast.api.signing import SIGNATURE_LIFETIME, Signer
+from stopcast.api.transport import AiohttpTransport
+from stopcast.api.verdict import Verdict, judge
+from stopcast.credentials.value import Credentials
 from stopcast.doctor.findings import Finding, Patient, State
 from stopcast.ports import TransportError
-from stopcast.signing import SIGNATURE_LIFETIME, Signer
-from stopcast.task import Task
-from stopcast.transport import AiohttpTransport
-from stopcast.verdict import Verdict, judge
+from stopcast.tasks.task import Task
 
 #: No id may hold a space, so that no task can be called this.
 NO_SUCH_TASK: Final = Task("no app", "no room", "no task")

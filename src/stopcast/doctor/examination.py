@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from stopcast.api import Endpoint
-from stopcast.credentials import Credentials
+from stopcast.api.endpoint import Endpoint
+from stopcast.credentials.value import Credentials
 from stopcast.doctor.calls import look_at_clock, try_application, try_key
 from stopcast.doctor.connection import NO_WAY, connect, find_addresses
 from stopcast.doctor.findings import Finding, Patient, State

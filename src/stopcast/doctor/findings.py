@@ -8,8 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from stopcast.api import Endpoint
-from stopcast.credential_chain import Look
+from stopcast.api.endpoint import Endpoint
+from stopcast.credentials.chain import Look
 
 
 class State(StrEnum):

@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import Final
 
-from stopcast.credential_chain import Look
-from stopcast.credential_files import State as PlaceState
-from stopcast.credentials import Credentials
+from stopcast.credentials.chain import Look
+from stopcast.credentials.files import State as PlaceState
+from stopcast.credentials.value import Credentials
 from stopcast.doctor.findings import Finding, Patient, State
 from stopcast.errors import StopcastError
 

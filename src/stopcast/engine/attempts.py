@@ -6,18 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from stopcast.actions import Action
-from stopcast.api import Reply
+from stopcast.api.actions import Action
+from stopcast.api.endpoint import Reply
+from stopcast.api.verdict import Verdict, judge
 from stopcast.engine.call import Caller, Slot
 from stopcast.engine.feed import Job
 from stopcast.engine.guard import Guard
 from stopcast.engine.pace import Pace
 from stopcast.engine.refresh import Refresher
+from stopcast.engine.retry import RetryPolicy
 from stopcast.events import AppSetAside, AttemptFinished, ClockCorrected, RetryPlanned, Throttled
-from stopcast.outcome import Outcome, Status
 from stopcast.ports import Limiter
-from stopcast.retry import RetryPolicy
-from stopcast.verdict import Verdict, judge
+from stopcast.tasks.outcome import Outcome, Status
 
 
 class Attempts:

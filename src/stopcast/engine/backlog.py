@@ -9,7 +9,7 @@ from itertools import count
 from typing import Final
 
 from stopcast.engine.feed import Feed, Job
-from stopcast.outcome import Status
+from stopcast.tasks.outcome import Status
 
 #: While fresh rows of the same priority are ready, one attempt in so many goes to a job that failed before.
 _RETRY_TURN: Final = 10

@@ -8,13 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Self
 
-from stopcast.actions import Action
-from stopcast.api import Reply
+from stopcast.api.actions import Action
+from stopcast.api.endpoint import Reply
+from stopcast.api.signing import Signer
 from stopcast.errors import EndpointError
+from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.ports import Limiter, Transport, TransportError
-from stopcast.rolling_window import RollingWindow
-from stopcast.signing import Signer
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 #: Stands where a secret stood.
 _HIDDEN: Final = "***"

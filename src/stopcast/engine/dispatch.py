@@ -9,11 +9,11 @@ from stopcast.engine.attempts import Attempts
 from stopcast.engine.backlog import Backlog
 from stopcast.engine.call import Slot
 from stopcast.engine.feed import Feed, Job
+from stopcast.engine.halting import Failures
 from stopcast.errors import ClosedError, StopcastError
 from stopcast.events import Event
-from stopcast.halting import Failures
-from stopcast.outcome import Outcome
 from stopcast.ports import Flights
+from stopcast.tasks.outcome import Outcome
 
 
 class Dispatcher:

@@ -10,11 +10,11 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
 
-from stopcast.api import Reply
+from stopcast.api.endpoint import Reply
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
-from stopcast.outcome import Outcome, Status
 from stopcast.ports import Flights
-from stopcast.task import Task
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
 
 #: Rows read ahead of the calls. Enough to bridge the reading of the next batch, few enough to be a true back-pressure.
 _READ_AHEAD: Final = 64

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from stopcast.engine.feed import Feed, Job
 from stopcast.engine.routing import AnyDispatcher
 from stopcast.errors import ListError, StopcastError
-from stopcast.intake import Intake
-from stopcast.task import Batch
+from stopcast.tasks.intake import Intake
+from stopcast.tasks.task import Batch
 
 
 async def pump(

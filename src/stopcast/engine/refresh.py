@@ -14,14 +14,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Self
 
-from stopcast.api import Reply
-from stopcast.credentials import Credentials, CredentialsProvider
+from stopcast.api.endpoint import Reply
+from stopcast.api.signing import Signer
+from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.call import Caller, Key
 from stopcast.engine.guard import Guard
+from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import CredentialsUnavailableError, StopcastError
 from stopcast.events import CredentialsRefreshed, CredentialsRefreshFailed, CredentialsRefused, Event
-from stopcast.retry import RetryPolicy
-from stopcast.signing import Signer
 
 #: New credentials are asked for when a quarter of the old ones' life is left, and not earlier than this.
 _EARLIEST_SECONDS: Final = 300.0

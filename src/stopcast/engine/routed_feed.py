@@ -11,8 +11,8 @@ from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.feed import Feed, Job
 from stopcast.errors import AccountsGivenUpError, ClosedError, StopcastError
 from stopcast.events import Event
-from stopcast.outcome import Outcome
 from stopcast.ports import Flights
+from stopcast.tasks.outcome import Outcome
 
 #: Jobs that are handed to a dispatcher at once, and that each account should have ready.
 HANDFUL: Final = 64

@@ -17,8 +17,8 @@ from stopcast.engine.feed import Feed, Job
 from stopcast.engine.routed_feed import HANDFUL, RoutedFeed
 from stopcast.errors import AccountsGivenUpError, ClosedError, StopcastError
 from stopcast.events import AccountGivenUp, AppUnclaimed, Event
-from stopcast.outcome import Outcome, Status
 from stopcast.ports import Flights
+from stopcast.tasks.outcome import Outcome, Status
 
 _UNCLAIMED: Final = "no account claims this AppId"
 #: A wrong list may hold any number of AppIds.

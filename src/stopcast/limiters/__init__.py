@@ -1,7 +1,6 @@
 """What says when the next call may go. All fill ``stopcast.ports.Limiter``."""
 
-from stopcast.limiters.shared_quota import SharedQuota
 from stopcast.limiters.token_bucket import TokenBucket
 from stopcast.limiters.unlimited import Unlimited
 
-__all__ = ["SharedQuota", "TokenBucket", "Unlimited"]
+__all__ = ["TokenBucket", "Unlimited"]

@@ -14,7 +14,7 @@ import math
 from typing import Final
 
 from stopcast.errors import ConfigurationError
-from stopcast.rolling_window import RollingWindow
+from stopcast.limiters.rolling_window import RollingWindow
 
 #: Seconds by which one call's way to the server may be longer than another's. Measured on loopback with TLS.
 ARRIVAL_JITTER: Final = 0.0033

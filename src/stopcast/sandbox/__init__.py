@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from stopcast.credentials import Credentials
+from stopcast.credentials.value import Credentials
 
 if TYPE_CHECKING:
     from stopcast.sandbox.emulator import Emulator as Emulator

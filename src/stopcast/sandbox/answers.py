@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from stopcast.outcome import TaskState
+from stopcast.tasks.outcome import TaskState
 
 
 class Refusal(NamedTuple):

@@ -17,11 +17,11 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
-from stopcast.api import VERSIONS
-from stopcast.credentials import Credentials
-from stopcast.signing import SIGNATURE_LIFETIME, canonical_query, signature, signing_key
-from stopcast.task import ID_PATTERN, Task
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
+from stopcast.api.endpoint import VERSIONS
+from stopcast.api.signing import SIGNATURE_LIFETIME, canonical_query, signature, signing_key
+from stopcast.credentials.value import Credentials
+from stopcast.tasks.task import ID_PATTERN, Task
 
 
 class RefusedError(Exception):

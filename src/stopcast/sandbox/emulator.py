@@ -20,18 +20,18 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
-from stopcast.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
-from stopcast.api import request_body
-from stopcast.credentials import Credentials
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
+from stopcast.api.endpoint import request_body
+from stopcast.api.signing import SERVICE
+from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
-from stopcast.outcome import TaskState
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal, told
 from stopcast.sandbox.checks import RefusedError, check_action, check_signature, read_target, read_task
 from stopcast.sandbox.faults import FAULTS, Call, Deliver, FaultPlan, Faults, send_whole
 from stopcast.sandbox.records import Records
-from stopcast.signing import SERVICE
-from stopcast.task import Task
+from stopcast.tasks.outcome import TaskState
+from stopcast.tasks.task import Task
 
 _ARRIVED: Final = web.RequestKey("arrived", float)
 _PAGES: Final = frozenset({"/stats", "/tasks"})

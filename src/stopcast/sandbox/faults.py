@@ -18,10 +18,10 @@ from typing import Final, NamedTuple, Self
 
 from aiohttp import web
 
-from stopcast.api import ACTION
+from stopcast.api.endpoint import ACTION
 from stopcast.errors import ConfigurationError
 from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 _DRIP_SECONDS: Final = 1.0
 _HUGE_BLOCK: Final = b" " * (1 << 16)

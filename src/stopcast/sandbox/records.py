@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import KeysView
 from typing import Any
 
-from stopcast.task import Task
+from stopcast.tasks.task import Task
 
 
 class Records:

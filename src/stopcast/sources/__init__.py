@@ -18,7 +18,7 @@ from stopcast.sources.columns import Columns
 from stopcast.sources.extent import Extent
 from stopcast.sources.forms import Form
 from stopcast.sources.row_reader import RowReader
-from stopcast.task import Batch
+from stopcast.tasks.task import Batch
 
 __all__ = ["Choice", "Columns", "Extent", "Form", "open_list"]
 

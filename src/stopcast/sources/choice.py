@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
-from stopcast.outcome import Status
+from stopcast.tasks.outcome import Status
 
 _NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
 

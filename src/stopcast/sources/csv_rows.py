@@ -22,7 +22,7 @@ from stopcast.sources.csv_records import (
     UndecidedError,
 )
 from stopcast.sources.lines import Lines
-from stopcast.task import ID_PATTERN, Batch, BrokenRow, RawRow, RowColumns
+from stopcast.tasks.task import ID_PATTERN, Batch, BrokenRow, RawRow, RowColumns
 
 _IDS: Final = 3
 _IN_ORDER: Final = (0, 1, 2)

@@ -12,7 +12,7 @@ from stopcast.sources.columns import Columns
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.jsonl_rows import JsonlParser
 from stopcast.sources.lines import Lines
-from stopcast.task import Batch, BrokenRow
+from stopcast.tasks.task import Batch, BrokenRow
 
 
 class Form(StrEnum):

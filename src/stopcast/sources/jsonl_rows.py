@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 import orjson
 
 from stopcast.errors import ListError
-from stopcast.outcome import Status
 from stopcast.sources.choice import Choice
 from stopcast.sources.columns import Columns
 from stopcast.sources.lines import Lines
-from stopcast.task import Batch, BrokenRow, RawRow, RowColumns
+from stopcast.tasks.outcome import Status
+from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
 
 _STATUSES: Final = frozenset(status.value for status in Status)
 _REPORT_KEYS: Final = frozenset({"status", "attempts", "finished_at"})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from stopcast.errors import ListError
-from stopcast.task import BrokenRow
+from stopcast.tasks.task import BrokenRow
 
 #: The longest line that is read. Three ids take 400 bytes; what is longer is no list, or a file without line ends.
 LINE_BYTES: Final = 65_536

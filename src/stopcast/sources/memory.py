@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from itertools import count, islice
 from typing import Final
 
-from stopcast.task import Batch, BrokenRow, RawRow, Task
+from stopcast.tasks.task import Batch, BrokenRow, RawRow, Task
 
 AnyTask = Task | tuple[str, str, str]
 _BATCH: Final = 64

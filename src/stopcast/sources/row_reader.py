@@ -8,7 +8,7 @@ from stopcast.sources.choice import Choice
 from stopcast.sources.columns import Columns
 from stopcast.sources.forms import Form, RowParser, form_of_line, form_of_name, parser_of
 from stopcast.sources.lines import Lines, LineSplitter
-from stopcast.task import Batch, BrokenRow
+from stopcast.tasks.task import Batch, BrokenRow
 
 
 class RowReader:

@@ -1,0 +1,241 @@
+"""Several accounts in one program: a Stopper for each, and each task to the one that its AppId belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from stopcast.accounts.routes import Routes
+from stopcast.api.actions import Action
+from stopcast.engine.dispatch import Dispatcher
+from stopcast.engine.routing import RoutingDispatcher
+from stopcast.errors import ClosedError, ConfigurationError, HaltedError, StopcastError
+from stopcast.events import AccountGivenUp
+from stopcast.limiters.rolling_window import RollingWindow
+from stopcast.observers import Observers
+from stopcast.ports import AdjustableLimiter, Limiter, Observer
+from stopcast.sources.memory import AnyTask
+from stopcast.stopper import Stopper
+from stopcast.stopper.stream import AnyTasks, outcomes_of
+from stopcast.stopper.task_calls import TaskCalls
+from stopcast.tasks.outcome import Outcome
+
+#: About 50 MB of rows. At the cap it is eleven minutes of one account's calls.
+MAX_BACKLOG: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """What counts the calls of several accounts.
+
+    Attributes:
+        by_account: each account's.
+    """
+
+    by_account: Mapping[str, RollingWindow]
+
+    @property
+    def calls(self) -> int:
+        """Calls of all accounts."""
+        return sum(meter.calls for meter in self.by_account.values())
+
+    @property
+    def worst_second(self) -> int:
+        """The most calls that one account made in any second: each has its own cap."""
+        return max(meter.worst_second for meter in self.by_account.values())
+
+    @property
+    def mean_per_second(self) -> float:
+        """Calls a second of all accounts, from the first call to the last."""
+        used = [meter for meter in self.by_account.values() if meter.calls]
+        seconds = max((it.last for it in used), default=0.0) - min((it.first for it in used), default=0.0)
+        return (self.calls - 1) / seconds if seconds > 0 else 0.0
+
+
+class Router:
+    """Stops webcast tasks of several accounts side by side, each within its own cap and with its own credentials.
+
+        Router({"a": Stopper(key_a), "b": Stopper(key_b)}, {"app-1": "a", "live-*": "b"})
+
+    Used as an async context manager, which enters and leaves its Stoppers. An account whose calls are given up, because
+    its key is refused for instance, does not touch the others; its tasks have no outcome, and a stream that had some of
+    them raises AccountsGivenUpError once all the other outcomes have come. A task whose AppId no account claims is not
+    sent: its outcome is ``set_aside``.
+
+    Args:
+        stoppers: by the account's name. Each is used for nothing else.
+        routes: the account's name by AppId, or by a pattern of AppIds; see ``stopcast.routes``.
+        max_backlog: tasks of one stream that may wait because their account is behind, all accounts together. It
+            bounds the memory; a stream's tasks are taken in their order, so beyond it all accounts wait for the slow.
+        observers: are told of an account that is given up, and of tasks that are not sent. Each Stopper has its own.
+
+    Raises:
+        ConfigurationError: a route to an account that is not there, or one that is no pattern, or two that fit alike.
+    """
+
+    def __init__(
+        self,
+        stoppers: Mapping[str, TaskCalls],
+        routes: Mapping[str, str],
+        *,
+        max_backlog: int = MAX_BACKLOG,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        if unknown := set(routes.values()) - stoppers.keys():
+            raise ConfigurationError(f"there is no account {', '.join(sorted(unknown))}")
+        if not stoppers or len(set(map(id, stoppers.values()))) < len(stoppers):
+            raise ConfigurationError("each account needs a Stopper of its own, and there has to be one")
+        self.stoppers: Final = dict(stoppers)
+        self.routes: Final = Routes(routes)
+        self._max_backlog = max_backlog
+        self._observers = Observers(observers)
+        self._dispatcher: RoutingDispatcher | None = None
+
+    async def __aenter__(self) -> Self:
+        given_up: dict[str, StopcastError] = {}
+        dispatchers: dict[str, Dispatcher] = {}
+
+        async def enter(name: str, stopper: TaskCalls) -> None:
+            try:
+                await stopper.__aenter__()
+            except HaltedError as error:
+                given_up[name] = error
+                self._observers.tell(AccountGivenUp(name, str(error)))
+            else:
+                dispatchers[name] = stopper.dispatcher
+
+        self._dispatcher = RoutingDispatcher(
+            self.routes.account_of,
+            dispatchers,
+            given_up=given_up,
+            max_backlog=self._max_backlog,
+            observe=self._observers.tell,
+            observed=self._observers.want_all,
+        )
+        try:
+            # One whose provider hangs must not make the others wait in a row.
+            async with asyncio.TaskGroup() as entering:
+                for name, stopper in self.stoppers.items():
+                    entering.create_task(enter(name, stopper))
+        except BaseException as error:  # noqa: BLE001 - those that were entered are left, whatever it is
+            await self.__aexit__(type(error), error, None)
+            raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        dispatcher, self._dispatcher = self.dispatcher, None
+        entered = [self.stoppers[name] for name in dispatcher.accounts]
+        try:
+            await asyncio.gather(*(stopper.__aexit__(exc_type, exc, tb) for stopper in entered))
+        finally:
+            await dispatcher.close()
+
+    @property
+    def dispatcher(self) -> RoutingDispatcher:
+        """What runs the attempts.
+
+        Raises:
+            ClosedError: outside the ``async with`` block.
+        """
+        if self._dispatcher is None:
+            raise ClosedError("use the Router inside its `async with` block")
+        return self._dispatcher
+
+    @property
+    def action(self) -> Action:
+        """What the API is asked for each task."""
+        return next(iter(self.stoppers.values())).action
+
+    @property
+    def meter(self) -> Meters:
+        """What counts the calls."""
+        return Meters({name: stopper.meter for name, stopper in self.stoppers.items()})
+
+    @property
+    def timeout_seconds(self) -> float:
+        """The longest that a call takes from its permit on."""
+        return max(stopper.timeout_seconds for stopper in self.stoppers.values())
+
+    @property
+    def limiter(self) -> Limiter:
+        """The cap of the account that has the greatest."""
+        return max((stopper.limiter for stopper in self.stoppers.values()), key=_cap)
+
+    @property
+    def max_per_second(self) -> float:
+        """The caps of all accounts, together."""
+        return sum(_cap(stopper.limiter) for stopper in self.stoppers.values())
+
+    @property
+    def limited_to(self) -> float:
+        """Calls a second that all accounts together may make now."""
+        limiters = [stopper.limiter for stopper in self.stoppers.values()]
+        return sum(it.limited_to if isinstance(it, AdjustableLimiter) else _cap(it) for it in limiters)
+
+    @property
+    def paused(self) -> bool:
+        """Whether no call is made until ``resume``."""
+        return all(stopper.paused for stopper in self._open())
+
+    def pause(self) -> None:
+        """Make no further call for any account until ``resume``. Calls in flight finish; nothing is lost."""
+        for stopper in self._open():
+            stopper.pause()
+
+    def resume(self) -> None:
+        """Make calls again, at the rate of before."""
+        for stopper in self._open():
+            stopper.resume()
+
+    def limit_to(self, calls_per_second: float) -> None:
+        """Make at most about so many calls a second for each account from now on; its cap stays the most.
+
+        Raises:
+            ConfigurationError: more than the greatest cap, or too few to be told from none, or a limiter of your own
+                whose rate cannot be changed.
+        """
+        if calls_per_second > (most := _cap(self.limiter)):
+            raise ConfigurationError(f"{calls_per_second:g} calls a second are more than the cap of {most:g}")
+        for stopper in self._open():
+            stopper.limit_to(min(calls_per_second, _cap(stopper.limiter)))
+
+    def _open(self) -> list[TaskCalls]:
+        return [self.stoppers[name] for name in self.dispatcher.accounts]
+
+    @property
+    def given_up(self) -> Mapping[str, StopcastError]:
+        """Accounts that no call is made for any more, and why."""
+        return self.dispatcher.given_up
+
+    async def stop(self, task: AnyTask, *, priority: int = 0) -> Outcome:
+        """Stop one task and return what became of it.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials of its account.
+        """
+        match task:
+            case (str(app_id), _, _):
+                stopper = self.stoppers.get(self.routes.account_of(app_id) or "")
+                if isinstance(stopper, Stopper) and stopper.is_open:
+                    return await stopper.stop(task, priority=priority)
+        async with aclosing(self.stop_all([task], priority=priority)) as outcomes:
+            return await anext(outcomes)
+
+    def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
+        """Stop many tasks, and yield the outcomes as they come, as ``Stopper.stop_all`` does.
+
+        Raises:
+            AccountsGivenUpError: the tasks of these accounts have no outcome. Those of the others came before it.
+        """
+        return outcomes_of(tasks, self.dispatcher, priority=priority)
+
+
+def _cap(limiter: Limiter) -> float:
+    return limiter.max_per_second if isinstance(limiter, AdjustableLimiter) else math.inf

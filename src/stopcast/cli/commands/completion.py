@@ -1,0 +1,29 @@
+"""``stopcast completion``: what a shell has to be told to complete commands, options and files."""
+
+from __future__ import annotations
+
+import click
+
+from stopcast.cli.options.option import put_out
+
+#: What a shell reads at its start to have it for good.
+_FOR_GOOD = {
+    "bash": 'eval "$(stopcast completion bash)"   # in ~/.bashrc',
+    "zsh": 'eval "$(stopcast completion zsh)"   # in ~/.zshrc, after compinit',
+    "fish": "stopcast completion fish | source   # in ~/.config/fish/config.fish",
+}
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Print what makes a shell complete commands, options and files.\n\n\b\n" + "\n".join(_FOR_GOOD.values()),
+)
+@click.argument("shell", type=click.Choice(list(_FOR_GOOD)))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print click's own script for the shell."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - click knows all three
+    put_out(kind(context.find_root().command, {}, "stopcast", "_STOPCAST_COMPLETE").source())

@@ -1,0 +1,155 @@
+"""``stopcast sandbox``: serve the emulator until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stopcast.api.actions import GET_WEBCAST_TASK
+from stopcast.api.endpoint import QUOTA_PER_SECOND
+from stopcast.cli.options.option import Whole, option
+from stopcast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from stopcast.sandbox import Emulator
+
+_PEM_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MILLISECONDS = click.FloatRange(min=0)
+
+
+@click.command()
+@option("--port", type=Whole(0, 65535), default=0, show_default=True, help="Port to listen at; 0 for any free.")
+@option("--latency", "latency_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="Time that each answer takes.")
+@option("--jitter", "jitter_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="So much more or less, by chance.")
+@option(
+    "--quota",
+    "quota_per_second",
+    envvar="STOPCAST_SANDBOX_QUOTA",  # STOPCAST_QUOTA is where the other commands' shared quota is
+    metavar="N",
+    type=Whole(min=0),
+    default=QUOTA_PER_SECOND,
+    show_default=True,
+    help="Calls that pass in any sliding second, the others are throttled; 0 for no quota.",
+)
+@option(
+    "--query-quota",
+    "query_quota_per_second",
+    metavar="N",
+    type=Whole(min=0),
+    default=GET_WEBCAST_TASK.quota_per_second,
+    show_default=True,
+    help="The same for calls that ask about a task; 0 for no quota.",
+)
+@option(
+    "--fault",
+    "faults",
+    metavar="NAME=SHARE%",
+    multiple=True,
+    help="Let a fault strike this share of the calls, as in reset=2%. Repeat it for more; the names stand above.",
+)
+@option("--tls-cert", type=_PEM_FILE, help="Serve https, with this certificate and its chain (PEM).")
+@option("--tls-key", type=_PEM_FILE, help="The certificate's private key (PEM).")
+@option("--seed", type=int, default=0, show_default=True, help="Seed of the chances that faults and jitter take.")
+def sandbox(
+    *,
+    port: int,
+    latency_ms: float,
+    jitter_ms: float,
+    quota_per_second: int,
+    query_quota_per_second: int,
+    faults: tuple[str, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    seed: int,
+) -> None:
+    """Serve an emulator of the API on this machine. Nothing real is called or stopped.
+
+    Every well-formed task runs until it is stopped. The first line of standard output is the address for --endpoint;
+    GET /stats there tells what came so far, GET /tasks what was stopped. Ends at SIGINT or SIGTERM.
+
+    \b
+    Faults that leave the task alone:
+      throttled      HTTP 429, too many calls
+      throttled_200  the same inside HTTP 200
+      internal       HTTP 500 of the API
+      unavailable    HTTP 503 of the API, with Retry-After
+      timestamp      the request's time is refused
+      access_key, signature, denied
+                     the account is refused
+      app            the AppId is refused
+      parameter      the task is refused
+      gone           the task does not run (any more)
+      ignored        HTTP 200 and ok, but nothing is done
+      html_502       HTTP 502 and a page, as of a proxy
+      redirect       HTTP 302
+      empty          HTTP 200 and nothing
+      not_json       HTTP 200 and a page
+      huge           HTTP 200 and 64 MB
+      hang           no answer
+      close, reset   the connection ends without an answer
+    Faults once the task is stopped:
+      close_after, reset_after
+                     the connection ends without an answer
+      cut_body       the connection ends within the answer
+      drip           the answer comes at a byte a second
+      gzip           the answer is compressed, unasked
+    Any error code of the API is the name of a fault too, such as LackPolicy.
+    """  # noqa: D301 - \b is click's mark for lines that are not to be filled
+    from stopcast.sandbox import Emulator, Faults
+
+    try:
+        hits = Faults.parse(",".join(faults))
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+    emulator = Emulator(
+        port=port,
+        ssl_context=_ssl_context(tls_cert, tls_key),
+        quota_per_second=quota_per_second or None,
+        query_quota_per_second=query_quota_per_second or None,
+        faults=replace(hits, latency_seconds=latency_ms / 1000, jitter_seconds=jitter_ms / 1000, seed=seed),
+    )
+    asyncio.run(_serve(emulator, certificate=tls_cert.absolute() if tls_cert else None))
+    click.echo(
+        f"{emulator.calls} calls, {len(emulator.stopped)} tasks stopped, {emulator.throttled} calls over the quota, "
+        f"{emulator.worst_second()} calls in the worst second, {emulator.rate():.1f} a second on average"
+        + (f"; asked about tasks {len(emulator.queries)} times" if emulator.queries else ""),
+        err=True,
+    )
+
+
+def _ssl_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("--tls-cert and --tls-key belong together: name both")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        raise click.UsageError(f"--tls-cert, --tls-key: {error}") from None
+    return context
+
+
+async def _serve(emulator: Emulator, *, certificate: Path | None) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(emulator)
+        except OSError as error:
+            raise click.UsageError(f"--port: {error.strerror}. Leave it out, and any free port is taken") from None
+        click.echo(emulator.url)
+        click.echo(f"export VOLCENGINE_ACCESS_KEY={emulator.credentials.access_key}", err=True)
+        click.echo(f"export VOLCENGINE_SECRET_KEY={emulator.credentials.secret_key}", err=True)
+        if certificate:
+            click.echo(f"export SSL_CERT_FILE={certificate}", err=True)
+        click.echo(f"stopcast run tasks.csv --endpoint {emulator.url}", err=True)
+        await ended.wait()

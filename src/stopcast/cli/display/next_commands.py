@@ -1,0 +1,37 @@
+"""What to type next, as a command that can be copied."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+
+from stopcast.cli.options.values import Options
+from stopcast.fleet.connection import without_secrets
+
+
+def resume_command() -> str:
+    """Return the command that was typed, with ``--resume``."""
+    command, *arguments = (without_secrets(argument) for argument in sys.argv[1:])
+    # Ahead of the others: after a lone -- it would be a list's name.
+    return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])
+
+
+def doctor_command(options: Options) -> str:
+    """Return the command that looks at the same place."""
+    return shlex.join(["stopcast", "doctor", *_place(options)])
+
+
+def ask_again_command(options: Options) -> str:
+    """Return the command that asks about the tasks again that are not known to have ended."""
+    return shlex.join(["stopcast", "verify", *options.tasks, "-o", options.report, "--resume", *_place(options)])
+
+
+def stop_again_command(options: Options) -> str:
+    """Return the command that stops the tasks that a verification found running."""
+    which = ["--only", "still_running", "-o", "again.jsonl"]
+    return shlex.join(["stopcast", "run", options.report, *which, *_place(options)])
+
+
+def _place(options: Options) -> list[str]:
+    given = {"--endpoint": options.endpoint, "--region": options.region}
+    return [word for name, value in given.items() if value for word in (name, value)]

@@ -1,0 +1,1 @@
+"""A key and its secret, and the places where people keep them."""

@@ -1,0 +1,1 @@
+"""Everything that uses Redis: one quota and one queue for many processes."""

@@ -1,0 +1,1 @@
+"""One cap for all processes that name the same Redis and account."""

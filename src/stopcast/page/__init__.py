@@ -1,5 +1,0 @@
-"""The page that ``stopcast summary --html`` writes: one file, to be passed on."""
-
-from stopcast.page.page import PAGE_BEGINS, PAGE_BYTES, Subject, page
-
-__all__ = ["PAGE_BEGINS", "PAGE_BYTES", "Subject", "page"]

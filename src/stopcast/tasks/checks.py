@@ -1,0 +1,89 @@
+"""Whether a row names a task, and why not, in words for the person who has to mend it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Final
+
+from stopcast.tasks.task import ID_PATTERN, RawRow, RowColumns, Task
+
+_NAMES: Final = ("AppId", "RoomId", "TaskId")
+_ID_CHARACTERS: Final = 128
+_ALLOWED: Final = bytes(code for code in range(128) if ID_PATTERN.fullmatch(chr(code)))
+#: No id may hold a comma, so one match over the three together tells about each.
+_THREE_IDS: Final = re.compile(",".join([ID_PATTERN.pattern] * 3).encode())
+#: Three ids with their commas; when they are no longer than this together, none can be too long.
+_SHORT_KEY: Final = _ID_CHARACTERS + len(",a,a")
+#: A value that is no id is shown, but not at any length.
+_SHOWN_CHARACTERS: Final = 256
+_EXCERPT_CHARACTERS: Final = 40
+_KINDS: Final[dict[type, str]] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "an array",
+    dict: "an object",
+}
+
+
+def good_keys(rows: RowColumns) -> Sequence[bytes]:
+    """Return each row's three ids with commas between, b"" for a row that is not good."""
+    if not rows:
+        return []
+    ids: Any = rows.ids
+    keys = _keys(ids) if rows.keys is None else rows.keys
+    data = b"\n".join(keys)
+    # With everything deleted that an id may hold, the commas and line ends between the ids are left, and nothing else.
+    sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1] and all(map(all, ids))
+    if sound and (max(map(len, keys)) <= _SHORT_KEY or max(map(len, chain(*ids))) <= _ID_CHARACTERS):
+        return keys
+    return [key if _THREE_IDS.fullmatch(key) else b"" for key in keys]
+
+
+def _keys(ids: Any) -> list[bytes]:
+    try:
+        joined = list(map(",".join, zip(*ids, strict=True)))
+    except TypeError:
+        joined = [
+            ",".join(row) if all(isinstance(value, str) for value in row) else "" for row in zip(*ids, strict=True)
+        ]
+    keys = "\n".join(joined).encode("ascii", "replace").split(b"\n")
+    # A value may hold a line feed.
+    return keys if len(keys) == len(joined) else [key.encode("ascii", "replace") for key in joined]
+
+
+def why_bad(row: RawRow) -> str:
+    """Return what is wrong with the first of the values that is no id."""
+    for name, value in zip(_NAMES, row[:3], strict=True):
+        if value is None:
+            return f"{name} is missing"
+        if not isinstance(value, str):
+            return f"{name} is {_KINDS.get(type(value), type(value).__name__)}, not a string"
+        if not value:
+            return f"{name} is empty"
+        if len(value) > _ID_CHARACTERS:
+            return f"{name} is longer than {_ID_CHARACTERS} characters: {_excerpt(value)}"
+        if not ID_PATTERN.fullmatch(value):
+            odd = next(character for character in value if not ID_PATTERN.fullmatch(character))
+            return f"{name} may not hold {odd!r}: {_excerpt(value)}"
+    raise AssertionError("the row is good")
+
+
+def shown_task(row: RawRow) -> Task:
+    """Return what a report can show of a row that is not good: "" for what is no string."""
+    return Task(*map(_shown, row[:3]))
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    if len(value) > _SHOWN_CHARACTERS:
+        value = value[:_SHOWN_CHARACTERS] + "…"
+    # A lone surrogate has no form in UTF-8.
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def _excerpt(value: str) -> str:
+    return repr(value if len(value) <= _EXCERPT_CHARACTERS else value[:_EXCERPT_CHARACTERS] + "…")
