@@ -25,9 +25,9 @@ from typing import Any, Final
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
 from measuring import print_table, print_versions
-from processes import KEYS, serving, tasks, told, write_csv
-from redis_server import RedisServer
 from stopcast.sandbox import Emulator
+from support.processes import KEYS, serving, tasks, told, write_csv
+from support.redis_server import RedisServer
 
 STOPCAST: Final = (sys.executable, "-m", "stopcast")
 CLAIM_AFTER_SECONDS: Final = 2.0

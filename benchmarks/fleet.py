@@ -27,7 +27,7 @@ from server import Setting, running_server
 from stopcast.ports import Limiter
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from redis_server import RedisServer
+from support.redis_server import RedisServer
 
 CAP: Final = 150
 ACCOUNT: Final = "account"

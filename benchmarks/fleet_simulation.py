@@ -24,7 +24,7 @@ from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.virtual_clock import VirtualClock
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from simulated_redis import SimulatedLedger, SimulatedRedis
+from support.simulated_redis import SimulatedLedger, SimulatedRedis
 
 CAP: Final = 150
 WAITING: Final = 20

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from processes import Shell, serving
-from redis_server import RedisServer
 from stopcast.sandbox import Emulator
+from support.processes import Shell, serving
+from support.redis_server import RedisServer
 
 
 @pytest.fixture

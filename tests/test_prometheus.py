@@ -10,7 +10,6 @@ import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from redis_server import RedisServer
 from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Stopper, Task, TokenBucket
 from stopcast.events import CredentialsRefreshed, RetryPlanned
 from stopcast.fleet.quota.redis_ledger import RedisLedger
@@ -18,6 +17,7 @@ from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
 from stopcast.redis_metrics import RedisMetrics
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from support.redis_server import RedisServer
 
 QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02)
 OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0; charset=utf-8"}

@@ -1,0 +1,394 @@
+"""Several accounts side by side: whose task it is, and that no account is another's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from fnmatch import fnmatchcase
+from typing import Any, Self
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stopcast import (
+    AccountsGivenUpError,
+    ConfigurationError,
+    Credentials,
+    CredentialsRefusedError,
+    CredentialsUnavailableError,
+    Outcome,
+    RetryPolicy,
+    Router,
+    Status,
+    StopcastError,
+    Stopper,
+    Task,
+    TokenBucket,
+    Unlimited,
+)
+from stopcast.accounts.routes import Routes, merge_routes
+from stopcast.events import AccountGivenUp, AppUnclaimed, Event
+from stopcast.sandbox import Emulator, Faults
+from stopcast.virtual_clock import VirtualClock
+from support.processes import tasks
+
+QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02)
+
+
+class Accounts:
+    """So many accounts, each with its own server, key and AppId, and a router over them."""
+
+    def __init__(self, emulators: dict[str, Emulator], router: Router) -> None:
+        self.emulators = emulators
+        self.router = router
+
+
+@asynccontextmanager
+async def accounts(
+    *names: str, wrong: str = "", max_backlog: int = 100_000, **settings: Any
+) -> AsyncIterator[Accounts]:
+    """Open the accounts; those named in ``wrong`` have a secret that is refused."""
+    async with AsyncExitStack() as stack:
+        emulators, stoppers = {}, {}
+        for name in names:
+            key = Credentials(f"AK{name}", f"secret-{name}")
+            emulators[name] = await stack.enter_async_context(Emulator(quota_per_second=None, credentials=key))
+            used = Credentials(key.access_key, "wrong") if name in wrong else key
+            defaults: dict[str, Any] = {"limiter": Unlimited(), "retry": QUICK, "drain_seconds": 0}
+            stoppers[name] = Stopper(used, endpoint=emulators[name].url, **defaults | settings)
+        routes = {f"{name}*": name for name in names}
+        yield Accounts(emulators, await stack.enter_async_context(Router(stoppers, routes, max_backlog=max_backlog)))
+
+
+def mixed(number: int, *apps: str) -> list[Task]:
+    """Return so many tasks of each AppId, by turns."""
+    return [Task(app, f"room-{n}", f"task-{n}") for n in range(number) for app in apps]
+
+
+async def everything(router: Router, given: Any) -> list[Outcome]:
+    return [outcome async for outcome in router.stop_all(given)]
+
+
+async def until_given_up(router: Router, given: Any) -> tuple[list[Outcome], AccountsGivenUpError]:
+    """Return the outcomes that came before the stream's error, and that."""
+    outcomes: list[Outcome] = []
+    try:
+        async for outcome in router.stop_all(given):
+            outcomes.append(outcome)  # noqa: PERF401 - those before the error count
+    except AccountsGivenUpError as error:
+        return outcomes, error
+    raise AssertionError("no account was given up")
+
+
+def counted(outcomes: list[Outcome]) -> Counter[tuple[str, Status]]:
+    return Counter((outcome.task.app_id, outcome.status) for outcome in outcomes)
+
+
+# Whose it is
+
+
+@pytest.mark.parametrize(
+    ("app_id", "account"),
+    [
+        ("live", "exact"),
+        ("live-1", "short"),
+        ("live-eu-1", "long"),
+        ("live-xx", "letters"),
+        ("test", None),
+        ("", None),
+        ("LIVE", None),
+    ],
+)
+def test_the_most_exact_route_counts_and_letters_are_told_apart_by_case(app_id: str, account: str | None) -> None:
+    routes = Routes({"live": "exact", "live*": "short", "live-eu-*": "long", "live-??": "letters"})
+    assert routes.account_of(app_id) == account
+
+
+@pytest.mark.parametrize(("one", "other"), [("a*", "*a"), ("a?", "?b"), ("a*c", "ab*"), ("?", "a*"), ("*", "**")])
+def test_two_patterns_of_different_accounts_that_fit_alike_are_an_error(one: str, other: str) -> None:
+    with pytest.raises(ConfigurationError, match="neither is the more exact"):
+        Routes({one: "a", other: "b"})
+    Routes({one: "a", other: "a"})
+
+
+@pytest.mark.parametrize("route", ["", "a b", "a/*", "[ab]", "a" * 129])
+def test_what_can_fit_no_app_id_is_an_error(route: str) -> None:
+    with pytest.raises(ConfigurationError, match="neither an AppId nor a pattern"):
+        Routes({route: "a"})
+
+
+def test_an_app_id_that_two_accounts_claim_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="app is claimed by a and by b"):
+        merge_routes({"a": ["app", "app"], "b": ["other", "app"]})
+
+
+PATTERN = st.text("ab*?", min_size=1, max_size=5)
+
+
+@settings(max_examples=500)
+@given(one=PATTERN, other=PATTERN, app_id=st.text("ab", min_size=1, max_size=8))
+def test_no_app_id_ever_fits_two_accounts_alike(one: str, other: str, app_id: str) -> None:
+    given_routes = {one: "one"} | ({other: "other"} if other != one else {})
+    try:
+        found = Routes(given_routes).account_of(app_id)
+    except ConfigurationError:
+        return
+    fits = [it for it in given_routes if fnmatchcase(app_id, it)]
+    best = [it for it in fits if it == app_id] or sorted(fits, key=lambda it: len(it) - it.count("*"))[-1:]
+    assert found == (given_routes[best[0]] if best else None)
+    if len(fits) == 2 and app_id not in fits:
+        assert len({len(it) - it.count("*") for it in fits}) == 2
+
+
+def test_a_route_to_nowhere_and_a_stopper_for_two_accounts_are_errors() -> None:
+    stopper = Stopper(Credentials("a", "b"))
+    with pytest.raises(ConfigurationError, match="there is no account b"):
+        Router({"a": stopper}, {"*": "b"})
+    with pytest.raises(ConfigurationError, match="a Stopper of its own"):
+        Router({"a": stopper, "b": stopper}, {"*": "b"})
+
+
+# Side by side
+
+
+async def test_each_task_goes_to_its_account_with_that_account_s_key() -> None:
+    given = mixed(300, "app", "bpp", "cpp")
+    async with accounts("a", "b", "c") as these:
+        outcomes = await everything(these.router, given)
+        for name, emulator in these.emulators.items():
+            assert emulator.stopped == {task for task in given if task.app_id[0] == name}
+            assert set(emulator.by_code) == {"ok"}
+    assert len(outcomes) == 900
+    assert {outcome.status for outcome in outcomes} == {Status.STOPPED}
+
+
+async def test_a_task_that_nobody_claims_is_not_sent_and_is_set_aside_with_the_reason() -> None:
+    async with accounts("a") as these:
+        outcomes = await everything(
+            these.router, [*mixed(10, "app", "other"), ("app", "room", 7), ("app", "room-1", "task-1")]
+        )
+        one = await these.router.stop(Task("other", "room", "task"))
+        assert these.emulators["a"].calls == 10
+    assert counted(outcomes) == {
+        ("app", Status.STOPPED): 10,
+        ("other", Status.SET_ASIDE): 10,
+        ("app", Status.INVALID): 1,
+        ("app", Status.DUPLICATE): 1,
+    }
+    assert (one.status, one.attempts, one.message) == (Status.SET_ASIDE, 0, "no account claims this AppId")
+
+
+async def test_an_account_whose_key_is_refused_does_not_touch_the_others() -> None:
+    async with accounts("a", "b", "c", wrong="b") as these:
+        outcomes, given_up = await until_given_up(these.router, mixed(1000, "app", "bpp", "cpp"))
+        assert str(given_up).startswith("account b: the API refuses the account's calls: SignatureDoesNotMatch")
+        assert isinstance(given_up.errors["b"], CredentialsRefusedError)
+        assert these.router.given_up.keys() == {"b"}
+        assert these.emulators["b"].calls <= 10 + 512
+        # Streams that have nothing of it do not hear of it.
+        assert len(await everything(these.router, tasks(5, app="app2"))) == 5
+        assert (await these.router.stop(Task("cpp", "room", "task"))).good
+        with pytest.raises(CredentialsRefusedError):
+            await these.router.stop(Task("bpp", "room", "task"))
+    assert counted(outcomes) == {("app", Status.STOPPED): 1000, ("cpp", Status.STOPPED): 1000}
+
+
+async def test_where_every_account_is_given_up_no_more_rows_are_taken() -> None:
+    taken = 0
+
+    def produced() -> Iterator[Task]:
+        nonlocal taken
+        for task in mixed(100_000, "app", "bpp"):
+            taken += 1
+            yield task
+
+    async with accounts("a", "b", wrong="ab") as these:
+        _, given_up = await until_given_up(these.router, produced())
+    assert given_up.errors.keys() == {"a", "b"}
+    assert taken < 100_000
+
+
+async def test_an_account_without_credentials_is_given_up_at_the_door_and_the_others_go_on() -> None:
+    async def none() -> Credentials:
+        raise OSError
+
+    told: list[Event] = []
+    key = Credentials("AK", "secret")
+    async with Emulator(quota_per_second=None, credentials=key) as emulator:
+        stoppers = {"a": Stopper(key, endpoint=emulator.url), "b": Stopper(none, endpoint=emulator.url)}
+        async with Router(stoppers, {"a*": "a", "b*": "b"}, observers=[told.append]) as router:
+            outcomes, given_up = await until_given_up(router, mixed(5, "app", "bpp"))
+            with pytest.raises(AccountsGivenUpError, match="account b: "):
+                await router.stop(Task("bpp", "room", "task"))
+    assert counted(outcomes) == {("app", Status.STOPPED): 5}
+    assert isinstance(given_up.errors["b"], CredentialsUnavailableError)
+    assert [event.account for event in told if isinstance(event, AccountGivenUp)] == ["b"]
+
+
+async def test_an_app_that_is_refused_is_set_aside_in_its_account_alone() -> None:
+    async with accounts("a", "b") as these:
+        these.emulators["a"].refused_apps = {"app": "InvalidParameter.NotExistAppId"}
+        outcomes = await everything(these.router, mixed(2000, "app", "bpp"))
+    statuses = counted(outcomes)
+    assert statuses["bpp", Status.STOPPED] == 2000
+    assert statuses["app", Status.FAILED] + statuses["app", Status.SET_ASIDE] == 2000
+    assert statuses["app", Status.SET_ASIDE] > 0
+
+
+# Held back
+
+
+async def test_an_account_that_does_not_answer_holds_the_others_back_only_once_the_backlog_is_full() -> None:
+    given = [*tasks(1000, app="app"), *tasks(300, app="bpp")]
+    async with accounts("a", "b", max_at_once=8, max_waiting=8, timeout_seconds=60) as these:
+        these.emulators["a"].faults = Faults({"hang": 1.0})
+        async with aclosing(these.router.stop_all(given)) as outcomes:
+            landed = [await anext(outcomes) for _ in range(300)]
+    assert {outcome.task.app_id for outcome in landed} == {"bpp"}
+
+
+async def test_rows_that_wait_for_a_slow_account_are_bounded() -> None:
+    taken = 0
+
+    def produced() -> Iterator[Task]:
+        nonlocal taken
+        for task in tasks(100_000, app="app"):
+            taken += 1
+            yield task
+
+    async with accounts("a", "b", max_at_once=8, max_waiting=8, timeout_seconds=60, max_backlog=1000) as these:
+        these.emulators["a"].faults = Faults({"hang": 1.0})
+        reading = asyncio.create_task(everything(these.router, produced()))
+        before = -1
+        while taken == 0 or taken > before:
+            before = taken
+            while these.emulators["a"].calls < 8:
+                await asyncio.sleep(0.001)
+            for _ in range(1000):
+                await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.wait([reading])
+    # What waits, what is with the dispatcher (a handful beyond its bound), and two batches of 64 on their way.
+    assert 1000 <= taken <= 1000 + 8 + 8 + 64 + 2 * 64
+
+
+async def test_a_slow_consumer_holds_the_producer_back() -> None:
+    taken = 0
+
+    def produced() -> Iterator[Task]:
+        nonlocal taken
+        for task in mixed(10_000, "app", "bpp"):
+            taken += 1
+            yield task
+
+    async with (
+        accounts("a", "b", max_at_once=8, max_waiting=8) as these,
+        aclosing(these.router.stop_all(produced())) as outcomes,
+    ):
+        for consumed in range(1, 200):
+            await anext(outcomes)
+            while these.router.dispatcher.in_flight:
+                await asyncio.sleep(0.001)
+            assert taken <= consumed + 2 * (8 + 8 + 3 * 64) + 2 * 64
+
+
+async def test_leaving_a_stream_half_way_leaves_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+    async with accounts("a", "b") as these:
+        async with aclosing(these.router.stop_all(mixed(10_000, "app", "bpp"))) as outcomes:
+            await anext(outcomes)
+        again = await everything(these.router, mixed(10, "app2", "bpp2"))
+        assert len(again) == 20
+    assert asyncio.all_tasks() == before
+
+
+async def test_cancelling_the_block_ends_a_stream_with_one_error_and_blames_no_account() -> None:
+    ended: list[BaseException] = []
+    told: list[Event] = []
+
+    async def stream(router: Router) -> None:
+        try:
+            await everything(router, mixed(10_000, "app", "bpp"))
+        except StopcastError as error:
+            ended.append(error)
+
+    key = Credentials("AK", "secret")
+    async with Emulator(quota_per_second=None, credentials=key, faults=Faults({"hang": 1.0})) as emulator:
+        stoppers = {name: Stopper(key, endpoint=emulator.url, drain_seconds=0) for name in "ab"}
+        async with Router(stoppers, {"a*": "a", "b*": "b"}, observers=[told.append]) as router:
+            streaming = asyncio.create_task(stream(router))
+            while not emulator.calls:
+                await asyncio.sleep(0.001)
+        await streaming
+    assert [type(error).__name__ for error in ended] == ["ClosedError"]
+    assert told == []
+
+
+async def test_an_app_that_nobody_claims_is_told_once_and_no_more_than_twenty_are() -> None:
+    told: list[Event] = []
+    strangers = [Task(f"stranger-{number}", "room", f"task-{again}") for number in range(30) for again in range(2)]
+    async with Router({"a": Stopper(Credentials("AK", "secret"))}, {"a": "a"}, observers=[told.append]) as router:
+        assert len(await everything(router, strangers)) == 60
+    unclaimed = [event.app_id for event in told if isinstance(event, AppUnclaimed)]
+    assert unclaimed == [f"stranger-{number}" for number in range(20)]
+
+
+async def test_a_router_is_paused_and_slowed_for_all_its_accounts() -> None:
+    key = Credentials("AK", "secret")
+    async with Emulator(quota_per_second=None, credentials=key) as emulator:
+        caps = {"a": 100, "b": 1000}
+        stoppers = {name: Stopper(key, endpoint=emulator.url, limiter=TokenBucket(cap)) for name, cap in caps.items()}
+        async with Router(stoppers, {"a*": "a", "b*": "b"}) as router:
+            router.pause()
+            streaming = asyncio.create_task(everything(router, mixed(10, "app", "bpp")))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert (router.paused, emulator.calls) == (True, 0)
+            router.limit_to(500)
+            assert (router.max_per_second, router.limited_to) == (1100, 600)
+            with pytest.raises(ConfigurationError, match="more than the cap of 1000"):
+                router.limit_to(1001)
+            router.resume()
+            assert len(await streaming) == 20
+
+
+# The cap, on the virtual clock: every account has its own, and none has another's
+
+
+def test_sixteen_accounts_hold_their_caps_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wire:
+        """Answers at once, on the virtual clock."""
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+        async def send(self, _body: bytes, _headers: Any, admit: Any, _query: str) -> tuple[int, Any, bytes]:
+            await admit()
+            await asyncio.sleep(0.01)
+            return 200, {}, b'{"ResponseMetadata":{},"Result":"ok"}'
+
+    names = [f"account{number:02d}" for number in range(16)]
+    cap, seconds = 150, 5
+
+    async def main() -> Router:
+        stoppers = {
+            name: Stopper(Credentials("AK", "secret"), endpoint="http://127.0.0.1", limiter=TokenBucket(cap))
+            for name in names
+        }
+        async with Router(stoppers, {name: name for name in names}) as router:
+            assert len(await everything(router, mixed(cap * seconds, *names))) == 16 * cap * seconds
+        return router
+
+    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: Wire())
+    with asyncio.Runner(loop_factory=VirtualClock) as runner:
+        router = runner.run(main())
+
+    for meter in router.meter.by_account.values():
+        assert meter.worst_second <= cap
+        assert meter.mean_per_second > 0.99 * cap

@@ -1,0 +1,306 @@
+"""A run over several accounts: the file that names them, one report, and no account's trouble that is another's."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from stopcast import ConfigurationError, Credentials, Task
+from stopcast.accounts.file import parse_accounts
+from stopcast.sandbox import Emulator
+from support.processes import Shell, read_report, serving, statuses, tasks, told, until, write_csv
+
+SECRET = "hunter2"
+REPORT = "stopcast-report.jsonl"
+
+
+# The file
+
+
+def refused(text: str) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        parse_accounts(text, directory=Path("/"))
+    assert SECRET not in str(error.value)
+    assert error.value.__cause__ is None
+    return str(error.value)
+
+
+def test_an_account_is_read_as_it_stands_and_paths_start_at_the_file() -> None:
+    text = """
+        [accounts.team-a]
+        apps = ["app-1", "live-*"]
+        profile = "prod"
+        config_file = "keys/config.json"
+        max_per_second = 50
+        endpoint = "https://open.byteplusapi.com"
+        region = "ap-singapore-1"
+        [accounts.b]
+        apps = ["*"]
+        credentials_file = "/run/secrets/b"
+    """
+    (a, b), routes = parse_accounts(text, directory=Path("/etc/stopcast"))
+
+    assert (a.name, a.apps, a.profile) == ("team-a", ("app-1", "live-*"), "prod")
+    assert a.config_file == Path("/etc/stopcast/keys/config.json")
+    assert (a.max_per_second, a.endpoint, a.region) == (50.0, "https://open.byteplusapi.com", "ap-singapore-1")
+    assert b.credentials_file == Path("/run/secrets/b")
+    assert routes == {"app-1": "team-a", "live-*": "team-a", "*": "b"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["access_key", "secret-key", "AccessKeyId", "SecretAccessKey", "ak", "SK", "session_token", "password", "secret"],
+)
+def test_a_secret_in_the_file_is_an_error_that_says_where_it_belongs_and_does_not_show_it(name: str) -> None:
+    for text in (f'[accounts.a]\napps=["*"]\n{name} = "{SECRET}"', f'{name} = "{SECRET}"'):
+        message = refused(text)
+        assert f"{name}: a key does not belong in this file" in message
+        assert all(way in message for way in ("profile = NAME", "credentials_file = PATH", "environment = PREFIX"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it names no account"),
+        (f'[accounts.a]\napps = "{SECRET}', "not TOML (at end of document)"),
+        (f"{SECRET} = ", "not TOML (at"),
+        ("accounts = 1", "it names no account"),
+        ("[accounts]\na = 1", "an account begins with [accounts.NAME]"),
+        ("[account.a]", "account is not known here"),
+        ('[accounts."a b"]', "an account begins with [accounts.NAME]"),
+        (
+            '[accounts.a]\napps=["*"]',
+            "account a: expected one of profile, environment, credentials_file; there is none",
+        ),
+        ('[accounts.a]\napps=["*"]\nprofile="a"\nenvironment="A"', "there is profile and environment"),
+        ('[accounts.a]\nprofile="a"', "account a: apps is to be a list"),
+        ('[accounts.a]\nprofile="a"\napps=[]', "account a: apps is to be a list"),
+        ('[accounts.a]\nprofile="a"\napps=[1]', "account a: apps is to be a list"),
+        (f'[accounts.a]\nprofile="a"\napps=["{SECRET[:-1]} 2"]', "neither an AppId nor a pattern"),
+        ('[accounts.a]\nprofile=""\napps=["*"]', "account a: profile is to be a text"),
+        ('[accounts.a]\nprofile="a"\napps=["*"]\nmax_per_second=0', "max_per_second is to be a number above 0"),
+        ('[accounts.a]\nprofile="a"\napps=["*"]\nmax_per_second=true', "max_per_second is to be a number above 0"),
+        ('[accounts.a]\nprofile="a"\napps=["*"]\nrate=1', "account a: rate is not known; there are apps,"),
+        (f'[accounts.a]\nenvironment="{SECRET}"\napps=["*"]', "environment is what the variables' names begin with"),
+        ('[accounts.a]\nenvironment="A"\nconfig_file="x"\napps=["*"]', "config_file goes with profile"),
+        (
+            '[accounts.a]\nprofile="a"\napps=["x"]\n[accounts.b]\nprofile="b"\napps=["x"]',
+            "x is claimed by a and by b",
+        ),
+        (
+            '[accounts.a]\nprofile="a"\napps=["x*"]\n[accounts.b]\nprofile="b"\napps=["*x"]',
+            "x* of a and *x of b fit the same AppIds",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:
+    assert words in refused(text)
+
+
+def test_the_readme_s_accounts_file_is_one() -> None:
+    block = re.search(r"```toml\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    accounts, routes = parse_accounts(block[1], directory=Path("/"))
+    assert [account.name for account in accounts] == ["team-a", "team-b", "team-c"]
+    assert routes["live-*"] == "team-a"
+
+
+# The run
+
+
+class Team:
+    """Three accounts, each with its own server, and with its key in another kind of place."""
+
+    def __init__(self, shell: Shell, emulators: dict[str, Emulator]) -> None:
+        self.shell = shell
+        self.emulators = emulators
+        shell.variables.clear()
+        for name in emulators:
+            self.put_key(name, f"{SECRET}-{name}")
+        self.write_accounts()
+
+    def put_key(self, name: str, secret: str) -> None:
+        """Put an account's key where its account says."""
+        match name:
+            case "a":
+                path = self.shell.home / ".volcengine" / "config.json"
+                text = json.dumps({"profiles": {"prod": {"access-key": "AKa", "secret-key": secret}}})
+            case "b":
+                path = self.shell / "b.ini"
+                text = f"[default]\naccess_key_id = AKb\nsecret_access_key = {secret}\n"
+            case _:
+                self.shell.variables |= {"TEAM_C_ACCESS_KEY": "AKc", "TEAM_C_SECRET_KEY": secret}
+                return
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o600)
+
+    def write_accounts(self, *more: str) -> None:
+        """Write the accounts file; account c claims ``more``, too."""
+        urls = {name: emulator.url for name, emulator in self.emulators.items()}
+        (self.shell / "accounts.toml").write_text(
+            f'[accounts.a]\napps = ["app-a"]\nprofile = "prod"\nendpoint = "{urls["a"]}"\n'
+            f'[accounts.b]\napps = ["app-b*"]\ncredentials_file = "b.ini"\nendpoint = "{urls["b"]}"\n'
+            f'[accounts.c]\napps = {json.dumps(["app-c", *more])}\nenvironment = "TEAM_C"\nendpoint = "{urls["c"]}"\n'
+        )
+
+    @property
+    def stopped(self) -> list[Task]:
+        """The tasks that the servers stopped, each as often as one of them did."""
+        return [task for emulator in self.emulators.values() for task in emulator.stopped]
+
+
+@pytest.fixture
+def team(shell: Shell) -> Iterator[Team]:
+    with ExitStack() as stack:
+        emulators = {
+            name: Emulator(quota_per_second=None, credentials=Credentials(f"AK{name}", f"{SECRET}-{name}"))
+            for name in "abc"
+        }
+        for emulator in emulators.values():
+            stack.enter_context(serving(emulator))
+        yield Team(shell, emulators)
+
+
+def mixed(number: int, *apps: str) -> list[Task]:
+    return [Task(app, f"room-{n}", f"task-{n}") for n in range(number) for app in apps]
+
+
+RUN = ("--accounts", "accounts.toml", "--max-per-second", "100000")
+
+
+def test_one_run_stops_the_tasks_of_each_account_with_its_own_key_and_writes_one_report(team: Team) -> None:
+    given = mixed(200, "app-a", "app-b1", "app-c")
+    finished = team.shell.run("run", write_csv(team.shell / "list.csv", given), *RUN, "--json")
+
+    assert finished.status == 0, finished.err
+    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    for name, emulator in team.emulators.items():
+        assert emulator.stopped == {task for task in given if task.app_id.startswith(f"app-{name}")}
+        assert finished.summary["accounts"][name]["calls"] == 200
+        assert finished.summary["accounts"][name]["given_up"] is None
+    assert finished.summary["calls"] == 600
+    assert "account b: 200 calls" in finished.err
+    assert SECRET not in finished.err + finished.out
+
+
+def test_an_account_whose_key_is_refused_ends_alone_and_is_gone_on_with_later(team: Team) -> None:
+    team.put_key("b", "wrong")
+    given = mixed(300, "app-a", "app-b1", "app-c")
+    name = write_csv(team.shell / "list.csv", given)
+    finished = team.shell.run("run", name, *RUN)
+
+    assert finished.status == 3
+    assert finished.err.count("account b is given up: the API refuses the account's calls: SignatureDoesNotMatch") == 1
+    assert f"stopcast run --resume {name} --accounts accounts.toml" in finished.err
+    assert finished.told_in_words
+    assert told(team.shell / REPORT) == {task: 1 for task in given if task.app_id != "app-b1"}
+    assert team.emulators["b"].calls <= 10 + 512
+
+    team.put_key("b", f"{SECRET}-b")
+    again = team.shell.run("run", name, *RUN, "--resume")
+    assert again.status == 0, again.err
+    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    assert sorted(team.stopped) == sorted(given)
+
+
+def test_an_app_that_nobody_claims_is_not_sent_and_taken_up_once_somebody_does(team: Team) -> None:
+    given = mixed(50, "app-a", "stranger")
+    name = write_csv(team.shell / "list.csv", given)
+    finished = team.shell.run("run", name, *RUN)
+
+    assert finished.status == 1
+    assert statuses(team.shell / REPORT) == {"stopped": 50, "set_aside": 50}
+    lines = [line for line in read_report(team.shell / REPORT) if line["AppId"] == "stranger"]
+    assert {(line["message"], line["attempts"]) for line in lines} == {("no account claims this AppId", 0)}
+    assert finished.err.count("AppId stranger is claimed by no account") == 1
+
+    team.write_accounts("stranger")
+    again = team.shell.run("run", name, *RUN, "--resume")
+    assert again.status == 0, again.err
+    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    assert team.emulators["c"].stopped == {task for task in given if task.app_id == "stranger"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_over_accounts_that_was_cut_off_is_gone_on_with_to_one_line_a_row(
+    team: Team, number: signal.Signals
+) -> None:
+    given = [*mixed(2000, "app-a", "app-c"), *tasks(2000, app="app-b")]
+    name = write_csv(team.shell / "list.csv", given)
+    running = team.shell.start("run", name, *RUN)
+    until(lambda: len(team.stopped) > 300)
+    running.send_signal(number)
+    running.communicate()
+    assert running.returncode in {143, -9}
+    again = team.shell.run("run", name, *RUN, "--resume")
+
+    assert again.status == 0, again.err
+    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    assert sorted(team.stopped) == sorted(given)
+    assert statuses(team.shell / REPORT)["already_stopped"] == 0
+
+
+def test_what_is_wrong_with_an_account_is_told_before_anything_is_sent(team: Team) -> None:
+    del team.shell.variables["TEAM_C_SECRET_KEY"]
+    name = write_csv(team.shell / "list.csv", mixed(5, "app-a", "app-c"))
+    finished = team.shell.run("run", name, *RUN)
+
+    assert finished.status == 2
+    assert "account c: credentials in environment TEAM_C_ACCESS_KEY" in finished.err
+    assert "TEAM_C_ACCESS_KEY without TEAM_C_SECRET_KEY" in finished.err
+    assert not any(emulator.calls for emulator in team.emulators.values())
+
+
+def test_a_dry_run_tells_whose_the_tasks_are_and_needs_no_key(team: Team) -> None:
+    team.shell.variables.clear()
+    name = write_csv(team.shell / "list.csv", mixed(5, "app-a", "app-b1", "app-b2", "stranger"))
+    finished = team.shell.run("run", name, *RUN, "--dry-run", "--json")
+
+    assert finished.status == 1
+    assert finished.summary["per_account"] == {"a": 5, "b": 10, "c": 0}
+    assert finished.summary["claimed_by_no_account"] == 5
+    assert "account b: 10" in team.shell.run("run", name, *RUN, "--dry-run").out
+
+
+def test_the_first_tasks_of_several_accounts_are_sent_alone_where_that_is_asked_for(team: Team) -> None:
+    team.emulators["b"].running = set()
+    name = write_csv(team.shell / "list.csv", mixed(50, "app-a", "app-b1", "app-c"))
+    finished = team.shell.run("run", name, *RUN, "--canary", "30")
+
+    assert finished.status == 0, finished.err
+    assert statuses(team.shell / REPORT) == {"stopped": 100, "already_stopped": 50}
+
+    team.put_key("c", "wrong")
+    again = team.shell.run("run", name, *RUN, "--canary", "30", "-o", "again.jsonl")
+    assert again.status == 3
+    assert len(read_report(team.shell / "again.jsonl")) == 20
+
+
+def test_the_tasks_of_all_accounts_are_asked_about_afterwards(team: Team) -> None:
+    given = mixed(20, "app-a", "app-b1", "app-c")
+    name = write_csv(team.shell / "list.csv", given)
+    finished = team.shell.run("run", name, *RUN, "--verify", "--verify-after", "0", "--json")
+
+    assert finished.status == 0, finished.err
+    assert finished.summary["verify"]["statuses"]["ended"] == 60
+    assert finished.summary["verify"]["accounts"]["b"]["calls"] == 20
+
+
+def test_accounts_are_rehearsed_in_the_sandbox_without_their_keys(team: Team) -> None:
+    team.shell.variables.clear()
+    name = write_csv(team.shell / "list.csv", mixed(20, "app-a", "app-b1"))
+    path = team.shell / "accounts.toml"
+    path.write_text(path.read_text().replace("[accounts.b]", "[accounts.b]\nmax_per_second = 15"))
+    finished = team.shell.run("run", name, "--accounts", "accounts.toml", "--sandbox", "--json")
+
+    assert finished.status == 0, finished.err
+    assert statuses(team.shell / REPORT) == {"stopped": 40}
+    assert finished.summary["accounts"]["b"]["worst_second"] <= 15
+    assert not team.stopped

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import os
+import random
+import re
+import subprocess
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from stopcast import Status, Stopper
+from stopcast.cli.commands.run import run
+from stopcast.cli.display.gauges import Figures, Gauges, Looking, Trouble
+from stopcast.cli.display.progress import Progress
+from stopcast.cli.display.screen import frame
+from stopcast.cli.lists import Lists
+from stopcast.cli.lists.remaining import RowsLeft
+from stopcast.cli.options.values import Options
+from stopcast.run import Run
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.sources.memory import batches_of
+from stopcast.virtual_clock import VirtualClock
+from stopper.test_stopper import Api, stopped
+from support.processes import Shell, read_report, statuses, tasks, until, write_csv
+from support.terminal import outlive_the_terminal, terminal
+
+REPORT = "stopcast-report.jsonl"
+FIGURES = Figures(
+    state="",
+    seconds=83,
+    done=12_345,
+    bad=3,
+    to_do=RowsLeft(16_055, exact=False),
+    seconds_left=108,
+    statuses={Status.STOPPED: 12_300, Status.DUPLICATE: 42, Status.FAILED: 3},
+    rate=148.9,
+    limited_to=75,
+    cap=150,
+    rates=[0, 75, 150, 149, 300],
+    in_flight=14,
+    waiting=3,
+    retries=27,
+    throttled=12,
+    latency_p50=0.022,
+    latency_p95=1.3,
+    troubles=[Trouble("InternalError", 24, "An internal error.", 0), Trouble("no answer", 1, "Reset \u4e2d\u6587", 0)],
+)
+
+
+def options(*arguments: str) -> Options:
+    return Options(**run.make_context("run", list(arguments)).params)
+
+
+# What is shown
+
+
+def test_the_display_tells_how_the_run_stands_and_is_gone_at_its_end(shell: Shell, api: Emulator) -> None:
+    api.faults = Faults({"internal": tasks(20), "throttled": tasks(5, first=30), "parameter": tasks(7, first=50)})
+    name = write_csv(shell / "list.csv", [*tasks(400), *tasks(10)])
+    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "100") as shown:
+        until(lambda: "7 failed" in shown.text and "5 throttled" in shown.text and "left" in shown.text)
+        text = shown.text
+        assert shown.end() == 1
+        after = shown.text
+    assert "Stopping list.csv" in text
+    assert "of 410 rows" in text
+    assert "a second of 100" in text
+    for words in ("in flight", "waiting", "latency", "p95", " stopped", " %", "InternalError", "InvalidParameter"):
+        assert words in text
+    assert "in flight" not in after
+    assert after.splitlines()[0].startswith("410 rows: ")
+
+
+@pytest.mark.parametrize("width", [8, 20, 40, 80, 100])
+@pytest.mark.parametrize("unicode", [True, False])
+def test_no_line_of_the_display_is_wider_than_it_may_be(width: int, unicode: bool) -> None:  # noqa: FBT001
+    lines = list(frame(FIGURES, "Stopping a list with a long name.csv", width, unicode=unicode))
+    assert max(cell_len(line.plain) for line in lines) <= width
+    assert unicode or all(line.plain.isascii() for line in lines if "Reset" not in line.plain)
+
+
+def test_a_display_of_forty_columns_still_tells_all_figures() -> None:
+    text = "\n".join(line.plain for line in frame(FIGURES, "Stopping list.csv", 37))
+    for words in (
+        "12,345 of about 28,400",
+        "148.9",
+        "held at 75",
+        "14 in flight",
+        "22 ms",
+        "1.3 s",
+        "27",
+        "12 throttled",
+    ):
+        assert words in text
+
+
+def test_what_comes_from_outside_is_never_raw_on_the_terminal(shell: Shell, api: Emulator) -> None:
+    hostile = [Trouble("\x1b[2J", 1, "\x07\u202e", 0)]
+    figures = FIGURES.__class__(**{name: getattr(FIGURES, name) for name in FIGURES.__slots__} | {"troubles": hostile})
+    text = "".join(line.plain for line in frame(figures, "Stopping list.csv", 80))
+    assert text.isprintable()
+    (shell / "li\x1b[5mst.csv").write_text("a,r,t\n")
+    with terminal(shell, "run", "li\x1b[5mst.csv", "--endpoint", api.url) as shown:
+        assert shown.end() == 0
+    assert b"\x1b[5m" not in shown.raw
+
+
+# Where it is not drawn
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"CI": "true"}], ids=str)
+def test_nothing_is_drawn_on_a_dumb_terminal_or_in_continuous_integration(
+    shell: Shell, api: Emulator, variables: dict[str, str]
+) -> None:
+    shell.variables |= variables
+    with terminal(shell, "run", write_csv(shell / "list.csv", tasks(60)), "--endpoint", api.url) as shown:
+        assert shown.end() == 0
+    assert b"\x1b" not in shown.raw
+    assert b"60 rows" in shown.raw
+
+
+def test_without_rich_nothing_is_drawn_and_the_run_goes_on(shell: Shell, api: Emulator) -> None:
+    (shell / "rich.py").write_text("raise ImportError('no rich here')")
+    shell.variables["PYTHONPATH"] = str(shell.directory)
+    with terminal(shell, "run", write_csv(shell / "list.csv", tasks(60)), "--endpoint", api.url) as shown:
+        assert shown.end() == 0
+    assert b"\x1b" not in shown.raw
+
+
+def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: Api(stopped))
+    lists = Lists.of(options(write_csv(tmp_path / "list.csv", tasks(1))))
+
+    async def main() -> None:
+        async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1") as stopper:
+            stopping = Run(stopper, tmp_path / "report")
+            looking = Looking(stopping, stopper, lists, Gauges(), options("list.csv"))
+            async with Progress(looking, None):
+                await stopping.stop_lists(batches_of(tasks(5000)))
+
+    with asyncio.Runner(loop_factory=VirtualClock) as runner:
+        runner.run(main())
+    lines = [vars(record) for record in caplog.records if vars(record).get("event") == "progress"]
+    # Threads take no virtual time, so that it may be any moment when the first call goes.
+    first, second, *_ = (line for line in lines if 0 < line["done"] < 5000)
+    assert second["done"] - first["done"] == pytest.approx(1490, abs=10)
+    assert re.search(r"^\d,\d{3} of \? done, 0 bad, 14[89]\.\d a second", second["message"])
+
+
+# What happens to it
+
+
+def test_control_c_is_told_in_the_display_and_the_command_to_go_on_after_it(shell: Shell, api: Emulator) -> None:
+    api.faults = Faults({"hang": tasks(1)})
+    name = write_csv(shell / "list.csv", tasks(3000))
+    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "50") as shown:
+        until(lambda: "latency" in shown.text)
+        shown.type("\x03")
+        until(lambda: "Ending: interrupted" in shown.text)
+        shown.type("\x03")
+        assert shown.end() == 130
+        after = shown.text
+    assert "in flight   " not in after
+    assert "stopcast run --resume" in after
+
+
+def test_a_pause_is_told_in_the_display(shell: Shell, api: Emulator) -> None:
+    (shell / "control").write_text("rate 40\npause\n")
+    name = write_csv(shell / "list.csv", tasks(30))
+    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "50", "--control", "control") as shown:
+        until(lambda: " Paused" in shown.text and "held at 40" in shown.text)
+        (shell / "control").write_text("resume")
+        assert shown.end() == 0
+
+
+def test_a_terminal_that_changes_its_size_is_drawn_on_in_that_size(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(30_000))
+    with terminal(shell, "run", name, "--endpoint", api.url, columns=120) as shown:
+        until(lambda: "latency" in shown.text)
+        for columns, rows in [(40, 24), (1, 1), (12, 5), (200, 50), (80, 24)]:
+            shown.resize(columns, rows)
+            before = len(shown.raw)
+            until(lambda before=before: len(shown.raw) > before)  # type: ignore[misc]
+        until(lambda: shown.text.count("latency") == 1)
+        shown.type("\x03")
+        assert shown.end() == 130
+    assert b"Traceback" not in shown.raw
+
+
+def test_a_terminal_that_is_held_does_not_hold_the_calls(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(300))
+    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "100") as shown:
+        until(lambda: "latency" in shown.text)
+        shown.type("\x13")
+        until(lambda: api.calls == 300)
+        shown.type("\x11")
+        assert shown.end() == 0
+
+
+def test_a_terminal_that_is_closed_lets_the_calls_in_flight_finish(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(30_000))
+    with terminal(shell, "run", name, "--endpoint", api.url) as shown:
+        until(lambda: "latency" in shown.text)
+        shown.close()
+        assert shown.process.wait(30) == 129
+    assert len(read_report(shell / REPORT)) == api.calls
+    assert not (shell / f"{REPORT}.inflight").exists()
+
+
+def test_a_run_under_nohup_outlives_its_terminal(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(400))
+    with terminal(shell, "run", name, "--endpoint", api.url, before=outlive_the_terminal) as shown:
+        until(lambda: "latency" in shown.text)
+        shown.close()
+        assert shown.process.wait(30) == 0
+    assert statuses(shell / REPORT) == {"stopped": 400}
+
+
+# How much is left
+
+
+def random_csv(path: Path, rows: int) -> Path:
+    chance = random.Random(0)
+    text = "AppId,RoomId,TaskId\n" + "".join(f"app,room-{n},{chance.randbytes(8).hex()}\n" for n in range(rows))
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.csv.gz"])
+async def test_how_much_of_a_large_list_is_left_goes_by_its_size(tmp_path: Path, name: str) -> None:
+    lists = Lists.of(options(str(random_csv(tmp_path / name, 200_000))), None)
+    taken = 0
+    assert lists.rows_left() is None
+    async with aclosing(lists.batches()) as batches:
+        async for batch in batches:
+            taken += len(batch.rows)
+            left = lists.rows_left()
+            assert left is not None
+            assert left.number == pytest.approx(200_000 - taken, abs=20_000)
+    assert lists.rows_left() == RowsLeft(0, exact=True)
+
+
+async def test_how_much_of_a_small_list_is_left_is_known(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("AppId,RoomId,TaskId\na,r,1\na,r,2\n\na,r,3")
+    (tmp_path / "other.csv").write_text("a,r,4\n")
+    lists = Lists.of(options(str(tmp_path / "list.csv"), str(tmp_path / "other.csv")), None)
+    async with aclosing(lists.batches()) as batches:
+        seen = [(len(batch.rows), lists.rows_left()) async for batch in batches]
+    # A blank line counts until it has been passed, and one without an end once the list is known to have ended.
+    assert seen[0] in [(2, RowsLeft(2, exact=False)), (2, RowsLeft(3, exact=False))]
+    assert lists.rows_left() == RowsLeft(0, exact=True)
+
+
+async def test_how_much_of_a_pipe_is_left_is_not_known(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    writer = subprocess.Popen(["sh", "-c", "echo a,r,1 > fifo"], cwd=tmp_path)
+    lists = Lists.of(options(str(tmp_path / "fifo")), None)
+    async with aclosing(lists.batches()) as batches:
+        assert len([batch async for batch in batches]) == 1
+    assert lists.rows_left() == RowsLeft(0, exact=True)
+    writer.wait()
+
+
+def test_json_lines_are_told_instead_where_they_are_asked_for(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(20))
+    with terminal(shell, "run", name, "--endpoint", api.url, "--log-format", "json") as shown:
+        assert shown.end() == 0
+    assert b"\x1b" not in shown.raw
+    assert all(json.loads(line) for line in shown.raw.splitlines())

@@ -1,0 +1,216 @@
+"""What the command tells those who operate it: its log on standard error, and its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from stopcast import virtual_clock
+from stopcast.cli.running.metrics import metrics
+from stopcast.events import TaskRefused
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.tasks.outcome import Outcome, Status
+from support.processes import Shell, end_of, tasks, until, write_csv
+
+At = tuple[str, ...]
+
+
+def records(err: str) -> list[dict[str, Any]]:
+    """Return the log; fail unless every line is one object."""
+    return [json.loads(line) for line in err.splitlines()]
+
+
+def samples(text: str) -> dict[str, float]:
+    families = text_string_to_metric_families(text)
+    return {
+        f"{sample.name}{''.join(sample.labels.values())}": sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+# --log-format, -v
+
+
+def test_as_json_every_line_of_standard_error_is_an_object_with_the_event_s_name(
+    shell: Shell, api: Emulator, at: At
+) -> None:
+    api.faults = Faults({"internal": tasks(1)})
+    api.refused_apps = {"dead": "InvalidParameter.NotExistAppId"}
+    name = write_csv(shell / "list.csv", [*tasks(3), *tasks(1, app="dead")])
+    told = records(shell.run("run", name, *at, "--log-format", "json", "-v").err)
+    assert {"app_set_aside", "retry_planned", "rate_changed", "run_finished", "summary"} <= {it["event"] for it in told}
+    assert all(set(it) >= {"time", "level", "logger", "event", "message"} for it in told)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", it["time"]) for it in told)
+    summary = next(it for it in told if it["event"] == "summary")
+    assert (summary["level"], summary["summary"]["statuses"]["stopped"]) == ("info", 3)
+    (set_aside,) = (it for it in told if it["event"] == "app_set_aside")
+    assert (set_aside["level"], set_aside["app_id"]) == ("warning", "dead")
+
+
+def test_as_json_a_run_that_is_given_up_says_so_and_how_to_go_on(shell: Shell, at: At) -> None:
+    shell.variables["VOLCENGINE_SECRET_KEY"] = "not-the-s3cret"
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(20)), *at, "--log-format=json", "-vv")
+    assert ended.status == 3
+    by_event = {it["event"]: it for it in records(ended.err)}
+    assert (by_event["given_up"]["level"], by_event["given_up"]["error"]) == ("error", "CredentialsRefusedError")
+    assert "--resume" in by_event["resumable"]["resume_with"]
+    assert "s3cret" not in ended.err
+
+
+@pytest.mark.parametrize(("flag", "told"), [("-y", []), ("-v", ["retry"]), ("-vv", ["retry", "ids", "attempts"])])
+def test_rooms_and_tasks_are_named_at_the_second_v_and_not_before(
+    shell: Shell, api: Emulator, at: At, flag: str, told: list[str]
+) -> None:
+    api.faults = Faults({"internal": tasks(1)})
+    err = shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, flag).err
+    found = {"retry": "InternalError", "ids": "room-0", "attempts": "app/room-0/task-0: attempt 2: ok"}
+    assert [what for what, words in found.items() if words in err] == told
+
+
+def test_what_comes_from_outside_is_never_raw_in_the_log(shell: Shell, at: At) -> None:
+    name = "list\x1b[2J.csv"
+    assert "\x1b" not in shell.run("run", name, *at).err
+
+
+# --metrics-port, --metrics-file
+
+
+def test_the_metrics_can_be_scraped_while_the_run_goes_on(shell: Shell, api: Emulator, at: At) -> None:
+    process = shell.start("run", "-", *at, "--metrics-port", "0", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stderr is not None
+    url = process.stderr.readline().decode().removeprefix("metrics: ").strip()
+    assert url.startswith("http://127.0.0.1:")
+    process.stdin.write(b"AppId,RoomId,TaskId\n" + b"".join(f"a,r,t{n}\n".encode() for n in range(7)) + b"bad id,r,t\n")
+    process.stdin.flush()
+
+    def scrape() -> dict[str, float]:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return samples(response.read().decode())
+
+    until(lambda: api.calls == 7)
+    until(lambda: scrape().get("stopcast_tasks_totalstopped") == 7)
+    assert scrape()["stopcast_tasks_totalinvalid"] == 1
+    assert scrape()["stopcast_attempts_totalok"] == 7
+    assert end_of(process).status == 1
+
+
+def test_the_metrics_file_is_there_from_the_start_and_whole_at_the_end(shell: Shell, at: At) -> None:
+    process = shell.start("run", "-", *at, "--metrics-file", "stopcast.prom", stdin=subprocess.PIPE)
+    file = shell / "stopcast.prom"
+    until(file.exists)
+    first = file.stat().st_ino
+    assert samples(file.read_text())["stopcast_retries_total"] == 0
+    assert end_of(process, b"a,r,t1\na,r,t2\na,r,t2\n").status == 0
+    told = samples(file.read_text())
+    assert (told["stopcast_tasks_totalstopped"], told["stopcast_tasks_totalduplicate"]) == (2, 1)
+    assert told["stopcast_last_run_finished_timestamp_seconds"] > 1.7e9
+    # Another file under the same name: whoever reads never sees half of one.
+    assert file.stat().st_ino != first
+    assert [path.name for path in shell.directory.glob("stopcast.prom*")] == ["stopcast.prom"]
+
+
+def test_the_metrics_file_is_written_anew_every_few_seconds_and_may_tell_accounts_apart(tmp_path: Path) -> None:
+    file = tmp_path / "stopcast.prom"
+
+    async def main() -> None:
+        async with metrics(host="", port=None, path=str(file), quiet=True, by_account=True) as observers_of:
+            for account in ("a", "b"):
+                (observer,) = observers_of(account)
+                observer(TaskRefused(Outcome(tasks(1)[0], Status.INVALID)))
+            await asyncio.sleep(6)
+            while (
+                not {"stopcast_tasks_totalainvalid", "stopcast_tasks_totalbinvalid"} <= samples(file.read_text()).keys()
+            ):
+                await asyncio.sleep(0)
+
+    virtual_clock.run(main())
+
+
+def test_the_metrics_of_several_accounts_are_told_apart(shell: Shell) -> None:
+    (shell / "accounts.toml").write_text(
+        '[accounts.a]\napps = ["app-a"]\nenvironment = "A"\n[accounts.b]\napps = ["app-b"]\nenvironment = "B"\n'
+    )
+    listed = [*tasks(3, app="app-a"), *tasks(2, app="app-b"), *tasks(1, app="nobody-s")]
+    options = ("--accounts", "accounts.toml", "--sandbox", "--metrics-file", "stopcast.prom")
+    assert shell.run("run", write_csv(shell / "list.csv", listed), *options).status == 1
+    told = samples((shell / "stopcast.prom").read_text())
+    assert (told["stopcast_tasks_totalastopped"], told["stopcast_tasks_totalbstopped"]) == (3, 2)
+    assert told["stopcast_tasks_totalset_aside"] == 1
+    assert told["stopcast_rate_limit_calls_per_seconda"] > 140
+
+
+def test_a_worker_s_metrics_tell_of_its_queue_and_its_quota_until_it_ends(
+    shell: Shell, api: Emulator, redis_url: str
+) -> None:
+    queue = ("--queue", f"{redis_url}/tasks")
+    assert shell.run("enqueue", write_csv(shell / "list.csv", tasks(3)), *queue).status == 0
+    quota = ("--quota", redis_url, "--account", "main", "--endpoint", api.url)
+    process = shell.start("worker", *queue, *quota, "--metrics-file", "stopcast.prom", "-o", "report.jsonl")
+    file = shell / "stopcast.prom"
+    until(file.exists)
+    # Not at the start: only who asks again and again learns of the worker, and of the permits for its calls.
+    until(lambda: samples(file.read_text()).get("stopcast_queue_workerstasks") == 1)
+    until(lambda: samples(file.read_text()).get("stopcast_quota_permits_totalmainStopWebcast", 0) >= 3)
+    process.send_signal(signal.SIGTERM)
+    assert end_of(process).status == 143
+    told = samples(file.read_text())
+    assert told["stopcast_tasks_totalstopped"] == 3
+    assert not [name for name in told if name.startswith(("stopcast_queue", "stopcast_quota"))]
+
+
+def test_a_metrics_file_that_cannot_be_written_any_more_does_not_stop_the_run(shell: Shell, at: At) -> None:
+    (shell / "metrics").mkdir()
+    process = shell.start("run", "-", *at, "--metrics-file", "metrics/stopcast.prom", stdin=subprocess.PIPE)
+    file = shell / "metrics" / "stopcast.prom"
+    until(file.exists)
+    file.unlink()
+    (shell / "metrics").rmdir()
+    ended = end_of(process, b"a,r,t1\n")
+    assert (ended.status, "--metrics-file" in ended.err) == (0, True)
+    assert ended.told_in_words
+
+
+@pytest.mark.parametrize("what", ["no directory", "a taken port", "no such address", "no extra"])
+def test_metrics_that_cannot_be_had_are_told_before_anything_is_sent(
+    shell: Shell, api: Emulator, at: At, what: str
+) -> None:
+    name = write_csv(shell / "list.csv", tasks(3))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        options = {
+            "no directory": ["--metrics-file", "none/stopcast.prom"],
+            "a taken port": ["--metrics-port", port],
+            "no such address": ["--metrics-port", "0", "--metrics-host", "host.invalid"],
+            "no extra": ["--metrics-port", "0"],
+        }[what]
+        forbidden = "import sys; sys.modules['prometheus_client'] = None; from stopcast.cli import main; main()"
+        program = (sys.executable, "-c", forbidden) if what == "no extra" else (sys.executable, "-m", "stopcast")
+        ended = end_of(shell.start("run", name, *at, *options, program=program))
+    assert (ended.status, api.calls) == (2, 0)
+    assert "--metrics" in ended.err
+    assert ended.told_in_words
+    if what == "no extra":
+        assert "stopcast[prometheus]" in ended.err
+    assert not (shell / "stopcast-report.jsonl").exists()
+
+
+def test_the_key_is_nowhere_in_the_metrics_or_the_log(shell: Shell, at: At) -> None:
+    name = write_csv(shell / "list.csv", tasks(3))
+    ended = shell.run("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
+    for text in (ended.err, (shell / "stopcast.prom").read_text()):
+        assert SANDBOX_CREDENTIALS.secret_key not in text

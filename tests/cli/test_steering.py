@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from stopcast import CanaryError, Stopper, TimeIsUpError
+from stopcast.cli.options.until import seconds_until
+from stopcast.errors import ConfigurationError
+from stopcast.run import Run
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.sources.memory import batches_of
+from stopcast.virtual_clock import VirtualClock
+from stopper.test_stopper import Api, stopped
+from support.processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv
+
+At = tuple[str, ...]
+REPORT = "stopcast-report.jsonl"
+
+
+def said(process: subprocess.Popen[bytes], words: str) -> None:
+    """Return when the command has said these words."""
+    assert process.stderr is not None
+    while words.encode() not in (line := process.stderr.readline()):
+        assert line, f"it never said {words}"
+
+
+# The canary
+
+
+def test_what_follows_a_canary_that_ends_well_is_sent(shell: Shell, api: Emulator, at: At) -> None:
+    api.running = set(tasks(40, first=3))
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(40)), *at, "--canary", "5")
+    assert ended.status == 0
+    assert statuses(shell / REPORT) == {"stopped": 37, "already_stopped": 3}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"), [("parameter", "failed"), ("app", "failed"), ("internal", "gave_up")], ids=str
+)
+def test_nothing_follows_a_canary_of_which_one_ends_badly_and_the_run_is_given_up(
+    shell: Shell, api: Emulator, at: At, fault: str, status: str
+) -> None:
+    api.faults = Faults({fault: [tasks(3)[2]]})
+    name = write_csv(shell / "list.csv", tasks(500))
+    ended = shell.run("run", name, *at, "--canary", "3", "--max-attempts", "1")
+    assert ended.status == 3
+    assert ended.told_in_words
+    assert f"app/room-2/task-2 is {status}" in ended.err
+    assert "stopcast run --resume" in ended.err
+    assert statuses(shell / REPORT) == {"stopped": 2, status: 1}
+    assert api.calls == 3
+
+
+def test_rows_that_are_no_task_are_not_of_the_canary(shell: Shell, api: Emulator, at: At) -> None:
+    api.faults = Faults({"parameter": [tasks(3)[1]]})
+    listed = tasks(300)
+    name = write_csv(shell / "list.csv", [listed[0]._replace(task_id=""), listed[0], listed[0], *listed[1:]])
+    assert shell.run("run", name, *at, "--canary", "1").status == 1
+    assert sum(told(shell / REPORT).values()) == 302
+
+
+def test_a_run_that_is_gone_on_with_has_a_canary_of_what_is_left(shell: Shell, api: Emulator, at: At) -> None:
+    api.faults = Faults({"parameter": tasks(1)})
+    name = write_csv(shell / "list.csv", tasks(50))
+    assert shell.run("run", name, *at, "--canary", "1").status == 3
+    assert shell.run("run", name, *at, "--canary", "1", "--resume").status == 1
+    assert statuses(shell / REPORT) == {"stopped": 49, "failed": 1}
+    assert api.calls == 50
+
+
+async def test_a_run_of_the_library_raises_that_the_canary_did_not_end_well(tmp_path: Path) -> None:
+    async with Emulator(faults=Faults({"parameter": 1.0})) as emulator:
+        async with Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url) as stopper:
+            run = Run(stopper, tmp_path / "report", canary=2)
+            with pytest.raises(CanaryError):
+                await run.stop_lists(batches_of(tasks(100)))
+        assert emulator.calls <= 2
+
+
+# Until
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOON = datetime(2026, 11, 22, 12, 0, 30, tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90m", 5400),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("45s", 45),
+        (" 1H 1S ".replace(" ", ""), 3601),
+        ("12:01", 30),
+        ("6:00", 18 * 3600 - 30),
+        ("12:00", 24 * 3600 - 30),
+    ],
+)
+def test_a_time_of_day_is_the_next_one_and_a_duration_is_from_now(text: str, seconds: float) -> None:
+    assert seconds_until(text, NOON) == seconds
+
+
+def test_a_night_in_which_the_clocks_are_put_back_is_an_hour_longer() -> None:
+    assert seconds_until("06:00", datetime(2026, 10, 24, 22, tzinfo=BERLIN)) == 9 * 3600
+
+
+@pytest.mark.parametrize("text", ["", "0m", "-1h", "24:00", "12:60", "1:5", "noon", "10", "1d", "\u0661h", "nan"])
+def test_what_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="06:00"):
+        seconds_until(text, NOON)
+
+
+def test_when_time_is_up_no_call_is_in_flight_and_what_is_left_is_told(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(900))
+    options = ("--endpoint", api.url, "--max-per-second", "50", "--timeout", "1", "--until", "3s")
+    ended = shell.run("run", name, *options)
+    done = len(read_report(shell / REPORT))
+    assert ended.status == 1
+    assert ended.told_in_words
+    assert 0 < api.calls == done < 900
+    assert f"{900 - done} rows of the lists are left" in ended.err
+    assert "stopcast run --resume" in ended.err
+    assert shell.run("run", name, "--endpoint", api.url, "--max-per-second", "100000", "--resume").status == 0
+    assert told(shell / REPORT) == dict.fromkeys(tasks(900), 1)
+
+
+def test_a_list_that_is_done_before_the_time_is_up_ends_as_ever(shell: Shell, at: At) -> None:
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at, "--until", "1h").status == 0
+
+
+def test_a_time_that_leaves_no_room_for_a_call_is_refused(shell: Shell) -> None:
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--sandbox", "--until", "10s")
+    assert ended.status == 2
+    assert "--timeout" in ended.err
+    assert not (shell / REPORT).exists()
+
+
+def test_the_last_call_begins_as_much_earlier_as_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api(stopped, latency_seconds=3.0)
+    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: api)
+
+    async def tick() -> None:
+        # A virtual clock goes on to the next timer while a thread is waited for: let that be a near one.
+        while True:
+            await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1", timeout_seconds=10) as stopper:
+            run = Run(stopper, Path(os.devnull), ends_at=60.0)
+            ticking = asyncio.create_task(tick())
+            with pytest.raises(TimeIsUpError):
+                await run.stop_lists(batches_of(tasks(20_000)))
+            ticking.cancel()
+            assert run.finished == len(api.sent)
+
+    with asyncio.Runner(loop_factory=VirtualClock) as runner:
+        runner.run(main())
+    assert 49 <= max(moment for moment, _ in api.sent) <= 50
+
+
+# Slower, faster, paused
+
+
+def test_signals_make_a_run_slower_and_faster_and_never_faster_than_the_cap(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(100_000))
+    process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "50")
+    until(lambda: api.calls)
+    for number, words in [
+        (signal.SIGUSR1, "at most 45 of 50"),
+        (signal.SIGUSR1, "at most 40 of 50"),
+        (signal.SIGUSR2, "at most 45 of 50"),
+        (signal.SIGUSR2, "at most 50 of 50"),
+    ]:
+        process.send_signal(number)
+        said(process, words)
+    process.send_signal(signal.SIGUSR2)
+    process.send_signal(signal.SIGUSR1)
+    said(process, "at most 45 of 50")
+    process.send_signal(signal.SIGINT)
+    assert end_of(process).status == 130
+
+
+def test_slower_and_slower_is_paused_at_last_and_faster_goes_on(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(30))
+    process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "5")
+    until(lambda: api.calls)
+    for tenths in range(9, 0, -1):
+        process.send_signal(signal.SIGUSR1)
+        said(process, f"at most {tenths / 2:g} of 5")
+    process.send_signal(signal.SIGUSR1)
+    said(process, "Paused")
+    process.send_signal(signal.SIGUSR2)
+    said(process, "Going on, at most 0.5 of 5")
+    process.send_signal(signal.SIGINT)
+    assert end_of(process).status == 130
+
+
+def test_a_control_file_pauses_resumes_and_sets_the_rate(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(40))
+    (shell / "control").write_text("pause\n")
+    process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "100", "--control", "control")
+    said(process, "Paused.")
+    assert api.calls <= 1
+    (shell / "control").write_text("Rate 75\nfaster\nrate 500\nrate many\n")
+    said(process, "at most 75 of 100")
+    said(process, "'faster' is none of: pause, resume, rate N")
+    said(process, "a rate is a number from 1 to 100, not 500")
+    said(process, "rate many")
+    (shell / "control").write_text("resume")
+    said(process, "Going on, at most 75 of 100")
+    ended = end_of(process)
+    assert ended.status == 0
+    assert ended.told_in_words
+    assert statuses(shell / REPORT) == {"stopped": 40}
+
+
+def test_a_run_that_is_paused_ends_at_a_signal(shell: Shell, api: Emulator) -> None:
+    (shell / "control").write_text("pause")
+    name = write_csv(shell / "list.csv", tasks(40))
+    process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "20", "--control", "control")
+    said(process, "Paused.")
+    process.send_signal(signal.SIGTERM)
+    assert end_of(process).status == 143
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("make", [a_folder, os.mkfifo], ids=["folder", "fifo"])
+def test_what_can_be_no_control_file_is_refused(shell: Shell, make: Callable[[Path], None]) -> None:
+    make(shell / "control")
+    name = write_csv(shell / "list.csv", tasks(1))
+    assert "no plain file" in shell.run("run", name, "--sandbox", "--control", "control").err
+    assert shell.run("run", name, "--sandbox", "--control", "nowhere/control").status == 2
+
+
+def test_a_control_file_need_not_be_there(shell: Shell, at: At) -> None:
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at, "--control", "control").status == 0

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from stopcast import ConfigurationError, RetryPolicy, Status, TaskState, TokenBucket, Verifier
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
+from stopcast.api.endpoint import Endpoint, Reply, read_answer
+from stopcast.api.verdict import Verdict, judge
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.tasks.task import Task
+from support.processes import Shell, end_of, read_report, statuses, tasks, until, write_csv
+
+At = tuple[str, ...]
+PROOF = "stopcast-verify.jsonl"
+GONE = "InvalidParameter.ErrorActiveTaskNotFound"
+
+
+@pytest.fixture
+def asked(api: Emulator) -> At:
+    """Options that send a verification to the emulator at full speed."""
+    return ("--endpoint", api.url, "--max-per-second", "100000")
+
+
+def a_report(path: Path, listed: Iterable[Task], *, status: str = "stopped", hours_ago: float = 0.0) -> str:
+    """Write a report whose tasks ended so long ago, and return its name."""
+    finished_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - hours_ago * 3600))
+    with path.open("a") as report:
+        for task in listed:
+            ids = dict(zip(("AppId", "RoomId", "TaskId"), task, strict=True))
+            line = {**ids, "status": status, "attempts": 1, "code": None, "finished_at": finished_at}
+            report.write(json.dumps(line, separators=(",", ":")) + "\n")
+    return path.name
+
+
+# The request and the answer
+
+
+@pytest.mark.parametrize("version", ["2020-12-01", "2023-11-01"])
+def test_a_query_stands_in_the_order_that_its_signature_wants_and_an_at_sign_is_encoded(version: str) -> None:
+    query = Endpoint.parse(version=version).of("GetWebCastTask").query
+    body, own = GET_WEBCAST_TASK.request(Task("a.-_9", "r@r", "t"), query)
+    assert (body, own) == (b"", f"Action=GetWebCastTask&AppId=a.-_9&RoomId=r%40r&TaskId=t&Version={version}")
+
+
+def test_stopping_a_task_needs_no_query_of_its_own() -> None:
+    assert STOP_WEBCAST.request(Task("a", "r", "t"), "Action=StopWebcast")[1] == ""
+
+
+def test_an_endpoint_for_another_action_is_the_same_place() -> None:
+    endpoint = Endpoint.parse("https://stopwebcast.example:8443", region="r")
+    other = endpoint.of("GetWebCastTask")
+    assert (other.host, other.region, other.loopback) == (endpoint.host, endpoint.region, endpoint.loopback)
+    assert urlsplit(other.url)._replace(query="") == urlsplit(endpoint.url)._replace(query="")
+    assert other.url.endswith(f"/?{other.query}")
+
+
+def told(result: object, *, status: int = 200, error: object = None) -> tuple[Reply, Verdict, Status]:
+    """Return what an answer with this Result is read as, judged as and concluded to."""
+    metadata = {"RequestId": "id"} if error is None else {"RequestId": "id", "Error": error}
+    reply = GET_WEBCAST_TASK.read(status, {}, json.dumps({"ResponseMetadata": metadata, "Result": result}).encode())
+    return reply, judge(reply), GET_WEBCAST_TASK.conclude(reply, True)
+
+
+@pytest.mark.parametrize(
+    ("task", "status", "state"),
+    [
+        ({"Status": 0, "StopReason": "", "EndTime": 0}, "unknown", TaskState(0)),
+        ({"Status": 1, "StopReason": "", "EndTime": 0}, "not_started", TaskState(1)),
+        ({"Status": 2, "StopReason": "", "EndTime": 0}, "still_running", TaskState(2)),
+        ({"Status": 3, "StopReason": "StopByAPI", "EndTime": 9}, "ended", TaskState(3, "StopByAPI", 9)),
+        ({"Status": 4, "StopReason": "StartTaskFailed"}, "ended", TaskState(4, "StartTaskFailed")),
+        ({"Status": 5}, "unknown", TaskState(5)),
+        ({"Status": 3, "StopReason": ["x"], "EndTime": True}, "ended", TaskState(3)),
+        ({"Status": 3, "StopReason": "x" * 9000, "EndTime": "9"}, "ended", TaskState(3, "x" * 200)),
+        ({"StopReason": ""}, "unknown", TaskState(0)),
+        ({}, "unknown", TaskState(0)),
+        (None, "unknown", TaskState(0)),
+    ],
+)
+def test_the_number_of_a_task_s_state_is_its_status(task: object, status: str, state: TaskState) -> None:
+    reply, verdict, concluded = told({"WebCastTask": task})
+    assert (reply.state, verdict, concluded) == (state, Verdict.OK, status)
+
+
+@pytest.mark.parametrize("result", ["ok", 7, [1], {"WebCastTask": "x"}, {"WebCastTask": {"Status": "3"}}])
+def test_an_answer_of_another_form_is_asked_for_again_and_never_called_ended(result: object) -> None:
+    reply, verdict, _ = told(result)
+    assert (reply.ok, verdict) == (False, Verdict.TRANSIENT)
+
+
+def test_an_error_beside_a_state_is_an_error() -> None:
+    _, verdict, status = told({"WebCastTask": {"Status": 3}}, error={"Code": GONE})
+    assert (verdict, status) == (Verdict.NO_SUCH_TASK, Status.UNKNOWN)
+
+
+def test_a_state_is_no_ok_to_who_wanted_a_task_stopped() -> None:
+    body = b'{"ResponseMetadata":{"RequestId":"id"},"Result":{"WebCastTask":{"Status":3}}}'
+    assert not read_answer(200, {}, body).ok
+
+
+# The library
+
+
+async def test_a_verifier_tells_of_each_task_what_the_api_tells_and_stops_none() -> None:
+    stopped, running, unborn, failed, never = tasks(5)
+    states = {unborn: TaskState(1), failed: TaskState(4, "StartTaskFailed", 5)}
+    async with Emulator([stopped, running], states=states) as emulator:
+        emulator._stopped[stopped] = 1234.5
+        async with Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
+            outcomes = {it.task: it async for it in verifier.verify_all(tasks(5))}
+    assert {task: outcome.status for task, outcome in outcomes.items()} == {
+        stopped: Status.ENDED,
+        running: Status.STILL_RUNNING,
+        unborn: Status.NOT_STARTED,
+        failed: Status.ENDED,
+        never: Status.UNKNOWN,
+    }
+    assert outcomes[stopped].state == TaskState(3, "StopByAPI", 1_234_500)
+    assert (len(emulator.queries), emulator.calls, list(emulator.stopped)) == (5, 0, [stopped])
+
+
+async def test_ids_with_every_character_that_they_may_have_are_signed_as_they_are_sent() -> None:
+    task = Task("aZ09_@-.", "@@", "." * 128)
+    async with Emulator() as emulator, Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
+        outcome = await verifier.verify(task)
+    assert (outcome.task, outcome.status) == (task, Status.STILL_RUNNING)
+
+
+async def test_its_cap_is_the_quota_for_asking_and_a_higher_one_is_refused_but_for_loopback() -> None:
+    async with Emulator() as emulator, Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
+        assert isinstance(verifier.limiter, TokenBucket)
+        assert 59 < verifier.limiter.full_rate < 60
+    with pytest.raises(ConfigurationError, match="quota of 60"):
+        Verifier(SANDBOX_CREDENTIALS, max_per_second=61)
+    Verifier(SANDBOX_CREDENTIALS, max_per_second=61, endpoint="http://127.0.0.1")
+
+
+FAULTY = ("throttled", "throttled_200", "internal", "html_502", "empty", "close", "reset", "cut_body", "not_json")
+
+
+async def test_faults_on_the_way_change_no_answer() -> None:
+    listed = tasks(20)
+    faults = Faults({name: [listed[number], listed[-1 - number]] for number, name in enumerate(FAULTY)})
+    async with (
+        Emulator(listed[:10], faults=faults) as emulator,
+        Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url, retry=RetryPolicy(first_wait_seconds=0.01)) as verifier,
+    ):
+        outcomes = [outcome async for outcome in verifier.verify_all(listed)]
+    assert emulator.by_fault == dict.fromkeys(FAULTY, 2)
+    assert {it.task for it in outcomes if it.status is Status.STILL_RUNNING} == set(listed[:10])
+    assert {it.task for it in outcomes if it.status is Status.UNKNOWN} == set(listed[10:])
+
+
+async def test_the_quotas_of_stopping_and_of_asking_are_apart() -> None:
+    async with Emulator(quota_per_second=1, query_quota_per_second=3) as emulator:
+        async with Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url, max_per_second=1000) as verifier:
+            await asyncio.gather(*(verifier.verify(task) for task in tasks(6)))
+        assert emulator.throttled > 0
+        assert emulator.by_code["ok"] == 6
+
+
+# The command
+
+
+def test_after_a_run_every_task_has_ended_and_the_status_is_0(shell: Shell, api: Emulator, at: At, asked: At) -> None:
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(30)), *at, "-o", "report.jsonl").status == 0
+    ended = shell.run("verify", "report.jsonl", *asked)
+    assert (ended.status, ended.out) == (0, "")
+    assert "30 rows: 30 ended" in ended.err
+    lines = read_report(shell / PROOF)
+    assert {line["StopReason"] for line in lines} == {"StopByAPI"}
+    assert all(abs(line["EndTime"] / 1000 - time.time()) < 600 for line in lines)
+    assert sorted(line["line"] for line in lines) == list(range(1, 31))
+    assert not (shell / f"{PROOF}.inflight").exists()
+    assert len(api.queries) == 30
+
+
+def test_a_task_that_still_runs_makes_the_status_1_and_the_words_say_how_to_stop_it(
+    shell: Shell, api: Emulator, at: At, asked: At
+) -> None:
+    listed = tasks(5)
+    api.faults = Faults({"ignored": [listed[3]]})
+    assert shell.run("run", write_csv(shell / "list.csv", listed), *at, "-o", "report.jsonl").status == 0
+    ended = shell.run("verify", "report.jsonl", *asked)
+    assert ended.status == 1
+    assert "5 rows: 4 ended, 1 still running" in ended.err
+    (command,) = [line.split() for line in ended.err.splitlines() if line.startswith("  stopcast run ")]
+    assert shell.run(*command[1:]).status == 0
+    assert api.stopped == set(listed)
+    assert statuses(shell / "again.jsonl") == {"stopped": 1}
+
+
+def test_resumed_it_asks_only_about_those_that_had_not_ended(shell: Shell, api: Emulator, asked: At) -> None:
+    listed = tasks(4)
+    name = write_csv(shell / "list.csv", listed)
+    first = shell.run("verify", name, *asked, "--json")
+    assert (first.status, first.summary["statuses"]["still_running"]) == (1, 4)
+    assert "stopped" not in first.summary["statuses"]
+    api.states = {task: TaskState(3, "ExceedMaxRunningTime", 7) for task in listed[:3]}
+    second = shell.run("verify", name, *asked, "--resume", "--json")
+    assert second.summary["statuses"] == {
+        "failed": 0, "set_aside": 0, "gave_up": 0, "invalid": 0, "duplicate": 0,
+        "ended": 3, "still_running": 1, "not_started": 0, "unknown": 0,
+    }  # fmt: skip
+    before = len(api.queries)
+    api.states = {task: TaskState(3, "ExceedMaxRunningTime", 7) for task in listed}
+    assert shell.run("verify", name, *asked, "--resume").status == 0
+    assert len(api.queries) - before == 1
+    assert statuses(shell / PROOF) == {"ended": 4}
+
+
+def test_lines_older_than_72_hours_are_left_out_and_counted(shell: Shell, api: Emulator, asked: At) -> None:
+    old, new = tasks(2), tasks(3, first=2)
+    a_report(shell / "report.jsonl", old, hours_ago=72.1)
+    a_report(shell / "report.jsonl", new, hours_ago=71.9)
+    api.running = set()
+    api.states = dict.fromkeys(new, TaskState(3, "StopByAPI", 5))
+    ended = shell.run("verify", "report.jsonl", *asked)
+    assert ended.status == 0
+    assert "2 rows not asked about: finished more than 72 hours ago" in ended.err
+    assert {line["TaskId"] for line in read_report(shell / PROOF)} == {task.task_id for task in new}
+    assert len(api.queries) == 3
+
+
+def test_of_a_report_every_task_is_asked_about_but_those_known_to_have_ended(
+    shell: Shell, api: Emulator, asked: At
+) -> None:
+    for number, status in enumerate(Status):
+        a_report(shell / "report.jsonl", tasks(1, first=number), status=status)
+    assert shell.run("verify", "report.jsonl", *asked).status == 1
+    left_out = {Status.INVALID, Status.DUPLICATE, Status.ENDED}
+    assert len(api.queries) == len(Status) - len(left_out)
+    shell.run("verify", "report.jsonl", *asked, "--only", "failed,gave_up", "-o", "some.jsonl")
+    assert len(read_report(shell / "some.jsonl")) == 2
+
+
+def test_a_verification_goes_on_with_no_report_of_a_run_nor_a_run_with_one_of_a_verification(
+    shell: Shell, api: Emulator, at: At, asked: At
+) -> None:
+    name = write_csv(shell / "list.csv", tasks(2))
+    assert shell.run("run", name, *at, "-o", "run.jsonl").status == 0
+    refused = shell.run("verify", name, *asked, "-o", "run.jsonl", "--resume")
+    assert (refused.status, "report of `stopcast run`" in refused.err) == (2, True)
+    assert shell.run("verify", name, *asked, "-o", "proof.jsonl").status == 0
+    refused = shell.run("run", name, *at, "-o", "proof.jsonl", "--resume")
+    assert (refused.status, "report of `stopcast verify`" in refused.err) == (2, True)
+    assert (len(api.queries), api.calls) == (2, 2)
+
+
+def test_a_refused_key_ends_it_with_3_and_names_the_right_that_is_missing(
+    shell: Shell, api: Emulator, asked: At
+) -> None:
+    api.faults = Faults({"LackPolicy": 1.0})
+    ended = shell.run("verify", write_csv(shell / "list.csv", tasks(50)), *asked)
+    assert (ended.status, "rights for GetWebCastTask" in ended.err) == (3, True)
+    assert len(api.queries) < 50 or len(read_report(shell / PROOF)) == 0
+
+
+def test_a_cap_above_the_quota_for_asking_is_refused(shell: Shell) -> None:
+    name = write_csv(shell / "list.csv", tasks(1))
+    ended = shell.run("verify", name, "--max-per-second", "61")
+    assert (ended.status, "quota of 60" in ended.err) == (2, True)
+
+
+def test_a_run_that_verifies_asks_at_its_end_and_tells_both_in_one_object(shell: Shell, api: Emulator, at: At) -> None:
+    listed = tasks(6)
+    api.faults = Faults({"ignored": [listed[0]], "parameter": [listed[1]]})
+    name = write_csv(shell / "list.csv", [*listed, listed[5]])
+    ended = shell.run("run", name, *at, "--verify", "--verify-after", "0", "-o", "r.jsonl", "--json")
+    assert ended.status == 1
+    assert ended.summary["statuses"]["stopped"] == 5
+    assert ended.summary["verify"]["statuses"]["ended"] == 4
+    assert ended.summary["verify"]["statuses"]["still_running"] == 2
+    assert statuses(shell / "r.verify.jsonl") == {"ended": 4, "still_running": 2}
+    again = shell.run("run", name, *at, "--verify", "--verify-after", "0", "-o", "r.jsonl", "--resume", "--json")
+    assert again.summary["verify"]["settled_earlier"] == 4
+
+
+def test_the_canaries_of_a_run_are_none_of_its_verification(shell: Shell, api: Emulator, at: At) -> None:
+    listed = tasks(6)
+    api.faults = Faults({"ignored": listed})
+    name = write_csv(shell / "list.csv", listed)
+    assert shell.run("run", name, *at, "--canary", "1", "--verify", "--verify-after", "0", "-o", "r.jsonl").status == 1
+    assert statuses(shell / "r.verify.jsonl") == {"still_running": 6}
+
+
+def test_a_run_that_verifies_is_refused_before_any_call_where_the_proof_has_no_place(
+    shell: Shell, api: Emulator, at: At
+) -> None:
+    name = write_csv(shell / "list.csv", tasks(2))
+    (shell / "r.verify.jsonl").write_text("")
+    ended = shell.run("run", name, *at, "--verify", "-o", "r.jsonl")
+    assert (ended.status, "r.verify.jsonl exists already" in ended.err) == (2, True)
+    ended = shell.run("run", name, *at, "--verify", "-o", "/dev/null")
+    assert (ended.status, "/dev/null is no file" in ended.err) == (2, True)
+    assert api.calls == 0
+
+
+def test_a_signal_while_it_verifies_ends_it_and_says_how_to_go_on(shell: Shell, api: Emulator, at: At) -> None:
+    listed = tasks(40)
+    api.query_quota_per_second = 0
+    name = write_csv(shell / "list.csv", listed)
+    process = shell.start("run", name, *at, "--verify", "--verify-after", "0", "-o", "r.jsonl", "--grace", "0.1")
+    until(lambda: api.throttled > 3)
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+    assert ended.status == 143
+    assert ended.told_in_words
+    assert "stopcast run --resume list.csv" in ended.err
+    assert statuses(shell / "r.jsonl") == {"stopped": 40}
+
+
+def test_in_the_sandbox_a_run_can_be_verified_too(shell: Shell) -> None:
+    shell.variables.clear()
+    name = write_csv(shell / "list.csv", tasks(3))
+    ended = shell.run("run", name, "--sandbox", "--verify", "--verify-after", "0")
+    assert (ended.status, "3 rows: 3 ended" in ended.err) == (0, True)

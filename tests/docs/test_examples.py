@@ -1,0 +1,44 @@
+"""The examples do what they say, and stay short."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+LAST_LINES = {
+    "stop_some.py": {"record-4 already_stopped"},
+    "from_a_log.py": {"committed 250 durable 250"},
+    "fleet_of_workers.py": {"in the queue: 0", "told: 600 tasks, 0 of them bad"},
+    "from_a_database.py": {"[('stopped', 30)]"},
+}
+
+
+@pytest.mark.parametrize("example", [path for path in EXAMPLES if path.name in LAST_LINES], ids=lambda path: path.name)
+def test_an_example_runs_and_prints_what_it_is_about(example: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", example], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {line.strip() for line in done.stdout.splitlines()} >= LAST_LINES[example.name]
+
+
+def test_the_example_of_a_test_passes_as_a_user_would_run_it() -> None:
+    example = next(path for path in EXAMPLES if path.name == "in_your_tests.py")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", example],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout or done.stdout.startswith(".."), done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_fits_on_a_page(example: Path) -> None:
+    assert len(example.read_text().splitlines()) <= 90

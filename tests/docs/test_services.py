@@ -1,0 +1,192 @@
+"""The services among the examples, as they are run: a real server in another process, under load and to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from stopcast import RedisConsumer, Stopper, Task, Unlimited
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+from support.processes import KEYS
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+class Service:
+    """A service in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str) -> None:
+        self.process = process
+        self.url = url
+
+    async def end(self) -> str:
+        """Ask it to end, and return what it said until then."""
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = await self.process.communicate()
+        return out.decode()
+
+
+@asynccontextmanager
+async def service(*arguments: str, endpoint: str) -> AsyncIterator[Service]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        cwd=EXAMPLES,
+        env={**os.environ, **KEYS, "STOPCAST_ENDPOINT": endpoint, "PORT": "0", "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if (found := re.search(rb"(?i)running on (http://[0-9.]+:[0-9]+)", line)) is not None:
+                break
+        else:
+            raise AssertionError("it did not start")
+        yield Service(process, found[1].decode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+FASTAPI = ("-m", "uvicorn", "--port", "0", "fastapi_service:app")
+
+
+def items(count: int, room_id: str) -> list[dict[str, str]]:
+    return [{"app_id": "app", "room_id": room_id, "task_id": f"task-{number}"} for number in range(count)]
+
+
+async def stopped_by(session: aiohttp.ClientSession, url: str, given: list[dict[str, str]]) -> list[dict[str, Any]]:
+    async with session.post(f"{url}/stop", json=given) as response:
+        return [orjson.loads(line) async for line in response.content]
+
+
+async def test_a_fastapi_service_streams_each_requests_outcomes_and_is_scraped() -> None:
+    async with (
+        Emulator() as emulator,
+        service(*FASTAPI, endpoint=emulator.url) as fastapi,
+        aiohttp.ClientSession() as session,
+    ):
+        told = await asyncio.gather(*(stopped_by(session, fastapi.url, items(40, f"room-{n}")) for n in range(6)))
+        async with session.get(f"{fastapi.url}/metrics/") as response:
+            metrics = await response.text()
+        assert "Traceback" not in await fastapi.end()
+    for number, outcomes in enumerate(told):
+        assert Counter(outcome["status"] for outcome in outcomes) == {"stopped": 40}
+        assert {tuple(outcome["task"]) for outcome in outcomes} == {
+            ("app", f"room-{number}", f"task-{n}") for n in range(40)
+        }
+    assert 'stopcast_attempts_total{verdict="ok"' in metrics.replace('action="StopWebcast",', "")
+    assert len(emulator.stopped) == 240
+
+
+async def test_what_a_client_that_went_away_had_asked_for_is_not_sent_any_more() -> None:
+    async with (
+        Emulator() as emulator,
+        service(*FASTAPI, endpoint=emulator.url) as fastapi,
+        aiohttp.ClientSession() as session,
+    ):
+        async with session.post(f"{fastapi.url}/stop", json=items(2000, "left")) as response:
+            await response.content.readline()
+            response.close()
+        (outcome,) = await stopped_by(session, fastapi.url, items(1, "stayed"))
+        assert outcome["status"] == "stopped"
+        assert "Traceback" not in await fastapi.end()
+    assert len(emulator.stopped) < 2000
+
+
+async def test_a_fastapi_service_that_is_asked_to_end_finishes_what_it_has_begun() -> None:
+    async with (
+        Emulator() as emulator,
+        service(*FASTAPI, endpoint=emulator.url) as fastapi,
+        aiohttp.ClientSession() as session,
+    ):
+        async with session.post(f"{fastapi.url}/stop", json=items(200, "room")) as response:
+            lines = [await response.content.readline()]
+            ending = asyncio.create_task(fastapi.end())
+            lines += [line async for line in response.content]
+        assert "Traceback" not in await ending
+    assert Counter(orjson.loads(line)["status"] for line in lines) == {"stopped": 200}
+
+
+async def test_an_aiohttp_service_stops_what_it_has_accepted_before_it_ends() -> None:
+    async with (
+        Emulator() as emulator,
+        service("aiohttp_service.py", endpoint=emulator.url) as background,
+        aiohttp.ClientSession() as session,
+    ):
+        for number in range(150):
+            async with session.post(f"{background.url}/tasks", json=["app", "room", f"task-{number}"]) as response:
+                assert response.status == 202
+        said = await background.end()
+    assert "{'stopped': 150}" in said
+    assert "Traceback" not in said
+    assert len(emulator.stopped) == 150
+
+
+async def test_a_service_puts_tasks_into_a_queue_once_and_workers_stop_them(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = f"{redis_url}/tasks"
+    monkeypatch.setenv("STOPCAST_QUEUE", queue)
+    enqueuing = ("-m", "uvicorn", "--port", "0", "fastapi_enqueues:app")
+    async with (
+        Emulator(quota_per_second=None) as api,
+        service(*enqueuing, endpoint=api.url) as running,
+        aiohttp.ClientSession(running.url) as session,
+    ):
+        told = []
+        for given in (items(30, "r"), items(30, "r"), [{"app_id": "a", "room_id": "", "task_id": "t"}]):
+            async with session.post("/stop", json=given) as answer:
+                told.append((answer.status, await answer.json()))
+        assert told[:2] == [(202, {"queued": 30, "known": 0}), (202, {"queued": 0, "known": 30})]
+        assert told[2][0] == 422
+        async with (
+            Stopper(SANDBOX_CREDENTIALS, endpoint=api.url, limiter=Unlimited()) as stopper,
+            RedisConsumer(queue, until_empty=True) as consumer,
+        ):
+            async for outcome in stopper.stop_all(consumer):
+                consumer.ack([outcome])
+        async with session.get("/queue") as answer:
+            assert (await answer.json())["length"] == 0
+        assert len(api.stopped) == 30
+        await running.end()
+
+
+@pytest.mark.parametrize("cut_after", [1, 130, 249])
+async def test_an_offset_is_committed_only_when_every_task_before_it_has_a_durable_outcome(
+    cut_after: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from from_a_log import Partition, consume
+
+    messages = [Task("app", f"room-{number}", "record") for number in range(250)]
+    partition = Partition(messages)
+    with (tmp_path / "results").open("w+b", buffering=io.DEFAULT_BUFFER_SIZE) as results:
+        async with Emulator(quota_per_second=None) as emulator:
+            for last in (False, True):
+                async with Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url, limiter=Unlimited()) as stopper:
+                    consuming = asyncio.create_task(consume(partition, stopper, results, group=20))
+                    while not last and emulator.calls < cut_after:
+                        await asyncio.sleep(0)
+                    if not last:
+                        consuming.cancel()
+                    await asyncio.wait([consuming])
+                durable = {Task(*orjson.loads(line)[:3]) for line in Path(results.name).read_bytes().splitlines()}
+                assert set(messages[: partition.committed]) <= durable
+    assert partition.committed == 250
+    assert emulator.stopped == set(messages)

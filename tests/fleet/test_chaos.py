@@ -1,0 +1,22 @@
+"""A queue and its workers while everything goes wrong: a small one. The whole of it is ``benchmarks/chaos.py``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
+
+
+def test_workers_and_redis_are_killed_and_stopped_and_every_task_is_settled_and_told_once() -> None:
+    done = subprocess.run(
+        [sys.executable, CHAOS, "--tasks", "700", "--cap", "400", "--strikes-every", "0.7", "--seed", "7"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "worker killed" in done.stdout
+    assert "Redis killed" in done.stdout

@@ -1,0 +1,232 @@
+"""The queue from a shell: enqueue, worker and status, as processes, against a real Redis."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import pytest
+import redis
+
+from stopcast.sandbox import Emulator, Faults
+from stopcast.tasks.task import Task
+from support.processes import (
+    Shell,
+    end_of,
+    read_report,
+    settled_by,
+    statuses,
+    tasks,
+    told,
+    until,
+    with_variables,
+    write_csv,
+)
+from support.redis_server import RedisServer
+
+At = tuple[str, ...]
+SOON = ("--claim-after", "0.5")
+
+
+@pytest.fixture
+def there(redis_url: str) -> Iterator[Any]:
+    """Looks at what lies in Redis."""
+    with closing(redis.Redis.from_url(redis_url, decode_responses=True)) as client:
+        yield client
+
+
+@pytest.fixture
+def queue(shell: Shell, redis_url: str) -> Shell:
+    """The shell, with the queue's address in the environment."""
+    return with_variables(shell, {"STOPCAST_QUEUE": f"{redis_url}/tasks"})
+
+
+def enqueued(queue: Shell, listed: list[Task]) -> None:
+    assert queue.run("enqueue", write_csv(queue / "list.csv", listed)).status == 0
+
+
+def work(queue: Shell, report: str, *options: str) -> Any:
+    return queue.run("worker", "--until-empty", "-o", report, *SOON, *options)
+
+
+def test_a_list_that_is_put_in_is_stopped_by_a_worker_and_told_once(queue: Shell, api: Emulator, at: At) -> None:
+    enqueued(queue, tasks(200))
+    ended = work(queue, "report.jsonl", *at, "--json")
+    assert (ended.status, ended.summary["statuses"]["stopped"]) == (0, 200)
+    assert told(queue / "report.jsonl") == dict.fromkeys(tasks(200), 1)
+    assert {line["source"] for line in read_report(queue / "report.jsonl")} == {"tasks"}
+    assert api.stopped == set(tasks(200))
+    status = json.loads(queue.run("status", "--json").out)["queue"]
+    assert (status["length"], status["pending"], status["workers"]) == (0, 0, [])
+    assert not (queue / "report.jsonl.inflight").exists()
+
+
+def test_two_workers_share_a_queue_and_each_task_is_told_by_one_of_them(queue: Shell, api: Emulator) -> None:
+    enqueued(queue, tasks(400))
+    options = ("--until-empty", *SOON, "--endpoint", api.url, "--max-per-second", "300")
+    workers = [queue.start("worker", "-o", f"{name}.jsonl", *options) for name in "ab"]
+    assert [end_of(worker).status for worker in workers] == [0, 0]
+    by_a, by_b = told(queue / "a.jsonl"), told(queue / "b.jsonl")
+    assert by_a + by_b == dict.fromkeys(tasks(400), 1)
+    assert by_a
+    assert by_b
+    assert api.calls == 400
+
+
+def test_a_worker_that_is_asked_to_end_leaves_nothing_pending_and_no_doubt(
+    queue: Shell, api: Emulator, at: At, there: Any
+) -> None:
+    enqueued(queue, tasks(300))
+    worker = queue.start("worker", "-o", "a.jsonl", "--endpoint", api.url, "--max-per-second", "100")
+    until(lambda: api.calls > 20)
+    worker.send_signal(signal.SIGTERM)
+    ended = end_of(worker)
+    assert ended.status == 143
+    assert ended.told_in_words
+    assert "handed back" in ended.err
+    assert there.xpending("tasks", "stopcast")["pending"] == 0
+    assert there.xinfo_consumers("tasks", "stopcast") == []
+    assert there.xlen("tasks") == 300 - len(read_report(queue / "a.jsonl"))
+    assert work(queue, "b.jsonl", *at).status == 0
+    assert told(queue / "a.jsonl") + told(queue / "b.jsonl") == dict.fromkeys(tasks(300), 1)
+    assert statuses(queue / "b.jsonl").keys() == {"stopped"}
+
+
+def test_a_second_signal_cuts_calls_off_and_hands_them_back_in_doubt(
+    queue: Shell, api: Emulator, at: At, there: Any
+) -> None:
+    api.faults = Faults({"hang": tasks(1)})
+    enqueued(queue, tasks(1))
+    worker = queue.start("worker", "-o", "a.jsonl", *at, stderr=subprocess.PIPE)
+    until(lambda: api.calls)
+    worker.send_signal(signal.SIGINT)
+    assert worker.stderr is not None
+    assert b"second signal" in worker.stderr.readline()
+    worker.send_signal(signal.SIGINT)
+    assert end_of(worker).status == 130
+    assert [fields for _, fields in there.xrange("tasks")] == [{"task": "app,room-0,task-0", "in_doubt": "1"}]
+    api.running = set()
+    assert work(queue, "b.jsonl", *at).status == 0
+    assert statuses(queue / "b.jsonl") == {"presumed_stopped": 1}
+
+
+def test_what_a_killed_worker_had_is_taken_over_and_none_is_lost(queue: Shell, api: Emulator, at: At) -> None:
+    enqueued(queue, tasks(300))
+    worker = queue.start("worker", "-o", "a.jsonl", *SOON, "--endpoint", api.url, "--max-per-second", "200")
+    until(lambda: api.calls > 50)
+    worker.kill()
+    end_of(worker)
+    assert work(queue, "b.jsonl", *at).status == 0
+    by_a, by_b = told(queue / "a.jsonl"), told(queue / "b.jsonl")
+    assert set(by_a) | set(by_b) == set(tasks(300)) == api.stopped
+    # What was sent before the death and not known to be told is no "already stopped".
+    assert statuses(queue / "b.jsonl").keys() <= {"stopped", "presumed_stopped"}
+
+
+def test_a_killed_worker_that_is_started_again_sends_nothing_that_its_report_settles(
+    queue: Shell, api: Emulator, at: At, there: Any
+) -> None:
+    enqueued(queue, tasks(3))
+    there.xgroup_create("tasks", "stopcast", id="0")
+    there.xreadgroup("stopcast", "killed", {"tasks": ">"}, count=2)
+    assert queue.run("run", write_csv(queue / "one.csv", tasks(1)), *at, "-o", "a.jsonl").status == 0
+    assert work(queue, "a.jsonl", *at, "--resume").status == 0
+    assert told(queue / "a.jsonl") == dict.fromkeys(tasks(3), 1)
+    assert api.calls == 3
+    assert there.xlen("tasks") == 0
+
+
+def test_a_dirty_list_is_told_and_its_good_rows_are_put_in(queue: Shell) -> None:
+    (queue / "list.csv").write_text("a,r,1\na,r,1\na,,2\nb,r,1\n\n,,\n")
+    ended = queue.run("enqueue", "list.csv", "--json")
+    assert ended.status == 1
+    assert "list.csv:3: RoomId is empty" in ended.err
+    told_of = ended.summary
+    assert (told_of["rows"], told_of["queued"], told_of["duplicates"], told_of["invalid"]) == (5, 2, 1, 2)
+    assert "2 tasks" in queue.run("status").out
+
+
+def test_a_list_is_put_in_once_however_often_putting_it_in_was_cut_off(queue: Shell, there: Any) -> None:
+    listed = tasks(5000)
+    text = "".join(f"{','.join(task)}\n" for task in listed).encode()
+
+    def some_more(before: int) -> bool:
+        return bool(there.xlen("tasks") > min(before, 1500))
+
+    for _ in range(3):
+        cut_off = queue.start("enqueue", "-", "--format", "csv", stdin=subprocess.PIPE)
+        assert cut_off.stdin is not None
+        before = int(there.xlen("tasks"))
+        cut_off.stdin.write(text[: len(text) // 2])
+        cut_off.stdin.flush()
+        until(partial(some_more, before))
+        cut_off.kill()
+        end_of(cut_off)
+    assert queue.run("enqueue", "-", given=text).status == 0
+    assert sorted(fields["task"] for _, fields in there.xrange("tasks")) == sorted(",".join(task) for task in listed)
+
+
+def test_what_ended_badly_is_put_in_again_from_the_report(queue: Shell, api: Emulator, at: At) -> None:
+    listed = tasks(20)
+    api.fail_forever = set(listed[:4])
+    enqueued(queue, listed)
+    assert work(queue, "a.jsonl", *at, "--max-attempts", "1").status == 1
+    assert settled_by(queue / "a.jsonl", "gave_up") == set(listed[:4])
+    api.fail_forever = ()
+    assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 4
+    assert work(queue, "b.jsonl", *at).status == 0
+    assert set(told(queue / "b.jsonl")) == set(listed[:4])
+
+
+def test_outcomes_may_go_to_the_queue_s_results_alone(queue: Shell, at: At, there: Any) -> None:
+    enqueued(queue, tasks(10))
+    assert queue.run("worker", "--until-empty", "--results", *at).status == 0
+    lines = [json.loads(fields["line"]) for _, fields in there.xrange("{tasks}:results")]
+    assert {Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in lines} == set(tasks(10))
+    assert "results: 10" in queue.run("status").out
+
+
+def test_a_worker_has_to_be_told_where_the_outcomes_go(queue: Shell) -> None:
+    ended = queue.run("worker", "--sandbox")
+    assert ended.status == 2
+    assert "-o PATH" in ended.err
+
+
+@pytest.mark.parametrize("command", [("enqueue", "list.csv"), ("worker", "--sandbox", "--results"), ("status",)])
+def test_a_queue_that_is_not_there_is_told_in_words_and_no_password_shown(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    write_csv(shell / "list.csv", tasks(1))
+    for address, status in (("redis://:hush@127.0.0.1:1/0/tasks", 3), ("redis://:hush@127.0.0.1:1/0", 2)):
+        ended = shell.run(*command, "--queue", address)
+        assert ended.status == status
+        assert ended.told_in_words
+        assert "hush" not in ended.err + ended.out
+
+
+def test_redis_that_goes_away_and_comes_back_is_told_and_costs_nothing(
+    shell: Shell, api: Emulator, redis_server: RedisServer
+) -> None:
+    redis_server.kill()
+    redis_server._options = ("--appendonly", "yes")
+    redis_server.start()
+    queue = with_variables(shell, {"STOPCAST_QUEUE": f"{redis_server.url}/tasks"})
+    enqueued(queue, tasks(600))
+    options = ("--until-empty", *SOON, "--endpoint", api.url, "--max-per-second", "300")
+    with (queue / "told").open("wb") as err:
+        worker = queue.start("worker", "-o", "a.jsonl", *options, stderr=err)
+    until(lambda: api.calls > 50)
+    redis_server.kill()
+    calls = api.calls
+    until(lambda: api.calls >= calls + 20)  # what is at hand goes on
+    until(lambda: "the queue is away" in (queue / "told").read_text())
+    redis_server.start()
+    assert end_of(worker).status == 0
+    assert "the queue is back" in (queue / "told").read_text()
+    assert told(queue / "a.jsonl") == dict.fromkeys(tasks(600), 1)
+    assert api.calls == 600

@@ -1,0 +1,211 @@
+"""The shared quota on virtual time, where clocks are set and processes stand still."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from copy import deepcopy
+from functools import partial
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from limiters.test_limiter import cancelled, keep_asking, most_within, on_virtual_clock, up_to
+from stopcast.fleet.quota.shared_quota import SharedQuota
+from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.virtual_clock import VirtualClock
+from support.simulated_redis import SimulatedLedger, SimulatedRedis
+
+bounded = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+class Fleet:
+    """Processes that share a quota, and every permit that any of them had."""
+
+    def __init__(self, clock: VirtualClock, redis: SimulatedRedis, *, way_seconds: float, seed: int) -> None:
+        self.clock = clock
+        self.redis = redis
+        self.permits: list[float] = []
+        self._way = partial(random.Random(seed).uniform, 0.0001, way_seconds)
+        # What the clock of a Redis farther away is not known by has to be allowed for.
+        self._arrival_jitter = ARRIVAL_JITTER + (way_seconds if way_seconds > 0.005 else 0.0)
+        self._quotas: list[SharedQuota] = []
+        self._asking: list[list[asyncio.Task[None]]] = []
+
+    async def join(self, waiting: int = 20, *, lost_share: int | None = None) -> list[float]:
+        """Let one more process ask over and over; return its own permits."""
+        own: list[float] = []
+
+        def granted(moment: float) -> None:
+            own.append(moment)
+            self.permits.append(moment)
+
+        quota = SharedQuota(
+            SimulatedLedger(self.redis, "account", self._way),
+            account="account",
+            lost_share=lost_share,
+            arrival_jitter=self._arrival_jitter,
+        )
+        await quota.__aenter__()
+        self._quotas.append(quota)
+        self._asking.append([keep_asking(self.clock, quota, granted) for _ in range(waiting)])
+        return own
+
+    def throttled(self, place: int, times: int, seconds: float = 0.0) -> None:
+        for _ in range(times):
+            self._quotas[place % len(self._quotas)].hold(seconds)
+
+    async def leave(self, place: int = 0) -> None:
+        """Let a process die: what it had leased goes with it."""
+        await cancelled(*self._asking.pop(place))
+        await self._quotas.pop(place).__aexit__(None, None, None)
+
+    async def end(self) -> None:
+        while self._quotas:
+            await self.leave()
+
+
+shares = st.floats(0.0, 1.0)
+steps = st.tuples(
+    st.sampled_from(["pass", "join", "leave", "stall", "throttled", "set back", "flush", "restart", "fail over"]),
+    shares,
+)
+
+
+async def trouble(clock: VirtualClock, redis: SimulatedRedis, step: str, share: float) -> None:
+    match step:
+        case "stall":
+            clock.advance(share * 3 if share > 0.5 else share / 10)
+        case "set back":
+            redis.clock_set_by -= share * 3600 if share > 0.5 else share
+        case "flush":
+            redis.hashes.clear()
+        case "fail over":
+            # To a replica that has not got the newest.
+            kept = deepcopy(redis.hashes)
+            await asyncio.sleep(share / 2)
+            redis.hashes, redis.server = kept, redis.server + "s"
+        case "restart":
+            redis.up = False
+            await asyncio.sleep(share)
+            redis.up, redis.server = True, redis.server + "s"
+
+
+async def live_through(
+    clock: VirtualClock, story: list[tuple[str, float]], way_seconds: float, seed: int
+) -> list[float]:
+    redis = SimulatedRedis()
+    fleet = Fleet(clock, redis, way_seconds=way_seconds, seed=seed)
+    processes = [await fleet.join(), await fleet.join()]
+    await asyncio.sleep(1.5)
+    for step, share in story:
+        await asyncio.sleep(share / 4)
+        match step:
+            case "pass":
+                await asyncio.sleep(share)
+            case "join" if len(processes) < 8:
+                processes.append(await fleet.join(1 + int(share * 30)))
+            case "leave" if len(processes) > 1:
+                await fleet.leave()
+                processes.pop()
+            case "throttled":
+                fleet.throttled(int(share * 8), int(share * 40), share if share > 0.5 else 0.0)
+            case _:
+                await trouble(clock, redis, step, share)
+    before = len(fleet.permits)
+    await asyncio.sleep(4)
+    assert len(fleet.permits) > before, "nothing goes any more"
+    await fleet.end()
+    return sorted(fleet.permits)
+
+
+@bounded(max_examples=60)
+@example(story=[], lateness=0.003, way_seconds=0.020, seed=36)
+@given(
+    story=st.lists(steps, max_size=12),
+    lateness=st.sampled_from([0.0, 0.003, 0.009, 0.020]),
+    way_seconds=st.sampled_from([0.0005, 0.005, 0.020]),
+    seed=st.integers(0, 1000),
+)
+def test_no_second_of_all_processes_holds_more_than_the_cap_whatever_happens(
+    story: list[tuple[str, float]], lateness: float, way_seconds: float, seed: int
+) -> None:
+    permits = on_virtual_clock(
+        lambda clock: live_through(clock, story, way_seconds, seed), lateness=up_to(lateness, seed)
+    )
+    assert most_within(permits) <= 150
+
+
+@pytest.mark.parametrize(("processes", "way_seconds"), [(1, 0.001), (4, 0.001), (12, 0.001), (4, 0.005), (60, 0.005)])
+def test_together_they_use_98_and_a_half_percent_of_the_cap_in_even_shares(processes: int, way_seconds: float) -> None:
+    async def main(clock: VirtualClock) -> list[int]:
+        fleet = Fleet(clock, SimulatedRedis(), way_seconds=way_seconds, seed=1)
+        own = [await fleet.join() for _ in range(processes)]
+        await asyncio.sleep(3)
+        before = [len(permits) for permits in own]
+        await asyncio.sleep(10)
+        had = [len(permits) - earlier for permits, earlier in zip(own, before, strict=True)]
+        await fleet.end()
+        assert most_within(sorted(fleet.permits)) <= 150
+        return had
+
+    had = on_virtual_clock(main, lateness=up_to(0.003))
+    assert sum(had) >= 0.985 * 1500
+    even = sum(had) / processes
+    assert max(abs(each - even) for each in had) <= max(0.15 * even, 7)
+
+
+@pytest.mark.parametrize("seconds", [-7200.0, -0.7, 0.3, 0.7, 7200.0])
+def test_a_clock_that_is_set_while_all_call_breaks_nothing_and_stops_nobody_for_long(seconds: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        redis = SimulatedRedis()
+        fleet = Fleet(clock, redis, way_seconds=0.001, seed=2)
+        for _ in range(4):
+            await fleet.join()
+        await asyncio.sleep(4)
+        redis.clock_set_by = seconds
+        await asyncio.sleep(4)
+        await fleet.end()
+        return sorted(fleet.permits)
+
+    permits = on_virtual_clock(main, lateness=up_to(0.002))
+    assert most_within(permits) <= 150
+    assert max(after - before for before, after in pairwise(permits)) < 1.6
+
+
+def test_those_who_all_lose_it_make_their_shares_of_the_cap_and_no_more_when_it_is_back() -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        redis = SimulatedRedis()
+        fleet = Fleet(clock, redis, way_seconds=0.001, seed=3)
+        for _ in range(4):
+            await fleet.join(lost_share=4)
+        await asyncio.sleep(4)
+        redis.up = False
+        await asyncio.sleep(5)
+        redis.up = True
+        await asyncio.sleep(4)
+        await fleet.end()
+        return sorted(fleet.permits)
+
+    permits = on_virtual_clock(main, lateness=up_to(0.002))
+    assert most_within(permits) <= 150
+    assert sum(7 <= moment < 8 for moment in permits) > 130
+
+
+@pytest.mark.parametrize("way_seconds", [0.001, 0.020, 0.050])
+def test_who_asks_now_and_then_waits_for_the_way_to_redis_and_no_longer(way_seconds: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        waits: list[float] = []
+        ledger = SimulatedLedger(SimulatedRedis(), "account", lambda: way_seconds)
+        async with SharedQuota(ledger, account="account") as quota:
+            for _ in range(20):
+                asked_at = clock.time()
+                await quota.acquire()
+                waits.append(clock.time() - asked_at)
+                await asyncio.sleep(0.5)
+        return waits
+
+    # The first of all waits for what is not known of the account.
+    assert max(on_virtual_clock(main, lateness=up_to(0.003))[1:]) < 3 * way_seconds + 0.010

@@ -1,0 +1,391 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from stopcast.errors import ReportError, ReportLockedError
+from stopcast.report.line import LineWriter, read_line, task_of
+from stopcast.report.writer import Report, open_report
+from stopcast.sandbox import Emulator, Faults
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
+from support.processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv, write_jsonl
+
+At = tuple[str, ...]
+REPORT = "stopcast-report.jsonl"
+KEYS = [
+    "AppId", "RoomId", "TaskId", "status", "attempts", "code", "message", "http_status", "request_id", "source", "line",
+    "finished_at", "seconds",
+]  # fmt: skip
+
+
+def written(outcome: Outcome) -> dict[str, Any]:
+    """Return what a line says, read by another parser than the one that wrote it."""
+    line = LineWriter().line(outcome)
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    values: dict[str, Any] = json.loads(line.decode())
+    assert list(values) == KEYS
+    return values
+
+
+# The form of a line
+
+
+def test_a_line_is_what_the_contract_shows_to_the_byte() -> None:
+    outcome = Outcome(
+        Task("a", "r", "t"), Status.STOPPED, 2, None, None, 200, "...", "tasks.csv", 17, 1795377600.123, 0.2311
+    )
+    assert LineWriter().line(outcome).decode() == (
+        '{"AppId":"a","RoomId":"r","TaskId":"t","status":"stopped","attempts":2,"code":null,"message":null,'
+        '"http_status":200,"request_id":"...","source":"tasks.csv","line":17,'
+        '"finished_at":"2026-11-22T20:00:00.123Z","seconds":0.231}\n'
+    )
+
+
+@pytest.mark.parametrize("at", [0.0, 0.9999, 1795377599.9996, 1795377600.0, 1795377600.0004, 4102444799.999])
+def test_the_time_is_utc_with_three_digits_and_never_rounded_into_the_next_second(at: float) -> None:
+    text = written(Outcome(Task("a", "r", "t"), Status.STOPPED, finished_at=at))["finished_at"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+    from datetime import datetime
+
+    assert 0 <= at - datetime.fromisoformat(text).timestamp() < 0.0011
+
+
+def test_one_writer_dates_lines_of_several_seconds_each_by_its_own() -> None:
+    writer = LineWriter()
+    lines = [writer.line(Outcome(Task("a", "r", "t"), Status.STOPPED, finished_at=at)) for at in (5.5, 6.25, 5.75)]
+    assert [json.loads(line)["finished_at"][-7:] for line in lines] == ["05.500Z", "06.250Z", "05.750Z"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\ud800", "x\udfff\ud800y", "\x00\x1b[2J\x7f\x85", "\u2028\u2029", '"\\\n\r\t', "\U0001f600", "\ufffe\ufeff", ""],
+    ids=ascii,
+)
+def test_odd_characters_anywhere_still_give_one_line_that_others_can_read(text: str) -> None:
+    outcome = Outcome(Task(text, text, text), Status.FAILED, 1, text, text, 400, text, text, 1, 1.0, 0.0)
+    values = written(outcome)
+    if all(not "\ud800" <= character <= "\udfff" for character in text):
+        assert values["message"] == values["source"] == values["code"] == text
+    back = read_line(LineWriter().line(outcome))
+    assert back is not None
+    assert back["status"] is Status.FAILED
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_line_that_was_written_reads_back_as_the_same_task_and_status(status: Status) -> None:
+    values = read_line(LineWriter().line(Outcome(Task("a", "r", "t"), status)))
+    assert values is not None
+    assert (task_of(values), values["status"]) == (Task("a", "r", "t"), status)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"\n", b"{}\n", b"[]\n", b"null\n", b"17\n", b'"stopped"\n', b'{"status":"stopped"}\n', b"\0\0\0\n",
+        b'{"AppId":"a","RoomId":"r","TaskId":"t","status":"gone"}\n',
+        b'{"AppId":"a","RoomId":"r","TaskId":"t","status":["stopped"]}\n',
+        b'{"AppId":1,"RoomId":"r","TaskId":"t","status":"stopped"}\n',
+        b'{"AppId":"a","RoomId":["r"],"TaskId":"t","status":"stopped"}\n',
+        b'{"AppId":"a","RoomId":"r","TaskId":{},"status":"stopped"}\n',
+    ],
+)  # fmt: skip
+def test_what_is_no_line_of_a_report_reads_as_none(line: bytes) -> None:
+    assert read_line(line) is None
+
+
+# What stands in it
+
+
+def test_every_row_of_every_kind_has_one_line_with_all_keys_in_their_order(shell: Shell, api: Emulator, at: At) -> None:
+    api.faults = Faults({"parameter": tasks(1), "internal": tasks(3, first=1), "reset_after": tasks(1, first=4)})
+    api.running = set(tasks(8))
+    name = write_csv(shell / "list.csv", [*tasks(10), *tasks(2), Task("a", "", "t")])
+    assert shell.run("run", name, *at).status == 1
+    data = (shell / REPORT).read_bytes()
+    lines = [orjson.loads(line) for line in data.splitlines()]
+    assert all(list(line) == KEYS for line in lines)
+    assert sorted(line["line"] for line in lines) == list(range(2, 15))
+    assert statuses(shell / REPORT) == {
+        "stopped": 6, "failed": 1, "presumed_stopped": 1, "already_stopped": 2, "duplicate": 2, "invalid": 1,
+    }  # fmt: skip
+
+
+def test_a_line_tells_the_last_answer(shell: Shell, api: Emulator, at: At) -> None:
+    one, two = tasks(2)
+    api.faults = Faults({"internal": [one], "InvalidParameter": [two]})
+    assert shell.run("run", write_csv(shell / "list.csv", [one, two]), *at).status == 1
+    lines = {line["TaskId"]: line for line in read_report(shell / REPORT)}
+    good, bad = lines[one.task_id], lines[two.task_id]
+    assert (good["attempts"], good["code"], good["message"], good["http_status"]) == (2, None, None, 200)
+    assert (bad["attempts"], bad["code"], bad["http_status"]) == (1, "InvalidParameter", 400)
+    assert bad["message"]
+    assert good["request_id"] != bad["request_id"]
+    assert all(line["seconds"] >= 0 for line in lines.values())
+
+
+def test_an_attempt_without_an_answer_leaves_nothing_of_an_earlier_answer(shell: Shell, api: Emulator, at: At) -> None:
+    (task,) = tasks(1)
+    api.faults = Faults({"internal": [task], "reset": [task]})
+    name = write_csv(shell / "list.csv", [task])
+    assert shell.run("run", name, *at, "--max-attempts", "2").status == 1
+    (line,) = read_report(shell / REPORT)
+    assert (line["status"], line["http_status"], line["code"], line["request_id"]) == ("gave_up", None, None, None)
+    assert line["message"]
+
+
+def test_the_report_can_be_read_by_nobody_else_than_its_directory_lets(shell: Shell, at: At) -> None:
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at).status == 0
+    assert (shell / REPORT).stat().st_mode & 0o022 == 0
+
+
+def test_an_empty_file_of_that_name_is_not_overwritten_either(shell: Shell, at: At) -> None:
+    (shell / REPORT).touch()
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at).status == 2
+    assert (shell / REPORT).read_bytes() == b""
+
+
+# Reports that are no plain files
+
+
+def test_a_report_to_standard_output_is_all_that_stands_there(shell: Shell, at: At) -> None:
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(200)), *at, "-o", "/dev/stdout")
+    assert ended.status == 0
+    lines = [json.loads(line) for line in ended.out.splitlines()]
+    assert {Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in lines} == set(tasks(200))
+    assert len(lines) == 200
+
+
+def test_a_report_to_a_fifo_is_written_line_by_line(shell: Shell, at: At) -> None:
+    os.mkfifo(shell / "fifo")
+    process = shell.start("run", write_csv(shell / "list.csv", tasks(50)), *at, "-o", "fifo")
+    assert (shell / "fifo").read_bytes().count(b"\n") == 50
+    assert end_of(process).status == 0
+
+
+def test_a_pipe_that_nobody_reads_any_more_stops_the_sending(shell: Shell, api: Emulator) -> None:
+    os.mkfifo(shell / "fifo")
+    name = write_csv(shell / "list.csv", tasks(5000))
+    process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "200", "-o", "fifo")
+    with (shell / "fifo").open("rb") as fifo:
+        assert fifo.readline().startswith(b'{"AppId":')
+    ended = end_of(process)
+    assert ended.status == 3
+    assert ended.told_in_words
+    assert api.calls < 5000
+
+
+def test_two_runs_may_throw_their_reports_away_at_the_same_time(shell: Shell, api: Emulator, at: At) -> None:
+    name = write_csv(shell / "list.csv", tasks(1))
+    first = shell.start("run", "-", *at, "-o", "/dev/null", stdin=subprocess.PIPE)
+    assert first.stdin is not None
+    first.stdin.write(b"a,r,t\n")
+    first.stdin.flush()
+    until(lambda: api.calls)
+    assert shell.run("run", name, *at, "-o", "/dev/null").status == 0
+    assert end_of(first).status == 0
+
+
+# Reports that cannot be written
+
+
+@pytest.mark.parametrize("path", ["missing/report.jsonl", ".", "/dev/full"])
+def test_a_report_that_cannot_be_written_ends_the_run_with_status_3(shell: Shell, api: Emulator, path: str) -> None:
+    name = write_csv(shell / "list.csv", tasks(5000))
+    ended = shell.run("run", name, "--endpoint", api.url, "--max-per-second", "200", "-o", path)
+    assert ended.status == 3
+    assert ended.told_in_words
+    assert path in ended.err
+    assert api.calls < 5000
+
+
+def full_after(size: int) -> Any:
+    """Return what lets files grow to this size and no further. Python ignores SIGXFSZ, so that writing says EFBIG."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.parametrize("size", [0, 100, 70_000, 100_001])
+def test_a_full_disk_stops_the_sending_keeps_whole_lines_and_resume_finishes(
+    shell: Shell, api: Emulator, size: int
+) -> None:
+    listed = tasks(1500)
+    name = write_csv(shell / "list.csv", listed)
+    at = ("--endpoint", api.url, "--max-per-second", "400")
+    ended = shell.run("run", name, *at, "--json", before=full_after(size))
+    assert ended.status == 3
+    assert ended.told_in_words
+    assert "too large" in ended.err
+    # A group waits a tenth of a second, calls in flight finish; the list is far longer.
+    assert api.calls < 1000
+    kept = read_report(shell / REPORT) if (shell / REPORT).exists() else []
+    assert all(list(line) == KEYS for line in kept)
+    assert (shell / REPORT).exists() == bool(kept)
+    if kept:
+        assert "--resume" in ended.err
+    assert ended.summary["rows"] == len(kept)
+    finished = shell.run("run", name, "--endpoint", api.url, "--max-per-second", "100000", "--resume")
+    assert finished.status == 0
+    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+    assert api.stopped == set(listed)
+
+
+def test_a_disk_that_is_full_when_the_run_is_resumed_is_told_in_words(shell: Shell, api: Emulator, at: At) -> None:
+    name = write_csv(shell / "list.csv", tasks(20))
+    assert shell.run("run", name, *at, "--limit", "5").status == 0
+    whole = (shell / REPORT).read_bytes()
+    (shell / REPORT).write_bytes(whole[:-1])
+    ended = shell.run("run", name, *at, "--resume", before=full_after(len(whole) - 1))
+    assert ended.status == 3
+    assert ended.told_in_words
+    assert "--resume" in ended.err
+    assert shell.run("run", name, *at, "--resume").status == 0
+    assert told(shell / REPORT) == dict.fromkeys(tasks(20), 1)
+    assert api.calls <= 20 + 15
+
+
+def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_mends_it(
+    shell: Shell, api: Emulator, at: At
+) -> None:
+    api.faults = Faults({"internal": tasks(30)})
+    name = write_jsonl(shell / "list.jsonl", tasks(30))
+    assert shell.run("run", name, *at, "--max-attempts", "1").status == 1
+    before = (shell / REPORT).stat().st_size
+
+    def no_room_beside() -> None:
+        (shell / f"{REPORT}.tidying").mkdir()
+
+    ended = shell.run("run", name, *at, "--resume", before=no_room_beside)
+    assert ended.status == 3
+    assert ended.told_in_words
+    assert (shell / REPORT).stat().st_size > before
+    (shell / f"{REPORT}.tidying").rmdir()
+    assert shell.run("run", name, *at, "--resume").status == 0
+    assert told(shell / REPORT) == dict.fromkeys(tasks(30), 1)
+    assert api.calls == 60
+    assert sorted(path.name for path in Path(shell.directory).glob(f"{REPORT}*")) == [REPORT]
+
+
+# What may be acknowledged
+
+
+async def test_an_outcome_is_durable_once_its_line_is_synced_and_each_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.jsonl"
+    synced_bytes = 0
+    fsync = os.fsync
+
+    def watched_fsync(descriptor: int) -> None:
+        nonlocal synced_bytes
+        size = os.fstat(descriptor).st_size
+        fsync(descriptor)
+        synced_bytes = size
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    durable: list[int | None] = []
+    first = asyncio.Event()
+
+    def on_durable(outcomes: Sequence[Outcome]) -> None:
+        on_disk = [json.loads(line)["line"] for line in path.read_bytes()[:synced_bytes].splitlines()]
+        durable.extend(outcome.line for outcome in outcomes)
+        assert set(durable) <= set(on_disk)
+        first.set()
+
+    descriptor = open_report(path, resume=False)
+    report = Report(descriptor, path, on_error=lambda error: pytest.fail(str(error)), on_durable=on_durable)
+    for line in range(1, 71):
+        report.write(Outcome(Task("a", "r", f"t{line}"), Status.STOPPED, line=line))
+    assert durable == []
+    await first.wait()
+    for line in range(71, 81):
+        report.write(Outcome(Task("a", "r", f"t{line}"), Status.STOPPED, line=line))
+    await report.finish()
+    os.close(descriptor)
+    assert durable == list(range(1, 81))
+
+
+async def test_an_outcome_that_finds_no_room_is_never_called_durable(shell: Shell) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    durable: list[Outcome] = []
+    errors: list[Exception] = []
+    path = shell / REPORT
+    descriptor = open_report(path, resume=False)
+    report = Report(descriptor, path, on_error=errors.append, on_durable=durable.extend)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        for line in range(64):
+            report.write(Outcome(Task("a", "r", "t"), Status.STOPPED, line=line))
+        assert len(errors) == 1
+        with pytest.raises(ReportError):
+            await report.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heard)
+        os.close(descriptor)
+    assert len(durable) <= len(read_report(path)) < 64
+
+
+@pytest.mark.parametrize("replace", [True, False], ids=["written anew", "taken away because it was empty"])
+def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not_written_to(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    replace: bool,  # noqa: FBT001
+) -> None:
+    report = tmp_path / REPORT
+    report.touch()
+    locked = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        report.unlink()
+        if replace:
+            report.touch()
+        locked(descriptor, operation)
+
+    monkeypatch.setattr("stopcast.report.writer.fcntl.flock", late)
+    with pytest.raises(ReportLockedError):
+        open_report(report, resume=True)
+
+
+def test_a_power_cut_finds_the_report_under_its_name_from_the_first_line_on_and_once_written_anew(
+    shell: Shell, api: Emulator, at: At
+) -> None:
+    watch = """
+import os, stat, sys
+from stopcast.cli import main
+fsync = os.fsync
+def noted(descriptor):
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        here = sorted(name for name in os.listdir(".") if name.startswith("stopcast-report"))
+        print("directory", *here, os.path.getsize(here[0]), file=sys.stderr)
+    fsync(descriptor)
+os.fsync = noted
+sys.exit(main())
+"""
+    name = write_csv(shell / "list.csv", tasks(1))
+    api.fail_forever = set(tasks(1))
+    first = end_of(shell.start("run", name, *at, "--max-attempts", "1", program=(sys.executable, "-c", watch)))
+    assert f"directory {REPORT} {REPORT}.inflight 0" in first.err
+    api.fail_forever = ()
+    second = end_of(shell.start("run", name, *at, "--resume", program=(sys.executable, "-c", watch)))
+    tidied = (shell / REPORT).stat().st_size
+    assert f"directory {REPORT} {REPORT}.inflight {tidied}" in second.err
