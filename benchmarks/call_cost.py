@@ -33,7 +33,8 @@ from measuring import (
     write_tasks,
 )
 from server import running_server
-from stopcast.api.endpoint import Endpoint, request_body
+from stopcast.api.actions import request_body
+from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import Signer
 from stopcast.credentials.value import Credentials
 from stopcast.ports import Observer

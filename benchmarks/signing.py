@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from measuring import in_own_process, middle, print_table, print_versions, ratio, rounds, spread
-from stopcast.api.endpoint import Endpoint, request_body
+from stopcast.api.actions import request_body
+from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import CONTENT_TYPE, Signer
 from stopcast.credentials.value import Credentials
 from stopcast.tasks.task import Task

@@ -8,7 +8,7 @@ at DEBUG, secrets never.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from stopcast.events import (
@@ -34,6 +34,7 @@ from stopcast.events import (
     Throttled,
 )
 from stopcast.i18n import visible
+from stopcast.ports import Observer
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
 
@@ -122,3 +123,29 @@ def _fields(value: Event | Outcome) -> dict[str, Any]:
             case field if name != "message":  # a name that logging keeps for itself
                 told[name] = field
     return told
+
+
+class Observers:
+    """Tells each of the observers, and the log.
+
+    Attributes:
+        want_all: whether one of them wants to be told of each attempt and each task, too. Asked once, and so the log's
+            level has to be DEBUG by then.
+    """
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        given = tuple(observers)
+        self.want_all = bool(given) or LOG.isEnabledFor(logging.DEBUG)
+        self._observers = (*given, log_event)
+        self._failed: list[Observer] = []
+
+    def tell(self, event: Event) -> None:
+        """Tell an event. An observer that raises is logged the first time, and told the next event all the same."""
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:
+                if observer not in self._failed:
+                    self._failed.append(observer)
+                    name = getattr(observer, "__qualname__", type(observer).__qualname__)
+                    LOG.exception("the observer %s failed; this is said once", name, extra={"event": "observer_failed"})

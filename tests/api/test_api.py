@@ -11,7 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stopcast.api.endpoint import DEFAULT_ENDPOINT, REGIONS, Endpoint, Reply, read_answer, request_body
+from stopcast.api.actions import request_body
+from stopcast.api.answers import Reply, read_answer
+from stopcast.api.endpoint import DEFAULT_ENDPOINT, REGIONS, Endpoint
 from stopcast.errors import ConfigurationError
 from stopcast.tasks.task import ID_PATTERN, Task
 

@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from volcenginesdkcore.signv4 import SignerV4
 
-from stopcast.api.endpoint import VERSIONS, Endpoint, request_body
+from stopcast.api.actions import request_body
+from stopcast.api.endpoint import VERSIONS, Endpoint
 from stopcast.api.signing import Signer, canonical_query, signature, signing_key
 from stopcast.credentials.value import Credentials
 from stopcast.tasks.task import Task

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from stopcast import EndpointError, Status, Stopper, Task
-from stopcast.api.endpoint import ANSWER_LIMIT
+from stopcast.api.answers import ANSWER_LIMIT
 from stopcast.api.transport import AiohttpTransport
 from stopcast.ports import TransportError
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stopcast.api.endpoint import Reply, read_answer
+from stopcast.api.answers import Reply, read_answer
 from stopcast.api.verdict import BEGINNINGS, CODE_NUMBERS, CODES, Verdict, judge
 
 OK, NO_SUCH_TASK, THROTTLED, TRANSIENT = Verdict.OK, Verdict.NO_SUCH_TASK, Verdict.THROTTLED, Verdict.TRANSIENT

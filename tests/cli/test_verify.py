@@ -12,7 +12,8 @@ import pytest
 
 from stopcast import ConfigurationError, RetryPolicy, Status, TaskState, TokenBucket, Verifier
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
-from stopcast.api.endpoint import Endpoint, Reply, read_answer
+from stopcast.api.answers import Reply, read_answer
+from stopcast.api.endpoint import Endpoint
 from stopcast.api.verdict import Verdict, judge
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.tasks.task import Task

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stopcast.cli import HELP
 from stopcast.cli.group import group
+from stopcast.cli.usage import HELP
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 from stopcast.tasks.outcome import Status
 

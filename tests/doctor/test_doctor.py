@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from stopcast.doctor.calls import NO_SUCH_TASK
+from stopcast.doctor.connection import room_for
 from stopcast.doctor.findings import State
 from stopcast.doctor.key import masked
-from stopcast.doctor.room import room_for
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import ID_PATTERN
 from support.processes import Finished, Shell, obey_permissions, serving

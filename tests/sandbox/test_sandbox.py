@@ -23,7 +23,8 @@ import trustme
 from volcenginesdkcore.signv4 import SignerV4
 from yarl import URL
 
-from stopcast.api.endpoint import Endpoint, request_body
+from stopcast.api.actions import request_body
+from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import Signer
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError

@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stopcast.errors import ListError
-from stopcast.sources import Choice, Columns, Form, open_list
-from stopcast.sources.row_reader import RowReader
+from stopcast.sources import Choice, Columns, Form, RowReader, open_list
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Batch, BrokenRow, RawRow

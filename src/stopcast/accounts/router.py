@@ -17,7 +17,7 @@ from stopcast.engine.routing import RoutingDispatcher
 from stopcast.errors import ClosedError, ConfigurationError, HaltedError, StopcastError
 from stopcast.events import AccountGivenUp
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.observers import Observers
+from stopcast.logs import Observers
 from stopcast.ports import AdjustableLimiter, Limiter, Observer
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper import Stopper

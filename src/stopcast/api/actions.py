@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from stopcast.api.endpoint import ACTION, QUOTA_PER_SECOND, Reply, read_answer, request_body
+from stopcast.api.answers import Reply, read_answer
+from stopcast.api.endpoint import ACTION
 from stopcast.tasks.outcome import Status, TaskState
 from stopcast.tasks.task import Task
 
+#: Calls a second that an account may make of this API, all its AppIds, processes and hosts together.
+QUOTA_PER_SECOND: Final = 150
 _REASON_CHARACTERS: Final = 200
 
 
@@ -39,6 +42,11 @@ class Action:
     request: Callable[[Task, str], tuple[bytes, str]]
     read: Callable[[int, Mapping[str, str], bytes], Reply]
     conclude: Callable[[Reply, bool], Status]
+
+
+def request_body(task: Task) -> bytes:
+    """Return the JSON to send. The ids' form has been checked, and nothing in it needs escaping."""
+    return f'{{"AppId":"{task.app_id}","RoomId":"{task.room_id}","TaskId":"{task.task_id}"}}'.encode()
 
 
 def _stop_request(task: Task, _query: str) -> tuple[bytes, str]:

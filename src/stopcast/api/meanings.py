@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from stopcast.api.endpoint import Reply
+from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
 from stopcast.i18n import Both, Language
 

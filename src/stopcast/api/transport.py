@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 
-from stopcast.api.endpoint import ANSWER_LIMIT
+from stopcast.api.answers import ANSWER_LIMIT
 from stopcast.ports import TransportError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-from stopcast.api.endpoint import Reply
+from stopcast.api.answers import Reply
 
 
 class Verdict(Enum):

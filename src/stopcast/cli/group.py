@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from stopcast.cli import HELP
+from stopcast.cli.usage import HELP
 
 #: Each is a module here, with an object of the same name.
 _COMMANDS: Final = (

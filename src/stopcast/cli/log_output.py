@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final
+from functools import wraps
+from typing import Any, Final, ParamSpec
 
-from stopcast.cli.options.option import unheard
+from stopcast.cli.output import give_up, unheard
+from stopcast.errors import (
+    StopcastError,
+)
 from stopcast.i18n import visible
 from stopcast.logs import LOG
 
@@ -78,3 +83,30 @@ class _Json(logging.Formatter):
             told["exception"] = self.formatException(record.exc_info)
         # Not orjson: what comes from outside may hold what is no Unicode.
         return json.dumps(told, default=str)
+
+
+P = ParamSpec("P")
+
+
+#: What ``log_output`` takes, by the options of the commands that have them.
+_LOG_OPTIONS: Final[Mapping[str, str]] = {"form": "log_format", "verbose": "verbose", "quiet": "quiet"}
+
+
+def telling_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Return the command with its log on standard error, and what it raises told in one line there."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        from stopcast.cli.log_output import log_output
+
+        chosen: dict[str, Any] = {name: kwargs[option] for name, option in _LOG_OPTIONS.items() if option in kwargs}
+        with log_output(**chosen):
+            try:
+                command(*args, **kwargs)
+            except StopcastError as error:
+                give_up(error)
+            except KeyboardInterrupt:
+                # Before there was a run that could end in its own way.
+                raise SystemExit(128 + signal.SIGINT) from None
+
+    return wrapped

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from stopcast.api.endpoint import REGION_PATTERN
 from stopcast.credentials.files import (
     PROFILE_VARIABLE,
     Holding,
@@ -33,7 +32,7 @@ from stopcast.credentials.files import (
     read_file,
     shown,
 )
-from stopcast.credentials.value import Credentials, CredentialsProvider
+from stopcast.credentials.value import REGION_PATTERN, Credentials, CredentialsProvider
 from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import ConfigurationError, CredentialsNotFoundError, CredentialsUnavailableError
 

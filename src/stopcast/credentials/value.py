@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +39,7 @@ class Credentials:
 
 #: Gives the credentials of the moment, each time anew. It is called on the event loop and may take its time.
 CredentialsProvider = Callable[[], Awaitable[Credentials]]
+
+
+#: What a signature can name as a region.
+REGION_PATTERN: Final = re.compile(r"[a-zA-Z0-9-]{1,64}")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
-from stopcast.api.endpoint import Endpoint, Reply
+from stopcast.api.answers import Reply
+from stopcast.api.endpoint import Endpoint
 from stopcast.api.meanings import CLASSES, MEANINGS
 from stopcast.api.signing import SIGNATURE_LIFETIME, Signer
 from stopcast.api.transport import AiohttpTransport

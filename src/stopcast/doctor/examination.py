@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from stopcast.api.endpoint import Endpoint
 from stopcast.credentials.value import Credentials
 from stopcast.doctor.calls import look_at_clock, try_application, try_key
-from stopcast.doctor.connection import NO_WAY, connect, find_addresses
+from stopcast.doctor.connection import NO_WAY, connect, find_addresses, room_for
 from stopcast.doctor.findings import Finding, Patient, State
 from stopcast.doctor.key import find_key
-from stopcast.doctor.room import room_for
 from stopcast.errors import StopcastError
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from stopcast.api.actions import Action
-from stopcast.api.endpoint import Reply
+from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
 from stopcast.engine.call import Caller, Slot
 from stopcast.engine.feed import Job

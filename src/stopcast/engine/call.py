@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Self
 
 from stopcast.api.actions import Action
-from stopcast.api.endpoint import Reply
+from stopcast.api.answers import Reply
 from stopcast.api.signing import Signer
 from stopcast.errors import EndpointError
 from stopcast.limiters.rolling_window import RollingWindow

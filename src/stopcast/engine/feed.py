@@ -10,7 +10,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Final
 
-from stopcast.api.endpoint import Reply
+from stopcast.api.answers import Reply
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
 from stopcast.ports import Flights
 from stopcast.tasks.outcome import Outcome, Status

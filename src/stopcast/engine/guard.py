@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stopcast.api.endpoint import Reply
+from stopcast.api.answers import Reply
 from stopcast.errors import ClockRefusedError, CredentialsRefusedError
 
 #: Refusals that other credentials may mend: the key is gone, the token has expired, the secret is another one.

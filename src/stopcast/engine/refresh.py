@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Self
 
-from stopcast.api.endpoint import Reply
+from stopcast.api.answers import Reply
 from stopcast.api.signing import Signer
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.call import Caller, Key

@@ -20,8 +20,7 @@ from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
-from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
-from stopcast.api.endpoint import request_body
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action, request_body
 from stopcast.api.signing import SERVICE
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError

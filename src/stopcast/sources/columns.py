@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, Self
 
 from stopcast.errors import ConfigurationError, ListError
+from stopcast.tasks.outcome import Status
 
 _SHOWN_NAMES: Final = 12
 _SHOWN_CHARACTERS: Final = 40
@@ -79,3 +80,26 @@ def shown(names: Sequence[str]) -> str:
     cut = [name if len(name) <= _SHOWN_CHARACTERS else name[:_SHOWN_CHARACTERS] + "…" for name in names[:_SHOWN_NAMES]]
     more = len(names) - len(cut)
     return ", ".join(map(repr, cut)) + (f" and {more} more" if more else "")
+
+
+_NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which lines of an earlier report are taken. Of any other list, every row is.
+
+    Attributes:
+        statuses: of the lines to take; by default those that did not go well.
+        reports_only: whether a list that is no report is refused.
+        not_before: the ``finished_at`` of the oldest line to take, as a report words it; "" for any.
+    """
+
+    statuses: frozenset[Status] = _NOT_GOOD
+    reports_only: bool = False
+    not_before: str = ""
+
+    @classmethod
+    def only(cls, statuses: Iterable[Status]) -> Self:
+        """Return the choice of somebody who names statuses, and so must mean a report."""
+        return cls(frozenset(statuses), reports_only=True)

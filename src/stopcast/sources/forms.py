@@ -7,8 +7,7 @@ from pathlib import PurePath
 from typing import Final, Protocol
 
 from stopcast.errors import ListError
-from stopcast.sources.choice import Choice
-from stopcast.sources.columns import Columns
+from stopcast.sources.columns import Choice, Columns
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.jsonl_rows import JsonlParser
 from stopcast.sources.lines import Lines

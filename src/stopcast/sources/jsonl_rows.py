@@ -8,8 +8,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from stopcast.errors import ListError
-from stopcast.sources.choice import Choice
-from stopcast.sources.columns import Columns
+from stopcast.sources.columns import Choice, Columns
 from stopcast.sources.lines import Lines
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns

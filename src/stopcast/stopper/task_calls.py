@@ -27,8 +27,7 @@ from stopcast.errors import ClosedError, ConfigurationError
 from stopcast.events import Event, RunFinished
 from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.logs import LOG
-from stopcast.observers import Observers
+from stopcast.logs import LOG, Observers
 from stopcast.ports import AdjustableLimiter, Limiter, Observer, TellsEvents
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper.stream import AnyTasks, outcomes_of

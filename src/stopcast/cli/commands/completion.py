@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stopcast.cli.options.option import put_out
+from stopcast.cli.output import put_out
 
 #: What a shell reads at its start to have it for good.
 _FOR_GOOD = {

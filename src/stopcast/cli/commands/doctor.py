@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stopcast.cli.options.option import Number, option, telling_errors
+from stopcast.cli.log_output import telling_errors
+from stopcast.cli.options.option import Number, option
 
 if TYPE_CHECKING:
     from stopcast.doctor.findings import Finding, Patient
@@ -55,7 +56,7 @@ def doctor(
     from pathlib import Path
 
     from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
-    from stopcast.cli.options.option import EXIT_GIVEN_UP, EXIT_GOOD
+    from stopcast.cli.output import EXIT_GIVEN_UP, EXIT_GOOD
     from stopcast.cli.running import wakeup
     from stopcast.credentials.chain import look_everywhere
     from stopcast.doctor.findings import Patient, State
@@ -80,7 +81,7 @@ def doctor(
 
 
 async def _examined(patient: Patient, *, show: bool) -> list[Finding]:
-    from stopcast.cli.options.option import put_out
+    from stopcast.cli.output import put_out
     from stopcast.doctor.examination import examine
 
     findings = []
@@ -106,7 +107,7 @@ def _told(finding: Finding) -> str:
 def _conclude(findings: list[Finding], failed: int, *, as_json: bool) -> None:
     import orjson
 
-    from stopcast.cli.options.option import put_out
+    from stopcast.cli.output import put_out
 
     if as_json:
         put_out(orjson.dumps({"good": not failed, "findings": [finding._asdict() for finding in findings]}))

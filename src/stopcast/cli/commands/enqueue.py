@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from stopcast.cli.options.option import EXIT_BAD_ROWS, EXIT_GOOD, option, put_out, say, telling_errors
+from stopcast.cli.log_output import telling_errors
+from stopcast.cli.options.option import option
 from stopcast.cli.options.queue import options_of_run, queue_option
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, put_out, say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

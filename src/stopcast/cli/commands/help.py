@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.options.option import option, telling_errors
+from stopcast.cli.log_output import telling_errors
+from stopcast.cli.options.option import option
 
 if TYPE_CHECKING:
     from stopcast.i18n import Language
@@ -100,7 +101,7 @@ def _code(code: str, language: Language) -> str:
 
 def _put(markdown: str) -> None:
     """Print Markdown, set for a terminal where rich is there to do it."""
-    from stopcast.cli.options.option import put_out
+    from stopcast.cli.output import put_out
     from stopcast.i18n import visible
 
     shown = "\n".join(map(visible, markdown.split("\n")))

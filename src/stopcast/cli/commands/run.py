@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from stopcast.cli.log_output import FORMATS
+from stopcast.cli.log_output import FORMATS, telling_errors
 from stopcast.cli.options.groups import calls, lists
-from stopcast.cli.options.option import Number, Whole, halt_after, option, telling_errors, until
+from stopcast.cli.options.option import Number, Whole, halt_after, option, until
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stopcast.api.actions import GET_WEBCAST_TASK
-from stopcast.api.endpoint import QUOTA_PER_SECOND
+from stopcast.api.actions import GET_WEBCAST_TASK, QUOTA_PER_SECOND
 from stopcast.cli.options.option import Whole, option
 from stopcast.errors import ConfigurationError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from stopcast.cli.options.option import option, telling_errors
+from stopcast.cli.log_output import telling_errors
+from stopcast.cli.options.option import option
 from stopcast.cli.options.queue import any_queue_option
 
 
@@ -22,7 +23,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, as_json
     import orjson
 
     from stopcast.cli.display import messages
-    from stopcast.cli.options.option import put_out
+    from stopcast.cli.output import put_out
     from stopcast.cli.running import wakeup
     from stopcast.fleet.queue import QueueStatus, RedisQueue
     from stopcast.fleet.quota.quota_status import QuotaStatus, quota_status

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.options.option import Number, option, telling_errors
+from stopcast.cli.log_output import telling_errors
+from stopcast.cli.options.option import Number, option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def summary(
 
     import orjson
 
-    from stopcast.cli.options.option import EXIT_BAD_ROWS, EXIT_GOOD, put_out
+    from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, put_out
     from stopcast.i18n import Language
     from stopcast.summary.as_json import as_json as figures_as_json
     from stopcast.summary.text import summary_text

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from stopcast.cli.log_output import telling_errors
 from stopcast.cli.options.groups import calls, lists
-from stopcast.cli.options.option import option, telling_errors
+from stopcast.cli.options.option import option
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -9,7 +9,8 @@ from typing import Any, Final
 import click
 
 from stopcast.cli.commands.run import run as run_command
-from stopcast.cli.options.option import Number, option, telling_errors
+from stopcast.cli.log_output import telling_errors
+from stopcast.cli.options.option import Number, option
 from stopcast.cli.options.queue import options_of_run, queue_option
 
 #: Options of ``stopcast run`` that are about lists, or that a worker has in its own way.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from stopcast.cli.display import messages
 from stopcast.cli.display.gauges import Looking
-from stopcast.cli.options.option import say
 from stopcast.cli.options.values import Options
+from stopcast.cli.output import say
 
 if TYPE_CHECKING:
     from stopcast.cli.display.screen import Screen

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from stopcast.cli.display import messages
 from stopcast.cli.display.gauges import Figures, Trouble
-from stopcast.cli.options.option import unheard
+from stopcast.cli.output import unheard
 from stopcast.i18n import duration, visible
 from stopcast.tasks.outcome import Status
 

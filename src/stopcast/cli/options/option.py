@@ -1,41 +1,27 @@
-"""What the commands share: options that are environment variables too, and errors told in one line."""
+"""One option of the command line: its environment variable, and the kinds of values."""
 
 from __future__ import annotations
 
-import errno
-import logging
 import math
-import os
-import signal
-import sys
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TextIO
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import click
 
 from stopcast.errors import (
     ConfigurationError,
-    InterruptedRunError,
-    ListError,
-    ReportExistsError,
-    StopcastError,
-    TimeIsUpError,
 )
 
 if TYPE_CHECKING:
     from stopcast.engine.halting import HaltAfter
 
 P = ParamSpec("P")
-
-#: What the command says is said, whatever of the library's log is wanted.
-_LOG: Final = logging.getLogger("stopcast.command")
-_LOG.setLevel(logging.INFO)
-
-EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
+_DURATION: Final = re.compile(r"(?a:(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)")
+_TIME: Final = re.compile(r"(?a:(\d{1,2}):(\d{2}))")
 
 
 class Option(click.Option):
@@ -87,8 +73,6 @@ def halt_after(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 def until(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """Return the moment that an option's value means, on the monotonic clock, or fail as click wants it."""
-    from stopcast.cli.options.until import seconds_until
-
     try:
         return None if value is None else time.monotonic() + seconds_until(value, datetime.now())  # noqa: DTZ005 - local
     except ConfigurationError as error:
@@ -100,69 +84,19 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]
     return click.option(*declarations, cls=Option, **attributes)
 
 
-def say(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
-    """Say something to the person, on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
-    _LOG.log(level, "%s", text, extra={"event": event, **fields})
+def seconds_until(text: str, now: datetime) -> float:
+    """Return the seconds from ``now`` to the next such time of day there, or as many as the text says.
 
-
-def put_out(data: str | bytes) -> None:
-    """Write the data that was asked for on standard output, and take it that nobody may want to read it to its end."""
-    with unheard(sys.stdout):
-        click.echo(data)
-
-
-@contextmanager
-def unheard(stream: TextIO | None) -> Iterator[None]:
-    """Take it that nobody is there any more to read the stream: a pipe is closed, a terminal gone."""
-    try:
-        yield
-    except OSError as error:
-        if stream is None or error.errno not in {errno.EPIPE, errno.EIO}:
-            raise
-        # What is left in the buffer would be tried again at the exit, and told as an error there.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
-
-
-def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:
-    """Say what went wrong, and exit with the status for it."""
-    if isinstance(error, InterruptedRunError):
-        if resume_with:
-            say(f"stopcast: interrupted. Go on with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
-        raise SystemExit(128 + error.signal_number)
-    words = "\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())])
-    say(words, event="given_up", level=logging.ERROR, error=type(error).__name__)
-    if isinstance(error, ConfigurationError | ListError | ReportExistsError):
-        raise SystemExit(EXIT_USAGE)
-    if isinstance(error, TimeIsUpError):
-        if resume_with:
-            say(f"Go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
-        raise SystemExit(EXIT_BAD_ROWS)
-    if resume_with:
-        say(f"Once that is mended, go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
-    raise SystemExit(EXIT_GIVEN_UP)
-
-
-#: What ``log_output`` takes, by the options of the commands that have them.
-_LOG_OPTIONS: Final[Mapping[str, str]] = {"form": "log_format", "verbose": "verbose", "quiet": "quiet"}
-
-
-def telling_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Return the command with its log on standard error, and what it raises told in one line there."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        from stopcast.cli.log_output import log_output
-
-        chosen: dict[str, Any] = {name: kwargs[option] for name, option in _LOG_OPTIONS.items() if option in kwargs}
-        with log_output(**chosen):
-            try:
-                command(*args, **kwargs)
-            except StopcastError as error:
-                give_up(error)
-            except KeyboardInterrupt:
-                # Before there was a run that could end in its own way.
-                raise SystemExit(128 + signal.SIGINT) from None
-
-    return wrapped
+    Raises:
+        ConfigurationError: it is neither "06:00" nor "2h", "90m", "1h30m", "45s".
+    """
+    words = text.strip().lower()
+    if (match := _TIME.fullmatch(words)) and int(match[1]) < 24 and int(match[2]) < 60:  # noqa: PLR2004 - a clock's
+        day, at = now.date(), time_of_day(int(match[1]), int(match[2]))
+        # By way of UTC, because clocks may be put forward or back in between.
+        moments = (datetime.combine(day + timedelta(days), at, now.tzinfo).astimezone(UTC) for days in (0, 1))
+        return next(left for moment in moments if (left := (moment - now.astimezone(UTC)).total_seconds()) > 0)
+    if (match := _DURATION.fullmatch(words)) and any(map(int, filter(None, match.groups()))):
+        hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return 3600.0 * hours + 60.0 * minutes + seconds
+    raise ConfigurationError(f"{text!r} is neither a time of day, such as 06:00, nor a duration, such as 90m or 1h30m")

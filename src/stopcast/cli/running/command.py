@@ -22,8 +22,8 @@ from stopcast.cli.display.next_commands import doctor_command, resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import rows_to_do
-from stopcast.cli.options.option import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.options.values import Options
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
 from stopcast.cli.running import wakeup
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.planning import make_plan

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from stopcast.cli.options.option import say
+from stopcast.cli.output import say
 from stopcast.errors import ConfigurationError
 from stopcast.ports import Observer
 

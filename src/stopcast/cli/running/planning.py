@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import orjson
 
-from stopcast.accounts.accounts_file import read_accounts
+from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
 from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
-from stopcast.cli.options.option import EXIT_BAD_ROWS, EXIT_GOOD, put_out
 from stopcast.cli.options.values import Options
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, put_out
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import duration
 from stopcast.limiters.token_bucket import full_rate

@@ -12,7 +12,7 @@ from typing import Final
 
 from stopcast.accounts.router import Router
 from stopcast.cli.display import messages
-from stopcast.cli.options.option import say
+from stopcast.cli.output import say
 from stopcast.errors import ConfigurationError
 from stopcast.ports import AdjustableLimiter
 from stopcast.stopper.task_calls import TaskCalls

@@ -9,13 +9,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from stopcast.accounts.accounts_file import read_accounts
-from stopcast.accounts.file import Account
+from stopcast.accounts.file import Account, read_accounts
 from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
-from stopcast.cli.options.option import say
-from stopcast.cli.options.quota import warn_of_password
+from stopcast.cli.options.groups import warn_of_password
 from stopcast.cli.options.values import Options
+from stopcast.cli.output import say
 from stopcast.credentials.chain import (
     PROFILE_PLACE,
     EnvironmentPlace,

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 
 from stopcast.cli.lists import Lists
-from stopcast.cli.options.option import EXIT_BAD_ROWS, say
 from stopcast.cli.options.values import Options
+from stopcast.cli.output import EXIT_BAD_ROWS, say
 from stopcast.cli.running import wakeup
 from stopcast.cli.running.command import Command
 from stopcast.cli.running.targets import Target

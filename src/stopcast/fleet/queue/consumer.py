@@ -21,7 +21,7 @@ from stopcast.events import DeadLettered, QueueFound, QueueLost
 from stopcast.fleet.queue.deliveries import Deliveries, Entry
 from stopcast.fleet.queue.member import STEP, Ending, Member
 from stopcast.fleet.queue.stream import Stream, connected_stream, split_address, telling_errors, words_of
-from stopcast.observers import Observers
+from stopcast.logs import Observers
 from stopcast.ports import Observer
 from stopcast.report.line import LineWriter
 from stopcast.tasks.identities import Identities, identity
