@@ -93,6 +93,10 @@ class ClosedError(StopcastError):
     """The Stopper is closed, or not yet open."""
 
 
+class BackgroundTaskError(StopcastError):
+    """A background task ended before it was asked to. What it raised is the ``__cause__``."""
+
+
 class InterruptedRunError(StopcastError):
     """Somebody asked the run to end. What was in flight has had its say; ``--resume`` goes on.
 

@@ -678,7 +678,7 @@ def test_help_imports_neither_aiohttp_nor_asyncio(shell: Shell, arguments: At) -
 
 def test_a_plan_imports_nothing_that_only_calls_need(shell: Shell) -> None:
     imported = imported_by(shell, "run", write_csv(shell / "list.csv", tasks(3)), "--dry-run")
-    assert imported.isdisjoint({"aiohttp", "aiolimiter", "tenacity", "rich", "redis", "stopcast.engine"})
+    assert imported.isdisjoint({"aiohttp", "aiolimiter", "tenacity", "rich", "redis", "stopcast.engine.dispatch"})
 
 
 def test_an_unknown_command_and_no_command_are_wrong_usage(shell: Shell) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopcast import identities
 from stopcast.sources import Choice, Columns, Form, RowReader
+from stopcast.tasks import identities
 from stopcast.tasks.identities import Identities, identities_of, identity, told_identity
 from stopcast.tasks.intake import Accepted, Earlier, Intake, Taken
 from stopcast.tasks.outcome import Outcome, Status

@@ -1,0 +1,107 @@
+"""Background tasks: one block owns each of them, none fails unseen, and none outlives its block.
+
+A task that is cancelled once need not end. ``asyncio.timeout`` swallows a cancellation that is pending
+(python/cpython#134471; redis-py enters one whenever it takes a connection), and so does any ``except CancelledError``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from stopcast.errors import BackgroundTaskError
+
+_LOG: Final = logging.getLogger("stopcast")
+#: How long a task has to end before it is left alone.
+END_WITHIN_SECONDS: Final = 2.0
+#: A task may await in its own clean-up, so it gets this time until it is cancelled again, and twice the last each time.
+_FIRST_PATIENCE_SECONDS: Final = 0.05
+
+
+async def end_task(task: asyncio.Task[Any], *, within_seconds: float = END_WITHIN_SECONDS) -> bool:
+    """Cancel a task until it has ended, and return whether it has.
+
+    A task that has not ended within ``within_seconds`` is logged by its name and left alone. What the task raised is
+    not raised here. A cancellation of the caller, however often it comes, is raised once the task has ended.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + within_seconds
+    patience_seconds = _FIRST_PATIENCE_SECONDS
+    cancel_at = loop.time()
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done() and (now := loop.time()) < give_up_at:
+        if now >= cancel_at:
+            task.cancel()
+            cancel_at = now + patience_seconds
+            patience_seconds *= 2
+        try:
+            await asyncio.wait((task,), timeout=min(cancel_at, give_up_at) - now)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if not task.done():
+        _LOG.error(
+            "the background task %s has not ended within %g s",
+            task.get_name(),
+            within_seconds,
+            extra={"event": "task_not_ended"},
+        )
+    elif not task.cancelled():
+        task.exception()  # marks it as seen
+    if cancelled is not None:
+        raise cancelled
+    return task.done()
+
+
+class Supervisor:
+    """Starts the background tasks of one block, and ends them with it.
+
+    Args:
+        on_failure: is called with a BackgroundTaskError, whose ``__cause__`` says more, when a task ends before it was
+            asked to: it raised, was cancelled by something else, or returned where it should have gone on.
+    """
+
+    def __init__(self, on_failure: Callable[[BackgroundTaskError], None]) -> None:
+        self._on_failure = on_failure
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(
+        self, coroutine: Coroutine[Any, Any, object], *, name: str, may_return: bool = False
+    ) -> asyncio.Task[object]:
+        """Start a task. ``may_return`` says that its return is no failure."""
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._ended, may_return=may_return))
+        return task
+
+    async def end(self, *tasks: asyncio.Task[Any], within_seconds: float = END_WITHIN_SECONDS) -> None:
+        """End these tasks, or all. A cancellation of the caller is raised once every one of them was dealt with."""
+        cancelled: asyncio.CancelledError | None = None
+        ending = tasks or tuple(self._tasks)
+        self._tasks.difference_update(ending)
+        for task in ending:
+            try:
+                await end_task(task, within_seconds=within_seconds)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    def _ended(self, task: asyncio.Task[Any], *, may_return: bool) -> None:
+        cause = None if task.cancelled() else task.exception()
+        if task not in self._tasks:
+            return
+        self._tasks.discard(task)
+        if cause is not None:
+            how = f"failed: {type(cause).__name__}: {cause}"
+        elif task.cancelled():
+            how = "was cancelled by something else"
+        elif may_return:
+            return
+        else:
+            how = "returned before its time"
+        error = BackgroundTaskError(f"the background task {task.get_name()} {how}")
+        error.__cause__ = cause
+        self._on_failure(error)
