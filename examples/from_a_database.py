@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import stopcast
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
@@ -18,17 +19,18 @@ async def unfinished(database: sqlite3.Connection, page: int = 100) -> AsyncIter
 
 
 async def main() -> None:
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE TABLE tasks (id INTEGER PRIMARY KEY, app, room, task, status)")
-    database.executemany(
-        "INSERT INTO tasks (app, room, task) VALUES (?, ?, ?)", [("app", f"room-{n}", "main") for n in range(30)]
-    )
-    async with Emulator() as emulator, stopcast.Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url) as stopper:
-        async for outcome in stopper.stop_all(unfinished(database)):
-            database.execute(
-                "UPDATE tasks SET status = ? WHERE app = ? AND room = ? AND task = ?", (outcome.status, *outcome.task)
-            )
-    print(database.execute("SELECT status, count(*) FROM tasks GROUP BY status").fetchall())
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE tasks (id INTEGER PRIMARY KEY, app, room, task, status)")
+        database.executemany(
+            "INSERT INTO tasks (app, room, task) VALUES (?, ?, ?)", [("app", f"room-{n}", "main") for n in range(30)]
+        )
+        async with Emulator() as emulator, stopcast.Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url) as stopper:
+            async for outcome in stopper.stop_all(unfinished(database)):
+                database.execute(
+                    "UPDATE tasks SET status = ? WHERE app = ? AND room = ? AND task = ?",
+                    (outcome.status, *outcome.task),
+                )
+        print(database.execute("SELECT status, count(*) FROM tasks GROUP BY status").fetchall())
 
 
 if __name__ == "__main__":

@@ -60,3 +60,17 @@ def test_a_task_s_retries_of_minutes_are_waited_out_at_once() -> None:
     status, unseen, seconds = virtual_clock.run(main())
     assert (status, unseen) == (Status.GAVE_UP, 0)
     assert 850 < seconds < 960
+
+
+def test_a_thread_that_is_still_at_work_when_the_coroutine_ends_is_waited_for() -> None:
+    ended: list[str] = []
+
+    def work() -> None:
+        time.sleep(0.2)
+        ended.append("work")
+
+    async def main() -> None:
+        asyncio.get_running_loop().run_in_executor(None, work)
+
+    virtual_clock.run(main())
+    assert ended == ["work"]

@@ -47,6 +47,13 @@ class VirtualClock(asyncio.SelectorEventLoop):
         """Move time on while code runs: the loop is blocked, or the process stands still."""
         self._virtual_now += seconds
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
+        """Wait for the default executor's threads, which are real, and so without a limit in virtual time.
+
+        From Python 3.12 on, ``asyncio.Runner`` passes a timeout here. The clock would jump over it at once.
+        """
+        await super().shutdown_default_executor()
+
     def _sleep(self, seconds: float) -> None:
         self._virtual_now += seconds + (self._lateness() if seconds > _TURN else 0.0)
 
