@@ -1,0 +1,43 @@
+# The public names, once: type checkers read this file, and __init__.py imports each name from here when it is used.
+from stopcast.accounts.router import Router as Router
+from stopcast.api.endpoint import Endpoint as Endpoint
+from stopcast.credentials.value import Credentials as Credentials
+from stopcast.credentials.value import CredentialsProvider as CredentialsProvider
+from stopcast.engine.halting import HaltAfter as HaltAfter
+from stopcast.engine.retry import RetryPolicy as RetryPolicy
+from stopcast.errors import AccountsGivenUpError as AccountsGivenUpError
+from stopcast.errors import BackgroundTaskError as BackgroundTaskError
+from stopcast.errors import CanaryError as CanaryError
+from stopcast.errors import ClockRefusedError as ClockRefusedError
+from stopcast.errors import ClosedError as ClosedError
+from stopcast.errors import ConfigurationError as ConfigurationError
+from stopcast.errors import CredentialsNotFoundError as CredentialsNotFoundError
+from stopcast.errors import CredentialsRefusedError as CredentialsRefusedError
+from stopcast.errors import CredentialsUnavailableError as CredentialsUnavailableError
+from stopcast.errors import EndpointError as EndpointError
+from stopcast.errors import HaltedError as HaltedError
+from stopcast.errors import ListError as ListError
+from stopcast.errors import QueueError as QueueError
+from stopcast.errors import QuotaLostError as QuotaLostError
+from stopcast.errors import StopcastError as StopcastError
+from stopcast.errors import TimeIsUpError as TimeIsUpError
+from stopcast.errors import TooManyFailuresError as TooManyFailuresError
+from stopcast.fleet.queue import RedisConsumer as RedisConsumer
+from stopcast.fleet.queue import RedisQueue as RedisQueue
+from stopcast.fleet.quota.shared_quota import SharedQuota as SharedQuota
+from stopcast.limiters import TokenBucket as TokenBucket
+from stopcast.limiters import Unlimited as Unlimited
+from stopcast.ports import AdjustableLimiter as AdjustableLimiter
+from stopcast.ports import Deliveries as Deliveries
+from stopcast.ports import Limiter as Limiter
+from stopcast.ports import Observer as Observer
+from stopcast.ports import Transport as Transport
+from stopcast.ports import TransportError as TransportError
+from stopcast.stopper import Stopper as Stopper
+from stopcast.stopper import Verifier as Verifier
+from stopcast.tasks.outcome import Outcome as Outcome
+from stopcast.tasks.outcome import Status as Status
+from stopcast.tasks.outcome import TaskState as TaskState
+from stopcast.tasks.task import Task as Task
+
+__version__: str
