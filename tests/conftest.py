@@ -13,6 +13,12 @@ from support.processes import Shell, serving
 from support.redis_server import RedisServer
 
 
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Accept the options of pytest-xdist that pyproject.toml sets where the plugin is switched off."""
+    if not pluginmanager.hasplugin("xdist"):
+        parser.addoption("--numprocesses", "--dist", help="ignored: pytest-xdist is off")
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """Runs the command, with the sandbox's key in the environment."""

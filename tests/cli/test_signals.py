@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from stopcast.sandbox import Emulator, Faults
+from support.command import Finished
 from support.processes import (
     HANGS_AFTER_SECONDS,
-    Finished,
     Shell,
     end_of,
     read_report,

@@ -16,7 +16,8 @@ from stopcast.doctor.findings import State
 from stopcast.doctor.key import masked
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import ID_PATTERN
-from support.processes import Finished, Shell, obey_permissions, serving
+from support.command import Finished
+from support.processes import Shell, obey_permissions, serving
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 #: A secret that would be seen wherever it was shown.

@@ -9,11 +9,11 @@ import pytest
 
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
+from support.command import keeping_signals
 from support.processes import (
     KEYS,
     Shell,
     end_of,
-    keeping_signals,
     read_report,
     settled_by,
     statuses,

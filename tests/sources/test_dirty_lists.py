@@ -8,7 +8,8 @@ import pytest
 
 from stopcast.sandbox import Emulator
 from stopcast.tasks.task import Task
-from support.processes import Finished, Shell, read_report
+from support.command import Finished
+from support.processes import Shell, read_report
 
 At = tuple[str, ...]
 GOOD = [Task("a", "r", "first"), Task("a", "r", "last")]
@@ -154,8 +155,8 @@ def test_the_reason_shows_no_more_than_a_little_of_what_was_wrong(shell: Shell, 
         ("list.csv", b"\xef\xbb\xbfa,r,first\na,r,last\n"),
         ("list", b"\n\nAppId,RoomId,TaskId\na,r,first\na,r,last\n"),
         ("list", b'\xef\xbb\xbf\n{"app_id":"a","room-id":"r","TASKID":"first"}\n["a","r","last"]\n'),
-        ("list.csv.gz", gzip.compress(b"a,r,first\n") + gzip.compress(b"a,r,last\n")),
-        ("list", gzip.compress(b'["a","r","first"]\r\n["a","r","last"]')),
+        ("list.csv.gz", gzip.compress(b"a,r,first\n", mtime=0) + gzip.compress(b"a,r,last\n", mtime=0)),
+        ("list", gzip.compress(b'["a","r","first"]\r\n["a","r","last"]', mtime=0)),
         ("list.csv", b"AppId,RoomId,TaskId,\na,r,first,\na,r,last,\n"),
     ],
 )

@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
 import termios
@@ -18,10 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final
 
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 from stopcast.tasks.task import Task
+from support.command import Finished, run_in_process
 
 COMMAND: Final = (sys.executable, "-m", "stopcast")
 KEYS: Final = {
@@ -30,26 +30,6 @@ KEYS: Final = {
 }
 #: Far beyond what anything here takes: it ends a test that hangs, and decides nothing else.
 HANGS_AFTER_SECONDS: Final = 40.0
-
-
-class Finished(NamedTuple):
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """What ``--json`` printed: one object on one line, and nothing else."""
-        (line,) = self.out.splitlines()
-        value: dict[str, Any] = json.loads(line)
-        return value
-
-    @property
-    def told_in_words(self) -> bool:
-        """Whether nothing looks like a crash of Python's."""
-        return not any(word in self.err for word in ("Traceback", "Exception ignored", "internal error", "never retr"))
 
 
 class Shell:
@@ -95,6 +75,10 @@ class Shell:
         process = self.start(*arguments, stdin=subprocess.PIPE, before=before)
         return end_of(process, given)
 
+    def invoke(self, *arguments: str, given: bytes = b"") -> Finished:
+        """Run the command as ``run`` does, but inside this process: see ``support.command``."""
+        return run_in_process(*arguments, directory=self.directory, environment=self.environment, given=given)
+
     def terminal(self, *arguments: str, typed: str = "", expect: str = "") -> tuple[int, str]:
         """Run the command on a terminal; when it shows ``expect``, type. Return its status and what it showed."""
         ours, theirs = pty.openpty()
@@ -130,18 +114,6 @@ def end_of(process: subprocess.Popen[bytes], given: bytes | None = None) -> Fini
         process.communicate()
         raise
     return Finished(process.returncode, (out or b"").decode(), (err or b"").decode())
-
-
-@contextmanager
-def keeping_signals() -> Iterator[None]:
-    """Give the signals their meaning back that the command, run inside this process, takes for its own."""
-    taken = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-    before = {number: signal.getsignal(number) for number in taken}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from stopcast.events import Event, RunFinished
 from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import LOG, Observers
-from stopcast.ports import AdjustableLimiter, Limiter, Observer, TellsEvents
+from stopcast.ports import AdjustableLimiter, Limiter, Observer, TellsEvents, Transport
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper.stream import AnyTasks, outcomes_of
 from stopcast.tasks.outcome import Outcome
@@ -56,6 +56,8 @@ class TaskCalls:
             the most for the vendor's hosts.
         endpoint: an address such as "https://rtc.volcengineapi.com" (the default), or an ``Endpoint`` with its region.
         limiter: a cap of your own instead of ``max_per_second``, to raise it or to share it.
+        transport: carries the requests instead of aiohttp, for a test or another HTTP client (see
+            ``stopcast.ports.Transport``). The caller opens and closes it; only its ``send`` is called here.
         retry: when to try again, and how often.
         timeout_seconds: for one call, from its permit to the end of its answer.
         max_at_once: calls in flight.
@@ -87,6 +89,7 @@ class TaskCalls:
         max_per_second: float | None = None,
         endpoint: str | Endpoint | None = None,
         limiter: Limiter | None = None,
+        transport: Transport | None = None,
         retry: RetryPolicy | None = None,
         timeout_seconds: float = 15.0,
         max_at_once: int = 512,
@@ -118,6 +121,7 @@ class TaskCalls:
         self.endpoint = endpoint = endpoint.of(self.action.name)
         self.limiter = limiter or TokenBucket(max_per_second)
         self.meter = RollingWindow()
+        self._transport = transport
         self._credentials = credentials
         self._retry = retry or RetryPolicy()
         self.timeout_seconds = timeout_seconds
@@ -135,9 +139,10 @@ class TaskCalls:
         given = self._credentials
         credentials = given if isinstance(given, Credentials) else await ask(given)
         loop = asyncio.get_running_loop()
-        transport = await self._stack.enter_async_context(
-            AiohttpTransport(self.endpoint.url, method=self.action.method)
-        )
+        transport = self._transport
+        if transport is None:
+            over_http = AiohttpTransport(self.endpoint.url, method=self.action.method)
+            transport = await self._stack.enter_async_context(over_http)
         observers = Observers(self._observers)
         caller = Caller(transport, self._signer(credentials), self.action, self.endpoint.query)
         attempts = Attempts(caller, self.limiter, self._retry, action=self.action, clock=loop.time)
