@@ -84,7 +84,31 @@ class Flights(Protocol):
         """Note that nothing is in doubt about the tasks any more."""
 
 
-class Deliveries(Flights, Protocol):
+@runtime_checkable
+class Ownership(Protocol):
+    """Knows until when a row belongs to this process: for a source that gives rows to others after a silence.
+
+    The engine looks for it on the source, as it does for ``Flights``. It asks at two moments:
+
+    1. In the same turn of the event loop in which a call uses its permit, after every ``await`` that precedes the
+       request. A row that is not ours then is taken back: the engine makes no call, hands out no outcome, writes no
+       line, frees the row's place among the outstanding ones, and calls ``give_back``. The source may deliver the row
+       anew later, under the same line number.
+    2. When the API answers "no such running task". If the row is not ours then, another process may have sent a call
+       for the task, so the outcome is ``presumed_stopped``.
+    """
+
+    def still_ours(self, task: Task) -> bool:
+        """Return whether a call for the task may be made now. Changes nothing, and costs no more than a dictionary."""
+
+    def give_back(self, tasks: Iterable[Task]) -> None:
+        """Take these tasks back: their rows left the engine without a call at this attempt, and have no outcome.
+
+        The engine has called ``Flights.end`` before, unless an earlier attempt put the task in doubt.
+        """
+
+
+class Deliveries(Flights, Ownership, Protocol):
     """A source whose rows are delivered anew until they are acknowledged, as a message queue's are."""
 
     def ack(self, outcomes: Iterable[Outcome]) -> None:

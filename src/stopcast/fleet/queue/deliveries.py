@@ -121,6 +121,13 @@ class Deliveries:
             if (delivery := self._by_task.get(task)) is not None:
                 delivery.sent = False
 
+    def still_ours(self, task: Task) -> bool:
+        """Return whether a call for the task may be made now."""
+        return task in self._by_task
+
+    def give_back(self, tasks: Iterable[Task]) -> None:
+        """Take back tasks whose rows left the engine without a call and without an outcome."""
+
     def ack(self, outcomes: Iterable[Outcome]) -> None:
         """Take note that these outcomes are durable. The same task may come again from now on."""
         for outcome in outcomes:
