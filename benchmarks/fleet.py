@@ -65,7 +65,7 @@ async def shared(place: Place, stack: AsyncExitStack) -> Limiter:
     return await stack.enter_async_context(SharedQuota(place.redis_url, account=ACCOUNT))
 
 
-class _Asking:
+class _Asking(Limiter):
     """A limiter that asks a library."""
 
     def __init__(self, ask: Callable[[], Any]) -> None:

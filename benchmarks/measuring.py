@@ -130,7 +130,7 @@ def print_versions(*packages: str) -> None:
     print(", ".join(f"{package} {version(package)}" for package in packages))
 
 
-class NotedLimiter:
+class NotedLimiter(Limiter):
     """A limiter that notes its permits.
 
     Attributes:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from stopcast.errors import ConfigurationError
 from stopcast.events import Event
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
@@ -20,57 +23,98 @@ class Observer(Protocol):
         """
 
 
-class Limiter(Protocol):
-    """Says when the next call may go, for all that share it."""
+class BareLimiter(Protocol):
+    """The least that a limiter of your own needs. A class with these two methods is enough; it need not inherit."""
 
     async def acquire(self) -> None:
-        """Return when one call may go out now. Cancelling costs at most that one permit."""
+        """Return when one call may go out now."""
 
     def hold(self, seconds: float = 0.0) -> None:
-        """Take note of one throttled answer: no call for ``seconds``, and fewer calls a second after that."""
+        """Record one throttled answer."""
 
 
-@runtime_checkable
-class TellsRate(Protocol):
-    """What a limiter may have besides, to let observers know how fast it goes.
+class Limiter(ABC):
+    """Decides when the next call may go out, for all callers that share it.
 
-    Attributes:
-        full_rate: calls a second while nothing is throttled.
-    """
-
-    full_rate: float
-
-    @property
-    def rate(self) -> float:
-        """Calls a second that go out now while calls wait."""
-
-
-@runtime_checkable
-class AdjustableLimiter(Limiter, Protocol):
-    """A limiter whose rate can be changed while calls wait.
+    A subclass has to define ``acquire`` and ``hold``. The defaults of everything else mean: not known, or not possible.
+    ``as_limiter`` gives the same defaults to a class that does not inherit from this one.
 
     Attributes:
-        max_per_second: the cap.
-        limited_to: calls a second that may go now, at most the cap.
+        max_per_second: the cap in calls a second, infinite where there is none.
+        limited_to: calls a second that ``limit_to`` allows now; the cap unless it was called.
+        full_rate: calls a second that go out while nothing is throttled, None where it is not known.
+        adjustable: whether ``limit_to`` works.
     """
 
-    max_per_second: float
-    limited_to: float
+    max_per_second: float = math.inf
+    limited_to: float = math.inf
+    full_rate: float | None = None
+    adjustable: bool = False
 
-    def limit_to(self, calls_per_second: float) -> None:
-        """Let about so many calls a second go from now on.
+    @abstractmethod
+    async def acquire(self) -> None:
+        """Return when one call may go out now.
 
-        Raises:
-            ConfigurationError: more than the cap, or too few to be told from none.
+        A permit is taken in the same step in which this returns, so a caller that is cancelled while it waits has taken
+        none. A permit that is not used is lost: it never comes back as an extra call.
         """
 
+    @abstractmethod
+    def hold(self, seconds: float = 0.0) -> None:
+        """Record one throttled answer: no call for ``seconds``, and fewer calls a second after that."""
 
-@runtime_checkable
-class TellsEvents(Protocol):
-    """What a limiter may have besides, where things happen to it that observers should know of."""
+    @property
+    def rate(self) -> float | None:
+        """Calls a second that go out now while calls wait, None where it is not known."""
+        return None
 
-    def tell(self, observe: Callable[[Event], None]) -> Callable[[], None]:
-        """Tell such events from now on, and at once what holds already. Return what ends it."""
+    def limit_to(self, calls_per_second: float) -> None:  # noqa: ARG002 - for subclasses
+        """Let at most about this number of calls a second go from now on.
+
+        Raises:
+            ConfigurationError: the rate is above the cap or too close to 0, or this limiter's rate is fixed.
+        """
+        raise ConfigurationError("the rate of this limiter cannot be changed while it runs")
+
+    def subscribe(self, observe: Callable[[Event], None]) -> Callable[[], None]:  # noqa: ARG002 - likewise
+        """Pass the limiter's events to ``observe`` from now on, and at once what holds already.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        return lambda: None
+
+
+class _AdaptedLimiter(Limiter):
+    """A limiter that does not inherit from ``Limiter``, with the defaults for what it lacks."""
+
+    def __init__(self, bare: BareLimiter) -> None:
+        self._bare: Any = bare
+        self.max_per_second = getattr(bare, "max_per_second", math.inf)
+        self.limited_to = getattr(bare, "limited_to", self.max_per_second)
+        self.full_rate = getattr(bare, "full_rate", None)
+        self.adjustable = hasattr(bare, "limit_to")
+
+    async def acquire(self) -> None:
+        await self._bare.acquire()
+
+    def hold(self, seconds: float = 0.0) -> None:
+        self._bare.hold(seconds)
+
+    @property
+    def rate(self) -> float | None:
+        return getattr(self._bare, "rate", self.full_rate)
+
+    def limit_to(self, calls_per_second: float) -> None:
+        if not self.adjustable:
+            super().limit_to(calls_per_second)
+        self._bare.limit_to(calls_per_second)
+        self.limited_to = calls_per_second
+
+
+def as_limiter(limiter: BareLimiter) -> Limiter:
+    """Return ``limiter``, with the defaults of ``Limiter`` for what it lacks."""
+    return limiter if isinstance(limiter, Limiter) else _AdaptedLimiter(limiter)
 
 
 @runtime_checkable

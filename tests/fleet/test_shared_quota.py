@@ -17,7 +17,7 @@ from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.fleet.quota.redis_ledger import Lease, RedisLedger, ledger_key
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.limiters import TokenBucket
-from stopcast.ports import Limiter, TellsEvents, TellsRate
+from stopcast.ports import Limiter
 from stopcast.sandbox import Emulator
 from support.processes import Shell, serving, tasks, until, write_csv
 from support.processes import end_of as end_of_process
@@ -78,12 +78,6 @@ async def event_of(events: list[Event], kind: type[T]) -> T:
         while not (found := [event for event in events if isinstance(event, kind)]):
             await asyncio.sleep(0.005)
     return found[0]
-
-
-def test_it_fills_the_contracts_of_a_limiter(redis_url: str) -> None:
-    quota: Limiter = SharedQuota(redis_url, account="account")
-    assert isinstance(quota, TellsRate)
-    assert isinstance(quota, TellsEvents)
 
 
 async def test_two_of_one_account_share_its_cap_equally_and_use_it_whole(redis_url: str, calls: Calls) -> None:
@@ -283,7 +277,7 @@ async def test_nobody_of_the_account_calls_while_it_is_held(redis_url: str, call
 async def test_lost_nothing_goes_and_it_is_told_and_found_it_goes_on(redis_server: RedisServer, calls: Calls) -> None:
     events: list[Event] = []
     async with SharedQuota(redis_server.url, account="account") as quota:
-        quota.tell(events.append)
+        quota.subscribe(events.append)
         calls.begin(quota)
         await calls.reach(100)
         redis_server.kill()
@@ -304,7 +298,7 @@ async def test_lost_nothing_goes_and_it_is_told_and_found_it_goes_on(redis_serve
 async def test_a_server_that_stands_still_is_a_lost_one(redis_server: RedisServer, calls: Calls) -> None:
     events: list[Event] = []
     async with SharedQuota(redis_server.url, account="account") as quota:
-        quota.tell(events.append)
+        quota.subscribe(events.append)
         calls.begin(quota)
         await calls.reach(100)
         redis_server.freeze()
@@ -318,7 +312,7 @@ async def test_a_server_that_stands_still_is_a_lost_one(redis_server: RedisServe
 async def test_lost_each_goes_on_with_the_share_that_was_asked_for(redis_server: RedisServer, calls: Calls) -> None:
     events: list[Event] = []
     async with SharedQuota(redis_server.url, account="account", lost_share=3) as quota:
-        quota.tell(events.append)
+        quota.subscribe(events.append)
         calls.begin(quota)
         await calls.reach(10)
         redis_server.kill()
@@ -337,7 +331,7 @@ async def test_who_comes_later_is_told_that_the_quota_is_lost(redis_server: Redi
     redis_server.kill()
     events: list[Event] = []
     async with SharedQuota(redis_server.url, account="account", lost_share=2) as quota:
-        quota.tell(events.append)
+        quota.subscribe(events.append)
         assert [type(event) for event in events] == [QuotaLost]
         redis_server.start()
         await event_of(events, QuotaFound)

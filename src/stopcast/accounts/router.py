@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from stopcast.errors import ClosedError, ConfigurationError, HaltedError, Stopca
 from stopcast.events import AccountGivenUp
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
-from stopcast.ports import AdjustableLimiter, Limiter, Observer
+from stopcast.ports import Limiter, Observer
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper import Stopper
 from stopcast.stopper.stream import AnyTasks, outcomes_of
@@ -166,18 +165,17 @@ class Router:
     @property
     def limiter(self) -> Limiter:
         """The cap of the account that has the greatest."""
-        return max((stopper.limiter for stopper in self.stoppers.values()), key=_cap)
+        return max((stopper.limiter for stopper in self.stoppers.values()), key=lambda limiter: limiter.max_per_second)
 
     @property
     def max_per_second(self) -> float:
         """The caps of all accounts, together."""
-        return sum(_cap(stopper.limiter) for stopper in self.stoppers.values())
+        return sum(stopper.limiter.max_per_second for stopper in self.stoppers.values())
 
     @property
     def limited_to(self) -> float:
         """Calls a second that all accounts together may make now."""
-        limiters = [stopper.limiter for stopper in self.stoppers.values()]
-        return sum(it.limited_to if isinstance(it, AdjustableLimiter) else _cap(it) for it in limiters)
+        return sum(stopper.limiter.limited_to for stopper in self.stoppers.values())
 
     @property
     def paused(self) -> bool:
@@ -201,10 +199,10 @@ class Router:
             ConfigurationError: more than the greatest cap, or too few to be told from none, or a limiter of your own
                 whose rate cannot be changed.
         """
-        if calls_per_second > (most := _cap(self.limiter)):
+        if calls_per_second > (most := self.limiter.max_per_second):
             raise ConfigurationError(f"{calls_per_second:g} calls a second are more than the cap of {most:g}")
         for stopper in self._open():
-            stopper.limit_to(min(calls_per_second, _cap(stopper.limiter)))
+            stopper.limit_to(min(calls_per_second, stopper.limiter.max_per_second))
 
     def _open(self) -> list[TaskCalls]:
         return [self.stoppers[name] for name in self.dispatcher.accounts]
@@ -235,7 +233,3 @@ class Router:
             AccountsGivenUpError: the tasks of these accounts have no outcome. Those of the others came before it.
         """
         return outcomes_of(tasks, self.dispatcher, priority=priority)
-
-
-def _cap(limiter: Limiter) -> float:
-    return limiter.max_per_second if isinstance(limiter, AdjustableLimiter) else math.inf

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from stopcast.events import Event, RateChanged
-from stopcast.ports import Limiter, TellsRate
+from stopcast.ports import Limiter
 
 #: Of the full rate: it climbs all the time, and a change of this size is worth a word.
 _STEP: Final = 1 / 20
@@ -20,15 +20,15 @@ class Pace:
     """
 
     def __init__(self, limiter: Limiter) -> None:
-        self._limiter = limiter if isinstance(limiter, TellsRate) else None
+        self._limiter = limiter
         self._told = 0.0
         self.slowed = False
 
     def tell(self, observe: Callable[[Event], None]) -> None:
         """Tell the rate, if it is a step away from what was told last or at its full height again."""
-        if self._limiter is None:
-            return
         rate, full = self._limiter.rate, self._limiter.full_rate
+        if rate is None or full is None:
+            return
         if abs(rate - self._told) >= full * _STEP or (rate < full) != self.slowed:
             self._told, self.slowed = rate, rate < full
             observe(RateChanged(rate, full))

@@ -15,6 +15,7 @@ from typing import Final
 
 from stopcast.errors import ConfigurationError
 from stopcast.limiters.rolling_window import RollingWindow
+from stopcast.ports import Limiter
 
 #: Seconds by which one call's way to the server may be longer than another's. Measured on loopback with TLS.
 ARRIVAL_JITTER: Final = 0.0033
@@ -53,7 +54,7 @@ def full_rate(max_per_second: float, arrival_jitter: float = ARRIVAL_JITTER) -> 
     return bounds(max_per_second, arrival_jitter + _LATE_TIMERS)[1]
 
 
-class TokenBucket:
+class TokenBucket(Limiter):
     """At most ``max_per_second`` calls in any sliding second, and within 1 % of it while calls wait.
 
     Every throttled answer takes one call a second off the rate at once; it climbs back within 25 s of the last one.
@@ -72,6 +73,9 @@ class TokenBucket:
     Raises:
         ConfigurationError: a cap that is no number above 0.
     """
+
+    full_rate: float
+    adjustable = True
 
     def __init__(self, max_per_second: float = 150.0, *, arrival_jitter: float = ARRIVAL_JITTER) -> None:
         from aiolimiter import AsyncLimiter  # noqa: PLC0415 - plans need only the rate, and this takes 8 ms

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from stopcast.ports import Limiter
 
-class Unlimited:
+
+class Unlimited(Limiter):
     """Lets every call go at once."""
 
     async def acquire(self) -> None:

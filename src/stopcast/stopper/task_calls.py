@@ -28,7 +28,7 @@ from stopcast.events import Event, RunFinished
 from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import LOG, Observers
-from stopcast.ports import AdjustableLimiter, Limiter, Observer, TellsEvents, Transport
+from stopcast.ports import BareLimiter, Observer, Transport, as_limiter
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper.stream import AnyTasks, outcomes_of
 from stopcast.tasks.outcome import Outcome
@@ -88,7 +88,7 @@ class TaskCalls:
         *,
         max_per_second: float | None = None,
         endpoint: str | Endpoint | None = None,
-        limiter: Limiter | None = None,
+        limiter: BareLimiter | None = None,
         transport: Transport | None = None,
         retry: RetryPolicy | None = None,
         timeout_seconds: float = 15.0,
@@ -119,7 +119,7 @@ class TaskCalls:
                 f"where the vendor has raised it, pass limiter=TokenBucket({max_per_second:g})"
             )
         self.endpoint = endpoint = endpoint.of(self.action.name)
-        self.limiter = limiter or TokenBucket(max_per_second)
+        self.limiter = as_limiter(limiter or TokenBucket(max_per_second))
         self.meter = RollingWindow()
         self._transport = transport
         self._credentials = credentials
@@ -164,8 +164,7 @@ class TaskCalls:
         )
         self._tell_rate = partial(attempts.pace.tell, observers.tell)
         self._tell_rate()
-        if isinstance(self.limiter, TellsEvents):
-            self._stack.callback(self.limiter.tell(observers.tell))
+        self._stack.callback(self.limiter.subscribe(observers.tell))
         self._stack.callback(self._tell_end, observers.tell, self._dispatcher, loop.time())
         return self
 
@@ -234,10 +233,8 @@ class TaskCalls:
 
         Raises:
             ConfigurationError: more than the cap, less than 1 (and than a tenth of the cap), or a limiter of your own
-                whose rate cannot be changed (see ``stopcast.ports.AdjustableLimiter``).
+                whose rate cannot be changed (see ``stopcast.Limiter.limit_to``).
         """
-        if not isinstance(self.limiter, AdjustableLimiter):
-            raise ConfigurationError("the rate of this limiter cannot be changed while it runs")
         self.limiter.limit_to(calls_per_second)
         if self._dispatcher is not None:
             self._tell_rate()

@@ -13,7 +13,6 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_to_do
 from stopcast.cli.options.values import Options
 from stopcast.events import AttemptFinished, Event, RetryPlanned, Throttled
-from stopcast.ports import AdjustableLimiter
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Status
@@ -154,7 +153,7 @@ class Looking:
         cap = limited_to = self.options.max_per_second
         if isinstance(stopper, Router):
             cap, limited_to = stopper.max_per_second, stopper.limited_to
-        elif isinstance(limiter, AdjustableLimiter):
+        elif limiter.adjustable:
             limited_to = limiter.limited_to
         return Figures(
             state=self._state(),

@@ -14,7 +14,6 @@ from stopcast.accounts.router import Router
 from stopcast.cli.display import messages
 from stopcast.cli.output import say
 from stopcast.errors import ConfigurationError
-from stopcast.ports import AdjustableLimiter
 from stopcast.stopper.task_calls import TaskCalls
 
 SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2)
@@ -52,7 +51,7 @@ class Steering:
             self._obey("resume" if step > 0 else "pause")
             return
         limiter = self._stopper.limiter
-        if not isinstance(limiter, AdjustableLimiter):
+        if not limiter.adjustable:
             self._obey("pause" if step < 0 else "resume")
             return
         tenths = round(10 * limiter.limited_to / limiter.max_per_second) + step
@@ -88,7 +87,7 @@ class Steering:
 
     def _rate(self) -> str:
         limiter = self._stopper.limiter
-        if isinstance(limiter, AdjustableLimiter):
+        if limiter.adjustable:
             return messages.rate_limit(limiter.limited_to, limiter.max_per_second)
         return "at the full rate"
 

@@ -18,6 +18,7 @@ from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.fleet.quota.leased_slots import LeasedSlots, Ledger
 from stopcast.fleet.quota.redis_ledger import RedisLedger
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER, TokenBucket
+from stopcast.ports import Limiter
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
 #: No slot lies further ahead than this, so that after it nobody else has any.
@@ -25,10 +26,10 @@ _HORIZON: Final = 1.0
 _ENTER_WITHIN: Final = 2.0
 
 
-class SharedQuota:
+class SharedQuota(Limiter):
     """At most ``max_per_second`` calls in any sliding second, of all processes that name the same account.
 
-    Fills ``stopcast.Limiter``. An async context manager, around the Stopper that it is given to::
+    An async context manager, around the Stopper that it is given to::
 
         async with SharedQuota("redis://host", account="main") as quota, Stopper(limiter=quota) as stopper:
             ...
@@ -74,7 +75,8 @@ class SharedQuota:
             raise ConfigurationError("lost_share is a number of processes, 1 or more")
         slots_from: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
         self._slots = LeasedSlots(slots_from, max_per_second, arrival_jitter=arrival_jitter)
-        self.full_rate = self._slots.full_rate
+        self.max_per_second = self.limited_to = max_per_second
+        self.full_rate: float = self._slots.full_rate
         self._share = lost_share and TokenBucket(max_per_second / lost_share, arrival_jitter=arrival_jitter)
         self._observers: list[Callable[[Event], None]] = []
         self._turn = asyncio.Lock()
@@ -122,8 +124,8 @@ class SharedQuota:
             await asyncio.wait([self._keeper])
         await self._slots.__aexit__(exc_type, exc, tb)
 
-    def tell(self, observe: Callable[[Event], None]) -> Callable[[], None]:
-        """Tell of the quota's loss and return from now on, and at once if it is lost. Return what ends it."""
+    def subscribe(self, observe: Callable[[Event], None]) -> Callable[[], None]:
+        """Report the quota's loss and return from now on, and at once if it is lost. Return what ends it."""
         self._observers.append(observe)
         if self._lost is not None:
             observe(self._lost)
