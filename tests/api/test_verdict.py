@@ -13,6 +13,7 @@ from stopcast.api.verdict import BEGINNINGS, CODE_NUMBERS, CODES, Verdict, judge
 
 OK, NO_SUCH_TASK, THROTTLED, TRANSIENT = Verdict.OK, Verdict.NO_SUCH_TASK, Verdict.THROTTLED, Verdict.TRANSIENT
 CLOCK, ACCOUNT, APPLICATION, TASK = Verdict.CLOCK, Verdict.ACCOUNT, Verdict.APPLICATION, Verdict.TASK
+UNKNOWN_ACCOUNT, UNKNOWN_REFUSAL = Verdict.UNKNOWN_ACCOUNT, Verdict.UNKNOWN_REFUSAL
 
 #: (Code, CodeN, HTTP status) and what they mean: first all that the vendor's pages name, then families, then the rest.
 CASES: Final[list[tuple[str | None, int | None, int, Verdict]]] = [
@@ -32,6 +33,7 @@ CASES: Final[list[tuple[str | None, int | None, int, Verdict]]] = [
     ("InternalServiceTimeout", 100016, 400, TRANSIENT),
     ("ServiceUnavailable", None, 503, TRANSIENT),
     ("UndefinedError", 100001, 400, TRANSIENT),
+    ("FailToConnect", 100015, 400, TRANSIENT),
     ("InvalidTimestamp", 100006, 400, CLOCK),
     ("InvalidTimestamp", 100006, 403, CLOCK),
     ("InvalidAccessKey", 100009, 401, ACCOUNT),
@@ -46,6 +48,12 @@ CASES: Final[list[tuple[str | None, int | None, int, Verdict]]] = [
     ("AccessDenied", 100013, 500, ACCOUNT),
     ("ServiceNotFound", 100007, 404, ACCOUNT),
     ("InvalidActionOrVersion", 100008, 404, ACCOUNT),
+    ("InvalidClientTokenId", None, 401, ACCOUNT),
+    ("LackProjectPolicy", None, 403, ACCOUNT),
+    ("MissingRequestInfo", None, 400, ACCOUNT),
+    ("InnerApiNeedAccountInfo", None, 400, ACCOUNT),
+    ("MethodNotAllowed", None, 400, ACCOUNT),
+    ("RequestForbidden", None, 400, ACCOUNT),
     ("InvalidParameter.NotExistAppId", None, 400, APPLICATION),
     ("InvalidParameter.IllegalAppId", None, 400, APPLICATION),
     ("InvalidParameter.AccountIdMismatch", None, 400, APPLICATION),
@@ -73,12 +81,12 @@ CASES: Final[list[tuple[str | None, int | None, int, Verdict]]] = [
     ("InvalidParameterValue", None, 500, TASK),
     ("MissingParameter.AppId", None, 200, TASK),
     # A code that only begins or ends like a known one, or is written otherwise, is unknown.
-    ("AccessDeniedXyz", None, 400, TASK),
+    ("AccessDeniedXyz", None, 400, UNKNOWN_REFUSAL),
     ("InvalidTimestamps", None, 503, TRANSIENT),
-    ("internalerror", None, 400, TASK),
-    ("X.InternalError", None, 400, TASK),
-    (".InternalError", None, 400, TASK),
-    ("...", None, 400, TASK),
+    ("internalerror", None, 400, UNKNOWN_REFUSAL),
+    ("X.InternalError", None, 400, UNKNOWN_REFUSAL),
+    (".InternalError", None, 400, UNKNOWN_REFUSAL),
+    ("...", None, 400, UNKNOWN_REFUSAL),
     # The number counts where the code says nothing.
     (None, 100001, 400, TRANSIENT),
     (None, 100003, 400, ACCOUNT),
@@ -91,25 +99,31 @@ CASES: Final[list[tuple[str | None, int | None, int, Verdict]]] = [
     (None, 100012, 400, ACCOUNT),
     (None, 100013, 400, ACCOUNT),
     (None, 100014, 200, TRANSIENT),
+    (None, 100015, 400, TRANSIENT),
     (None, 100016, 400, TRANSIENT),
+    (None, 100024, 400, ACCOUNT),
+    (None, 100025, 400, ACCOUNT),
+    (None, 100026, 400, ACCOUNT),
     (None, 100027, 200, THROTTLED),
     ("NeverHeardOf", 100009, 400, ACCOUNT),
     ("MissingParameter", 100014, 500, TASK),
     # Nothing is known but the status.
-    ("NeverHeardOf", None, 200, TASK),
-    ("NeverHeardOf", None, 302, TASK),
-    ("NeverHeardOf", None, 400, TASK),
-    ("NeverHeardOf", None, 401, TASK),
-    ("NeverHeardOf", None, 404, TASK),
+    ("NeverHeardOf", None, 200, UNKNOWN_REFUSAL),
+    ("NeverHeardOf", None, 302, UNKNOWN_REFUSAL),
+    ("NeverHeardOf", None, 400, UNKNOWN_REFUSAL),
+    ("NeverHeardOf", None, 401, UNKNOWN_ACCOUNT),
+    ("NeverHeardOf", None, 403, UNKNOWN_ACCOUNT),
+    ("NeverHeardOf", None, 404, UNKNOWN_REFUSAL),
     ("NeverHeardOf", None, 408, TRANSIENT),
     ("NeverHeardOf", None, 429, THROTTLED),
-    ("NeverHeardOf", None, 499, TASK),
+    ("NeverHeardOf", None, 499, UNKNOWN_REFUSAL),
     ("NeverHeardOf", None, 500, TRANSIENT),
     ("NeverHeardOf", None, 502, TRANSIENT),
     ("NeverHeardOf", None, 599, TRANSIENT),
-    (None, 42, 400, TASK),
+    (None, 42, 400, UNKNOWN_REFUSAL),
+    (None, 42, 403, UNKNOWN_ACCOUNT),
     (None, 42, 503, TRANSIENT),
-    (None, 0, 400, TASK),
+    (None, 0, 400, UNKNOWN_REFUSAL),
 ]
 
 

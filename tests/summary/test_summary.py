@@ -12,9 +12,6 @@ from typing import Any
 
 import pytest
 
-from stopcast.api.meanings import HTTP, MEANINGS, explain
-from stopcast.api.verdict import CODES
-from stopcast.i18n import Language
 from stopcast.report.line import LineWriter
 from stopcast.sandbox import Emulator, Faults
 from stopcast.summary import Figures
@@ -318,34 +315,6 @@ def test_a_sample_is_one_that_the_vendor_can_look_up_where_there_is_one() -> Non
     refused = outcome(Task("a", "r", "t"), Status.FAILED, code="InvalidParameter", message="first")
     figures = figures_of([refused, replace(refused, request_id="second"), replace(refused, request_id="third")])
     assert figures.samples["InvalidParameter"].request_id == "second"
-
-
-# What a code means
-
-
-def test_every_code_that_is_judged_is_explained_in_both_languages() -> None:
-    for code in (*CODES, "FlowLimitExceeded.QPSOverLimit", "AccountFlowLimitExceeded", *MEANINGS, f"{HTTP}502"):
-        english, chinese = explain(code, Language.EN), explain(code, Language.ZH)
-        assert all(text and text.isascii() for text in english)
-        assert all(any("\u4e00" <= character <= "\u9fff" for character in text) for text in chinese)
-
-
-@pytest.mark.parametrize(
-    ("code", "http_status", "like"),
-    [
-        ("InvalidParameter.Something.New", 400, "InvalidParameter"),
-        ("AccessDenied.SomethingNew", 403, "AccessDenied"),
-        ("FlowLimitExceeded.New", 200, "AccountFlowLimitExceeded"),
-        ("InternalErrorOfANewKind", 500, "SomethingElse"),
-    ],
-)
-def test_a_code_without_words_of_its_own_is_explained_as_it_is_judged(code: str, http_status: int, like: str) -> None:
-    assert explain(code, Language.EN, http_status=http_status) == explain(like, Language.EN)
-
-
-def test_an_unknown_code_is_explained_by_its_http_status() -> None:
-    assert "for good" in explain("NeverHeardOf", Language.EN, http_status=400)[0]
-    assert "pass" in explain("NeverHeardOf", Language.EN, http_status=503)[0]
 
 
 def test_rows_are_counted_once_by_whatever_they_are_grouped() -> None:

@@ -1,7 +1,8 @@
-"""What an answer means for its task, its AppId and its account: the table of codes, and nothing else.
+"""The table of error codes: what each one says about the task, its AppId or the account. Nothing else is in this file.
 
-Codes: the vendor's pages 6348/70426 (RTC) and 6369/68677 (gateway). The Code decides before the HTTP status, because
-the vendor's pages give the same code different statuses; a code may have a suffix after a dot.
+Codes: the vendor's pages 6348/70426 (RTC), 6369/68677 (gateway), and 6408/78947, 6396/70462, 6448/76370, 6720/108305
+(other services behind the same gateway). The code decides before the HTTP status, because the vendor's pages give the
+same code different statuses. A code may have a suffix after a dot.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from stopcast.api.answers import Reply
 
 
 class Verdict(Enum):
-    """The classes of answers. Each is one way for the engine to go on."""
+    """The classes of answers: what an answer says, and about what. Events and metrics use the names in lower case."""
 
     OK = "ok"
     NO_SUCH_TASK = "no such running task"
@@ -24,9 +25,14 @@ class Verdict(Enum):
     ACCOUNT = "account"
     APPLICATION = "application"
     TASK = "task"
+    """A refusal that is known to be about this task."""
+    UNKNOWN_ACCOUNT = "unknown, probably the account"
+    """HTTP 401 or 403 with a code that is not in the table."""
+    UNKNOWN_REFUSAL = "unknown refusal"
+    """Any other refusal with a code that is not in the table. What it is about is not known."""
 
 
-#: By the whole code. A code that is not here is looked up without what stands after its last dot, and so on.
+#: By the whole code. A code that is not here is looked up again without the part after its last dot, and so on.
 CODES: Final[Mapping[str, Verdict]] = {
     "InvalidParameter.ErrorActiveTaskNotFound": Verdict.NO_SUCH_TASK,
     "InternalError": Verdict.TRANSIENT,
@@ -34,6 +40,7 @@ CODES: Final[Mapping[str, Verdict]] = {
     "InternalServiceTimeout": Verdict.TRANSIENT,
     "ServiceUnavailable": Verdict.TRANSIENT,
     "UndefinedError": Verdict.TRANSIENT,
+    "FailToConnect": Verdict.TRANSIENT,
     "InvalidTimestamp": Verdict.CLOCK,
     "InvalidAccessKey": Verdict.ACCOUNT,
     "SignatureDoesNotMatch": Verdict.ACCOUNT,
@@ -46,6 +53,12 @@ CODES: Final[Mapping[str, Verdict]] = {
     "AccessDenied": Verdict.ACCOUNT,
     "ServiceNotFound": Verdict.ACCOUNT,
     "InvalidActionOrVersion": Verdict.ACCOUNT,
+    "InvalidClientTokenId": Verdict.ACCOUNT,
+    "LackProjectPolicy": Verdict.ACCOUNT,
+    "MissingRequestInfo": Verdict.ACCOUNT,
+    "InnerApiNeedAccountInfo": Verdict.ACCOUNT,
+    "MethodNotAllowed": Verdict.ACCOUNT,
+    "RequestForbidden": Verdict.ACCOUNT,
     "InvalidParameter.NotExistAppId": Verdict.APPLICATION,
     "InvalidParameter.IllegalAppId": Verdict.APPLICATION,
     "InvalidParameter.AccountIdMismatch": Verdict.APPLICATION,
@@ -56,7 +69,7 @@ CODES: Final[Mapping[str, Verdict]] = {
     "MissingParameter": Verdict.TASK,
 }
 
-#: The gateway's numbers, for an answer whose Code says nothing.
+#: The gateway's numbers, for an answer whose code is missing or unknown.
 CODE_NUMBERS: Final[Mapping[int, Verdict]] = {
     100001: Verdict.TRANSIENT,
     100003: Verdict.ACCOUNT,
@@ -69,31 +82,43 @@ CODE_NUMBERS: Final[Mapping[int, Verdict]] = {
     100012: Verdict.ACCOUNT,
     100013: Verdict.ACCOUNT,
     100014: Verdict.TRANSIENT,
+    100015: Verdict.TRANSIENT,
     100016: Verdict.TRANSIENT,
+    100024: Verdict.ACCOUNT,
+    100025: Verdict.ACCOUNT,
+    100026: Verdict.ACCOUNT,
     100027: Verdict.THROTTLED,
 }
 
-#: Families without a dot: InternalErrorXyz. Looked at last.
+#: Families without a dot, such as InternalErrorXyz. They are looked up last.
 BEGINNINGS: Final[Mapping[str, Verdict]] = {
     "InternalError": Verdict.TRANSIENT,
     "ServiceUnavailable": Verdict.TRANSIENT,
     "InvalidParameter": Verdict.TASK,
 }
 
-#: The HTTP statuses that say to come back; every other one below 500 is final.
+#: The HTTP status decides where neither code nor number is known. 408 and 429 always mean the same.
 HTTP_STATUSES: Final[Mapping[int, Verdict]] = {408: Verdict.TRANSIENT, 429: Verdict.THROTTLED}
+#: These count only beside an error in the API's form: a proxy on the way answers with 401 and 403, too.
+REFUSAL_STATUSES: Final[Mapping[int, Verdict]] = {401: Verdict.UNKNOWN_ACCOUNT, 403: Verdict.UNKNOWN_ACCOUNT}
 _SERVER_ERRORS: Final = 500
 
 
 def judge(reply: Reply) -> Verdict:
-    """Return the class of an answer. An answer without the API's form is never final."""
+    """Return the class of an answer. An answer that does not have the API's form is never final."""
     if reply.ok:
         return Verdict.OK
     verdict = _by_code(reply.code or "") or CODE_NUMBERS.get(reply.code_number or 0)
     if verdict is not None:
         return verdict
-    final = reply.readable and reply.http_status is not None and reply.http_status < _SERVER_ERRORS
-    return HTTP_STATUSES.get(reply.http_status or 0, Verdict.TASK if final else Verdict.TRANSIENT)
+    status = reply.http_status
+    if status is None:
+        return Verdict.TRANSIENT
+    if (verdict := HTTP_STATUSES.get(status)) is not None:
+        return verdict
+    if not reply.readable or status >= _SERVER_ERRORS:
+        return Verdict.TRANSIENT
+    return REFUSAL_STATUSES.get(status, Verdict.UNKNOWN_REFUSAL)
 
 
 def _by_code(code: str) -> Verdict | None:

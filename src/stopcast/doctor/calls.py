@@ -10,7 +10,7 @@ from typing import Final
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
 from stopcast.api.answers import Reply
 from stopcast.api.endpoint import Endpoint
-from stopcast.api.meanings import CLASSES, MEANINGS
+from stopcast.api.meanings import explanation_of
 from stopcast.api.signing import SIGNATURE_LIFETIME, Signer
 from stopcast.api.transport import AiohttpTransport
 from stopcast.api.verdict import Verdict, judge
@@ -93,7 +93,7 @@ async def try_application(patient: Patient, endpoint: Endpoint, credentials: Cre
 
 def _judged(part: str, reply: Reply, yes: str, no: str) -> Finding:
     match judge(reply):
-        case Verdict.OK | Verdict.NO_SUCH_TASK | Verdict.TASK | Verdict.APPLICATION:
+        case Verdict.OK | Verdict.NO_SUCH_TASK | Verdict.TASK | Verdict.APPLICATION | Verdict.UNKNOWN_REFUSAL:
             return Finding(part, State.OK, yes)
         case Verdict.THROTTLED:
             words = f"the account is throttled ({reply.code}), so that it cannot be told"
@@ -103,8 +103,7 @@ def _judged(part: str, reply: Reply, yes: str, no: str) -> Finding:
 
 
 def _refused(part: str, reply: Reply, words: str) -> Finding:
-    meant = CLASSES[judge(reply)]
-    meaning = (MEANINGS.get(reply.code or "") or meant).meaning.en
+    meaning = explanation_of(reply.code or "", judge(reply)).meaning.en
     told = f"{reply.code}: {meaning}" if reply.code else f"{reply.message}"
     request = f" (request {reply.request_id})" if reply.request_id else ""
     return Finding(part, State.FAILED, f"{words}: {told}{request}", _ADVICE[judge(reply)])
@@ -114,6 +113,8 @@ def _refused(part: str, reply: Reply, words: str) -> Finding:
 _ADVICE: Final[Mapping[Verdict, str]] = {
     Verdict.ACCOUNT: "Check in the console that this access key is active, that its secret is the one set here, that "
     "it has the right to the action, and the region (--region)",
+    Verdict.UNKNOWN_ACCOUNT: "Look the code up in the vendor's documentation, then check the access key, its secret, "
+    "its rights and the region (--region)",
     Verdict.APPLICATION: "Check the AppId in the console, and that the key belongs to its account",
     Verdict.CLOCK: "Set this machine's clock: timedatectl set-ntp true",
     Verdict.TRANSIENT: "Try again in a moment; if it lasts, check --endpoint and what stands in between",

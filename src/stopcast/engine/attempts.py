@@ -95,7 +95,7 @@ class Attempts:
                 self.guard.accepted()
                 status = self._action.conclude(reply, job.in_doubt)
                 return job.outcome(status, seconds=seconds, reply=reply)
-            case Verdict.TASK:
+            case Verdict.TASK | Verdict.UNKNOWN_REFUSAL:
                 self.guard.accepted()
                 return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
             case Verdict.APPLICATION:
@@ -104,9 +104,9 @@ class Attempts:
                     self.guard.set_aside.add(job.task.app_id)
                     job.feed.observe(AppSetAside(job.task.app_id, reply.code))
                 return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
-            case Verdict.ACCOUNT if not self._another_key(slot, reply):
+            case Verdict.ACCOUNT | Verdict.UNKNOWN_ACCOUNT if not self._another_key(slot, reply):
                 self.guard.account_refused(reply)
-            case Verdict.ACCOUNT | Verdict.CLOCK:
+            case Verdict.ACCOUNT | Verdict.UNKNOWN_ACCOUNT | Verdict.CLOCK:
                 return self._mended(job, slot, reply, verdict)
             case Verdict.THROTTLED:
                 self._limiter.hold(reply.retry_after or 0.0)

@@ -38,7 +38,7 @@ def help(context: click.Context, topic: str | None, lang: str | None) -> None:  
     """Tell about a topic, a command, or an error code of the API."""
     import os
 
-    from stopcast.api.meanings import MEANINGS
+    from stopcast.api.meanings import meanings
     from stopcast.api.verdict import CODES
     from stopcast.i18n import Language
 
@@ -49,7 +49,11 @@ def help(context: click.Context, topic: str | None, lang: str | None) -> None:  
     elif topic in TOPICS:
         _put(section(TOPICS[topic][0]))
     elif topic == _CODES:
-        _put("\n\n".join(_code(code, language) for code in dict.fromkeys((*CODES, *MEANINGS, "FlowLimitExceeded"))))
+        _put(
+            "\n\n".join(
+                _code(code, language) for code in dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
+            )
+        )
     elif isinstance(group, click.Group) and (command := group.get_command(context, topic)):
         with click.Context(command, info_name=topic, parent=context.parent) as inner:
             click.echo(command.get_help(inner))
