@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from fnmatch import fnmatchcase
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +20,6 @@ from stopcast import (
     CredentialsRefusedError,
     CredentialsUnavailableError,
     Outcome,
-    RetryPolicy,
     Router,
     Status,
     StopcastError,
@@ -32,10 +31,9 @@ from stopcast import (
 from stopcast.accounts.routes import Routes, merge_routes
 from stopcast.events import AccountGivenUp, AppUnclaimed, Event
 from stopcast.sandbox import Emulator, Faults
-from stopcast.virtual_clock import VirtualClock
 from support.processes import tasks
-
-QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02)
+from support.streams import QUICK, everything
+from support.virtual import Api, in_virtual_time, stopped
 
 
 class Accounts:
@@ -66,10 +64,6 @@ async def accounts(
 def mixed(number: int, *apps: str) -> list[Task]:
     """Return so many tasks of each AppId, by turns."""
     return [Task(app, f"room-{n}", f"task-{n}") for n in range(number) for app in apps]
-
-
-async def everything(router: Router, given: Any) -> list[Outcome]:
-    return [outcome async for outcome in router.stop_all(given)]
 
 
 async def until_given_up(router: Router, given: Any) -> tuple[list[Outcome], AccountsGivenUpError]:
@@ -358,37 +352,23 @@ async def test_a_router_is_paused_and_slowed_for_all_its_accounts() -> None:
 # The cap, on the virtual clock: every account has its own, and none has another's
 
 
-def test_sixteen_accounts_hold_their_caps_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Wire:
-        """Answers at once, on the virtual clock."""
-
-        async def __aenter__(self) -> Self:
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            pass
-
-        async def send(self, _body: bytes, _headers: Any, admit: Any, _query: str) -> tuple[int, Any, bytes]:
-            await admit()
-            await asyncio.sleep(0.01)
-            return 200, {}, b'{"ResponseMetadata":{},"Result":"ok"}'
-
+def test_sixteen_accounts_hold_their_caps_side_by_side() -> None:
+    api = Api(stopped, latency_seconds=0.01)
     names = [f"account{number:02d}" for number in range(16)]
     cap, seconds = 150, 5
 
     async def main() -> Router:
         stoppers = {
-            name: Stopper(Credentials("AK", "secret"), endpoint="http://127.0.0.1", limiter=TokenBucket(cap))
+            name: Stopper(
+                Credentials("AK", "secret"), endpoint="http://127.0.0.1", limiter=TokenBucket(cap), transport=api
+            )
             for name in names
         }
         async with Router(stoppers, {name: name for name in names}) as router:
             assert len(await everything(router, mixed(cap * seconds, *names))) == 16 * cap * seconds
         return router
 
-    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: Wire())
-    with asyncio.Runner(loop_factory=VirtualClock) as runner:
-        router = runner.run(main())
-
+    router = in_virtual_time(main)
     for meter in router.meter.by_account.values():
         assert meter.worst_second <= cap
         assert meter.mean_per_second > 0.99 * cap

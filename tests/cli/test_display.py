@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import logging
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from stopcast import Status, Stopper
+from stopcast import Status
 from stopcast.cli.commands.run import run
 from stopcast.cli.display.gauges import Figures, Gauges, Looking, Trouble
 from stopcast.cli.display.progress import Progress
@@ -23,12 +22,11 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
 from stopcast.cli.options.values import Options
 from stopcast.run import Run
-from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.sandbox import Emulator, Faults
 from stopcast.sources.memory import batches_of
-from stopcast.virtual_clock import VirtualClock
-from stopper.test_stopper import Api, stopped
 from support.processes import Shell, read_report, statuses, tasks, until, write_csv
 from support.terminal import outlive_the_terminal, terminal
+from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 REPORT = "stopcast-report.jsonl"
 FIGURES = Figures(
@@ -138,18 +136,16 @@ def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: Api(stopped))
     lists = Lists.of(options(write_csv(tmp_path / "list.csv", tasks(1))))
 
     async def main() -> None:
-        async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1") as stopper:
+        async with virtual_stopper(Api(stopped)) as stopper:
             stopping = Run(stopper, tmp_path / "report")
             looking = Looking(stopping, stopper, lists, Gauges(), options("list.csv"))
             async with Progress(looking, None):
                 await stopping.stop_lists(batches_of(tasks(5000)))
 
-    with asyncio.Runner(loop_factory=VirtualClock) as runner:
-        runner.run(main())
+    in_virtual_time(main)
     lines = [vars(record) for record in caplog.records if vars(record).get("event") == "progress"]
     # Threads take no virtual time, so that it may be any moment when the first call goes.
     first, second, *_ = (line for line in lines if 0 < line["done"] < 5000)

@@ -17,9 +17,8 @@ from stopcast.errors import ConfigurationError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sources.memory import batches_of
-from stopcast.virtual_clock import VirtualClock
-from stopper.test_stopper import Api, stopped
 from support.processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv
+from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -144,9 +143,8 @@ def test_a_time_that_leaves_no_room_for_a_call_is_refused(shell: Shell) -> None:
     assert not (shell / REPORT).exists()
 
 
-def test_the_last_call_begins_as_much_earlier_as_a_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_call_begins_as_much_earlier_as_a_call_may_take() -> None:
     api = Api(stopped, latency_seconds=3.0)
-    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: api)
 
     async def tick() -> None:
         # A virtual clock goes on to the next timer while a thread is waited for: let that be a near one.
@@ -154,7 +152,7 @@ def test_the_last_call_begins_as_much_earlier_as_a_call_may_take(monkeypatch: py
             await asyncio.sleep(0.01)
 
     async def main() -> None:
-        async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1", timeout_seconds=10) as stopper:
+        async with virtual_stopper(api, timeout_seconds=10) as stopper:
             run = Run(stopper, Path(os.devnull), ends_at=60.0)
             ticking = asyncio.create_task(tick())
             with pytest.raises(TimeIsUpError):
@@ -162,8 +160,7 @@ def test_the_last_call_begins_as_much_earlier_as_a_call_may_take(monkeypatch: py
             ticking.cancel()
             assert run.finished == len(api.sent)
 
-    with asyncio.Runner(loop_factory=VirtualClock) as runner:
-        runner.run(main())
+    in_virtual_time(main)
     assert 49 <= max(moment for moment, _ in api.sent) <= 50
 
 

@@ -6,10 +6,10 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -26,8 +26,8 @@ from stopcast.events import ClockCorrected, CredentialsRefreshed, CredentialsRef
 from stopcast.sandbox import Emulator
 from stopcast.sandbox.answers import ok, refusal
 from stopcast.sandbox.checks import RefusedError, check_signature, read_target
-from stopcast.virtual_clock import VirtualClock
 from support.processes import Shell, settled_by, tasks, until, write_csv
+from support.virtual import in_virtual_time
 
 T = TypeVar("T")
 
@@ -68,14 +68,8 @@ class Account:
         self.issued_at.append(now)
         return credentials
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert not self.in_flight
-
     async def send(
-        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], _query: str
+        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], _query: str = ""
     ) -> tuple[int, Mapping[str, str], bytes]:
         await admit()
         self.in_flight += 1
@@ -115,27 +109,29 @@ class Account:
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Account:
-    """The account that every Stopper of the test calls."""
+def account() -> Iterator[Account]:
+    """The account that every Stopper of the test calls; none of them leaves a call in flight."""
     account = Account()
-    monkeypatch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: account)
-    return account
-
-
-def on_virtual_clock(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    with asyncio.Runner(loop_factory=VirtualClock) as runner:
-        return runner.run(main())
+    yield account
+    assert not account.in_flight
 
 
 class Watched:
     """A run of so many tasks against the account, and what it told."""
 
-    def __init__(self, provider: Callable[[], Awaitable[Credentials]], number: int, **settings: Any) -> None:
+    def __init__(
+        self, account: Account, provider: Callable[[], Awaitable[Credentials]], number: int, **settings: Any
+    ) -> None:
         self.events: list[Event] = []
         self.outcomes: list[Outcome] = []
         self._number = number
         self._stopper = Stopper(
-            provider, endpoint="http://127.0.0.1", observers=[self.events.append], drain_seconds=0, **settings
+            provider,
+            endpoint="http://127.0.0.1",
+            transport=account,
+            observers=[self.events.append],
+            drain_seconds=0,
+            **settings,
         )
 
     async def run(self) -> None:
@@ -152,8 +148,8 @@ class Watched:
 
 
 def test_a_run_of_hours_over_credentials_of_ten_minutes_never_uses_one_that_has_expired(account: Account) -> None:
-    watched = Watched(account.issue, 3600, max_per_second=0.25)
-    on_virtual_clock(watched.run)
+    watched = Watched(account, account.issue, 3600, max_per_second=0.25)
+    in_virtual_time(watched.run)
 
     assert watched.statuses == {Status.STOPPED: 3600}
     assert account.answers == {"ok": 3600}
@@ -171,8 +167,8 @@ def test_credentials_of_unknown_expiry_are_refreshed_once_for_all_calls_when_the
         return Credentials(issued.access_key, issued.secret_key, issued.session_token)
 
     account.latency_seconds = 0.5
-    watched = Watched(without_expiry, MANY, max_per_second=20)
-    on_virtual_clock(watched.run)
+    watched = Watched(account, without_expiry, MANY, max_per_second=20)
+    in_virtual_time(watched.run)
 
     assert watched.statuses == {Status.STOPPED: MANY}
     assert len(account.issued) == 2
@@ -182,8 +178,8 @@ def test_credentials_of_unknown_expiry_are_refreshed_once_for_all_calls_when_the
 
 def test_a_clock_that_is_wrong_by_less_than_the_api_minds_costs_a_few_calls_and_no_task(account: Account) -> None:
     account.clock_offset = 500.0
-    watched = Watched(account.issue, 3000, max_per_second=1)
-    on_virtual_clock(watched.run)
+    watched = Watched(account, account.issue, 3000, max_per_second=1)
+    in_virtual_time(watched.run)
 
     assert watched.statuses == {Status.STOPPED: 3000}
     assert account.refused <= (FEW + account.most_in_flight) * len(account.issued)
@@ -192,8 +188,8 @@ def test_a_clock_that_is_wrong_by_less_than_the_api_minds_costs_a_few_calls_and_
 
 def test_once_the_clock_is_corrected_expiry_is_reckoned_by_the_server_s(account: Account) -> None:
     account.clock_offset = 1200.0
-    watched = Watched(account.issue, 3000, max_per_second=1)
-    on_virtual_clock(watched.run)
+    watched = Watched(account, account.issue, 3000, max_per_second=1)
+    in_virtual_time(watched.run)
 
     assert len(watched.told(ClockCorrected)) == 1
     assert watched.statuses == {Status.STOPPED: 3000}
@@ -219,8 +215,8 @@ def test_while_the_old_credentials_live_calls_go_on_and_the_provider_is_asked_ag
                 return account.issued["AK0"][0]
         return {"ak": "hunter2"}
 
-    watched = Watched(provider, 1200, max_per_second=1)
-    on_virtual_clock(watched.run)
+    watched = Watched(account, provider, 1200, max_per_second=1)
+    in_virtual_time(watched.run)
 
     assert watched.statuses == {Status.STOPPED: 1200}
     assert account.refused == 0
@@ -255,8 +251,8 @@ def test_where_no_other_credentials_are_to_be_had_the_run_is_given_up_a_minute_a
         assert "hunter2" not in str(refused.value)
         ended_at = asyncio.get_running_loop().time()
 
-    watched = Watched(provider, MANY, max_per_second=20)
-    on_virtual_clock(main)
+    watched = Watched(account, provider, MANY, max_per_second=20)
+    in_virtual_time(main)
 
     assert TEN_MINUTES + 55 < ended_at < TEN_MINUTES + 125
     assert watched.statuses.keys() == {Status.STOPPED}
@@ -277,8 +273,8 @@ def test_a_key_that_never_worked_and_comes_back_the_same_is_given_up_at_once(acc
             await watched.run()
         assert asyncio.get_running_loop().time() < 5
 
-    watched = Watched(provider, 1000)
-    on_virtual_clock(main)
+    watched = Watched(account, provider, 1000)
+    in_virtual_time(main)
 
     assert asked == 2
     assert 0 < account.refused <= FEW + account.most_in_flight
@@ -294,8 +290,8 @@ def test_new_credentials_that_are_refused_as_well_end_the_run_and_no_third_ones_
         issued = await account.issue()
         return Credentials(issued.access_key, issued.secret_key, issued.session_token)
 
-    watched = Watched(without_expiry, MANY, max_per_second=20)
-    on_virtual_clock(main)
+    watched = Watched(account, without_expiry, MANY, max_per_second=20)
+    in_virtual_time(main)
 
     assert len(account.issued) == 2
     assert account.calls_by_key["AK1"] <= FEW + account.most_in_flight
@@ -308,8 +304,8 @@ def test_a_slow_provider_holds_no_call_back_while_the_old_credentials_live(accou
             await asyncio.sleep(50)
         return await account.issue()
 
-    watched = Watched(slow, 2000, max_per_second=1)
-    on_virtual_clock(watched.run)
+    watched = Watched(account, slow, 2000, max_per_second=1)
+    in_virtual_time(watched.run)
 
     assert account.answers == {"ok": 2000}
     times = sorted(outcome.seconds for outcome in watched.outcomes)
@@ -318,7 +314,9 @@ def test_a_slow_provider_holds_no_call_back_while_the_old_credentials_live(accou
 
 def test_a_key_that_is_replaced_in_time_is_not_refused_to_the_calls_that_still_carry_it(account: Account) -> None:
     async def main() -> None:
-        async with Stopper(account.issue, endpoint="http://127.0.0.1", timeout_seconds=900, drain_seconds=0) as stopper:
+        async with Stopper(
+            account.issue, endpoint="http://127.0.0.1", transport=account, timeout_seconds=900, drain_seconds=0
+        ) as stopper:
             stopping = asyncio.create_task(stopper.stop(Task("app", "room", "task")))
             while not account.in_flight:
                 await asyncio.sleep(0)
@@ -330,7 +328,7 @@ def test_a_key_that_is_replaced_in_time_is_not_refused_to_the_calls_that_still_c
             assert (await stopping).status is Status.STOPPED
 
     account.latency_seconds = 590.0
-    on_virtual_clock(main)
+    in_virtual_time(main)
     assert (account.refused, len(account.issued)) == (1, 2)
 
 
@@ -360,10 +358,10 @@ def test_without_first_credentials_nothing_is_sent_and_what_is_wrong_is_said(
 
     async def main() -> None:
         with pytest.raises(CredentialsUnavailableError, match=words) as error:
-            await Watched(provider, 1).run()
+            await Watched(account, provider, 1).run()
         assert "hunter2" not in str(error.value)
 
-    on_virtual_clock(main)
+    in_virtual_time(main)
     assert not account.answers
 
 

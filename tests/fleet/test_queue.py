@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -17,15 +17,14 @@ from stopcast import (
     RedisConsumer,
     RedisQueue,
     Status,
-    Stopper,
     Task,
-    Unlimited,
 )
 from stopcast.errors import ListError
 from stopcast.events import DeadLettered, Event, QueueFound, QueueLost
-from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.sandbox import Emulator, Faults
 from support.processes import tasks
 from support.redis_server import RedisServer
+from support.streams import eventually, stopper_at
 
 SOON = 0.2  # seconds of silence after which these tests take a worker for dead
 
@@ -40,10 +39,6 @@ def there(redis_url: str) -> Iterator[Any]:
     """Looks at what lies in Redis."""
     with closing(redis.Redis.from_url(redis_url, decode_responses=True)) as client:
         yield client
-
-
-def stopper_at(emulator: Emulator, **settings: Any) -> Stopper:
-    return Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url, limiter=Unlimited(), **settings)
 
 
 async def put(url: str, *given: Task, **settings: Any) -> tuple[int, int]:
@@ -62,13 +57,6 @@ async def drained(url: str, emulator: Emulator, **settings: Any) -> list[Outcome
             outcomes.append(outcome)
             consumer.ack([outcome])
     return outcomes
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Return when it holds; the test hangs, and is ended, if it never does."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 # Putting in
@@ -209,7 +197,7 @@ async def test_a_call_that_was_cut_off_is_handed_back_in_doubt(url: str) -> None
             aclosing(stopper.stop_all(consumer)) as outcomes,
         ):
             waiting = asyncio.create_task(anext(outcomes))
-            await until(lambda: emulator.calls)
+            await eventually(lambda: emulator.calls)
             waiting.cancel()
             await asyncio.wait([waiting])
         emulator.running = set()
@@ -259,7 +247,7 @@ async def test_a_live_worker_s_long_task_stays_its_own(url: str, there: Any) -> 
         await asyncio.wait([nothing], timeout=5 * SOON)
         assert not nothing.done()
         slow.ack([Outcome(Task(*batch.rows[0][:3]), Status.STOPPED, line=batch.rows[0].line)])  # type: ignore[arg-type]
-        await until(lambda: not there.xlen("tasks"))
+        await eventually(lambda: not there.xlen("tasks"))
         nothing.cancel()
         await asyncio.wait([nothing])
 

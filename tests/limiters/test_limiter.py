@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,34 +16,12 @@ from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.ports import Limiter
 from stopcast.virtual_clock import VirtualClock
+from support.virtual import cancelled, keep_asking, most_within, on_virtual_clock, up_to
 
 T = TypeVar("T")
 
 CAPS = [0.5, 1.0, 1.5, 2.5, 10.0, 149.9, 150.0, 1000.0]
 bounded = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def on_virtual_clock(
-    main: Callable[[VirtualClock], Coroutine[Any, Any, T]], *, lateness: Callable[[], float] = lambda: 0.0
-) -> T:
-    clock = VirtualClock(lateness=lateness)
-    with asyncio.Runner(loop_factory=lambda: clock) as runner:
-        return runner.run(main(clock))
-
-
-def up_to(seconds: float, seed: int = 0) -> Callable[[], float]:
-    return partial(random.Random(seed).uniform, 0.0, seconds)
-
-
-def most_within(times: list[float], seconds: float = 1.0) -> int:
-    """Count the most of them in any window, its end not included."""
-    most = first = 0
-    for last, moment in enumerate(times):
-        # Sums of floats carry an error far below the microsecond that a turn of the clock takes.
-        while moment - times[first] >= seconds - 1e-9:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
 
 
 def allowed(cap: float) -> int:
@@ -84,21 +61,6 @@ class Waiters:
 
     async def all_served(self) -> None:
         await asyncio.gather(*self.waiting())
-
-
-def keep_asking(clock: VirtualClock, limiter: Limiter, granted: Callable[[float], object]) -> asyncio.Task[None]:
-    async def ask() -> None:
-        while True:
-            await limiter.acquire()
-            granted(clock.time())
-
-    return clock.create_task(ask())
-
-
-async def cancelled(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 shares = st.floats(0.0, 1.0)

@@ -24,6 +24,7 @@ from stopcast.sources import Choice, Columns, Form, open_list
 from stopcast.sources.lines import Lines, LineSplitter
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import BrokenRow, RawRow
+from support.streams import eventually
 
 HEADER = "AppId,RoomId,TaskId\n"
 NO_HEADER = "the first row is no header that names AppId, RoomId, TaskId, and without one a list has 3 columns"
@@ -325,12 +326,6 @@ def descriptors() -> set[str]:
     return {path.name for path in Path("/dev/fd").iterdir()}
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.002)
-
-
 async def test_closing_a_list_that_waits_for_input_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     with standard_input(monkeypatch) as writing:
         os.write(writing, b"AppId,RoomId,TaskId\na,r,t\n")
@@ -338,7 +333,7 @@ async def test_closing_a_list_that_waits_for_input_leaves_no_thread(monkeypatch:
         await anext(batches)
         assert readers()
         await batches.aclose()
-        await until(lambda: not readers())
+        await eventually(lambda: not readers())
         # What comes later is for others to read.
         os.write(writing, b"later")
         assert os.read(sys.stdin.fileno(), 10) == b"later"
@@ -351,11 +346,11 @@ async def test_cancelling_a_read_that_waits_leaves_no_thread_and_no_descriptor(
     with standard_input(monkeypatch) as writing:
         before = descriptors()
         reading = asyncio.create_task(read("-"))
-        await until(lambda: bool(readers()))
+        await eventually(lambda: bool(readers()))
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        await until(lambda: not readers())
+        await eventually(lambda: not readers())
         assert descriptors() == before
         os.close(writing)
 
@@ -366,7 +361,7 @@ async def test_a_list_that_is_left_early_leaves_no_thread_and_no_descriptor(writ
     async with aclosing(open_list(path)) as batches:
         async for _ in batches:
             break
-    await until(lambda: not readers())
+    await eventually(lambda: not readers())
     assert descriptors() == before
 
 
@@ -424,7 +419,7 @@ async def test_no_more_than_a_few_chunks_are_read_ahead(tmp_path: Path) -> None:
     await asyncio.sleep(0.2)
     assert written < 8_000_000
     await batches.aclose()
-    await until(lambda: not thread.is_alive())
+    await eventually(lambda: not thread.is_alive())
 
 
 # CSV and TSV

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stopcast import CredentialsRefusedError, RetryPolicy, Status, Stopper, Task, TokenBucket, Unlimited
+from stopcast import CredentialsRefusedError, RetryPolicy, Status, Stopper, Task, TokenBucket
 from stopcast.credentials.value import Credentials
 from stopcast.events import (
     AppSetAside,
@@ -26,14 +26,9 @@ from stopcast.events import (
 )
 from stopcast.logs import ENTRIES
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from support.streams import stopper_at
 
 ONE, TWO, THREE = (Task("app", "room", f"task-{number}") for number in range(3))
-QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02, longest_retry_after_seconds=0.02)
-
-
-def stopper_at(emulator: Emulator, **settings: Any) -> Stopper:
-    settings = {"limiter": Unlimited(), "retry": QUICK, **settings}
-    return Stopper(settings.pop("credentials", SANDBOX_CREDENTIALS), endpoint=emulator.url, **settings)
 
 
 def of(kind: type[Event], events: list[Event]) -> list[Any]:

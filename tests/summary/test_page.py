@@ -17,8 +17,8 @@ from stopcast.summary.page.columns import columns_of
 from stopcast.summary.page.markup import percent
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
-from summary.test_summary import NOON, outcome, write_report
 from support.browser import tab_of
+from support.outcomes import NOON, outcome, write_report
 from support.processes import Shell
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,21 +18,10 @@ from stopcast.summary.latency import Times
 from stopcast.summary.timeline import Timeline
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Task
+from support.outcomes import NOON, outcome, write_report
 from support.processes import Shell, read_report, serving, statuses, tasks, with_variables, write_csv
 
-NOON = 1_763_812_800.0
 NOT_FOUND = "InvalidParameter.ErrorActiveTaskNotFound"
-
-
-def outcome(task: Task, status: Status = Status.STOPPED, **values: Any) -> Outcome:
-    sent = {"attempts": 1, "finished_at": NOON, "seconds": 0.05}
-    return Outcome(task, status, **{**sent, **values})
-
-
-def write_report(path: Path, outcomes: Iterable[Outcome], *, torn: bytes = b"") -> str:
-    writer = LineWriter()
-    path.write_bytes(b"".join(map(writer.line, outcomes)) + torn)
-    return path.name
 
 
 def figures_of(outcomes: Iterable[Outcome], **options: Any) -> Figures:

@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import orjson
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,12 +70,6 @@ class Api:
             if self.chance.random() < 0.5:
                 self._answer(task, fate)
         self._dead = True
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
 
     async def send(
         self, body: bytes, _headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], _query: str = ""
@@ -166,7 +159,13 @@ class Account:
         ours = asyncio.current_task()
         assert ours is not None
         async with Stopper(
-            SANDBOX_CREDENTIALS, limiter=Unlimited(), retry=policy, max_at_once=8, max_waiting=8, drain_seconds=0
+            SANDBOX_CREDENTIALS,
+            transport=self.api,
+            limiter=Unlimited(),
+            retry=policy,
+            max_at_once=8,
+            max_waiting=8,
+            drain_seconds=0,
         ) as stopper:
             run = Run(stopper, self.report, resume=True, grace_seconds=1.0)
             if end is not None:
@@ -232,10 +231,9 @@ ROWS = st.lists(st.one_of(st.integers(0, 60).map(task), st.sampled_from(["empty"
 def test_rows_in_are_lines_out_each_task_is_settled_once_and_the_report_agrees_with_the_api(
     rows: list[Task | str], form: str, ends: list[tuple[str, int]], seed: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder:
         account = Account(Path(folder), rows, form=form, seed=seed)
         api = account.api
-        patch.setattr("stopcast.stopper.task_calls.AiohttpTransport", lambda *_, **__: api)
         for end in ends:
             account.run(end)
         account.run()

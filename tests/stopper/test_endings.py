@@ -1,0 +1,181 @@
+"""How streams and Stoppers end, and that they leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stopcast import (
+    ClosedError,
+    Outcome,
+    Status,
+    Task,
+)
+from stopcast.sandbox import Emulator, Faults
+from support.processes import tasks
+from support.streams import counted, everything, one_by_one, stopper_at
+
+TASK = Task("app", "room", "task")
+
+
+async def test_breaking_out_leaves_nothing_behind(complaints: list[str]) -> None:
+    async with Emulator(quota_per_second=None, faults=Faults(latency_seconds=0.01)) as emulator:
+        async with stopper_at(emulator) as stopper:
+            async for _ in stopper.stop_all(tasks(500)):
+                break
+            assert (await stopper.stop(Task("app", "room", "other"))).good
+        assert emulator.calls < 500
+    assert complaints == []
+
+
+async def test_closing_a_stream_sends_no_more_of_it(complaints: list[str]) -> None:
+    async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
+        outcomes = stopper.stop_all(tasks(500))
+        await anext(outcomes)
+        await outcomes.aclose()
+        while stopper.dispatcher.in_flight:
+            await asyncio.sleep(0.001)
+        calls = emulator.calls
+        await everything(stopper, tasks(10, app="other"))
+        assert emulator.calls == calls + 10
+    assert complaints == []
+
+
+async def test_a_producers_error_that_nobody_waits_for_any_more_is_no_complaint(complaints: list[str]) -> None:
+    async def broken() -> AsyncIterator[Task]:
+        yield TASK
+        await asyncio.sleep(0.02)
+        raise LookupError
+
+    async with Emulator() as emulator, stopper_at(emulator) as stopper:
+        outcomes = stopper.stop_all(broken())
+        await anext(outcomes)
+        await asyncio.sleep(0.05)
+        await outcomes.aclose()
+    assert complaints == []
+
+
+async def test_a_producer_that_takes_its_time_to_end_does_not_stand_in_the_way_of_cancelling(
+    complaints: list[str],
+) -> None:
+    ended = asyncio.Event()
+
+    async def produced() -> AsyncIterator[Task]:
+        try:
+            yield TASK
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.02)
+            ended.set()
+
+    async with Emulator() as emulator, stopper_at(emulator) as stopper:
+        stopping = asyncio.create_task(everything(stopper, produced()))
+        while not emulator.stopped:
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            stopping.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([stopping])
+        assert stopping.cancelled()
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("turns", [*range(12), 15, 20, 30, 40, 60, 80, 120, 200])
+async def test_cancelling_stop_leaves_nothing_behind(turns: int, complaints: list[str]) -> None:
+    async with Emulator(faults=Faults({"internal": 0.5})) as emulator, stopper_at(emulator) as stopper:
+        stopping = asyncio.create_task(stopper.stop(TASK))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        stopping.cancel()
+        await asyncio.wait([stopping])
+        assert (await stopper.stop(Task("app", "room", "other"))).good
+    assert complaints == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_cancelling_stop_all_leaves_nothing_behind(seconds: float, times: int, complaints: list[str]) -> None:
+    faults = Faults({"internal": 0.2}, latency_seconds=0.005)
+    async with (
+        Emulator(quota_per_second=None, faults=faults) as emulator,
+        stopper_at(emulator, limiter=None, max_per_second=1000) as stopper,
+    ):
+        stopping = asyncio.create_task(everything(stopper, one_by_one(tasks(1000))))
+        await asyncio.sleep(seconds)
+        for _ in range(times):
+            stopping.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([stopping])
+        assert stopping.cancelled()
+        assert (await stopper.stop(Task("app", "room", "other"))).good
+    assert complaints == []
+
+
+async def test_leaving_the_block_lets_what_was_begun_come_to_its_end(complaints: list[str]) -> None:
+    async with Emulator(quota_per_second=None, faults=Faults({"internal": 0.2}, latency_seconds=0.01)) as emulator:
+        async with stopper_at(emulator) as stopper:
+            stopping = asyncio.create_task(everything(stopper, tasks(100)))
+            await asyncio.sleep(0)
+        assert counted(await stopping) == {Status.STOPPED: 100}
+    assert complaints == []
+
+
+async def test_leaving_the_block_by_an_exception_cancels_what_was_begun(complaints: list[str]) -> None:
+    async with Emulator(faults=Faults({"hang": 1.0})) as emulator:
+        stopping: asyncio.Task[list[Outcome]] | None = None
+
+        async def leave_early() -> None:
+            nonlocal stopping
+            async with stopper_at(emulator) as stopper:
+                stopping = asyncio.create_task(everything(stopper, tasks(20)))
+                while not emulator.calls:
+                    await asyncio.sleep(0.001)
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            await leave_early()
+        assert stopping is not None
+        with pytest.raises(ClosedError):
+            await stopping
+    assert complaints == []
+
+
+async def test_a_stream_whose_producer_waits_ends_with_the_block(complaints: list[str]) -> None:
+    async def produced() -> AsyncIterator[Task]:
+        yield TASK
+        await asyncio.Event().wait()
+
+    async with Emulator() as emulator:
+        async with stopper_at(emulator, drain_seconds=0.05) as stopper:
+            stopping = asyncio.create_task(everything(stopper, produced()))
+            while not emulator.stopped:
+                await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            with pytest.raises(ClosedError):
+                await stopping
+    assert complaints == []
+
+
+async def test_a_drain_takes_no_longer_than_it_may() -> None:
+    async with Emulator(faults=Faults({"hang": 1.0})) as emulator:
+        async with asyncio.timeout(5):
+            async with stopper_at(emulator, drain_seconds=0.05) as stopper:
+                stopping = asyncio.create_task(stopper.stop(TASK))
+                await asyncio.sleep(0)
+        with pytest.raises(ClosedError):
+            await stopping
+
+
+async def test_outside_its_block_a_stopper_is_closed() -> None:
+    async with Emulator() as emulator:
+        stopper = stopper_at(emulator)
+        with pytest.raises(ClosedError):
+            await stopper.stop(TASK)
+        async with stopper:
+            assert (await stopper.stop(TASK)).good
+        with pytest.raises(ClosedError):
+            await stopper.stop(TASK)
