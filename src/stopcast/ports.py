@@ -132,18 +132,20 @@ class Flights(Protocol):
 class Ownership(Protocol):
     """Knows until when a row belongs to this process: for a source that gives rows to others after a silence.
 
-    The engine looks for it on the source, as it does for ``Flights``. It asks at two moments:
+    The engine looks for it on the source, as it does for ``Flights``, and asks at two moments:
 
     1. In the same turn of the event loop in which a call uses its permit, after every ``await`` that precedes the
-       request. A row that is not ours then is taken back: the engine makes no call, hands out no outcome, writes no
-       line, frees the row's place among the outstanding ones, and calls ``give_back``. The source may deliver the row
-       anew later, under the same line number.
-    2. When the API answers "no such running task". If the row is not ours then, another process may have sent a call
-       for the task, so the outcome is ``presumed_stopped``.
+       request. A row that is not ours then leaves the engine: it makes no call, hands out no outcome, writes no line,
+       frees the row's place among the outstanding ones, and calls ``give_back``. The source may deliver the row again
+       later, with the same line number.
+    2. When the API answers "no such running task". If the task is in doubt then, it is ``presumed_stopped``.
     """
 
     def still_ours(self, task: Task) -> bool:
-        """Return whether a call for the task may be made now. Changes nothing, and costs no more than a dictionary."""
+        """Return whether a call for the task may be made now. Changes nothing, and costs a dictionary's lookup."""
+
+    def in_doubt(self, task: Task) -> bool:
+        """Return whether a call of another process may have stopped the task by now. As cheap as ``still_ours``."""
 
     def give_back(self, tasks: Iterable[Task]) -> None:
         """Take these tasks back: their rows left the engine without a call at this attempt, and have no outcome.

@@ -87,7 +87,8 @@ class RedisConsumer:
         self._tell = Observers(observers).tell
         self._deliveries = Deliveries(source)
         self.begin, self.end = self._deliveries.begin, self._deliveries.end
-        self.still_ours, self.give_back = self._deliveries.still_ours, self._deliveries.give_back
+        self.still_ours, self.in_doubt = self._deliveries.still_ours, self._deliveries.in_doubt
+        self.give_back = self._deliveries.give_back
         self._acked = asyncio.Event()
         self._ending = self._closing = False
         self._away = False

@@ -125,6 +125,10 @@ class Deliveries:
         """Return whether a call for the task may be made now."""
         return task in self._by_task
 
+    def in_doubt(self, task: Task) -> bool:
+        """Return whether a call of another worker may have stopped the task by now."""
+        return task not in self._by_task
+
     def give_back(self, tasks: Iterable[Task]) -> None:
         """Take back tasks whose rows left the engine without a call and without an outcome."""
 
