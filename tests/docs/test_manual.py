@@ -15,16 +15,16 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"][
 
 def test_the_tables_of_statuses_are_the_statuses() -> None:
     yes = {True: "yes", False: "no"}
-    told = {row[0].strip("`"): (row[2], row[3]) for row in rows(page("statuses"))}
-    assert told == {status.value: (yes[not status.settled], yes[status.good]) for status in Status}
+    listed = {row[0].strip("`"): (row[2], row[3]) for row in rows(page("statuses"))}
+    assert listed == {status.value: (yes[not status.settled], yes[status.good]) for status in Status}
 
 
 def test_the_tables_of_exit_statuses_are_the_exit_statuses() -> None:
     signals = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     known = {EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP} | signals
     for document in (page("exit"), README):
-        told = [cell for cell, *_ in rows(document) if re.fullmatch(r"[0-9, ]+", cell)]
-        assert {int(number) for cell in told for number in cell.split(",")} == known
+        listed = [cell for cell, *_ in rows(document) if re.fullmatch(r"[0-9, ]+", cell)]
+        assert {int(number) for cell in listed for number in cell.split(",")} == known
 
 
 def test_every_promise_names_tests_that_there_are() -> None:
@@ -69,7 +69,7 @@ def test_every_metric_and_every_event_has_its_place_in_the_manual() -> None:
 
 
 def test_every_benchmark_is_listed_with_its_last_figures() -> None:
-    told = (ROOT / "benchmarks" / "README.md").read_text()
+    listed = (ROOT / "benchmarks" / "README.md").read_text()
     scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"measuring.py", "server.py"}
-    assert set(re.findall(r"^\| `([a-z_]+\.py)` \|", told, re.MULTILINE)) == scripts
-    assert set(re.findall(r"^### ([a-z_]+\.py)$", told, re.MULTILINE)) == scripts
+    assert set(re.findall(r"^\| `([a-z_]+\.py)` \|", listed, re.MULTILINE)) == scripts
+    assert set(re.findall(r"^### ([a-z_]+\.py)$", listed, re.MULTILINE)) == scripts
