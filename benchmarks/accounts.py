@@ -1,8 +1,8 @@
-"""Whether many accounts hold their caps side by side, in one process: counted as their requests reach the server.
+"""Measure whether many accounts in one process keep their caps, counted as the requests reach the server.
 
-One process calls for all accounts, each with its own cap of 150 calls a second, against one server that notes whose
-request came when. What counts for each account is the worst sliding second, which must hold no more than 150, and the
-rate between its first and its last request. How far the CPU reaches is the machine's business, and is told.
+One process calls for all accounts, each with its own cap of 150 calls a second. One server records the account and the
+time of each request. The results for each account are its worst sliding second, which must hold at most 150 requests,
+and the rate from its first request to its last. The CPU time is reported too, since it limits the number of accounts.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from statistics import median
 from typing import Final
 
 from measuring import cpu_seconds, in_own_process, own_process, print_table, print_versions, received, worst_second
-from server import OK, answering, tell_parent
+from server import OK, answering, serve_parent
 from stopcast import Credentials, Router, Stopper, Task, TokenBucket
 
 CAP: Final = 150
-#: The first second is that of the connections.
+#: The first second is spent on connecting.
 WARM_UP_SECONDS: Final = 2.0
 _KEY: Final = re.compile(rb"Credential=AK(\d+)/")
 
@@ -39,16 +39,16 @@ async def _serve_to_the_end(theirs: Connection) -> None:
     def answer(request: bytes, arrived_at: float) -> bytes:
         key = _KEY.search(request)
         if key is None:
-            raise ValueError("a request that no account has signed")
+            raise ValueError("a request that is not signed by an account")
         arrivals[int(key[1])].append(arrived_at)
         return OK
 
     async with answering(answer) as port:
-        await tell_parent(theirs, f"http://127.0.0.1:{port}", lambda: dict(arrivals))
+        await serve_parent(theirs, f"http://127.0.0.1:{port}", lambda: dict(arrivals))
 
 
 def _call(url: str, accounts: int, seconds: float) -> float:
-    """Call for so many accounts at once, and return the share of a core that it took."""
+    """Call for this number of accounts at once, and return the share of a core that was used."""
     return asyncio.run(_call_for(url, accounts, seconds))
 
 
@@ -78,7 +78,7 @@ def _rate(arrivals: list[float]) -> float:
 
 
 def measure(accounts: int, seconds: float) -> list[str]:
-    """Measure so many accounts, and return a row of the table."""
+    """Measure this number of accounts, and return a row of the table."""
     process, ours = own_process(_serve)
     try:
         url = received(ours)
@@ -100,10 +100,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     arguments = parser.parse_args()
     if arguments.seconds <= 2 * WARM_UP_SECONDS:
-        parser.error(f"the first {WARM_UP_SECONDS:g} seconds are left out: --seconds takes more than twice that")
+        parser.error(f"the first {WARM_UP_SECONDS:g} seconds are ignored: give --seconds more than twice that")
     rows = [measure(accounts, arguments.seconds) for accounts in arguments.accounts]
     header = ["accounts", "calls/s", "slowest", "median", "fastest", "worst second", "CPU of one core"]
-    print_table(f"Each account's rate of its cap of {CAP}, as the server counted it", header, rows)
+    print_table(f"Each account's rate, in percent of its cap of {CAP}, counted at the server", header, rows)
     print_versions("aiohttp")
 
 

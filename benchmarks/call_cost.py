@@ -1,8 +1,8 @@
-"""What a call costs: CPU time in the client's process, and calls a second without a cap.
+"""Measure what a call costs: CPU time in the client's process, and calls a second without a cap.
 
-stopcast goes its whole way here: list on disk, check, sign, send, judge, report on disk. Beside it: a bare aiohttp loop
-that sends one body with the same headers and reads the answer, and does nothing else; httpx likewise; the vendor's two
-SDKs in threads; and the four libraries put together as one would in an afternoon.
+stopcast runs as a whole: read the list, check, sign, send, judge the answer, write the report. Its peers are a bare
+aiohttp loop that sends one body with the same headers and reads the answer; the same with httpx; the vendor's two SDKs
+in threads; and the same four libraries, composed in the simplest way.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where one measurement happens.
+    """The setting of one measurement.
 
     Attributes:
         url: the server.
-        tasks: a list of as many tasks as calls are to be made.
-        report: where the report goes; not there yet.
-        calls: how many.
-        at_once: workers.
-        threads: for the clients that know no other way.
-        per_second: the pace of those that can keep one; None for as fast as they can.
+        tasks: a list with one task for each call.
+        report: the path of the report, which does not exist yet.
+        calls: the number of calls.
+        at_once: the number of workers.
+        threads: the number of threads, for clients that cannot do without them.
+        per_second: the pace, for clients that can keep one; None for no limit.
     """
 
     url: str
@@ -70,18 +70,18 @@ class Place:
 
     @property
     def endpoint(self) -> Endpoint:
-        """The server, as stopcast names it."""
+        """The server, as stopcast's type."""
         return Endpoint.parse(self.url)
 
     def request(self) -> tuple[str, bytes, dict[str, str]]:
-        """Return address, body and headers of one signed call, for those that send it over and over."""
+        """Return the address, body and headers of one signed call, for clients that repeat it."""
         endpoint, body = self.endpoint, request_body(TASK)
         signer = Signer(CREDENTIALS, host=endpoint.host, region=endpoint.region, query=endpoint.query)
         return endpoint.url, body, {**signer.sign(body, time.time()), "Accept-Encoding": "identity"}
 
 
 async def in_workers(place: Place, call: Callable[[], Awaitable[object]]) -> None:
-    """Make the calls, so many at once."""
+    """Make the calls, ``at_once`` of them in parallel."""
     numbers = iter(range(place.calls))
 
     async def work() -> None:
@@ -107,7 +107,7 @@ def bare_aiohttp(place: Place) -> Job:
             if place.per_second is None:
                 await in_workers(place, call)
                 return
-            # The same bucket as stopcast's, and nothing of what stands around it there.
+            # The same bucket as stopcast's, without its other parts.
             limiter = AsyncLimiter(1.5, 1.5 / (0.993 * place.per_second))
 
             async def call_in_pace() -> None:
@@ -154,7 +154,7 @@ def no_observers() -> Sequence[Observer]:
 
 
 def a_function() -> Sequence[Observer]:
-    """Show what the events themselves cost."""
+    """Do nothing: the cost is that of the events themselves."""
     return [lambda _: None]
 
 
@@ -165,7 +165,7 @@ def prometheus() -> Sequence[Observer]:
 
 
 def otel(sampled: float) -> Sequence[Observer]:
-    """Return an observer with OpenTelemetry's SDK behind it, which samples so many of the traces and exports none."""
+    """Return an observer with OpenTelemetry's SDK, which samples this share of the traces and exports none."""
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -266,7 +266,7 @@ def plain_composition(place: Place) -> Job:
 
 
 def in_threads(place: Place, make_call: Callable[[], Callable[[], object]]) -> Job:
-    """Make the calls in threads, each of which gets a call of its own."""
+    """Make the calls in threads; ``make_call`` is called once in each thread."""
 
     def work(calls: int) -> None:
         call = make_call()
@@ -291,7 +291,7 @@ def vendor_old(place: Place) -> Job:
         credentials = VendorCredentials(CREDENTIALS.access_key, CREDENTIALS.secret_key, "rtc", "cn-north-1")
         info = ServiceInfo(place.endpoint.host, {"Accept": "application/json"}, credentials, 5, 5)
         query = {"Action": "StopWebcast", "Version": "2020-12-01"}
-        # A service of its own for each thread: the session in it is not made for sharing.
+        # One service for each thread: its session is not safe to share.
         service = Service(info, {"StopWebcast": ApiInfo("POST", "/", query, {}, {})})
         service.set_ak(CREDENTIALS.access_key)
         service.set_sk(CREDENTIALS.secret_key)
@@ -306,7 +306,7 @@ def vendor_new(place: Place) -> Job:
     configuration = volcenginesdkcore.Configuration()
     configuration.ak, configuration.sk = CREDENTIALS.access_key, CREDENTIALS.secret_key
     configuration.region, configuration.host, configuration.scheme = "cn-north-1", place.endpoint.host, "http"
-    # Its own pool, of five for each core, is too small for the threads, and it warns of that.
+    # Its default pool, five for each core, is too small for the threads, and it logs warnings about that.
     configuration.connection_pool_maxsize = place.at_once
     api = volcenginesdkcore.UniversalApi(volcenginesdkcore.ApiClient(configuration))
     info = volcenginesdkcore.UniversalInfo(
@@ -352,7 +352,7 @@ CLIENTS: Final[dict[str, Callable[[Place], Job]]] = {
 
 
 def measure(name: str, place: Place) -> dict[str, float]:
-    """Make the calls with one client; return what one call cost."""
+    """Make the calls with one client, and return what one call cost."""
     loop_factory = None
     if name.endswith(UVLOOP):
         import uvloop
@@ -368,14 +368,16 @@ def measure(name: str, place: Place) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=10_000, help="in each measurement (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=7, help="of all clients, interleaved (%(default)s)")
+    parser.add_argument("--calls", type=int, default=10_000, help="calls in each measurement (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of all clients, interleaved (%(default)s)")
     parser.add_argument("--at-once", type=int, default=64, help="calls in flight (%(default)s)")
-    parser.add_argument("--threads", type=int, default=32, help="of the vendor's SDKs (%(default)s)")
+    parser.add_argument("--threads", type=int, default=32, help="threads for the vendor's SDKs (%(default)s)")
     parser.add_argument(
-        "--per-second", type=float, help="measure at this pace, with and without uvloop; 150 wants --calls 1500"
+        "--per-second", type=float, help="measure at this pace, with and without uvloop; use --calls 1500 with 150"
     )
-    parser.add_argument("--only", metavar="TEXT", default="", help="clients whose names hold this, and the bare loop")
+    parser.add_argument(
+        "--only", metavar="TEXT", default="", help="only clients whose names contain this, and the bare loop"
+    )
     arguments = parser.parse_args()
     names = [name for name in CLIENTS if name == BARE or arguments.only in name]
     if arguments.per_second is not None:
@@ -397,7 +399,7 @@ def main() -> None:
 
         def one(name: str) -> dict[str, float]:
             place.report.unlink(missing_ok=True)
-            # With so many at once, httpx takes milliseconds for a call.
+            # With 64 calls at once, httpx takes milliseconds for a call.
             return in_own_process(measure, name, replace(place, calls=place.calls // 10) if name == HTTPX else place)
 
         results = rounds(arguments.rounds, one, names)
@@ -405,7 +407,7 @@ def main() -> None:
     print_table(
         f"CPU time a call: median of {arguments.rounds} rounds of {arguments.calls:,} calls, {place.at_once} at once"
         + ("" if arguments.per_second is None else f", {arguments.per_second:g} a second"),
-        ("client", "us a call", "least to most", "/ bare loop", "stopcast / it", "calls a second"),
+        ("client", "us a call", "least to most", "/ bare loop", "stopcast / this", "calls a second"),
         [
             (
                 name,
@@ -421,8 +423,8 @@ def main() -> None:
     observed = {name: figures for name, figures in results.items() if name.startswith(SERVICE)}
     if UNOBSERVED in observed:
         print_table(
-            "What observers cost, of the same rounds",
-            ("observer", "/ no observer", "us more a call"),
+            "What observers cost, in the same rounds",
+            ("observer", "/ no observer", "us added to a call"),
             [
                 (
                     name.removeprefix(f"{SERVICE}, "),

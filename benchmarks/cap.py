@@ -1,8 +1,8 @@
-"""Whether the cap holds, and how much of it is used: counted where it matters, as the requests reach the server.
+"""Measure whether the cap holds, and how much of it is used, counted as the requests reach the server.
 
-Each contestant calls for some seconds as fast as it may. What counts is the worst sliding second, which must hold no
-more than 150 requests, and the rate from the first request to the last. The scenario ``competitor`` is about the
-account's quota, which another program uses too; there only stopcast takes part, for none of the others yields.
+Each contestant calls for some seconds as fast as its limiter allows. The results are its worst sliding second, which
+must hold at most 150 requests, and the rate from the first request to the last. In the scenario ``competitor`` another
+program uses the account's quota too. Only stopcast takes part in it, since none of the others slows down.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ RECOVERY_SECONDS: Final = 35.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What a contestant is up against.
+    """The conditions that a contestant meets.
 
     Attributes:
-        about: it, in words.
-        setting: the server and the way to it.
-        tls: whether the server speaks TLS.
-        waiting: workers, nearly all of which wait for their permit.
-        blocked_seconds: for which the client's loop is blocked, every five seconds.
-        stopped_seconds: for which the client is stopped by SIGSTOP, once.
-        arrival_jitter: what stopcast is told of the way; None for its default.
-        least: of the cap that has to be used, where anything can be asked.
+        about: a description.
+        setting: the server and the link to it.
+        tls: whether the server uses TLS.
+        waiting: the number of workers, nearly all of which wait for a permit.
+        blocked_seconds: how long the client's event loop is blocked, every five seconds.
+        stopped_seconds: how long the client is stopped by SIGSTOP, once.
+        arrival_jitter: stopcast's setting for the link; None for its default.
+        least: the share of the cap that has to be reached; None for no demand.
     """
 
     about: str
@@ -87,14 +87,14 @@ SCENARIOS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a contestant calls, and for how long."""
+    """The server a contestant calls, and the time it has."""
 
     url: str
     seconds: float
     scenario: Scenario
 
 
-# The contestants. Each calls until it is cancelled.
+# Contestants. Each calls until it is cancelled.
 
 
 async def stopcast(place: Place) -> None:
@@ -162,7 +162,7 @@ async def aiometer(place: Place) -> None:
         async def call(_: int) -> None:
             await _post(session, place)
 
-        # It takes a sequence; nobody will get to the end of this one.
+        # It needs a sequence; the run never reaches the end of this one.
         await run_on_each(call, range(10**9), max_at_once=place.scenario.waiting, max_per_second=CAP)
 
 
@@ -190,7 +190,7 @@ CONTESTANTS: Final[dict[str, Callable[[Place], Awaitable[None]]]] = {
 
 
 def call_for(theirs: Connection, name: str, place: Place) -> None:
-    """Let a contestant call for the scenario's time."""
+    """Run a contestant for the scenario's time."""
 
     async def run() -> None:
         blocking = asyncio.create_task(_block_regularly(place.scenario.blocked_seconds))
@@ -213,7 +213,7 @@ async def _block_regularly(seconds: float) -> None:
 
 
 def contest(scenario: Scenario, name: str, seconds: float) -> list[float]:
-    """Return when the requests of one contestant reached the server."""
+    """Return the times at which one contestant's requests reached the server."""
     with running_server(scenario.setting) as server:
         place = Place(url=server.url, seconds=seconds, scenario=scenario)
         process, ours = own_process(call_for, name, place)
@@ -228,11 +228,11 @@ def contest(scenario: Scenario, name: str, seconds: float) -> list[float]:
         return server.arrivals()
 
 
-# The quota that is shared with another program.
+# A quota that another program uses too.
 
 
 def yield_to_competitor(theirs: Connection, place: Place) -> None:
-    """Call as stopcast does; send the times of the calls, and of those that were throttled."""
+    """Call with stopcast; send the times of all calls and of the throttled ones."""
     from stopcast.limiters import TokenBucket
 
     throttled: list[float] = []
@@ -254,7 +254,7 @@ def yield_to_competitor(theirs: Connection, place: Place) -> None:
 
 
 def compete(theirs: Connection, place: Place) -> None:
-    """Call at an even pace, whatever is answered; send the times of the calls, and of those that were throttled."""
+    """Call at an even pace, whatever the answers; send the times of all calls and of the throttled ones."""
     import aiohttp
 
     from stopcast.api.endpoint import Endpoint
@@ -284,7 +284,7 @@ def compete(theirs: Connection, place: Place) -> None:
 
 
 def share(seconds: float) -> None:
-    """Let a competitor take half of the quota for a while, and print what becomes of it."""
+    """Let a competitor use half of the quota for a while, and print both rates."""
     alone = 5.0
     scenario = Scenario(about="competitor")
     with running_server(Setting(quota=True)) as server:
@@ -324,24 +324,24 @@ def share(seconds: float) -> None:
     )
     back = next((s for s in range(int(end - last)) if rate_after(our_calls, last + s) >= CAP * 0.98), None)
     print(
-        f"The competitor gone, stopcast is at 98 % of the cap: {'no' if back is None else f'within {back + 1} s'}. "
-        f"Throttled after that: {len(our_throttled) - bisect_right(our_throttled, last + 1)} calls"
+        f"Time until stopcast is at 98 % of the cap again: {'never' if back is None else f'{back + 1} s'}. "
+        f"Throttled after the end: {len(our_throttled) - bisect_right(our_throttled, last + 1)} calls"
     )
 
 
 def between(times: Sequence[float], start: float, stop: float) -> int:
-    """Return how many of the times lie there."""
+    """Return the number of times between ``start`` and ``stop``."""
     return bisect_right(times, stop) - bisect_right(times, start)
 
 
 def rate_after(times: Sequence[float], start: float) -> int:
-    """Return the calls in the second after ``start``."""
+    """Return the number of calls in the second after ``start``."""
     return between(times, start, start + 1)
 
 
 @contextmanager
 def certificate() -> Iterator[str]:
-    """Make a certificate that this process and those it starts trust; yield the file with it and its key."""
+    """Yield a file with a certificate and its key, trusted by this process and the processes it starts."""
     import trustme
 
     with tempfile.TemporaryDirectory() as folder:
@@ -356,11 +356,13 @@ def certificate() -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*SCENARIOS, COMPETITOR]
-    parser.add_argument("--seconds", type=float, default=20.0, help="for each contestant (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=1, help="of each scenario (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="seconds for each contestant (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds of each scenario (%(default)s)")
     parser.add_argument("--scenario", action="append", choices=names, help="only this one; repeat it for more")
-    parser.add_argument("--only", metavar="TEXT", default="", help="contestants whose names hold this")
-    parser.add_argument("--side-by-side", action="store_true", help="all contestants at once: quicker, with more noise")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only contestants whose names contain this")
+    parser.add_argument(
+        "--side-by-side", action="store_true", help="run all contestants at once: faster, with more noise"
+    )
     arguments = parser.parse_args()
     chosen = arguments.scenario or names
     contestants = [name for name in CONTESTANTS if arguments.only in name]

@@ -1,9 +1,9 @@
-"""A queue and its workers while everything goes wrong: is every task settled, and told once?
+"""Break a queue, its workers and its Redis at random, and check that every task is settled and counted once.
 
-Workers (``stopcast worker``, each a process with a report of its own) are killed with SIGKILL and started again, and
-stopped with SIGSTOP for shorter and for longer than the others wait before they take over. Redis is killed and started
-again with its append-only file, its clients are cut off, its scripts flushed. In the end the accounts have to be whole.
-What goes wrong, and when, is by chance: the seed is printed, and may be given. It wants Linux or macOS.
+Workers (``stopcast worker``, each a process with its own report) are killed with SIGKILL and started again, and stopped
+with SIGSTOP for shorter and for longer than the others wait before they take over. Redis is killed and started again
+with its append-only file, its clients are cut off, its scripts are flushed. At the end the totals have to add up. The
+seed of the random faults is printed, and can be given. Needs Linux or macOS.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from support.redis_server import RedisServer
 
 STOPCAST: Final = (sys.executable, "-m", "stopcast")
 CLAIM_AFTER_SECONDS: Final = 2.0
-#: What the emulator, on a machine that has too much to do, may look at a call too late by.
+#: How late the emulator may notice a call on an overloaded machine.
 ARRIVAL_JITTER_MS: Final = 200
 
 
 class Worker:
-    """One of the workers: a report, and one process after another that writes it."""
+    """A worker: a report, and the processes that write it, one after the other."""
 
     def __init__(self, directory: Path, name: str, options: Sequence[str], environment: dict[str, str]) -> None:
         self.report = directory / f"{name}.jsonl"
@@ -47,31 +47,31 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Begin another process."""
+        """Start a process."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
 
     def kill(self) -> None:
-        """End the process as the machine's death would, and begin another one."""
+        """End the process as a power failure would, and start another one."""
         self._process.kill()
         self._process.wait()
         self._stopped_until = 0.0
         self.start()
 
     def stand_still(self, seconds: float) -> None:
-        """Stop the process for so long."""
+        """Stop the process for this time."""
         self._process.send_signal(signal.SIGSTOP)
         self._stopped_until = time.monotonic() + seconds
 
     def look_after(self) -> bool:
-        """Let it go on when it is time, start it again when it gave up; return whether it has come to its end."""
+        """Continue the process when its time is over, restart it if it gave up, and return whether it has finished."""
         if self._stopped_until and time.monotonic() >= self._stopped_until:
             self._process.send_signal(signal.SIGCONT)
             self._stopped_until = 0.0
         status = self._process.poll()
         if status is None:
             return False
-        # 3: Redis was away when it began.
+        # Status 3: Redis was away when the worker started.
         if status == 3:
             self.start()
             return False
@@ -79,13 +79,13 @@ class Worker:
         return True
 
     def end(self) -> None:
-        """Leave no process behind."""
+        """End the process."""
         self._process.kill()
         self._process.wait()
 
 
 class Chaos:
-    """What goes wrong."""
+    """The faults, and how often each was injected."""
 
     def __init__(self, chance: random.Random, workers: Sequence[Worker], server: RedisServer) -> None:
         self._chance = chance
@@ -94,7 +94,7 @@ class Chaos:
         self.done: Counter[str] = Counter()
 
     def strike(self) -> None:
-        """Let one thing go wrong."""
+        """Inject one random fault."""
         name, act = self._chance.choice(self._all())
         self.done[name] += 1
         act()
@@ -103,8 +103,8 @@ class Chaos:
         worker = self._chance.choice(self._workers)
         return [
             ("worker killed", worker.kill),
-            ("worker stopped shortly", lambda: worker.stand_still(CLAIM_AFTER_SECONDS / 4)),
-            ("worker stopped for long", lambda: worker.stand_still(2 * CLAIM_AFTER_SECONDS)),
+            ("worker stopped briefly", lambda: worker.stand_still(CLAIM_AFTER_SECONDS / 4)),
+            ("worker stopped for a long time", lambda: worker.stand_still(2 * CLAIM_AFTER_SECONDS)),
             ("Redis killed", self._restart),
             ("connections cut", lambda: self._server.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")),
             ("scripts flushed", lambda: self._server.ask("SCRIPT", "FLUSH")),
@@ -120,8 +120,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--cap", type=float, default=1200, help="calls a second of all workers together")
-    parser.add_argument("--shared", action="store_true", help="one shared quota, on the same Redis; else a share each")
+    parser.add_argument("--cap", type=float, default=1200, help="calls a second, all workers together")
+    parser.add_argument(
+        "--shared",
+        action="store_true",
+        help="one shared quota on the same Redis, instead of a part of the cap for each worker",
+    )
     parser.add_argument("--strikes-every", type=float, default=1.0, metavar="SECONDS")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     given = parser.parse_args()
@@ -150,7 +154,7 @@ def measure(given: argparse.Namespace, directory: Path, emulator: Emulator) -> N
     try:
         chaos = Chaos(random.Random(given.seed), workers, server)
         strike_at = began + 1.0
-        # Each is looked after, whatever the others say.
+        # A list, so that no worker is skipped.
         while sum(worker.look_after() for worker in workers) < len(workers):
             time.sleep(0.02)
             if time.monotonic() >= strike_at and server.ask("XLEN", "chaos"):
@@ -184,7 +188,7 @@ def measure(given: argparse.Namespace, directory: Path, emulator: Emulator) -> N
 
 
 def joined(reports: Sequence[Path]) -> dict[str, Any]:
-    """Return what ``stopcast summary`` tells of all the reports together."""
+    """Return the totals that ``stopcast summary`` prints for all reports together."""
     done = subprocess.run(
         [*STOPCAST, "summary", "--json", *map(str, reports)], stdout=subprocess.PIPE, check=True, timeout=60
     )

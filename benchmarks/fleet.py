@@ -1,9 +1,8 @@
-"""One cap for several processes: what reaches the server, how it is shared, and what it costs.
+"""Measure one cap for several processes: the requests at the server, each process's share, and the cost.
 
-Every process calls one server as fast as it may, and all of them ask one Redis. What counts is the worst sliding
-second at the server, which must hold no more than 150 requests of all processes together, and the rate while all of
-them call. The peers' limiters are used in the same way, in the place of stopcast's; where one has no way to wait, it is
-asked again after 10 ms.
+Every process calls one server as fast as its limiter allows, and all of them use one Redis. The results are the worst
+sliding second at the server, which must hold at most 150 requests of all processes together, and the rate while all
+of them call. The peers' limiters take the place of stopcast's. A limiter that cannot wait is asked again after 10 ms.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ from support.redis_server import RedisServer
 CAP: Final = 150
 ACCOUNT: Final = "account"
 WAITING: Final = 64
-#: Left out at both ends, where not all processes call yet, or any more.
+#: Ignored at both ends, where not all processes call.
 _MARGIN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process calls, what it asks, and for how long."""
+    """The server and the Redis of a process, and the time it has."""
 
     url: str
     redis_url: str
@@ -46,8 +45,8 @@ class Place:
     seconds: float
 
 
-class Told(NamedTuple):
-    """What a process tells of itself: when it had its permits, and the CPU time that it took from then on."""
+class Measured(NamedTuple):
+    """What a process measured: the times of its permits, and its CPU time since the first call."""
 
     permits: list[float]
     cpu_seconds: float
@@ -66,7 +65,7 @@ async def shared(place: Place, stack: AsyncExitStack) -> Limiter:
 
 
 class _Asking(Limiter):
-    """A limiter that asks a library."""
+    """A limiter of another library, as a limiter for a Stopper."""
 
     def __init__(self, ask: Callable[[], Any]) -> None:
         self._ask = ask
@@ -116,7 +115,7 @@ async def throttled_py(place: Place, _: AsyncExitStack) -> Limiter:
 
 
 class Entry(NamedTuple):
-    """A row of the table."""
+    """A row of the table: a limiter and a number of processes."""
 
     name: str
     make: Callable[[Place, AsyncExitStack], Any]
@@ -133,12 +132,12 @@ ENTRIES: Final = (
 
 
 def call(theirs: Connection, place: Place, make: Callable[[Place, AsyncExitStack], Any]) -> None:
-    """Call until the time is over, and tell."""
+    """Call until the time is over, and send the result."""
     from stopcast.sandbox import SANDBOX_CREDENTIALS
     from stopcast.stopper import Stopper
     from stopcast.tasks.task import Task
 
-    async def run() -> Told:
+    async def run() -> Measured:
         tasks = (Task("64a1b2c3d4e5f60123456789", "room-0001", f"webcast-{number:010d}") for number in count())
         began = 0.0
         async with AsyncExitStack() as stack:
@@ -152,37 +151,37 @@ def call(theirs: Connection, place: Place, make: Callable[[Place, AsyncExitStack
                         began = began or cpu_seconds()
             except TimeoutError:
                 pass
-        return Told(limiter.times, cpu_seconds() - began)
+        return Measured(limiter.times, cpu_seconds() - began)
 
     theirs.send(asyncio.run(run()))
 
 
 def measure(entry: Entry, seconds: float) -> tuple[str, ...]:
-    """Run one row's processes against one server and one Redis, and return the row."""
+    """Run the processes of one row against one server and one Redis, and return the row."""
     with tempfile.TemporaryDirectory() as folder, running_server(Setting()) as server:
         redis_server = RedisServer(Path(folder))
         redis_server.start()
         try:
             place = Place(server.url, redis_server.url, entry.processes, seconds)
             workers = [own_process(call, place, entry.make) for _ in range(entry.processes)]
-            # Half-way through, connections have long been made.
+            # Half-way through, all connections are open.
             time.sleep(seconds / 2)
             asked = _reads(redis_server)
             half_way = time.monotonic()
             time.sleep(seconds / 4)
             asked = _reads(redis_server) - asked
             then = time.monotonic()
-            told = [Told(*received(ours)) for _, ours in workers]
+            results = [Measured(*received(ours)) for _, ours in workers]
             for process, _ in workers:
                 process.join()
         finally:
             redis_server.kill()
         arrivals = server.arrivals()
-    since = max(each.permits[0] for each in told) + _MARGIN_SECONDS
-    until = min(each.permits[-1] for each in told) - _MARGIN_SECONDS
-    shares = [bisect_right(each.permits, until) - bisect_right(each.permits, since) for each in told]
+    since = max(each.permits[0] for each in results) + _MARGIN_SECONDS
+    until = min(each.permits[-1] for each in results) - _MARGIN_SECONDS
+    shares = [bisect_right(each.permits, until) - bisect_right(each.permits, since) for each in results]
     rate = (bisect_right(arrivals, until) - bisect_right(arrivals, since)) / (until - since)
-    calls = sum(len(each.permits) for each in told)
+    calls = sum(len(each.permits) for each in results)
     even = sum(shares) / len(shares)
     return (
         entry.name,
@@ -192,19 +191,19 @@ def measure(entry: Entry, seconds: float) -> tuple[str, ...]:
         f"{rate / CAP:.1%}",
         f"{min(shares) / even - 1:+.0%} to {max(shares) / even - 1:+.0%}" if len(shares) > 1 else "-",
         f"{asked / sum(half_way <= moment < then for moment in arrivals):.2f}",
-        f"{sum(each.cpu_seconds for each in told) / calls * 1e6:.0f}",
+        f"{sum(each.cpu_seconds for each in results) / calls * 1e6:.0f}",
     )
 
 
 def _reads(redis_server: RedisServer) -> int:
-    # Asking takes a few reads itself.
+    # The question itself adds a few reads.
     return int(redis_server.ask("INFO", "stats")["total_reads_processed"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=15.0, help="for each row (%(default)s)")
-    parser.add_argument("--only", metavar="TEXT", default="", help="rows whose names hold this")
+    parser.add_argument("--seconds", type=float, default=15.0, help="seconds for each row (%(default)s)")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only rows whose names contain this")
     arguments = parser.parse_args()
     print_versions("stopcast", "redis", "limits", "pyrate-limiter", "throttled-py")
 

@@ -1,8 +1,8 @@
-"""Fleets larger than one machine, on virtual time: many accounts, a thousand workers, one Redis.
+"""Simulate fleets that are too large for one machine: many accounts, a thousand workers, one Redis, virtual time.
 
-The workers are the real ``SharedQuota``, and the script is the real one, run by an interpreter of Lua. Simulated are
-the time, the network between them and how long Redis takes for a call. Redis does one thing after the other, so its
-share of busy time tells how far one is from being too little.
+``SharedQuota`` and its script are the real ones; the script runs in an interpreter of Lua. The time, the network and
+the duration of a Redis call are simulated. Redis executes one call after the other, so its share of busy time shows how
+much room is left.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from support.simulated_redis import SimulatedLedger, SimulatedRedis
 
 CAP: Final = 150
 WAITING: Final = 20
-#: What the script takes of a Redis, of version 7 or Valkey 9 on the machine of the figures.
+#: Duration of the script in Redis 7 and Valkey 9, measured on the machine of the figures.
 SERVICE_SECONDS: Final = 0.000040
-#: A new account's first slots are a second away.
+#: The first slots of a new account are one second away.
 _WARM_UP_SECONDS: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Who asks, and from where.
+    """The accounts, their workers and their demand.
 
     Attributes:
-        accounts: with ``workers`` each.
-        demand: calls a second that each account's workers want together, None for as many as they get. By its place.
-        way_seconds: least and most of one way to Redis.
+        accounts: the number of accounts, each with ``workers`` workers.
+        demand: the calls a second that an account's workers need together, by the account's place; None for no limit.
+        way_seconds: the shortest and the longest one-way delay to Redis.
     """
 
     about: str
@@ -53,31 +53,31 @@ class Fleet:
 
 
 def _skewed(place: int) -> float | None:
-    """Want as Zipf has it: the first few far more than there is, the many of the rest little."""
+    """Return a demand by Zipf's law: the first few accounts need far more than the cap, all others little."""
     return 3000 / (place + 1)
 
 
 FLEETS: Final = (
-    Fleet(about="every account has more to do than it may", accounts=200, workers=5),
-    Fleet(about="few have much to do, most little (Zipf)", accounts=200, workers=5, demand=_skewed),
+    Fleet(about="every account needs more than its cap", accounts=200, workers=5),
+    Fleet(about="few accounts need much, most need little (Zipf)", accounts=200, workers=5, demand=_skewed),
     Fleet(about="the same, Redis 10 to 20 ms away", accounts=200, workers=5, demand=_skewed, way_seconds=(0.01, 0.02)),
     Fleet(about="a thousand workers of ten accounts", accounts=10, workers=100),
     Fleet(about="a thousand workers of one account", accounts=1, workers=1000),
-    Fleet(about="ten times the accounts, few have much", accounts=2000, workers=5, demand=_skewed, seconds=3.0),
-    Fleet(about="ten times the accounts, all with too much", accounts=2000, workers=5, seconds=1.5),
+    Fleet(about="ten times the accounts, few need much", accounts=2000, workers=5, demand=_skewed, seconds=3.0),
+    Fleet(about="ten times the accounts, all need too much", accounts=2000, workers=5, seconds=1.5),
 )
 
 
 @dataclass(slots=True)
 class Worker:
-    """One process: what its account wants a second, when it had its permits, and how long each was waited for."""
+    """A process: its account's demand a second, the times of its permits, and the wait for each."""
 
     wants: float
     permits: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
     async def work(self, quota: SharedQuota, per_second: float | None, chance: random.Random) -> None:
-        """Want permits until cancelled: as many as there are, or so many a second."""
+        """Acquire permits until cancelled: without limit, or at ``per_second``."""
         async with quota, asyncio.TaskGroup() as group:
             if per_second is None:
                 for _ in range(WAITING):
@@ -85,8 +85,8 @@ class Worker:
                 return
             while True:
                 await asyncio.sleep(chance.expovariate(per_second))
-                # Beyond this its tasks wait elsewhere: in a queue, or in a list.
-                if len(group._tasks) < WAITING:  # noqa: SLF001 - it counts them already
+                # Further tasks would wait elsewhere: in a queue, or in a list.
+                if len(group._tasks) < WAITING:  # noqa: SLF001 - it already counts them
                     group.create_task(self._ask(quota))
 
     async def _ask_for_ever(self, quota: SharedQuota) -> None:
@@ -102,7 +102,7 @@ class Worker:
 
 
 async def simulate(fleet: Fleet) -> tuple[str, ...]:
-    """Let a fleet work for its time, and return its row."""
+    """Run a fleet for its time, and return its row of the table."""
     loop = asyncio.get_running_loop()
     redis = SimulatedRedis(service_seconds=SERVICE_SECONDS, timeout_seconds=1.0)
     chance = random.Random(0)
@@ -162,7 +162,7 @@ def _late(worker: Worker, since: float) -> Iterator[float]:
 
 
 def _shares(hungry: list[list[Worker]], had: Callable[[Worker], int]) -> str:
-    """Return how far a worker's part is from an even one: the middle nine tenths."""
+    """Return how far the workers' shares are from an equal one, for the middle nine tenths of them."""
     parts = [
         had(worker) * len(workers) / total - 1
         for workers in hungry
@@ -181,7 +181,7 @@ def _worst_second(workers: list[Worker]) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="TEXT", default="", help="fleets whose description holds this")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only fleets whose description contains this")
     arguments = parser.parse_args()
     rows = []
     for fleet in FLEETS:
@@ -189,14 +189,14 @@ def main() -> None:
             with asyncio.Runner(loop_factory=VirtualClock) as runner:
                 rows.append(runner.run(simulate(fleet)))
     print_table(
-        f"simulated, {SERVICE_SECONDS * 1e6:.0f} us of Redis a call",
+        f"Simulated, with {SERVICE_SECONDS * 1e6:.0f} us of Redis time for a call",
         (
             "fleet",
             "accounts x workers",
             "worst second",
             "used of the cap",
             "shares",
-            "p99 ms of who wants little",
+            "p99 wait of light accounts, ms",
             "permits / s",
             "Redis calls / s",
             "/ permit",

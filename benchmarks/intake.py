@@ -1,8 +1,8 @@
-"""How fast lists are read, checked and told apart, and in how much memory, beside the standard library.
+"""Measure how fast lists are read, checked and deduplicated, and the memory for it, beside the standard library.
 
-The peer is what one would write by hand: ``csv`` or ``json`` line by line, a regular expression for each id, and a set
-of triples. Every measurement is a process of its own, so that its peak memory is its own too; both read the same file,
-one after the other in every round, and have to find the same number of tasks.
+The peer is the program that one would write by hand: ``csv`` or ``json`` line by line, a regular expression for each
+id, and a set of triples. Each measurement is a process of its own, so its peak memory is its own. Both read the same
+file, alternating in every round, and have to find the same number of tasks.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Final
 from measuring import in_own_process, middle, print_table, print_versions, ratio, rounds, spread
 
 ID: Final = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
-#: Of so many rows one is a double, and one is no task.
+#: One row out of this number is a duplicate, and one names no task.
 ODD_ROWS: Final = 1000
 
 
 def read_by_stopcast(path: Path) -> int:
-    """Return how many tasks stopcast finds."""
+    """Return the number of tasks that stopcast finds."""
     from stopcast.sources import open_list
     from stopcast.tasks.intake import Intake
 
@@ -44,7 +44,7 @@ def read_by_stopcast(path: Path) -> int:
 
 
 def read_by_csv(path: Path) -> int:
-    """Return how many tasks the loop that one would write finds."""
+    """Return the number of tasks that a hand-written loop finds."""
     seen = set()
     with path.open(newline="", encoding="utf-8") as file:
         for app_id, room_id, task_id in csv.reader(file):
@@ -54,7 +54,7 @@ def read_by_csv(path: Path) -> int:
 
 
 def read_by_json(path: Path) -> int:
-    """Return how many tasks the loop that one would write finds."""
+    """Return the number of tasks that a hand-written loop finds."""
     seen = set()
     with path.open(encoding="utf-8") as file:
         for line in file:
@@ -71,7 +71,7 @@ READERS: Final[Mapping[str, tuple[str, Callable[[Path], int]]]] = {
     "JSONL, stopcast": ("jsonl", read_by_stopcast),
     "JSONL, json and a set": ("jsonl", read_by_json),
 }
-#: Beside whom.
+#: The peer of each reader.
 PEERS: Final = {"CSV, stopcast": "CSV, csv and a set", "JSONL, stopcast": "JSONL, json and a set"}
 
 
@@ -89,7 +89,7 @@ def write_lists(folder: Path, rows: int) -> None:
 
 
 def measure(name: str, folder: Path) -> dict[str, float]:
-    """Read a list to its end in this process."""
+    """Read a whole list in this process, and return what it took."""
     form, read = READERS[name]
     began = time.perf_counter()
     tasks = read(folder / f"tasks.{form}")
@@ -101,10 +101,12 @@ def measure(name: str, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="in each list (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="of all readers in turn (%(default)s)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows in each list (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all readers, interleaved (%(default)s)")
     parser.add_argument(
-        "--no-peer", action="store_true", help="for tens of millions of rows: a peer takes 300 bytes each"
+        "--no-peer",
+        action="store_true",
+        help="skip the peers: for tens of millions of rows, of which a peer takes 300 bytes each",
     )
     arguments = parser.parse_args()
     names = [name for name in READERS if name in PEERS or not arguments.no_peer]
@@ -113,12 +115,12 @@ def main() -> None:
         write_lists(Path(folder), arguments.rows)
         results = rounds(arguments.rounds, lambda name: in_own_process(measure, name, Path(folder)), names)
     if len({figure["tasks"] for figures in results.values() for figure in figures}) != 1:
-        raise SystemExit("they do not find the same tasks")
+        raise SystemExit("the readers do not find the same tasks")
 
     def beside(name: str, key: str) -> str:
         if (peers := results.get(PEERS.get(name, ""))) is None:
             return ""
-        # What takes half the time is twice as fast.
+        # Half the time is twice the speed.
         pair = (peers, results[name]) if key == "seconds" else (results[name], peers)
         return f"{ratio(*pair, key):.2f}"
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a process for each measurement, medians over interleaved rounds, and one table."""
+"""Shared by the benchmarks: a process for each measurement, medians over interleaved rounds, and tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SPAWN: Final = multiprocessing.get_context("spawn")
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time that this process has used, all its threads, in user and system mode."""
+    """Return the CPU time of this process: all threads, in user and system mode."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
@@ -44,7 +44,7 @@ def own_process(
 
 
 def in_own_process(function: Callable[..., T], *args: object) -> T:
-    """Return what ``function`` returns in a fresh interpreter: no measurement inherits another one's memory."""
+    """Run ``function`` in a fresh interpreter and return its result, so that no measurement inherits memory."""
     process, ours = own_process(_call, function, args)
     result: T = received(ours)
     process.join()
@@ -52,7 +52,7 @@ def in_own_process(function: Callable[..., T], *args: object) -> T:
 
 
 def received(ours: Connection) -> Any:
-    """Return what came through the pipe; raise what was raised at its other end."""
+    """Return what came through the pipe, or raise the error of its other end."""
     result = ours.recv()
     if isinstance(result, Exception):
         raise result
@@ -62,7 +62,7 @@ def received(ours: Connection) -> Any:
 def _call(theirs: Connection, function: Callable[..., object], args: Sequence[object]) -> None:
     try:
         theirs.send(function(*args))
-    except Exception as error:  # noqa: BLE001 - it is raised at the other end
+    except Exception as error:  # noqa: BLE001 - raised again at the other end
         traceback.print_exc()
         theirs.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
@@ -70,7 +70,7 @@ def _call(theirs: Connection, function: Callable[..., object], args: Sequence[ob
 def rounds(
     number: int, measure: Callable[[str], Mapping[str, float]], names: Sequence[str]
 ) -> dict[str, list[Mapping[str, float]]]:
-    """Measure everything once a round, so that what else the machine does falls on all alike."""
+    """Measure everything once in each round, so that other load on the machine affects all of it."""
     results: dict[str, list[Mapping[str, float]]] = {name: [] for name in names}
     for _ in range(number):
         for name in names:
@@ -84,18 +84,18 @@ def middle(figures: Sequence[Mapping[str, float]], key: str) -> float:
 
 
 def ratio(figures: Sequence[Mapping[str, float]], base: Sequence[Mapping[str, float]], key: str) -> float:
-    """Return the median of the ratios, each one between measurements of the same round."""
-    return median(one[key] / other[key] for one, other in zip(figures, base, strict=True))
+    """Return the median of the ratios between measurements of the same round."""
+    return median(mine[key] / theirs[key] for mine, theirs in zip(figures, base, strict=True))
 
 
 def spread(figures: Sequence[Mapping[str, float]], key: str, form: str = "{:.0f}") -> str:
-    """Return the least and the greatest of one figure: the noise."""
+    """Return the smallest and the largest value of one figure: the noise."""
     values = [figure[key] for figure in figures]
     return f"{form.format(min(values))} to {form.format(max(values))}"
 
 
 def write_tasks(path: Path, number: int) -> None:
-    """Write a CSV list of so many tasks, with ids as the API gives them."""
+    """Write a CSV list of ``number`` tasks, with ids like those of the API."""
     with path.open("w", encoding="ascii") as file:
         file.write("AppId,RoomId,TaskId\n")
         for place in range(number):
@@ -103,7 +103,7 @@ def write_tasks(path: Path, number: int) -> None:
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table that reads well in a terminal and in Markdown."""
+    """Print a table for a terminal that is also Markdown."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -121,7 +121,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def print_versions(*packages: str) -> None:
-    """Print what was measured, and where."""
+    """Print the machine and the versions of these packages."""
     load = "/".join(f"{value:.1f}" for value in os.getloadavg())
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}, "
@@ -131,10 +131,10 @@ def print_versions(*packages: str) -> None:
 
 
 class NotedLimiter(Limiter):
-    """A limiter that notes its permits.
+    """A limiter that records its permits.
 
     Attributes:
-        times: of the permits, on the monotonic clock.
+        times: the times of the permits, on the monotonic clock.
     """
 
     def __init__(self, limiter: Limiter) -> None:
@@ -142,15 +142,15 @@ class NotedLimiter(Limiter):
         self.times: list[float] = []
 
     async def acquire(self) -> None:
-        """Wait for a permit and note it."""
+        """Wait for a permit, and record its time."""
         await self._limiter.acquire()
         self.times.append(time.monotonic())
 
     def hold(self, seconds: float = 0.0) -> None:
-        """Pass it on."""
+        """Pass the throttling on to the limiter."""
         self._limiter.hold(seconds)
 
 
 def worst_second(times: Sequence[float]) -> int:
-    """Return the most of these times in any second, its end not included; they are in order."""
+    """Return the largest number of these sorted times in any second, its end excluded."""
     return max((last + 1 - bisect_right(times, moment - 1) for last, moment in enumerate(times)), default=0)

@@ -1,9 +1,9 @@
-"""What the report adds to a call, with its real policy: lines written in groups, on the disk within a second.
+"""Measure what the report adds to a call. Its policy is the real one: lines in groups, on the disk within a second.
 
-All runs are the command's: list, check, sign, send, judge. One writes its report to a file, one to /dev/null, and one
-has a report that takes every outcome and does nothing with it. They take short turns in one process: two processes that
-do the same differ by as much as a report costs, and so does one process from minute to minute. A run's first and last
-calls are left out, so that what it does once is not spread over too few of them.
+All runs do what the command does: read the list, check, sign, send, judge. One writes its report to a file, one to
+/dev/null, and one has a report that ignores every outcome. They alternate in one process. Two processes that do the
+same differ by as much as a report costs, and so does one process from minute to minute. The first and the last calls of
+a run are ignored, so that one-time work is not spread over few calls.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _MARK_EVERY: Final = 500
 
 
 class NoReport:
-    """Takes what a report takes."""
+    """A report that ignores every outcome."""
 
     def __init__(self, *_: object, **__: object) -> None:
         pass
@@ -62,7 +62,7 @@ class NoReport:
 
 
 async def run(name: str, url: str, tasks: Path, number: int) -> dict[str, float]:
-    """Stop the tasks; return what one call cost."""
+    """Stop the tasks, and return what one call cost."""
     marks: list[tuple[int, float, float]] = []
 
     async def marked(batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
@@ -72,7 +72,7 @@ async def run(name: str, url: str, tasks: Path, number: int) -> dict[str, float]
                 yield Batch(batch.source, batch.rows[first : first + _MARK_EVERY])
 
     with tempfile.TemporaryDirectory() as folder:
-        # Beside a file there are also the notes of what is in flight; they belong to what a report costs.
+        # A file also has the in-flight log beside it, which is part of a report's cost.
         path = Path(folder, "report.jsonl") if name == ON_DISK else Path("/dev/null")
         with patch("stopcast.run.Report", NoReport if name == NO_REPORT else Report):
             async with Stopper(SANDBOX_CREDENTIALS, endpoint=url, limiter=Unlimited(), max_at_once=64) as stopper:
@@ -80,35 +80,35 @@ async def run(name: str, url: str, tasks: Path, number: int) -> dict[str, float]
                 async with aclosing(open_list(tasks)) as batches:
                     await stopping.stop_lists(marked(batches))
     if stopping.finished != number:
-        raise RuntimeError(f"{stopping.finished} of {number} tasks came to an end")
+        raise RuntimeError(f"{stopping.finished} of {number} tasks were finished")
     (calls_before, cpu_before, before), (calls, cpu, now) = marks[1], marks[-1]
     calls -= calls_before
     return {"cpu_us": (cpu - cpu_before) / calls * 1e6, "us": (now - before) / calls * 1e6}
 
 
 def measure(url: str, tasks: Path, number: int, times: int) -> dict[str, list[Mapping[str, float]]]:
-    """Stop so many tasks with each report in turn, so many times."""
+    """Stop the tasks with each report in turn, once in each round."""
 
     def one(name: str) -> Mapping[str, float]:
         gc.collect()
         return asyncio.run(run(name, url, tasks, number))
 
-    rounds(1, one, NAMES)  # so that every one finds the memory of others before it
+    rounds(1, one, NAMES)  # so that each run finds memory that others have used
     return rounds(times, one, NAMES)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=20_000, help="in each run (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=30, help="of all three in turn (%(default)s)")
-    parser.add_argument("--only", choices=NAMES, help="one run of this, for a profiler to watch")
+    parser.add_argument("--calls", type=int, default=20_000, help="calls in each run (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds of all three (%(default)s)")
+    parser.add_argument("--only", choices=NAMES, help="a single run of this kind, for a profiler")
     arguments = parser.parse_args()
     print_versions("stopcast", "aiohttp", "orjson")
     with running_server() as server, tempfile.TemporaryDirectory() as folder:
         tasks = Path(folder, "tasks.csv")
         write_tasks(tasks, arguments.calls)
         if arguments.only is not None:
-            gc.disable()  # one collection more or less would be a difference between two runs
+            gc.disable()  # one collection more or less would make two runs differ
             asyncio.run(run(arguments.only, server.url, tasks, arguments.calls))
             return
         results = in_own_process(measure, server.url, tasks, arguments.calls, arguments.rounds)

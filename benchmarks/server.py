@@ -1,7 +1,7 @@
-"""The other side: a server in its own process on loopback that answers at once and notes when each request came.
+"""The benchmarks' server: a process on loopback that answers at once and records the time of each request.
 
-It checks nothing, so that it is never what limits; where the quota matters, it is ``stopcast.sandbox.Emulator``
-instead. In between there may be a link that delays what passes.
+It checks nothing, so that it is never the bottleneck. Where the quota matters, ``stopcast.sandbox.Emulator`` takes its
+place. A link with a delay may stand in front of it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ THROTTLED: Final = _answer(b"429 Too Many Requests", b'{"ResponseMetadata":{' + 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """How the server is to be.
+    """The settings of a server.
 
     Attributes:
         certificate: a file with the certificate, its chain and its key; None for plain HTTP.
-        throttled_share: of the answers, by chance.
-        delay_seconds: each way on the link.
-        jitter_seconds: by which a request may be later than that, evenly spread.
-        quota: whether it is the emulator with its 150 calls a second.
+        throttled_share: the share of throttled answers, at random.
+        delay_seconds: the delay of the link, each way.
+        jitter_seconds: the largest additional delay of a request, evenly distributed.
+        quota: whether the server is the emulator with its 150 calls a second.
     """
 
     certificate: str | None = None
@@ -60,21 +60,21 @@ class Setting:
     quota: bool = False
 
 
-#: Gives the arrivals there were since it was last called.
+#: Returns the arrivals since the last call.
 Take = Callable[[], list[float]]
-#: Is given a whole request and the monotonic time at which its first bytes came; gives the answer.
+#: Takes a whole request and the monotonic time of its first bytes, and returns the answer.
 Answer = Callable[[bytes, float], bytes]
 
 
 class Server:
-    """The parent's hold on the server."""
+    """The parent's handle on the server."""
 
     def __init__(self, ours: Connection) -> None:
         self._ours = ours
         self.url: str = received(ours)
 
     def arrivals(self) -> list[float]:
-        """Return the monotonic times at which requests came since this was last asked."""
+        """Return the monotonic times of the requests since the last call."""
         self._ours.send("arrivals")
         arrivals: list[float] = received(self._ours)
         return arrivals
@@ -82,7 +82,7 @@ class Server:
 
 @contextmanager
 def running_server(setting: Setting = Setting()) -> Iterator[Server]:
-    """Run a server while the block runs."""
+    """Run a server during the block."""
     process, ours = own_process(_serve, setting)
     try:
         yield Server(ours)
@@ -104,21 +104,21 @@ async def _serve_to_the_end(theirs: Connection, setting: Setting) -> None:
         port, take = await stack.enter_async_context(_emulator(tls) if setting.quota else _plain_server(setting, tls))
         if setting.delay_seconds or setting.jitter_seconds:
             port = await stack.enter_async_context(_link_to(port, setting))
-        await tell_parent(theirs, f"{'https' if tls else 'http'}://127.0.0.1:{port}", take)
+        await serve_parent(theirs, f"{'https' if tls else 'http'}://127.0.0.1:{port}", take)
 
 
-async def tell_parent(theirs: Connection, url: str, take: Callable[[], object]) -> None:
-    """Tell the parent the address, and what ``take`` gives whenever it asks; return when the parent is no more."""
+async def serve_parent(theirs: Connection, url: str, take: Callable[[], object]) -> None:
+    """Send the address to the parent, and the result of ``take`` at each request; return when the parent has ended."""
     ended = asyncio.Event()
 
-    def tell() -> None:
+    def reply() -> None:
         try:
             theirs.recv()
             theirs.send(take())
         except EOFError:
             ended.set()
 
-    asyncio.get_running_loop().add_reader(theirs.fileno(), tell)
+    asyncio.get_running_loop().add_reader(theirs.fileno(), reply)
     theirs.send(url)
     await ended.wait()
 
@@ -129,7 +129,7 @@ async def _plain_server(setting: Setting, tls: ssl.SSLContext | None) -> AsyncIt
     chance = random.Random(0)
 
     def take() -> list[float]:
-        # They are noted as they are answered, and a request in several pieces is answered later.
+        # They are recorded when they are answered, and a request in several pieces is answered later.
         taken = sorted(arrivals)
         arrivals.clear()
         return taken
@@ -144,7 +144,7 @@ async def _plain_server(setting: Setting, tls: ssl.SSLContext | None) -> AsyncIt
 
 @asynccontextmanager
 async def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Answer requests on a port of loopback while the block runs."""
+    """Answer requests on a port of loopback during the block."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Answers(answer), "127.0.0.1", 0, ssl=tls, backlog=1024)
     async with server:
@@ -166,7 +166,7 @@ async def _emulator(tls: ssl.SSLContext | None) -> AsyncIterator[tuple[int, Take
 
 
 class _Answers(asyncio.Protocol):
-    """One connection. A request has arrived when its first bytes have."""
+    """One connection. A request counts as arrived with its first bytes."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -187,14 +187,14 @@ class _Answers(asyncio.Protocol):
             return
         length = _LENGTH.search(self._pending, 0, end)
         if len(self._pending) >= end + 4 + (int(length[1]) if length else 0):
-            # No client here sends a second request before it has the answer to the first.
+            # No client here sends a second request before it has the first answer.
             request, self._pending = self._pending, b""
             self._transport.write(self._answer(request, self._arrived_at))
 
 
 @asynccontextmanager
 async def _link_to(port: int, setting: Setting) -> AsyncIterator[int]:
-    """Open a port whose bytes reach ``port``, and come back, the later."""
+    """Open a port that passes bytes on to ``port`` and back, with the link's delay."""
     loop = asyncio.get_running_loop()
     chance = random.Random(0)
 
@@ -216,7 +216,7 @@ async def _link_to(port: int, setting: Setting) -> AsyncIterator[int]:
 
 
 class _LinkEnd(asyncio.Protocol):
-    """One end of a link: what comes in here goes out at the other end, in its order."""
+    """One end of a link: it passes what it receives to the other end, in order."""
 
     other: _LinkEnd
     opening: asyncio.Task[object]
@@ -234,7 +234,7 @@ class _LinkEnd(asyncio.Protocol):
         transport.writelines(self._early)
 
     def data_received(self, data: bytes) -> None:
-        # Timers of the same moment have no order among them.
+        # Timers for the same moment run in no defined order.
         self._due = max(self._due + 1e-6, self._loop.time() + self._delay())
         self._loop.call_at(self._due, self.other.send, data)
 

@@ -1,4 +1,4 @@
-"""What a signature costs, beside the vendor's two signers. All three have to come to the same signature first."""
+"""Measure what a signature costs, beside the vendor's two signers, after checking that all three agree."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ SIGNERS: Final = {"stopcast": stopcast, "volcengine": vendor_old, "volcenginesdk
 
 
 def measure(name: str, number: int) -> dict[str, float]:
-    """Make so many signatures; return the microseconds that one took."""
+    """Make ``number`` signatures, and return the microseconds for one."""
     sign = SIGNERS[name]()
     headers = sign()
     at = calendar.timegm(time.strptime(headers["X-Date"], "%Y%m%dT%H%M%SZ"))
     signer = Signer(CREDENTIALS, host=ENDPOINT.host, region=ENDPOINT.region, query=ENDPOINT.query)
     if signer.sign(BODY, at)["Authorization"] != headers["Authorization"]:
-        raise RuntimeError(f"{name} comes to another signature")
+        raise RuntimeError(f"the signature of {name} differs")
     began = time.process_time()
     for _ in range(number):
         sign()
@@ -82,14 +82,14 @@ def measure(name: str, number: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--signatures", type=int, default=20_000, help="in each measurement (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=9, help="of all signers, interleaved (%(default)s)")
+    parser.add_argument("--signatures", type=int, default=20_000, help="signatures in each measurement (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of all signers, interleaved (%(default)s)")
     arguments = parser.parse_args()
     print_versions("stopcast", "volcengine", "volcenginesdk-core")
     results = rounds(arguments.rounds, lambda name: in_own_process(measure, name, arguments.signatures), list(SIGNERS))
     print_table(
         f"CPU time a signature: median of {arguments.rounds} rounds of {arguments.signatures:,}",
-        ("signer", "us", "least to most", "it / stopcast"),
+        ("signer", "us", "least to most", "this / stopcast"),
         [
             (
                 name,

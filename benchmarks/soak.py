@@ -1,7 +1,7 @@
-"""Whether a long run stays as it began: rate, CPU, memory and file descriptors of ``stopcast run`` over time.
+"""Measure rate, CPU time, memory and file descriptors of a long ``stopcast run``, and check that they stay flat.
 
-The run is the command itself in a process of its own, at the cap, against ``stopcast sandbox`` in another one, with
-latency and some faults. An hour by default. It looks into /proc, so it wants Linux.
+The run is the command itself, in a process of its own and at the cap, against ``stopcast sandbox`` in another process,
+with latency and some faults. It takes an hour by default. It reads /proc, so it needs Linux.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS
 CAP: Final = 150
 FAULTS: Final = ("internal=1%", "reset=0.5%", "close_after=0.5%", "cut_body=0.5%", "gone=0.5%")
 STOPCAST: Final = (sys.executable, "-m", "stopcast")
-#: What telling the first million tasks apart takes for each (``stopcast.identities``), and what an allocator may keep.
+#: What deduplication takes for each of the first million tasks (``stopcast.tasks.identities``).
 BYTES_A_TASK: Final = 110
+#: What the allocator may keep.
 SLACK_MB: Final = 2.0
 _ATTEMPTS: Final = re.compile(rb'"attempts":(\d+)')
 
 
-class Look(NamedTuple):
-    """What a run is like at one moment."""
+class Sample(NamedTuple):
+    """The figures of a run at one moment."""
 
     at: float
     lines: int
@@ -44,7 +45,7 @@ class Look(NamedTuple):
 
 
 class Span(NamedTuple):
-    """What a run was like between two looks."""
+    """The figures of a run between two samples."""
 
     minutes: float
     lines: int
@@ -56,8 +57,8 @@ class Span(NamedTuple):
     descriptors: int
 
     @classmethod
-    def between(cls, began: float, then: Look, now: Look) -> Span:
-        """Return what lies between the looks, in a run that began at ``began``."""
+    def between(cls, began: float, then: Sample, now: Sample) -> Span:
+        """Return the figures between two samples of a run that started at ``began``."""
         seconds, cpu, calls = now.at - then.at, now.cpu_seconds - then.cpu_seconds, now.calls - then.calls
         return cls(
             (now.at - began) / 60,
@@ -72,26 +73,26 @@ class Span(NamedTuple):
 
 
 class Watched:
-    """A process and the report that it writes."""
+    """A process, and the report that it writes."""
 
     def __init__(self, pid: int, report: BinaryIO) -> None:
         self._proc = Path("/proc", str(pid))
         self._report = report
         self._lines = self._calls = 0
 
-    def look(self) -> Look:
-        """Return what the process is like now."""
+    def sample(self) -> Sample:
+        """Return the present figures of the process."""
         for line in self._report:
-            if not line.endswith(b"\n"):  # it is being written
+            if not line.endswith(b"\n"):  # it is not complete yet
                 self._report.seek(-len(line), os.SEEK_CUR)
                 break
             self._lines += 1
             if attempts := _ATTEMPTS.search(line):
                 self._calls += int(attempts[1])
-        # After the name, which may hold anything: fields 14 and 15 are user and system time (man 5 proc).
+        # After the name, which may contain anything: fields 14 and 15 are user and system time (man 5 proc).
         times = (self._proc / "stat").read_text().rpartition(")")[2].split()[11:13]
         pages = int((self._proc / "statm").read_text().split()[1])
-        return Look(
+        return Sample(
             time.monotonic(),
             self._lines,
             self._calls,
@@ -103,7 +104,7 @@ class Watched:
 
 @contextmanager
 def sandbox() -> Iterator[str]:
-    """Serve the sandbox in another process, and give its address."""
+    """Serve the sandbox in another process, and yield its address."""
     faults = [part for fault in FAULTS for part in ("--fault", fault)]
     command = [*STOPCAST, "sandbox", "--latency", "20", "--jitter", "5", "--quota", str(CAP), *faults]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -114,8 +115,8 @@ def sandbox() -> Iterator[str]:
             process.terminate()
 
 
-def soak(folder: Path, *, seconds: float, looks: int) -> list[Span]:
-    """Let a run go on for so long, and return what it was like from look to look."""
+def soak(folder: Path, *, seconds: float, samples: int) -> list[Span]:
+    """Run for this time, and return the figures between the samples."""
     tasks, report = folder / "tasks.csv", folder / "report.jsonl"
     write_tasks(tasks, int(seconds * CAP * 1.1) + 1000)
     key = {"VOLCENGINE_ACCESS_KEY": SANDBOX_CREDENTIALS.access_key}
@@ -125,10 +126,10 @@ def soak(folder: Path, *, seconds: float, looks: int) -> list[Span]:
         process = subprocess.Popen(command, env={**os.environ, **key})
         try:
             while not report.exists() or not report.stat().st_size:
-                assert process.poll() is None, "the run ended at once"
+                assert process.poll() is None, "the run ended too early"
                 time.sleep(0.1)
             with report.open("rb") as lines:
-                spans = watch(Watched(process.pid, lines), seconds=seconds, looks=looks)
+                spans = watch(Watched(process.pid, lines), seconds=seconds, samples=samples)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait()
@@ -136,28 +137,28 @@ def soak(folder: Path, *, seconds: float, looks: int) -> list[Span]:
     return spans
 
 
-def watch(watched: Watched, *, seconds: float, looks: int) -> list[Span]:
-    """Look so many times, evenly."""
+def watch(watched: Watched, *, seconds: float, samples: int) -> list[Span]:
+    """Take ``samples`` samples at equal distances."""
     began = time.monotonic()
-    then = watched.look()
+    then = watched.sample()
     spans = []
-    for number in range(1, looks + 1):
-        time.sleep(max(0.0, began + seconds * number / looks - time.monotonic()))
-        now = watched.look()
+    for number in range(1, samples + 1):
+        time.sleep(max(0.0, began + seconds * number / samples - time.monotonic()))
+        now = watched.sample()
         spans.append(Span.between(began, then, now))
         then = now
     return spans
 
 
 def verdicts(spans: Sequence[Span]) -> Iterator[tuple[str, bool]]:
-    """Hold the last third against the first; the first look, with the start in it, is left out."""
+    """Compare the last third of the run with the first; the first span contains the start and is ignored."""
     settled = spans[1:]
     third = max(1, len(settled) // 3)
     first, last = settled[:third], settled[-third:]
     rate = mean(span.calls_a_second for span in last) / mean(span.calls_a_second for span in first)
-    yield f"calls a second: {rate:.3f} of the beginning's (at least 0.99)", rate >= 0.99
+    yield f"calls a second: {rate:.3f} of those at the start (at least 0.99)", rate >= 0.99
     cpu = mean(span.us_a_call for span in last) / mean(span.us_a_call for span in first)
-    yield f"CPU time a call: {cpu:.2f} of the beginning's (at most 1.15)", cpu <= 1.15
+    yield f"CPU time for a call: {cpu:.2f} of that at the start (at most 1.15)", cpu <= 1.15
     grown = (last[-1].rss_mb - first[0].rss_mb) * 1e6
     tasks = last[-1].lines - first[0].lines
     flat = grown <= BYTES_A_TASK * tasks + SLACK_MB * 1e6
@@ -171,14 +172,14 @@ def verdicts(spans: Sequence[Span]) -> Iterator[tuple[str, bool]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60, help="how long (%(default)s)")
-    parser.add_argument("--looks", type=int, default=12, help="lines of the table (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=60, help="length of the run (%(default)s)")
+    parser.add_argument("--samples", type=int, default=12, help="rows of the table (%(default)s)")
     arguments = parser.parse_args()
-    if arguments.looks < 4 or arguments.minutes <= 0:
-        parser.error("it takes 4 looks, and some time")
+    if arguments.samples < 4 or arguments.minutes <= 0:
+        parser.error("--samples must be at least 4, and --minutes above 0")
     print_versions("stopcast", "aiohttp", "aiolimiter", "orjson")
     with tempfile.TemporaryDirectory() as folder:
-        spans = soak(Path(folder), seconds=60 * arguments.minutes, looks=arguments.looks)
+        spans = soak(Path(folder), seconds=60 * arguments.minutes, samples=arguments.samples)
     print_table(
         f"A run of {arguments.minutes:g} minutes at {CAP} calls a second; latency 20 +- 5 ms, {', '.join(FAULTS)}",
         ("minute", "lines", "tasks/s", "calls/s", "CPU %", "us a call", "RSS MB", "descriptors"),

@@ -1,4 +1,4 @@
-"""How long the command takes to answer, beside an interpreter that does nothing."""
+"""Measure how long the command takes to answer, beside an interpreter that does nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROWS: Final = 10
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="of all commands, interleaved (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of all commands, interleaved (%(default)s)")
     arguments = parser.parse_args()
     command = str(Path(sysconfig.get_path("scripts"), "stopcast"))
     print_versions("stopcast", "click", "aiohttp")
@@ -39,7 +39,7 @@ def main() -> None:
             subprocess.run(commands[name], check=True, stdout=subprocess.DEVNULL, cwd=folder)
             return {"ms": (time.perf_counter() - began) * 1000}
 
-        rounds(1, measure, list(commands))  # so that everything is compiled, and in the page cache
+        rounds(1, measure, list(commands))  # so that all modules are compiled and in the page cache
         results = rounds(arguments.rounds, measure, list(commands))
     print_table(
         f"Time to answer: median of {arguments.rounds} rounds",

@@ -1,4 +1,4 @@
-"""An aiohttp service that takes tasks at once and stops them in the background: 202, or 503 while the queue is full.
+"""An aiohttp service that accepts tasks at once (202, or 503 while its queue is full) and stops them in the background.
 
 VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... python aiohttp_service.py
 """
@@ -30,7 +30,7 @@ async def in_background(app: web.Application) -> AsyncIterator[None]:
 
     worker = asyncio.create_task(work())
     yield
-    await queue.put(None)  # what is queued already is stopped first
+    await queue.put(None)  # what is in the queue is stopped first
     await worker
     print(dict(statuses))
 

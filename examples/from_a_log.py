@@ -1,7 +1,7 @@
-"""Consume tasks from a log such as Kafka's: an offset is committed once every task before it has a durable outcome.
+"""Consume tasks from a log such as Kafka's, and commit an offset once all tasks before it have a durable outcome.
 
-Outcomes come in no order; `outcome.line` tells which message each belongs to. Whatever is killed when, what was not
-committed is delivered again, and a task that is stopped already ends as `already_stopped`.
+Outcomes arrive in any order; `outcome.line` is the number of the message. After a crash at any moment, messages that
+were not committed are delivered again. A task among them that has been stopped ends as `already_stopped`.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
 
 class Partition:
-    """Stands for the log: messages, and the offset that was committed last."""
+    """A stand-in for the log: its messages, and the last committed offset."""
 
     def __init__(self, messages: list[stopcast.Task]) -> None:
         self.messages = messages
@@ -28,7 +28,7 @@ class Partition:
 
 
 class Consumer:
-    """Gives a partition's tasks from its committed offset on, and commits what is acknowledged."""
+    """Yields a partition's tasks from its committed offset on, and commits what is acknowledged."""
 
     def __init__(self, partition: Partition) -> None:
         self._partition = partition
@@ -42,7 +42,7 @@ class Consumer:
             offset += 1
 
     def acknowledge(self, outcomes: list[stopcast.Outcome]) -> None:
-        # Lines are counted from 1, and from where this consumer began.
+        # Lines are counted from 1, beginning with this consumer's first message.
         self._durable.update(self._began + outcome.line - 1 for outcome in outcomes if outcome.line is not None)
         while self._partition.committed in self._durable:
             self._durable.remove(self._partition.committed)

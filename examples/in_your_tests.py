@@ -1,4 +1,4 @@
-"""A test of code that stops tasks: the sandbox is the API, and it says what reached it."""
+"""Tests of code that stops tasks. The sandbox takes the place of the API, and records what it was asked."""
 
 import stopcast
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults

@@ -1,4 +1,4 @@
-"""The page of a report like a real run's: 21,000 tasks, half a minute of faults, a quarter of an hour's pause."""
+"""Write the page of a report like that of a real run: 21,000 tasks, 30 s of faults, and a pause of 15 minutes."""
 
 import heapq
 import json
@@ -13,7 +13,7 @@ GONE, REFUSED = "InvalidParameter.ErrorActiveTaskNotFound", "AccessDenied.NoPerm
 RATE, BEGAN = 148.9, datetime(2026, 11, 22, 20, tzinfo=UTC).timestamp()
 
 chance, now, lines = Random(5), 0.0, []
-waiting = [(BEGAN + n / RATE, n, 0, 0.0) for n in range(21_000)]  # ready when, which, called how often, since when
+waiting = [(BEGAN + n / RATE, n, 0, 0.0) for n in range(21_000)]  # ready at, number, calls so far, first call at
 while waiting:
     ready, n, calls, first = heapq.heappop(waiting)
     unsent, calls = n % 3 == 2 and n > 16_100, calls + 1

@@ -1,4 +1,4 @@
-"""Stop a few tasks from a program. Here against the sandbox; leave its two arguments out for the real thing."""
+"""Stop a few tasks from a program, here in the sandbox. Without the two arguments of Stopper it calls the real API."""
 
 import asyncio
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import pytest
 from stopcast import ConfigurationError, Credentials, Task
 from stopcast.accounts.file import parse_accounts
 from stopcast.sandbox import Emulator
+from support.documents import blocks, page
 from support.processes import Shell, read_report, serving, statuses, tasks, told, until, write_csv
 
 SECRET = "hunter2"
@@ -103,10 +103,9 @@ def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:
     assert words in refused(text)
 
 
-def test_the_readme_s_accounts_file_is_one() -> None:
-    block = re.search(r"```toml\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL)
-    assert block is not None
-    accounts, routes = parse_accounts(block[1], directory=Path("/"))
+def test_the_accounts_file_of_the_manual_is_valid() -> None:
+    (block,) = blocks(page("accounts"), "toml")
+    accounts, routes = parse_accounts(block, directory=Path("/"))
     assert [account.name for account in accounts] == ["team-a", "team-b", "team-c"]
     assert routes["live-*"] == "team-a"
 

@@ -1,3 +1,5 @@
+"""`stopcast completion SHELL`, and what a shell completes with it."""
+
 from __future__ import annotations
 
 import shutil
@@ -6,27 +8,29 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from stopcast.cli.group import group
 from support.processes import Shell
 
 SHELLS = ("bash", "zsh", "fish")
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_what_a_shell_is_told_is_a_script_of_its_own_language(shell: Shell, name: str) -> None:
-    ended = shell.run("completion", name)
-    assert ended.status == 0
-    assert "_STOPCAST_COMPLETE" in ended.out
+def test_a_shell_gets_a_script_in_its_own_language(name: str) -> None:
+    result = CliRunner().invoke(group, ["completion", name])
+    assert result.exit_code == 0
+    assert "_STOPCAST_COMPLETE" in result.stdout
     if (program := shutil.which(name)) is None:
         pytest.skip(f"there is no {name} here")
-    subprocess.run([program, "-n"], input=ended.out, text=True, check=True, timeout=60)
+    subprocess.run([program, "-n"], input=result.stdout, text=True, check=True, timeout=60)
 
 
 @pytest.mark.parametrize("name", ["", "tcsh"])
-def test_another_shell_is_refused_with_those_that_are_known(shell: Shell, name: str) -> None:
-    ended = shell.run("completion", *filter(None, [name]))
-    assert ended.status == 2
-    assert all(known in ended.err for known in SHELLS)
+def test_another_shell_is_refused_with_the_names_of_those_that_are_known(name: str) -> None:
+    result = CliRunner().invoke(group, ["completion", *filter(None, [name])])
+    assert result.exit_code == 2
+    assert all(known in result.stderr for known in SHELLS)
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")

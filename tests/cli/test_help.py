@@ -1,17 +1,25 @@
-"""`stopcast help TOPIC`."""
+"""`stopcast help TOPIC`, and what `--help` prints."""
 
 from __future__ import annotations
 
 import sys
-from importlib.metadata import metadata
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner, Result
 
-from stopcast.cli.commands.help import TOPICS, section
+from stopcast.cli.commands.help import manual
+from stopcast.cli.group import group
+from stopcast.cli.usage import HELP
 from support.processes import COMMAND, Shell, end_of
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+TOPICS = sorted((*manual(), "codes"))
+
+
+def helped(*arguments: str, **variables: str) -> Result:
+    """Return what ``stopcast help`` printed on a terminal of 80 columns."""
+    return CliRunner().invoke(group, ["help", *arguments], env={"COLUMNS": "80", **variables})
 
 
 @pytest.mark.parametrize(
@@ -21,58 +29,69 @@ README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
         ("report", "finished_at"),
         ("statuses", "presumed_stopped"),
         ("exit", "SIGTERM"),
+        ("terminal", "NO_COLOR"),
         ("credentials", "VOLCENGINE_ACCESS_KEY"),
         ("cap", "token bucket"),
         ("summary", "worst second"),
+        ("queue", "--claim-after"),
         ("promises", "sliding second"),
+        ("doctor", "stopcast doctor --help"),
         ("codes", "InvalidParameter.ErrorActiveTaskNotFound"),
         ("LackPolicy", "IAM"),
         ("run", "--max-at-once"),
     ],
 )
-def test_a_topic_is_told_on_standard_output(shell: Shell, topic: str, words: str) -> None:
-    ended = shell.run("help", topic)
-    assert (ended.status, ended.err) == (0, "")
-    assert words in " ".join(ended.out.split())
+def test_a_topic_is_printed_on_standard_output(topic: str, words: str) -> None:
+    result = helped(topic)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert words in " ".join(result.stdout.split())
 
 
-def test_help_alone_lists_every_topic(shell: Shell) -> None:
-    out = shell.run("help").out
-    assert [topic for topic in (*TOPICS, "codes") if f"stopcast help {topic}" not in out] == []
+def test_help_alone_lists_every_topic_with_the_summary_of_its_page() -> None:
+    listed = " ".join(helped().stdout.split())
+    for topic, page in manual().items():
+        title, summary, _ = page.split("\n\n", 2)
+        assert title.startswith("# ")
+        assert f"stopcast help {topic}: {summary.replace('`', '')}" in listed
 
 
-def test_codes_are_told_in_the_language_asked_for(shell: Shell) -> None:
-    assert "密钥" in shell.run("help", "InvalidAccessKey", "--lang", "zh").out
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_terminal_of_80_columns_shows_each_page_whole(topic: str) -> None:
+    # Rich ends a word with an ellipsis where its column of a table is too narrow for it.
+    assert helped(topic).stdout.count("…") == manual().get(topic, "").count("…")
 
 
-def test_an_unknown_topic_is_wrong_usage_and_names_the_topics(shell: Shell) -> None:
-    ended = shell.run("help", "me")
-    assert (ended.status, ended.out) == (2, "")
-    assert "statuses" in ended.err
+def test_a_link_to_another_page_is_shown_as_the_command_for_it() -> None:
+    shown = helped("quickstart").stdout
+    assert "stopcast help credentials" in shown
+    assert "credentials.md" not in shown
 
 
-def test_without_rich_a_topic_is_told_as_it_is_written(shell: Shell) -> None:
-    blocked = "import sys; sys.modules['rich.console'] = None; import stopcast.cli as c; c.main()"
-    ended = end_of(shell.start("help", "exit", program=(sys.executable, "-c", blocked)))
-    assert (ended.status, ended.err) == (0, "")
-    assert "| 130, 143 |" in ended.out
+def test_codes_are_explained_in_the_chosen_language() -> None:
+    assert "密钥" in helped("InvalidAccessKey", "--lang", "zh").stdout
 
 
-def test_every_topic_is_a_section_of_the_readme_and_ends_with_it() -> None:
-    for heading, _ in TOPICS.values():
-        told = section(heading)
-        assert told
-        assert told in README
-        assert not any(line.startswith("## ") for line in told.splitlines())
-    assert "Looked for in this order" not in section("Statuses")
-    assert "Exit" not in section("The report")
+def test_an_unknown_topic_is_wrong_usage_and_names_the_topics() -> None:
+    result = helped("me")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "statuses" in result.stderr
 
 
-def test_an_installed_package_carries_the_readme() -> None:
-    assert "## What it promises" in metadata("stopcast")["Description"]
+def test_without_rich_a_page_is_printed_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    result = helped("exit")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "| 130, 143 |" in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("run", "--help"), ("help", "exit"), ()])
+def test_the_help_names_every_command_and_both_ways_to_print_it_agree(shell: Shell) -> None:
+    for command in group.list_commands(click.Context(group)):
+        assert f"\n  {command} " in HELP
+    assert shell.run("--help").out == HELP
+    assert CliRunner().invoke(group, ["--help"]).output == HELP
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("run", "--help"), ("help", "exit"), ()])
 def test_the_module_and_the_script_are_one_command(shell: Shell, arguments: tuple[str, ...]) -> None:
     script = str(Path(sys.executable).with_name("stopcast"))
     module, installed = (end_of(shell.start(*arguments, program=program)) for program in (COMMAND, (script,)))

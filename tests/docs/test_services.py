@@ -1,4 +1,4 @@
-"""The services among the examples, as they are run: a real server in another process, under load and to its end."""
+"""The services among the examples: a real server in another process, under load, until its shutdown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Service:
         self.url = url
 
     async def end(self) -> str:
-        """Ask it to end, and return what it said until then."""
+        """Ask the service to end, and return what it printed."""
         self.process.send_signal(signal.SIGTERM)
         out, _ = await self.process.communicate()
         return out.decode()
@@ -55,7 +55,7 @@ async def service(*arguments: str, endpoint: str) -> AsyncIterator[Service]:
             if (found := re.search(rb"(?i)running on (http://[0-9.]+:[0-9]+)", line)) is not None:
                 break
         else:
-            raise AssertionError("it did not start")
+            raise AssertionError("the service did not start")
         yield Service(process, found[1].decode())
     finally:
         if process.returncode is None:
@@ -81,11 +81,11 @@ async def test_a_fastapi_service_streams_each_requests_outcomes_and_is_scraped()
         service(*FASTAPI, endpoint=emulator.url) as fastapi,
         aiohttp.ClientSession() as session,
     ):
-        told = await asyncio.gather(*(stopped_by(session, fastapi.url, items(40, f"room-{n}")) for n in range(6)))
+        streams = await asyncio.gather(*(stopped_by(session, fastapi.url, items(40, f"room-{n}")) for n in range(6)))
         async with session.get(f"{fastapi.url}/metrics/") as response:
             metrics = await response.text()
         assert "Traceback" not in await fastapi.end()
-    for number, outcomes in enumerate(told):
+    for number, outcomes in enumerate(streams):
         assert Counter(outcome["status"] for outcome in outcomes) == {"stopped": 40}
         assert {tuple(outcome["task"]) for outcome in outcomes} == {
             ("app", f"room-{number}", f"task-{n}") for n in range(40)
@@ -94,7 +94,7 @@ async def test_a_fastapi_service_streams_each_requests_outcomes_and_is_scraped()
     assert len(emulator.stopped) == 240
 
 
-async def test_what_a_client_that_went_away_had_asked_for_is_not_sent_any_more() -> None:
+async def test_tasks_of_a_client_that_disconnected_are_not_sent_any_more() -> None:
     async with (
         Emulator() as emulator,
         service(*FASTAPI, endpoint=emulator.url) as fastapi,
@@ -109,7 +109,7 @@ async def test_what_a_client_that_went_away_had_asked_for_is_not_sent_any_more()
     assert len(emulator.stopped) < 2000
 
 
-async def test_a_fastapi_service_that_is_asked_to_end_finishes_what_it_has_begun() -> None:
+async def test_a_fastapi_service_that_is_asked_to_end_finishes_the_requests_in_progress() -> None:
     async with (
         Emulator() as emulator,
         service(*FASTAPI, endpoint=emulator.url) as fastapi,
@@ -132,9 +132,9 @@ async def test_an_aiohttp_service_stops_what_it_has_accepted_before_it_ends() ->
         for number in range(150):
             async with session.post(f"{background.url}/tasks", json=["app", "room", f"task-{number}"]) as response:
                 assert response.status == 202
-        said = await background.end()
-    assert "{'stopped': 150}" in said
-    assert "Traceback" not in said
+        printed = await background.end()
+    assert "{'stopped': 150}" in printed
+    assert "Traceback" not in printed
     assert len(emulator.stopped) == 150
 
 
@@ -149,12 +149,12 @@ async def test_a_service_puts_tasks_into_a_queue_once_and_workers_stop_them(
         service(*enqueuing, endpoint=api.url) as running,
         aiohttp.ClientSession(running.url) as session,
     ):
-        told = []
+        answers = []
         for given in (items(30, "r"), items(30, "r"), [{"app_id": "a", "room_id": "", "task_id": "t"}]):
             async with session.post("/stop", json=given) as answer:
-                told.append((answer.status, await answer.json()))
-        assert told[:2] == [(202, {"queued": 30, "known": 0}), (202, {"queued": 0, "known": 30})]
-        assert told[2][0] == 422
+                answers.append((answer.status, await answer.json()))
+        assert answers[:2] == [(202, {"queued": 30, "known": 0}), (202, {"queued": 0, "known": 30})]
+        assert answers[2][0] == 422
         async with (
             Stopper(SANDBOX_CREDENTIALS, endpoint=api.url, limiter=Unlimited()) as stopper,
             RedisConsumer(queue, until_empty=True) as consumer,

@@ -18,6 +18,7 @@ from stopcast.summary.page.markup import percent
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 from support.browser import tab_of
+from support.documents import page
 from support.outcomes import NOON, outcome, write_report
 from support.processes import Shell
 
@@ -221,7 +222,7 @@ def test_the_example_s_page_and_the_readme_s_summary_are_what_its_script_makes_t
     assert len(written) < 300_000
     assert written == (tmp_path / "page.html").read_bytes(), "run examples/report_page.py, look at the page, commit it"
     said = re.sub(r"/\S*/(?=report\.jsonl)", "", done.stdout)
-    assert f"```\n{said}```" in (EXAMPLES.parent / "README.md").read_text("utf-8")
+    assert f"```\n{said}```" in page("summary")
 
 
 # In a browser

@@ -1,7 +1,8 @@
-"""``stopcast help TOPIC``: sections of the README, and what codes mean."""
+"""``stopcast help TOPIC``: the pages of the manual, the commands' own help, and what error codes mean."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,30 +13,20 @@ from stopcast.cli.options.option import option
 if TYPE_CHECKING:
     from stopcast.i18n import Language
 
-#: By topic: the heading of its section in the README, and what is found there.
-TOPICS: Final = {
-    "formats": ("Lists", "how a list may be written"),
-    "report": ("The report", "what a run writes, and how it is gone on with"),
-    "statuses": ("Statuses", "the words that rows end with"),
-    "exit": ("Exit status", "what the command's exit status means"),
-    "terminal": ("At a terminal", "the display, and how a run is slowed, paused or ended in time"),
-    "credentials": ("Credentials", "where the key is looked for, and the regions"),
-    "cap": ("How the cap works", "how the calls are kept within the quota"),
-    "summary": ("The summary, and a page of it", "what a report adds up to, to read or to pass on"),
-    "queue": ("Beyond one machine", "a queue that many workers share, and running its Redis"),
-    "promises": ("What it promises", "what you can rely on"),
-}
 _CODES: Final = "codes"
-_WIDEST: Final = 100
+#: Longer lines are hard to read, however wide the terminal is.
+_MAX_WIDTH: Final = 100
+#: A link of a page. It is for the repository's site.
+_LINK: Final = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)\s]+)\)")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("topic", required=False)
-@option("--lang", type=click.Choice(["en", "zh"]), help="Of what codes mean: English or Chinese. [the locale's]")
+@option("--lang", type=click.Choice(["en", "zh"]), help="For error codes: English or Chinese. [the locale's]")
 @click.pass_context
 @telling_errors
 def help(context: click.Context, topic: str | None, lang: str | None) -> None:  # noqa: A001 - the command's name
-    """Tell about a topic, a command, or an error code of the API."""
+    """Show a page of the manual, a command's options, or what an error code of the API means."""
     import os
 
     from stopcast.api.meanings import meanings
@@ -43,57 +34,42 @@ def help(context: click.Context, topic: str | None, lang: str | None) -> None:  
     from stopcast.i18n import Language
 
     group = context.find_root().command
+    command = group.get_command(context, topic) if topic and isinstance(group, click.Group) else None
     language = Language(lang) if lang else Language.of_locale(os.environ)
+    pages = manual()
     if topic is None:
-        _put(_contents())
-    elif topic in TOPICS:
-        _put(section(TOPICS[topic][0]))
+        _print(_contents(pages))
+    elif topic in pages:
+        options = f"\n\nOptions: `stopcast {topic} --help`" if command else ""
+        _print(pages[topic].rstrip() + options)
     elif topic == _CODES:
-        _put(
-            "\n\n".join(
-                _code(code, language) for code in dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
-            )
-        )
-    elif isinstance(group, click.Group) and (command := group.get_command(context, topic)):
+        _print("\n\n".join(_code(code, language) for code in dict.fromkeys((*CODES, *meanings(), "FlowLimitExceeded"))))
+    elif command:
         with click.Context(command, info_name=topic, parent=context.parent) as inner:
             click.echo(command.get_help(inner))
     elif topic[:1].isupper():
-        _put(_code(topic, language))
+        _print(_code(topic, language))
     else:
-        raise click.UsageError(f"there is no topic {topic!r}. {_listed()}")
+        topics = ", ".join(sorted((*pages, _CODES)))
+        raise click.UsageError(
+            f"there is no topic {topic!r}. Topics: {topics}, the commands, and the API's error codes"
+        )
 
 
-def section(heading: str) -> str:
-    """Return the README's section with this heading, the sections below it included."""
-    lines = _readme().splitlines()
-    start = next(at for at, line in enumerate(lines) if line.lstrip("#") == f" {heading}" and line.startswith("#"))
-    depth = lines[start].index(" ")
-    rest = lines[start + 1 :]
-    ends = (at for at, line in enumerate(rest) if line.startswith("#") and 0 < line.find("# ") + 1 <= depth)
-    return "\n".join(rest[: next(ends, len(rest))]).strip()
+def manual() -> dict[str, str]:
+    """Return the pages of the manual by topic: Markdown, with a title and a summary of one line at the top."""
+    from importlib.resources import files
+
+    pages = {page.name: page for page in (files("stopcast") / "manual").iterdir()}
+    return {name.removesuffix(".md"): pages[name].read_text("utf-8") for name in sorted(pages) if name.endswith(".md")}
 
 
-def _readme() -> str:
-    """Return the README: the checkout's, or as the installed package's metadata has it."""
-    from importlib.metadata import metadata
-    from pathlib import Path
-
-    checkout = Path(__file__).parents[4]
-    if (checkout / "pyproject.toml").is_file() and (checkout / "README.md").is_file():
-        return (checkout / "README.md").read_text("utf-8")
-    return str(metadata("stopcast")["Description"])
-
-
-def _contents() -> str:
-    lines = [f"- `stopcast help {topic}`: {told}" for topic, (_, told) in TOPICS.items()]
-    lines.append(f"- `stopcast help {_CODES}`: what the API's error codes mean, and what to do")
-    return "\n".join(
-        [*lines, "", "A command's name or an error code is a topic too: `stopcast help InvalidAccessKey`."]
-    )
-
-
-def _listed() -> str:
-    return f"Topics: {', '.join((*TOPICS, _CODES))}, the commands, and the API's error codes"
+def _contents(pages: dict[str, str]) -> str:
+    """Return the list of topics, each with the summary at the top of its page."""
+    summaries = {topic: page.split("\n\n", 2)[1].replace("\n", " ") for topic, page in pages.items()}
+    summaries[_CODES] = "What the API's error codes mean, and what to do about each."
+    lines = (f"- `stopcast help {topic}`: {summaries[topic]}" for topic in sorted(summaries))
+    return "\n".join([*lines, "", "Commands and error codes are topics too: `stopcast help InvalidAccessKey`."])
 
 
 def _code(code: str, language: Language) -> str:
@@ -103,12 +79,18 @@ def _code(code: str, language: Language) -> str:
     return f"**{code}**: {meaning} {advice}"
 
 
-def _put(markdown: str) -> None:
-    """Print Markdown, set for a terminal where rich is there to do it."""
+def _without_link(link: re.Match[str]) -> str:
+    """Return a link's text, with the command that shows the page if it leads to another page."""
+    topic, page, _ = link[2].partition(".md")
+    return f"{link[1]} (`stopcast help {topic}`)" if page and "/" not in topic else link[1]
+
+
+def _print(markdown: str) -> None:
+    """Print Markdown, formatted for the terminal if rich is installed."""
     from stopcast.cli.output import put_out
     from stopcast.i18n import visible
 
-    shown = "\n".join(map(visible, markdown.split("\n")))
+    shown = "\n".join(visible(_LINK.sub(_without_link, line)) for line in markdown.split("\n"))
     try:
         from io import StringIO
 
@@ -120,8 +102,7 @@ def _put(markdown: str) -> None:
     import sys
 
     colours = sys.stdout is not None and sys.stdout.isatty()
-    console = Console(file=StringIO(), force_terminal=colours, width=min(Console().width, _WIDEST))
+    formatted = StringIO()
+    console = Console(file=formatted, force_terminal=colours, width=min(Console().width, _MAX_WIDTH))
     console.print(Markdown(shown))
-    written = console.file
-    assert isinstance(written, StringIO)  # noqa: S101 - it was made above
-    put_out("\n".join(line.rstrip() for line in written.getvalue().strip("\n").split("\n")))
+    put_out("\n".join(line.rstrip() for line in formatted.getvalue().strip("\n").split("\n")))

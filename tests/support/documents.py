@@ -1,0 +1,41 @@
+"""The README and the manual, for the tests that run their blocks and compare their tables with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+MANUAL: Final = ROOT / "src/stopcast/manual"
+README: Final = (ROOT / "README.md").read_text("utf-8")
+#: By path: the README, and each page of the manual.
+DOCUMENTS: Final = {path: path.read_text("utf-8") for path in (ROOT / "README.md", *sorted(MANUAL.glob("*.md")))}
+
+
+def page(topic: str) -> str:
+    """Return a page of the manual."""
+    return (MANUAL / f"{topic}.md").read_text("utf-8")
+
+
+def blocks(document: str, language: str = "") -> list[str]:
+    """Return a document's fenced blocks in a language, in their order."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
+    return [block for name, block in fenced if name == language]
+
+
+def rows(document: str) -> list[list[str]]:
+    """Return the cells of all rows of a document's tables, without the headers' names and rules."""
+    tables = re.findall(r"(?:^\|.*\|\n)+", document, re.MULTILINE)
+    lines = [line for table in tables for line in table.splitlines()[2:]]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def words(text: str) -> set[str]:
+    """Return the words that stand in code quotes."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+def masked(text: str) -> str:
+    """Return the text without its figures, which differ from run to run."""
+    return re.sub(r"[0-9][0-9.,]*", "N", text).strip()
