@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final, ParamSpec
 
-from stopcast.cli.output import give_up, unheard
+from stopcast.cli.output import give_up, ignoring_closed_pipe
 from stopcast.errors import (
     StopcastError,
 )
@@ -50,7 +50,7 @@ class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # Not click.echo: that writes past whoever stands in for standard error, such as a display that makes room.
         if sys.stderr is not None:
-            with unheard(sys.stderr):
+            with ignoring_closed_pipe(sys.stderr):
                 sys.stderr.write(self.format(record) + "\n")
                 sys.stderr.flush()
 
@@ -92,7 +92,7 @@ P = ParamSpec("P")
 _LOG_OPTIONS: Final[Mapping[str, str]] = {"form": "log_format", "verbose": "verbose", "quiet": "quiet"}
 
 
-def telling_errors(command: Callable[P, None]) -> Callable[P, None]:
+def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Return the command with its log on standard error, and what it raises told in one line there."""
 
     @wraps(command)

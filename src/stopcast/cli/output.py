@@ -31,19 +31,19 @@ _LOG.setLevel(logging.INFO)
 EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
 
-def say(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
+def log(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
     """Say something to the person, on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
     _LOG.log(level, "%s", text, extra={"event": event, **fields})
 
 
-def put_out(data: str | bytes) -> None:
+def write_stdout(data: str | bytes) -> None:
     """Write the data that was asked for on standard output, and take it that nobody may want to read it to its end."""
-    with unheard(sys.stdout):
+    with ignoring_closed_pipe(sys.stdout):
         click.echo(data)
 
 
 @contextmanager
-def unheard(stream: TextIO | None) -> Iterator[None]:
+def ignoring_closed_pipe(stream: TextIO | None) -> Iterator[None]:
     """Take it that nobody is there any more to read the stream: a pipe is closed, a terminal gone."""
     try:
         yield
@@ -60,16 +60,16 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
     """Say what went wrong, and exit with the status for it."""
     if isinstance(error, InterruptedRunError):
         if resume_with:
-            say(f"stopcast: interrupted. Go on with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
+            log(f"stopcast: interrupted. Go on with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
         raise SystemExit(128 + error.signal_number)
     words = "\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())])
-    say(words, event="given_up", level=logging.ERROR, error=type(error).__name__)
+    log(words, event="given_up", level=logging.ERROR, error=type(error).__name__)
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
     if isinstance(error, TimeIsUpError):
         if resume_with:
-            say(f"Go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
+            log(f"Go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
         raise SystemExit(EXIT_BAD_ROWS)
     if resume_with:
-        say(f"Once that is mended, go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
+        log(f"Once that is mended, go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
     raise SystemExit(EXIT_GIVEN_UP)

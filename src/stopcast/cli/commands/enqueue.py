@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import option
 from stopcast.cli.options.queue import options_of_run, queue_option
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, put_out, say
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_stdout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -38,7 +38,7 @@ _AT_ONCE: Final = 500
     help="Wait while the queue holds so many tasks.",
 )
 @options_of_run(set(_SHARED) - {"tasks"})
-@telling_errors
+@report_errors
 def enqueue(tasks: tuple[str, ...], *, queue: str, **options: Any) -> None:
     """Put the tasks of these lists into a queue, for workers to stop; - is standard input.
 
@@ -120,7 +120,7 @@ class _Enqueuing:
 
     def _tell_full(self) -> None:
         if not self._options.quiet:
-            say(f"The queue holds {self._options.max_length:,} tasks; waiting for its workers.", event="queue_full")
+            log(f"The queue holds {self._options.max_length:,} tasks; waiting for its workers.", event="queue_full")
 
     def _tell(self, name: str, length: int) -> None:
         import orjson
@@ -139,6 +139,6 @@ class _Enqueuing:
         }
         if not self._options.quiet:
             words = messages.enqueued(counts, self._invalid[:_INVALID_SHOWN], name)
-            say(words, event="enqueued", counts=counts)
+            log(words, event="enqueued", counts=counts)
         if self._options.as_json:
-            put_out(orjson.dumps(counts))
+            write_stdout(orjson.dumps(counts))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import option
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _WIDEST: Final = 100
 @click.argument("topic", required=False)
 @option("--lang", type=click.Choice(["en", "zh"]), help="Of what codes mean: English or Chinese. [the locale's]")
 @click.pass_context
-@telling_errors
+@report_errors
 def help(context: click.Context, topic: str | None, lang: str | None) -> None:  # noqa: A001 - the command's name
     """Tell about a topic, a command, or an error code of the API."""
     import os
@@ -101,7 +101,7 @@ def _code(code: str, language: Language) -> str:
 
 def _put(markdown: str) -> None:
     """Print Markdown, set for a terminal where rich is there to do it."""
-    from stopcast.cli.output import put_out
+    from stopcast.cli.output import write_stdout
     from stopcast.i18n import visible
 
     shown = "\n".join(map(visible, markdown.split("\n")))
@@ -111,7 +111,7 @@ def _put(markdown: str) -> None:
         from rich.console import Console
         from rich.markdown import Markdown
     except ImportError:
-        put_out(shown)
+        write_stdout(shown)
         return
     import sys
 
@@ -120,4 +120,4 @@ def _put(markdown: str) -> None:
     console.print(Markdown(shown))
     written = console.file
     assert isinstance(written, StringIO)  # noqa: S101 - it was made above
-    put_out("\n".join(line.rstrip() for line in written.getvalue().strip("\n").split("\n")))
+    write_stdout("\n".join(line.rstrip() for line in written.getvalue().strip("\n").split("\n")))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stopcast.cli.log_output import FORMATS, telling_errors
+from stopcast.cli.log_output import FORMATS, report_errors
 from stopcast.cli.options.groups import calls, lists
 from stopcast.cli.options.option import Number, Whole, halt_after, option, until
 
@@ -71,7 +71,7 @@ from stopcast.cli.options.option import Number, Whole, halt_after, option, until
 @option("--metrics-port", type=Whole(0, 65535), metavar="N", help="Serve metrics for Prometheus here.")
 @option("--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where that port is.")
 @option("--metrics-file", metavar="PATH", help="Write metrics for node exporter's textfile collector.")
-@telling_errors
+@report_errors
 def run(tasks: tuple[str, ...], **options: Any) -> None:
     """Stop the tasks of these lists; - is standard input.
 

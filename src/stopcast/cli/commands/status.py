@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import option
 from stopcast.cli.options.queue import any_queue_option
 
@@ -14,7 +14,7 @@ from stopcast.cli.options.queue import any_queue_option
 @option("--quota", metavar="URL", help="Where the shared quota is: redis://host:6379/0")
 @option("--account", metavar="NAME", help="Whose quota; with --quota.")
 @option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@telling_errors
+@report_errors
 def status(*, queue: str | None, quota: str | None, account: str | None, as_json: bool) -> None:
     """Tell how a queue stands: its tasks, its workers, and what they could not finish; and how fast an account goes.
 
@@ -23,7 +23,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, as_json
     import orjson
 
     from stopcast.cli.display import messages
-    from stopcast.cli.output import put_out
+    from stopcast.cli.output import write_stdout
     from stopcast.cli.running import wakeup
     from stopcast.fleet.queue import QueueStatus, RedisQueue
     from stopcast.fleet.quota.quota_status import QuotaStatus, quota_status
@@ -43,7 +43,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, as_json
     tasks, pace = wakeup.run(ask())
     if as_json:
         told = {"queue": tasks, "quota": pace}
-        put_out(orjson.dumps({name: stands.as_json() for name, stands in told.items() if stands is not None}))
+        write_stdout(orjson.dumps({name: stands.as_json() for name, stands in told.items() if stands is not None}))
         return
     lines = [messages.queue_status(tasks)] if tasks is not None else []
-    put_out("\n".join([*lines, *([messages.quota_status(pace)] if pace is not None else [])]))
+    write_stdout("\n".join([*lines, *([messages.quota_status(pace)] if pace is not None else [])]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.groups import calls, lists
 from stopcast.cli.options.option import option
 
@@ -31,7 +31,7 @@ from stopcast.cli.options.option import option
 @option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
 @option("-q", "--quiet", is_flag=True, help="Nothing but errors.")
 @option("-v", "--verbose", count=True, help="Tell every retry as well; -vv every call and every task.")
-@telling_errors
+@report_errors
 def verify(tasks: tuple[str, ...], **options: Any) -> None:
     """Ask the API whether the tasks have ended, and why. Nothing is stopped.
 

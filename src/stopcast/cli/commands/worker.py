@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from stopcast.cli.commands.run import run as run_command
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import Number, option
 from stopcast.cli.options.queue import options_of_run, queue_option
 
@@ -42,7 +42,7 @@ _SHARED: Final = [str(parameter.name) for parameter in run_command.params if par
     help="Workers that may die over a task before it is put among the dead letters.",
 )
 @options_of_run(_SHARED)
-@telling_errors
+@report_errors
 def worker(
     *,
     queue: str,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from stopcast.cli.display import messages
 from stopcast.cli.display.gauges import Looking
 from stopcast.cli.options.values import Options
-from stopcast.cli.output import say
+from stopcast.cli.output import log
 
 if TYPE_CHECKING:
     from stopcast.cli.display.screen import Screen
@@ -44,7 +44,7 @@ class Progress:
         while True:
             await asyncio.sleep(_TELL_EVERY_SECONDS)
             figures = self._looking.figures()
-            say(
+            log(
                 messages.progress(figures),
                 event="progress",
                 done=figures.done,

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from stopcast.cli.options.option import Number, Whole, option
-from stopcast.cli.output import say
+from stopcast.cli.output import log
 from stopcast.fleet.connection import has_password
 
 _FORMATS = ("auto", "csv", "tsv", "jsonl")
@@ -124,7 +124,7 @@ def warn_of_password(url: str, option_name: str) -> None:
     """Say so where the password in a URL came by the command line: every user of the machine can read that."""
     if has_password(url) and any(url in argument for argument in sys.argv):
         variable = "STOPCAST_" + option_name.removeprefix("--").replace("-", "_").upper()
-        say(
+        log(
             f"stopcast: others on this machine can see the password in {option_name}; "
             f"set {variable} in the environment instead",
             event="password_visible",

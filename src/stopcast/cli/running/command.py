@@ -23,7 +23,7 @@ from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import rows_to_do
 from stopcast.cli.options.values import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, put_out, say
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_stdout
 from stopcast.cli.running import wakeup
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.planning import make_plan
@@ -141,7 +141,7 @@ class Command:
         if self._run is not None:
             self._run.interrupt(number)
             if first and not self._options.quiet:
-                say("Letting the calls in flight finish; a second signal cuts them off.", event="interrupting")
+                log("Letting the calls in flight finish; a second signal cuts them off.", event="interrupting")
         elif self._main is not None:
             self._main.cancel()
 
@@ -150,14 +150,14 @@ class Command:
         target = await find_target(self._options, stack)
         make_calls = await target.limited(self._part.calls, self._options, stack)
         if not await self._agreed(target):
-            say("Nothing was sent.", event="not_confirmed")
+            log("Nothing was sent.", event="not_confirmed")
             return EXIT_GIVEN_UP
         ended = await self._call_part(self._part, stack, target, make_calls)
         if self._options.verify and ended.error is None and ended.told is not None:
             ended = await self._verify(ended.told, ended.status, stack, target)
         self._run = self._main = self._steering = None  # a signal has nothing to end any more
         if self._options.as_json and ended.told is not None:
-            put_out(orjson.dumps(ended.told))
+            write_stdout(orjson.dumps(ended.told))
         if ended.error is not None:
             give_up(ended.error, resume_with=self._go_on_with() if ended.told is not None else None)
         return ended.status
@@ -246,7 +246,7 @@ class Command:
         plan = await make_plan(options, self._lists)
         if not ask or plan.intake.tasks <= _ASK_ABOVE:
             return True
-        say(str(plan), event="plan")
+        log(str(plan), event="plan")
         return await self._confirm(f"Stop them at {target.hosts}?")
 
     async def _confirm(self, question: str) -> bool:
@@ -271,11 +271,11 @@ def _end(part: _Part, run: Run, error: StopcastError | None) -> _Ended:
     options, summary = part.options, run.summary()
     if run.past.torn_bytes and not options.quiet:
         torn = f"The report ended in {run.past.torn_bytes} bytes of a line that was not whole; they were cut off."
-        say(torn, event="report_mended")
+        log(torn, event="report_mended")
     if not options.quiet and (error is None or summary.calls or summary.statuses):
-        say(messages.totals(summary, options.report), event="summary", summary=summary.as_json())
+        log(messages.totals(summary, options.report), event="summary", summary=summary.as_json())
     if summary.bad and not options.quiet and not part.calls.action.changes:
-        say(ask_again(options), event="not_ended")
+        log(ask_again(options), event="not_ended")
     if isinstance(error, TooManyFailuresError):
         error.add_note(
             f"Look at the lines of {options.report} whose status is failed or gave_up. --resume sends the latter "

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from stopcast.cli.output import say
+from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError
 from stopcast.ports import Observer
 
@@ -59,7 +59,7 @@ async def metrics(
         if port is not None:
             url = await stack.enter_async_context(_served(registry, host, port))
             if not quiet:
-                say(f"metrics: {url}", event="metrics_served", url=url)
+                log(f"metrics: {url}", event="metrics_served", url=url)
         if path is not None:
             await stack.enter_async_context(_written(registry, path))
         if queues or quotas:
@@ -107,7 +107,7 @@ async def _written(registry: CollectorRegistry, path: str) -> AsyncIterator[None
                 await asyncio.to_thread(write_to_textfile, path, registry)
             except OSError as error:
                 if not complained:
-                    say(f"--metrics-file {path}: {error.strerror}; the run goes on", event="metrics_not_written")
+                    log(f"--metrics-file {path}: {error.strerror}; the run goes on", event="metrics_not_written")
                 complained = True
 
     try:

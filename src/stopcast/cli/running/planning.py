@@ -14,7 +14,7 @@ from stopcast.accounts.routes import Routes
 from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
 from stopcast.cli.options.values import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, put_out
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import duration
 from stopcast.limiters.token_bucket import full_rate
@@ -98,5 +98,5 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
 async def dry_run(options: Options) -> int:
     """Print the plan, and return the exit status."""
     plan = await make_plan(options, Lists.of(options))
-    put_out(orjson.dumps(plan.as_json()) if options.as_json else str(plan))
+    write_stdout(orjson.dumps(plan.as_json()) if options.as_json else str(plan))
     return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

@@ -12,7 +12,7 @@ from typing import Final
 
 from stopcast.accounts.router import Router
 from stopcast.cli.display import messages
-from stopcast.cli.output import say
+from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError
 from stopcast.ports import AdjustableLimiter
 from stopcast.stopper.task_calls import TaskCalls
@@ -84,7 +84,7 @@ class Steering:
 
     def _say(self, text: str) -> None:
         if not self._quiet:
-            say(text, event="steered")
+            log(text, event="steered")
 
     def _rate(self) -> str:
         limiter = self._stopper.limiter

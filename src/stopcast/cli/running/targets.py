@@ -14,7 +14,7 @@ from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli.options.groups import warn_of_password
 from stopcast.cli.options.values import Options
-from stopcast.cli.output import say
+from stopcast.cli.output import log
 from stopcast.credentials.chain import (
     PROFILE_PLACE,
     EnvironmentPlace,
@@ -196,7 +196,7 @@ async def _sandbox(options: Options, stack: AsyncExitStack, account: Account) ->
 def _one(options: Options, account: Account) -> OneAccount:
     found = _look_for(account) if account.name else find_credentials(environ=os.environ, home=Path.home())
     for warning in found.warnings:
-        say(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
+        log(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
     endpoint = Endpoint.parse(
         account.endpoint or options.endpoint or DEFAULT_ENDPOINT,
         region=account.region or options.region,
@@ -206,7 +206,7 @@ def _one(options: Options, account: Account) -> OneAccount:
     if options.verbose:
         whose = f"account {account.name}: " if account.name else ""
         where = f"to {endpoint.host}, region {endpoint.region}"
-        say(f"{whose}key from {found.place}; {where}", event="credentials_found")
+        log(f"{whose}key from {found.place}; {where}", event="credentials_found")
     return OneAccount(endpoint, found.given, account.max_per_second, account.name)
 
 

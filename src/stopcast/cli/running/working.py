@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from stopcast.cli.lists import Lists
 from stopcast.cli.options.values import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, say
+from stopcast.cli.output import EXIT_BAD_ROWS, log
 from stopcast.cli.running import wakeup
 from stopcast.cli.running.command import Command
 from stopcast.cli.running.targets import Target
@@ -61,14 +61,14 @@ class _Worker(Command):
 
     def _tell_left(self) -> None:
         if self._consumer.left:
-            say(
+            log(
                 f"stopcast: {self._consumer.left:,} tasks could not be handed back to the queue, or not be "
                 f"acknowledged. Other workers take them over once this one has been silent for long enough.",
                 event="queue_left",
                 left=self._consumer.left,
             )
         elif self._consumer.handed_back and not self._options.quiet:
-            say(f"{self._consumer.handed_back:,} tasks were handed back to the queue.", event="queue_handed_back")
+            log(f"{self._consumer.handed_back:,} tasks were handed back to the queue.", event="queue_handed_back")
 
     async def _batches(self, lists: Lists, run: Run) -> AsyncGenerator[Batch, None]:  # noqa: ARG002 - there are none
         async with aclosing(self._consumer.take(settled=run.past.earlier.settled)) as batches:
