@@ -1,4 +1,4 @@
-"""``stopcast completion``: what a shell has to be told to complete commands, options and files."""
+"""``stopcast completion``: prints the script with which a shell completes commands, options and files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import click
 
 from stopcast.cli.output import write_stdout
 
-#: What a shell reads at its start to have it for good.
-_FOR_GOOD = {
+#: The line that makes it permanent, in the file that the shell reads at its start.
+_PERMANENT = {
     "bash": 'eval "$(stopcast completion bash)"   # in ~/.bashrc',
     "zsh": 'eval "$(stopcast completion zsh)"   # in ~/.zshrc, after compinit',
     "fish": "stopcast completion fish | source   # in ~/.config/fish/config.fish",
@@ -16,9 +16,10 @@ _FOR_GOOD = {
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Print what makes a shell complete commands, options and files.\n\n\b\n" + "\n".join(_FOR_GOOD.values()),
+    help="Print the script with which a shell completes commands, options and files.\n\n\b\n"
+    + "\n".join(_PERMANENT.values()),
 )
-@click.argument("shell", type=click.Choice(list(_FOR_GOOD)))
+@click.argument("shell", type=click.Choice(list(_PERMANENT)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print click's own script for the shell."""
