@@ -1,4 +1,4 @@
-"""One run: lists in, a report out, and the truth about both, however it ends."""
+"""One run: lists in, a report out, and correct totals however it ends."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.accounts.router import Router
+from stopcast.background import end_task
 from stopcast.engine.pump import pump
 from stopcast.errors import (
     CanaryError,
@@ -30,32 +31,37 @@ from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
 from stopcast.tasks.task import Batch
 
-#: Rows that may be taken beyond the bound: the rest of a batch, and lines that are not written yet.
+#: Rows that may be in work beyond those of the dispatcher: the rest of a batch, and lines that are not written yet.
 _READ_AHEAD: Final = 1024
+_CANARY_FAILED: Final = {
+    Status.FAILED: "was refused",
+    Status.SET_ASIDE: "was set aside",
+    Status.GAVE_UP: "was given up",
+}
 
 
 class Run:
     """Stops the tasks of lists, or asks about them, and writes a report.
 
     Args:
-        stopper: makes the calls; the run has it to itself.
+        stopper: makes the calls. No one else may use it during the run.
         path: the report.
-        resume: go on with a report that exists.
-        limit: take only the first so many tasks.
-        grace_seconds: how long calls in flight may take to finish once the run is asked to end.
-        canary: send so many tasks alone, and the others only if each of those is stopped, or was already.
-        ends_at: loop time at which no call may be in flight any more; None for any. The last one begins as much earlier
-            as a call may take.
-        deliveries: where the rows come from a queue, the queue: it keeps in mind itself what is in flight, and is told
-            of the outcomes that are durable.
+        resume: whether to continue a report that exists.
+        limit: how many tasks are taken at most.
+        grace_seconds: how long calls in flight may take to finish after the run is asked to end.
+        canary: how many tasks are sent alone first. The others follow only if each of those ends well.
+        ends_at: loop time at which no call may be in flight any more, None for no such time. The last call begins
+            earlier by the timeout of a call.
+        deliveries: the queue, where the rows come from one. It records itself what is in flight, and gets the outcomes
+            that are durable.
 
     Attributes:
-        past: what the report tells: ``past.statuses`` counts its old lines and the new ones together.
+        past: the history of the report. ``past.statuses`` counts its old lines and the new ones together.
         intake: counts the rows.
         finished: outcomes of this run.
-        opened: whether there is a report to speak of.
+        opened: whether the report was opened.
         canary: tasks of the canary that have no outcome yet.
-        ending: why the run ends before its time, None while it does not.
+        ending: why the run ends early, None while it does not.
     """
 
     def __init__(
@@ -80,8 +86,8 @@ class Run:
         self._deliveries = deliveries
         self._timers: list[asyncio.TimerHandle] = []
         self._reading: asyncio.Task[Past] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._started_at = self._loop.time()
+        self._end_requested = asyncio.Event()
+        self._started_at: float | None = None
         self._interrupted = False
         self.ending: StopcastError | None = None
         self.past = Past()
@@ -90,18 +96,18 @@ class Run:
         self.opened = False
 
     async def stop_lists(self, batches: AsyncIterator[Batch]) -> None:
-        """Take the lists to their end.
+        """Run until every row has its line.
 
         Raises:
-            StopcastError: the run ended early. Whatever is known is in the report all the same.
+            StopcastError: the run ended early. The report holds every outcome that is known.
         """
+        loop = asyncio.get_running_loop()
+        self._started_at = loop.time()
         descriptor = open_report(self._path, resume=self._resume)
         self.opened = True
         if self._ends_at is not None:
-            last_begins_at = self._ends_at - self._stopper.timeout_seconds
-            self._timers.append(
-                self._loop.call_at(last_begins_at, self._end, TimeIsUpError("time is up"), self._ends_at)
-            )
+            last_call_at = self._ends_at - self._stopper.timeout_seconds
+            self._timers.append(loop.call_at(last_call_at, self._end, TimeIsUpError("time is up"), self._ends_at))
         regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         try:
             if regular:
@@ -116,17 +122,17 @@ class Run:
             for timer in self._timers:
                 timer.cancel()
             if regular and not os.fstat(descriptor).st_size:
-                # Nothing was done, so nothing stands in the way of doing it right.
+                # An empty report would only be in the way of the next run.
                 self._path.unlink(missing_ok=True)
             os.close(descriptor)
 
     def _check_kind(self) -> None:
-        """Refuse to go on with the other kind of report: that a task was stopped is no answer to whether it runs."""
+        """Refuse to continue the other kind of report: that a task was stopped does not say whether it runs."""
         changes = self._stopper.action.changes
         if (+self.past.statuses).keys() & (ASKED if changes else STOPPED):
             kind = "verify" if changes else "run"
             raise ConfigurationError(
-                f"{self._path} is a report of `stopcast {kind}`, and cannot be gone on with here. "
+                f"{self._path} is a report of `stopcast {kind}`, and cannot be continued here. "
                 f"Name another report: -o PATH" + ("" if changes else f", and {self._path} as the list")
             )
 
@@ -142,18 +148,21 @@ class Run:
         return flights
 
     async def _read_past(self, descriptor: int) -> Past:
-        self._reading = asyncio.create_task(read_past(descriptor, self._path))
+        reading = self._reading = asyncio.create_task(read_past(descriptor, self._path), name="reader of the report")
+        ending = asyncio.create_task(self._end_requested.wait(), name="end of the run")
         try:
-            return await self._reading
-        except asyncio.CancelledError:
-            if self.ending is None:
-                raise
-            raise self.ending from None
+            await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+            if self.ending is not None:
+                raise self.ending
+            return reading.result()
         except OSError as error:
-            raise ReportError(f"the report {self._path} cannot be gone on with: {error.strerror}") from None
+            raise ReportError(f"the report {self._path} cannot be continued: {error.strerror}") from None
+        finally:
+            for task in (ending, reading):
+                await end_task(task)
 
     async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, flights: FlightLog | None) -> None:
-        await self._keep_names()
+        await self._sync_folder()
         dispatcher = self._stopper.dispatcher
         deliveries = self._deliveries
         self.intake = Intake(limit=self._limit, earlier=self.past.earlier if deliveries is None else None)
@@ -194,69 +203,74 @@ class Run:
         try:
             await report.finish()
         except ReportError:
-            # What has no line is not told in the totals either.
+            # An outcome without a line does not count in the totals either.
             for outcome in report.unwritten:
                 self.past.statuses[outcome.status] -= 1
                 self.finished -= 1
             raise
 
-    async def _keep_names(self) -> None:
-        """Put the files' names on the disk: without them a power cut leaves lines that nobody finds."""
-        with suppress(OSError):  # not every file system can
+    async def _sync_folder(self) -> None:
+        """Sync the folder of the report, because a power cut could otherwise lose the names of new files."""
+        with suppress(OSError):  # some file systems cannot
             await asyncio.to_thread(_sync_directory, self._path.resolve().parent)
 
     async def _tidy(self, descriptor: int) -> None:
         try:
             await tidy(descriptor, self._path, self.past)
-            await self._keep_names()
+            await self._sync_folder()
         except OSError as error:
             raise ReportError(
-                f"no room to write {self._path} anew ({error.strerror}): {self.past.lines_replaced} tasks have an "
-                f"older line in it as well, which the newer one replaces; --resume tries again"
+                f"{self._path} could not be rewritten ({error.strerror}): {self.past.lines_replaced} tasks also have "
+                f"an older line in it, which the newer one replaces; --resume tries again"
             ) from None
 
     def _judge(self, outcome: Outcome) -> None:
-        """Take note of an outcome of the canary, and send nothing else if it is not good."""
+        """Count an outcome of the canary, and stop all calls if it is not good."""
         if not self.canary or outcome.status in {Status.INVALID, Status.DUPLICATE}:
             return
         self.canary -= 1
         if not outcome.good:
-            what = f"{'/'.join(outcome.task)} is {outcome.status}: {outcome.code or outcome.message}"
+            how = _CANARY_FAILED.get(outcome.status, f"is {outcome.status}")
             self._stopper.dispatcher.stop(
                 CanaryError(
-                    f"of the first {self._canary:,} tasks, which were sent alone, {what}. Nothing else was sent"
+                    f"canary failed: {'/'.join(outcome.task)} {how} ({outcome.code or outcome.message}). "
+                    f"Nothing beyond the first {self._canary:,} tasks was sent"
                 )
             )
 
     def interrupt(self, signal_number: int) -> None:
-        """End the run: the first time let the calls in flight finish, the second time cut them off."""
+        """End the run. The first time calls in flight may finish, the second time they are cut off."""
         if self._interrupted:
             self._stopper.dispatcher.cancel()
             return
         self._interrupted = True
-        self._end(InterruptedRunError(signal_number), self._loop.time() + self._grace_seconds)
+        self.end(InterruptedRunError(signal_number))
+
+    def end(self, error: StopcastError) -> None:
+        """End the run early with this error. Calls in flight have ``grace_seconds`` to finish."""
+        self._end(error, asyncio.get_running_loop().time() + self._grace_seconds)
 
     def _end(self, error: StopcastError, cut_off_at: float) -> None:
         self.ending = self.ending or error
         self._stopper.dispatcher.stop(self.ending)
-        if self._reading is not None:
-            self._reading.cancel()
-        self._timers.append(self._loop.call_at(cut_off_at, self._stopper.dispatcher.cancel))
+        self._end_requested.set()
+        self._timers.append(asyncio.get_running_loop().call_at(cut_off_at, self._stopper.dispatcher.cancel))
 
     @property
     def reading(self) -> bool:
-        """Whether the report is being read, before anything is sent."""
+        """Whether the report is being read, before the first call."""
         return self._reading is not None and not self._reading.done()
 
     def summary(self) -> Summary:
-        """Return the totals as they stand."""
+        """Return the totals up to now."""
         meter = self._stopper.meter
+        now = asyncio.get_running_loop().time()
         return Summary(
             statuses=+self.past.statuses,
             calls=meter.calls,
             worst_second=meter.worst_second,
             mean_per_second=meter.mean_per_second,
-            seconds=self._loop.time() - self._started_at,
+            seconds=0.0 if self._started_at is None else now - self._started_at,
             settled_earlier=self.intake.settled,
             left_out=self.intake.left_out,
             too_old=self.intake.too_old,

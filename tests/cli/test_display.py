@@ -14,13 +14,12 @@ import pytest
 from rich.cells import cell_len
 
 from stopcast import Status
-from stopcast.cli.commands.run import run
 from stopcast.cli.display.gauges import Figures, Gauges, Looking, Trouble
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.display.screen import frame
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
-from stopcast.cli.options.values import Options
+from stopcast.cli.options import ListOptions, Options
 from stopcast.run import Run
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sources.memory import batches_of
@@ -51,8 +50,8 @@ FIGURES = Figures(
 )
 
 
-def options(*arguments: str) -> Options:
-    return Options(**run.make_context("run", list(arguments)).params)
+def options(*tasks: str) -> Options:
+    return Options(lists=ListOptions(tasks=tasks))
 
 
 # What is shown
@@ -136,7 +135,7 @@ def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.chdir(tmp_path)
-    lists = Lists.of(options(write_csv(tmp_path / "list.csv", tasks(1))))
+    lists = Lists.of(options(write_csv(tmp_path / "list.csv", tasks(1))).lists)
 
     async def main() -> None:
         async with virtual_stopper(Api(stopped)) as stopper:
@@ -234,7 +233,7 @@ def random_csv(path: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize("name", ["list.csv", "list.csv.gz"])
 async def test_how_much_of_a_large_list_is_left_goes_by_its_size(tmp_path: Path, name: str) -> None:
-    lists = Lists.of(options(str(random_csv(tmp_path / name, 200_000))), None)
+    lists = Lists.of(options(str(random_csv(tmp_path / name, 200_000))).lists)
     taken = 0
     assert lists.rows_left() is None
     async with aclosing(lists.batches()) as batches:
@@ -249,7 +248,7 @@ async def test_how_much_of_a_large_list_is_left_goes_by_its_size(tmp_path: Path,
 async def test_how_much_of_a_small_list_is_left_is_known(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("AppId,RoomId,TaskId\na,r,1\na,r,2\n\na,r,3")
     (tmp_path / "other.csv").write_text("a,r,4\n")
-    lists = Lists.of(options(str(tmp_path / "list.csv"), str(tmp_path / "other.csv")), None)
+    lists = Lists.of(options(str(tmp_path / "list.csv"), str(tmp_path / "other.csv")).lists)
     async with aclosing(lists.batches()) as batches:
         seen = [(len(batch.rows), lists.rows_left()) async for batch in batches]
     # A blank line counts until it has been passed, and one without an end once the list is known to have ended.
@@ -260,7 +259,7 @@ async def test_how_much_of_a_small_list_is_left_is_known(tmp_path: Path) -> None
 async def test_how_much_of_a_pipe_is_left_is_not_known(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     writer = subprocess.Popen(["sh", "-c", "echo a,r,1 > fifo"], cwd=tmp_path)
-    lists = Lists.of(options(str(tmp_path / "fifo")), None)
+    lists = Lists.of(options(str(tmp_path / "fifo")).lists)
     async with aclosing(lists.batches()) as batches:
         assert len([batch async for batch in batches]) == 1
     assert lists.rows_left() == RowsLeft(0, exact=True)

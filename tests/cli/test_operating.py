@@ -17,7 +17,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from stopcast import virtual_clock
+from stopcast.background import Supervisor
+from stopcast.cli.options import MetricsOptions, OutputOptions
 from stopcast.cli.running.metrics import metrics
+from stopcast.cli.running.user import User
 from stopcast.events import TaskRefused
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.tasks.outcome import Outcome, Status
@@ -126,7 +129,9 @@ def test_the_metrics_file_is_written_anew_every_few_seconds_and_may_tell_account
     file = tmp_path / "stopcast.prom"
 
     async def main() -> None:
-        async with metrics(host="", port=None, path=str(file), quiet=True, by_account=True) as observers_of:
+        supervisor = Supervisor(lambda error: pytest.fail(str(error)))
+        options, user = MetricsOptions(file=str(file)), User(OutputOptions(quiet=True))
+        async with metrics(options, user, supervisor, by_account=True) as observers_of:
             for account in ("a", "b"):
                 (observer,) = observers_of(account)
                 observer(TaskRefused(Outcome(tasks(1)[0], Status.INVALID)))

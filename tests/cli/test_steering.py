@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stopcast import CanaryError, Stopper, TimeIsUpError
-from stopcast.cli.options.option import seconds_until
+from stopcast.cli.options.guards import seconds_until
 from stopcast.errors import ConfigurationError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults

@@ -1,6 +1,6 @@
-"""The command line.
+"""The command line: its entry point.
 
-Nothing is imported before it is needed, click itself included: ``stopcast --help`` answers at once.
+Nothing is imported before it is needed, click included, so that ``stopcast --help`` answers at once.
 """
 
 import sys
@@ -22,6 +22,6 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     finally:
-        # All is said and done: one more signal must not change the status, nor be a traceback on the way out.
+        # The work is done: one more signal must not change the status, nor print a traceback.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The commands by name, each imported when it is called."""
+"""The group of commands. Each is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from stopcast.cli.usage import HELP
 
-#: Each is a module here, with an object of the same name.
+#: Each is a module of ``commands``, which holds a command of the same name.
 _COMMANDS: Final = (
     "run",
     "verify",
@@ -40,21 +40,21 @@ class _LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the words name; say which one may be meant where none is."""
+        """Return the command of this name, or fail with a suggestion."""
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"No such command {args[0]!r}. {_meant(args)}")
+            ctx.fail(f"No such command {args[0]!r}. {_suggestion(args)}")
         return super().resolve_command(ctx, args)
 
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
         return HELP.rstrip("\n")
 
 
-def _meant(args: list[str]) -> str:
+def _suggestion(args: list[str]) -> str:
     if Path(args[0]).is_file():
         return f"Did you mean: stopcast run {shlex.join(args)}"
     if close := get_close_matches(args[0], _COMMANDS, n=1):
         return f"Did you mean: stopcast {shlex.join([close[0], *args[1:]])}"
-    return f"There are {', '.join(_COMMANDS)}."
+    return f"The commands are {', '.join(_COMMANDS)}."
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -21,55 +21,50 @@ from stopcast.errors import (
     TimeIsUpError,
 )
 
-#: What the command says is said, whatever of the library's log is wanted.
+#: The command's own messages appear at any level of the library's log.
 _LOG: Final = logging.getLogger("stopcast.command")
-
-
 _LOG.setLevel(logging.INFO)
-
 
 EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
 
-def say(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
-    """Say something to the person, on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
+def log(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
+    """Log a message for the user on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
     _LOG.log(level, "%s", text, extra={"event": event, **fields})
 
 
-def put_out(data: str | bytes) -> None:
-    """Write the data that was asked for on standard output, and take it that nobody may want to read it to its end."""
-    with unheard(sys.stdout):
+def write_stdout(data: str | bytes) -> None:
+    """Write data on standard output, and ignore that its reader has gone."""
+    with ignoring_closed_pipe(sys.stdout):
         click.echo(data)
 
 
 @contextmanager
-def unheard(stream: TextIO | None) -> Iterator[None]:
-    """Take it that nobody is there any more to read the stream: a pipe is closed, a terminal gone."""
+def ignoring_closed_pipe(stream: TextIO | None) -> Iterator[None]:
+    """Ignore that the reader of the stream has gone: its pipe or terminal was closed."""
     try:
         yield
     except OSError as error:
         if stream is None or error.errno not in {errno.EPIPE, errno.EIO}:
             raise
-        # What is left in the buffer would be tried again at the exit, and told as an error there.
+        # Python would try to write the rest of the buffer at its exit, and report an error then.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 
 def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:
-    """Say what went wrong, and exit with the status for it."""
+    """Log the error and the command that continues, and exit with the status of the error."""
     if isinstance(error, InterruptedRunError):
         if resume_with:
-            say(f"stopcast: interrupted. Go on with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
+            log(f"stopcast: interrupted. Continue with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
         raise SystemExit(128 + error.signal_number)
-    words = "\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())])
-    say(words, event="given_up", level=logging.ERROR, error=type(error).__name__)
+    text = "\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())])
+    log(text, event="given_up", level=logging.ERROR, error=type(error).__name__)
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
-    if isinstance(error, TimeIsUpError):
-        if resume_with:
-            say(f"Go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
-        raise SystemExit(EXIT_BAD_ROWS)
+    time_is_up = isinstance(error, TimeIsUpError)
     if resume_with:
-        say(f"Once that is mended, go on with:\n  {resume_with}", event="resumable", resume_with=resume_with)
-    raise SystemExit(EXIT_GIVEN_UP)
+        when = "Continue with" if time_is_up else "After you have fixed the cause, continue with"
+        log(f"{when}:\n  {resume_with}", event="resumable", resume_with=resume_with)
+    raise SystemExit(EXIT_BAD_ROWS if time_is_up else EXIT_GIVEN_UP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stopcast.cli.output import put_out
+from stopcast.cli.output import write_stdout
 
 #: By shell: the line for its start-up file.
 _SET_UP = {
@@ -27,4 +27,4 @@ def completion(context: click.Context, shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click knows all three
-    put_out(kind(context.find_root().command, {}, "stopcast", "_STOPCAST_COMPLETE").source())
+    write_stdout(kind(context.find_root().command, {}, "stopcast", "_STOPCAST_COMPLETE").source())

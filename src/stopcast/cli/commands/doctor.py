@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import Number, option
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "--timeout", type=Number(0, min_open=True), default=10, show_default=True, metavar="SECONDS", help="For each step."
 )
 @option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@telling_errors
+@report_errors
 def doctor(
     *,
     report: str,
@@ -81,14 +81,14 @@ def doctor(
 
 
 async def _examined(patient: Patient, *, show: bool) -> list[Finding]:
-    from stopcast.cli.output import put_out
+    from stopcast.cli.output import write_stdout
     from stopcast.doctor.examination import examine
 
     findings = []
     async for finding in examine(patient):
         findings.append(finding)
         if show:
-            put_out(_told(finding))
+            write_stdout(_told(finding))
     return findings
 
 
@@ -107,11 +107,11 @@ def _told(finding: Finding) -> str:
 def _conclude(findings: list[Finding], failed: int, *, as_json: bool) -> None:
     import orjson
 
-    from stopcast.cli.output import put_out
+    from stopcast.cli.output import write_stdout
 
     if as_json:
-        put_out(orjson.dumps({"good": not failed, "findings": [finding._asdict() for finding in findings]}))
+        write_stdout(orjson.dumps({"good": not failed, "findings": [finding._asdict() for finding in findings]}))
     elif failed:
-        put_out(f"{failed} to mend before a run.")
+        write_stdout(f"{failed} to mend before a run.")
     else:
-        put_out("A run would work: see what it would do with stopcast run LIST --dry-run")
+        write_stdout("A run would work: see what it would do with stopcast run LIST --dry-run")

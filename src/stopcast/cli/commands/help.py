@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import option
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _LINK: Final = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)\s]+)\)")
 @click.argument("topic", required=False)
 @option("--lang", type=click.Choice(["en", "zh"]), help="For error codes: English or Chinese. [the locale's]")
 @click.pass_context
-@telling_errors
+@report_errors
 def help(context: click.Context, topic: str | None, lang: str | None) -> None:  # noqa: A001 - the command's name
     """Show a page of the manual, a command's options, or what an error code of the API means."""
     import os
@@ -87,7 +87,7 @@ def _without_link(link: re.Match[str]) -> str:
 
 def _print(markdown: str) -> None:
     """Print Markdown, formatted for the terminal if rich is installed."""
-    from stopcast.cli.output import put_out
+    from stopcast.cli.output import write_stdout
     from stopcast.i18n import visible
 
     shown = "\n".join(visible(_LINK.sub(_without_link, line)) for line in markdown.split("\n"))
@@ -97,7 +97,7 @@ def _print(markdown: str) -> None:
         from rich.console import Console
         from rich.markdown import Markdown
     except ImportError:
-        put_out(shown)
+        write_stdout(shown)
         return
     import sys
 
@@ -105,4 +105,4 @@ def _print(markdown: str) -> None:
     formatted = StringIO()
     console = Console(file=formatted, force_terminal=colours, width=min(Console().width, _MAX_WIDTH))
     console.print(Markdown(shown))
-    put_out("\n".join(line.rstrip() for line in formatted.getvalue().strip("\n").split("\n")))
+    write_stdout("\n".join(line.rstrip() for line in formatted.getvalue().strip("\n").split("\n")))

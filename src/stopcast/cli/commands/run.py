@@ -1,58 +1,32 @@
-"""``stopcast run``: the options, and nothing else. What they make happen is in ``running``."""
+"""``stopcast run``: its options. What it does is in ``running``."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import click
 
-from stopcast.cli.log_output import FORMATS, telling_errors
-from stopcast.cli.options.groups import calls, lists
-from stopcast.cli.options.option import Number, Whole, halt_after, option, until
+from stopcast.cli.log_output import report_errors
+from stopcast.cli.options import (
+    CallOptions,
+    GuardOptions,
+    ListOptions,
+    MetricsOptions,
+    Options,
+    OutputOptions,
+    ReportOptions,
+)
+from stopcast.cli.options.option import SETTINGS, Number, option, takes
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(context_settings=SETTINGS)
 @click.argument("tasks", nargs=-1, type=click.Path(readable=False), metavar="[TASKS]...")
-@option(
-    "-o",
-    "--report",
-    type=click.Path(readable=False),
-    default="stopcast-report.jsonl",
-    show_default=True,
-    metavar="PATH",
-    help="The report.",
-)
-@option("--resume", is_flag=True, help="Go on with that report: rows it settles are not sent again.")
+@takes("report", ReportOptions)
 @option("--dry-run", is_flag=True, help="Read, check and count, send nothing, print the plan. No credentials.")
-@lists
-@calls(quota_per_second=150)
-@option(
-    "--halt-after",
-    callback=halt_after,
-    metavar="N|P%",
-    help="Give up once so many tasks have ended badly, or this share of at least 100 tasks.",
-)
-@option(
-    "--canary",
-    type=Whole(1),
-    metavar="N",
-    help="Send the first N tasks alone, and the others only if each of those ends well.",
-)
-@option(
-    "--until",
-    callback=until,
-    metavar="WHEN",
-    help="Have no call in flight any more at 06:00, or after 90m, 1h30m; what is left is for --resume.",
-)
-@option(
-    "--control",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Obey this file while running: pause, resume, rate N, one a line.",
-)
-@option("--expect", type=Whole(0), metavar="N", help="Refuse to start unless the lists hold N tasks.")
+@takes("lists", ListOptions)
+@takes("calls", CallOptions)
+@takes("guards", GuardOptions)
 @option("--verify", is_flag=True, help="At the end ask the API whether the tasks of the report have ended.")
 @option(
     "--verify-after",
@@ -62,21 +36,26 @@ from stopcast.cli.options.option import Number, Whole, halt_after, option, until
     metavar="SECONDS",
     help="How long the last tasks have to end before that.",
 )
-@option("--sandbox", is_flag=True, help="Against an emulator of the API in this process: nothing real, no credentials.")
-@option("--json", "as_json", is_flag=True, help="The summary as one JSON object on standard output.")
-@option("-y", "--yes", is_flag=True, help="Do not ask.")
-@option("-q", "--quiet", is_flag=True, help="Nothing but errors.")
-@option("-v", "--verbose", count=True, help="Tell every retry as well; -vv every call and every task.")
-@option("--log-format", type=click.Choice(FORMATS), default="text", show_default=True, help="Of standard error.")
-@option("--metrics-port", type=Whole(0, 65535), metavar="N", help="Serve metrics for Prometheus here.")
-@option("--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where that port is.")
-@option("--metrics-file", metavar="PATH", help="Write metrics for node exporter's textfile collector.")
-@telling_errors
-def run(tasks: tuple[str, ...], **options: Any) -> None:
+@takes("output", OutputOptions)
+@takes("metrics", MetricsOptions)
+@report_errors
+def run(
+    tasks: tuple[str, ...],
+    *,
+    lists: ListOptions,
+    calls: CallOptions,
+    report: ReportOptions,
+    guards: GuardOptions,
+    output: OutputOptions,
+    metrics: MetricsOptions,
+    dry_run: bool,
+    verify: bool,
+    verify_after: float,
+) -> None:
     """Stop the tasks of these lists; - is standard input.
 
     A list is CSV or TSV with the columns AppId, RoomId, TaskId (or just these three, in this order), JSONL with these
-    keys, or an earlier report. Every row ends as one line of the report.
+    keys, or an earlier report. Every row becomes one line of the report.
 
     Exit status: 0 every task is stopped, or was already; 1 some rows are not; 2 wrong usage, or a list that cannot be
     read; 3 the run was given up; 130 and 143 after SIGINT and SIGTERM: calls in flight finish first, a second signal
@@ -89,14 +68,20 @@ def run(tasks: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError(
             "name a list, or pipe one into standard input, such as: stopcast run tasks.csv --dry-run"
         )
-    from stopcast.cli.options.values import Options
-    from stopcast.cli.running.planning import dry_run
-
-    chosen = Options(tasks=tasks or ("-",), **options)
-    if chosen.dry_run:
+    options = Options(
+        lists=replace(lists, tasks=tasks or ("-",)),
+        calls=calls,
+        report=report,
+        guards=guards,
+        output=output,
+        metrics=metrics,
+    )
+    if dry_run:
         from stopcast.cli.running import wakeup
+        from stopcast.cli.running.plan import print_plan
 
-        sys.exit(wakeup.run(dry_run(chosen)))
-    from stopcast.cli.running.command import execute
+        sys.exit(wakeup.run(print_plan(options)))
+    from stopcast.cli.running.job import execute
+    from stopcast.cli.running.stopping import stop_job
 
-    sys.exit(execute(chosen))
+    sys.exit(execute(stop_job(options, verify_after_seconds=verify_after if verify else None)))

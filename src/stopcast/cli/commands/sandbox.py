@@ -1,4 +1,4 @@
-"""``stopcast sandbox``: serve the emulator until somebody stops it."""
+"""``stopcast sandbox``: serves the emulator until a signal ends it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,16 @@ _MILLISECONDS = click.FloatRange(min=0)
 
 
 @click.command()
-@option("--port", type=Whole(0, 65535), default=0, show_default=True, help="Port to listen at; 0 for any free.")
-@option("--latency", "latency_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="Time that each answer takes.")
-@option("--jitter", "jitter_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="So much more or less, by chance.")
+@option("--port", type=Whole(0, 65535), default=0, show_default=True, help="Port to listen at; 0 for any free port.")
+@option("--latency", "latency_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="Latency of each answer.")
+@option(
+    "--jitter",
+    "jitter_ms",
+    metavar="MS",
+    type=_MILLISECONDS,
+    default=0.0,
+    help="Random variation of the latency, in both directions.",
+)
 @option(
     "--quota",
     "quota_per_second",
@@ -35,7 +42,7 @@ _MILLISECONDS = click.FloatRange(min=0)
     type=Whole(min=0),
     default=QUOTA_PER_SECOND,
     show_default=True,
-    help="Calls that pass in any sliding second, the others are throttled; 0 for no quota.",
+    help="Calls allowed in any sliding second; others are throttled. 0 for no quota.",
 )
 @option(
     "--query-quota",
@@ -44,18 +51,18 @@ _MILLISECONDS = click.FloatRange(min=0)
     type=Whole(min=0),
     default=GET_WEBCAST_TASK.quota_per_second,
     show_default=True,
-    help="The same for calls that ask about a task; 0 for no quota.",
+    help="The same for calls that query a task; 0 for no quota.",
 )
 @option(
     "--fault",
     "faults",
     metavar="NAME=SHARE%",
     multiple=True,
-    help="Let a fault strike this share of the calls, as in reset=2%. Repeat it for more; the names stand above.",
+    help="Inject a fault into this share of the calls, as in reset=2%; may be repeated. The names are above.",
 )
 @option("--tls-cert", type=_PEM_FILE, help="Serve https, with this certificate and its chain (PEM).")
 @option("--tls-key", type=_PEM_FILE, help="The certificate's private key (PEM).")
-@option("--seed", type=int, default=0, show_default=True, help="Seed of the chances that faults and jitter take.")
+@option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers for faults and jitter.")
 def sandbox(
     *,
     port: int,
@@ -71,10 +78,10 @@ def sandbox(
     """Serve an emulator of the API on this machine. Nothing real is called or stopped.
 
     Every well-formed task runs until it is stopped. The first line of standard output is the address for --endpoint;
-    GET /stats there tells what came so far, GET /tasks what was stopped. Ends at SIGINT or SIGTERM.
+    GET /stats there returns the calls so far, GET /tasks the tasks that were stopped. Ends at SIGINT or SIGTERM.
 
     \b
-    Faults that leave the task alone:
+    Faults that do not stop the task:
       throttled      HTTP 429, too many calls
       throttled_200  the same inside HTTP 200
       internal       HTTP 500 of the API
@@ -84,23 +91,23 @@ def sandbox(
                      the account is refused
       app            the AppId is refused
       parameter      the task is refused
-      gone           the task does not run (any more)
-      ignored        HTTP 200 and ok, but nothing is done
-      html_502       HTTP 502 and a page, as of a proxy
+      gone           the task is not running (any more)
+      ignored        HTTP 200 and ok, but the task goes on
+      html_502       HTTP 502 and a page, as from a proxy
       redirect       HTTP 302
-      empty          HTTP 200 and nothing
+      empty          HTTP 200 and an empty body
       not_json       HTTP 200 and a page
       huge           HTTP 200 and 64 MB
       hang           no answer
       close, reset   the connection ends without an answer
-    Faults once the task is stopped:
+    Faults after the task was stopped:
       close_after, reset_after
                      the connection ends without an answer
       cut_body       the connection ends within the answer
       drip           the answer comes at a byte a second
-      gzip           the answer is compressed, unasked
+      gzip           the answer is compressed without being asked for
     Any error code of the API is the name of a fault too, such as LackPolicy.
-    """  # noqa: D301 - \b is click's mark for lines that are not to be filled
+    """  # noqa: D301 - \b is click's mark for lines that it must not wrap
     from stopcast.sandbox import Emulator, Faults
 
     try:
@@ -117,8 +124,8 @@ def sandbox(
     asyncio.run(_serve(emulator, certificate=tls_cert.absolute() if tls_cert else None))
     click.echo(
         f"{emulator.calls} calls, {len(emulator.stopped)} tasks stopped, {emulator.throttled} calls over the quota, "
-        f"{emulator.worst_second()} calls in the worst second, {emulator.rate():.1f} a second on average"
-        + (f"; asked about tasks {len(emulator.queries)} times" if emulator.queries else ""),
+        f"{emulator.worst_second()} calls in the worst second, {emulator.rate():.1f} calls a second on average"
+        + (f"; {len(emulator.queries)} queries of tasks" if emulator.queries else ""),
         err=True,
     )
 
@@ -127,7 +134,7 @@ def _ssl_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext |
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        raise click.UsageError("--tls-cert and --tls-key belong together: name both")
+        raise click.UsageError("--tls-cert and --tls-key need each other: name both")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(certificate, key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.log_output import telling_errors
+from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import Number, option
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _LONG_BYTES: Final = 20_000_000
 )
 @option("--lang", type=click.Choice(["en", "zh"]), help="English or Chinese. [the locale's]")
 @option("--max-per-second", type=Number(0), metavar="N", help="The cap that it draws. [the API's]")
-@telling_errors
+@report_errors
 def summary(
     reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang: str | None, max_per_second: float
 ) -> None:
@@ -56,7 +56,7 @@ def summary(
 
     import orjson
 
-    from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, put_out
+    from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
     from stopcast.i18n import Language
     from stopcast.summary.as_json import as_json as figures_as_json
     from stopcast.summary.text import summary_text
@@ -70,9 +70,9 @@ def summary(
     if html:
         _write_page(html, figures, names, max_per_second, language)
     if as_json:
-        put_out(orjson.dumps({"reports": names, **figures_as_json(figures, language, report=report)}))
+        write_stdout(orjson.dumps({"reports": names, **figures_as_json(figures, language, report=report)}))
     else:
-        put_out(summary_text(figures, names, language, report=report))
+        write_stdout(summary_text(figures, names, language, report=report))
     sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)
 
 

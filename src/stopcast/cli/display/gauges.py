@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from stopcast.accounts.router import Router
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_to_do
-from stopcast.cli.options.values import Options
+from stopcast.cli.options import Options
 from stopcast.events import AttemptFinished, Event, RetryPlanned, Throttled
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
@@ -148,9 +148,9 @@ class Looking:
         summary, intake = run.summary(), run.intake
         done = run.finished + intake.settled + intake.told_earlier + intake.left_out
         calls_rate, rows_rate = self._look(done)
-        to_do = rows_to_do(run, self._lists.rows_left(), limit=self.options.limit)
+        to_do = rows_to_do(run, self._lists.rows_left(), limit=self.options.lists.limit)
         latencies = sorted(gauges.latencies)
-        cap = limited_to = self.options.max_per_second
+        cap = limited_to = self.options.calls.max_per_second
         if isinstance(stopper, Router):
             cap, limited_to = stopper.max_per_second, stopper.limited_to
         elif limiter.adjustable:
@@ -198,4 +198,4 @@ class Looking:
             return "reading the report"
         if self._stopper.paused:
             return "paused"
-        return f"the first {self.options.canary:,} alone" if run.canary else ""
+        return f"the first {self.options.guards.canary:,} alone" if run.canary else ""

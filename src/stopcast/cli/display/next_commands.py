@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 
-from stopcast.cli.options.values import Options
+from stopcast.cli.options import Options
 from stopcast.fleet.connection import without_secrets
 
 
@@ -23,15 +23,17 @@ def doctor_command(options: Options) -> str:
 
 def ask_again_command(options: Options) -> str:
     """Return the command that asks about the tasks again that are not known to have ended."""
-    return shlex.join(["stopcast", "verify", *options.tasks, "-o", options.report, "--resume", *_place(options)])
+    return shlex.join(
+        ["stopcast", "verify", *options.lists.tasks, "-o", options.report.path, "--resume", *_place(options)]
+    )
 
 
 def stop_again_command(options: Options) -> str:
     """Return the command that stops the tasks that a verification found running."""
     which = ["--only", "still_running", "-o", "again.jsonl"]
-    return shlex.join(["stopcast", "run", options.report, *which, *_place(options)])
+    return shlex.join(["stopcast", "run", options.report.path, *which, *_place(options)])
 
 
 def _place(options: Options) -> list[str]:
-    given = {"--endpoint": options.endpoint, "--region": options.region}
+    given = {"--endpoint": options.calls.endpoint, "--region": options.calls.region}
     return [word for name, value in given.items() if value for word in (name, value)]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from stopcast.cli.display import messages
 from stopcast.cli.display.gauges import Looking
-from stopcast.cli.options.values import Options
-from stopcast.cli.output import say
+from stopcast.cli.options import Options
+from stopcast.cli.output import log
 
 if TYPE_CHECKING:
     from stopcast.cli.display.screen import Screen
@@ -44,7 +44,7 @@ class Progress:
         while True:
             await asyncio.sleep(_TELL_EVERY_SECONDS)
             figures = self._looking.figures()
-            say(
+            log(
                 messages.progress(figures),
                 event="progress",
                 done=figures.done,
@@ -62,12 +62,12 @@ class Progress:
 
 def screen_for(options: Options, *, doing: str) -> Screen | None:
     """Return what to draw on; None for none: it is no terminal or cannot move its cursor, or rich is not there."""
-    if options.quiet or options.log_format != "text" or sys.stderr is None or not sys.stderr.isatty():
+    if options.output.quiet or options.output.log_format != "text" or sys.stderr is None or not sys.stderr.isatty():
         return None
     if os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
         return None
     with suppress(ImportError):
         from stopcast.cli.display.screen import Screen
 
-        return Screen(f"{doing} {messages.lists(options.tasks)}")
+        return Screen(f"{doing} {messages.lists(options.lists.tasks)}")
     return None

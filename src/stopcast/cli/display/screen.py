@@ -19,7 +19,7 @@ from rich.text import Text
 
 from stopcast.cli.display import messages
 from stopcast.cli.display.gauges import Figures, Trouble
-from stopcast.cli.output import unheard
+from stopcast.cli.output import ignoring_closed_pipe
 from stopcast.i18n import duration, visible
 from stopcast.tasks.outcome import Status
 
@@ -60,14 +60,14 @@ class Screen:
         self._widths: list[int] = []
 
     def __enter__(self) -> Self:
-        with unheard(sys.stderr):
+        with ignoring_closed_pipe(sys.stderr):
             self._live.start()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        with unheard(sys.stderr):
+        with ignoring_closed_pipe(sys.stderr):
             self._live.stop()
 
     def show(self, figures: Figures) -> None:
@@ -76,7 +76,7 @@ class Screen:
             return
         width, height = self._console.size
         lines = list(frame(figures, self._title, min(width - _MARGIN, _WIDEST), unicode=self._unicode))[: height - 1]
-        with unheard(sys.stderr):
+        with ignoring_closed_pipe(sys.stderr):
             self._make_up_for_wrapping(width)
             self._live.update(Group(*lines), refresh=True)
         self._widths = [line.cell_len for line in lines]

@@ -9,9 +9,9 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Protocol
 
 from stopcast.cli.lists.remaining import Remaining, RowsLeft
+from stopcast.cli.options import ListOptions
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.sources import Choice, Columns, Form, open_list
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
@@ -23,30 +23,6 @@ from stopcast.tasks.task import Batch
 class _List:
     name: str
     path: str
-
-
-class ListOptions(Protocol):
-    """What a command line says of lists."""
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The lists."""
-
-    @property
-    def report(self) -> str:
-        """What the command writes itself."""
-
-    @property
-    def form(self) -> str:
-        """How the lists are written."""
-
-    @property
-    def columns(self) -> str | None:
-        """The names of their columns."""
-
-    @property
-    def only(self) -> str | None:
-        """The statuses of a report's rows to take."""
 
 
 class Lists:
@@ -61,11 +37,12 @@ class Lists:
         self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
 
     @classmethod
-    def of(cls, options: ListOptions, choice: Choice | None = None) -> Lists:
+    def of(cls, options: ListOptions, *, report: str = "", choice: Choice | None = None) -> Lists:
         """Check the words of the command line.
 
         Args:
             options: the words.
+            report: what the command writes itself.
             choice: which lines of an earlier report to take where ``--only`` does not say.
 
         Raises:
@@ -77,7 +54,7 @@ class Lists:
             raise ConfigurationError("standard input (-) can be read only once; name it once")
         for name in names:
             if name != "-":
-                _check(Path(name), Path(options.report))
+                _check(Path(name), Path(report))
         return cls(
             [_List(name, name) for name in names],
             form=Form(options.form),

@@ -1,27 +1,19 @@
-"""One option of the command line: its environment variable, and the kinds of values."""
+"""How an option is declared: once, as a field of its group. click's option and the group's value are made from it."""
 
 from __future__ import annotations
 
 import math
-import re
-import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import field, fields
+from functools import wraps
+from typing import Any, Final, ParamSpec
 
 import click
 
-from stopcast.errors import (
-    ConfigurationError,
-)
-
-if TYPE_CHECKING:
-    from stopcast.engine.halting import HaltAfter
-
 P = ParamSpec("P")
-_DURATION: Final = re.compile(r"(?a:(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)")
-_TIME: Final = re.compile(r"(?a:(\d{1,2}):(\d{2}))")
+_DECLARATION: Final = "click"
+#: Of each command.
+SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Option(click.Option):
@@ -34,7 +26,7 @@ class Option(click.Option):
             self.envvar = "STOPCAST_" + long_names[0][2:].replace("-", "_").upper()
 
     def get_error_hint(self, ctx: click.Context | None) -> str:
-        """Return what a message calls the option: by the variable's name where the value came from there."""
+        """Return the option's name for a message, with the variable's name where the value came from there."""
         hint = super().get_error_hint(ctx)
         source = ctx.get_parameter_source(self.name) if ctx is not None and self.name else None
         if source is click.core.ParameterSource.ENVIRONMENT:
@@ -49,34 +41,20 @@ class Whole(click.IntRange):
 
 
 class Number(click.FloatRange):
-    """A number that can be counted with: not nan, and not infinite."""
+    """A finite number."""
 
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, or fail as click wants it."""
+        """Return the number.
+
+        Raises:
+            click.BadParameter: it is not a number, not finite, or out of the range.
+        """
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value} is no number that can be counted with", param, ctx)
+            self.fail(f"{value} must be a finite number", param, ctx)
         return number
-
-
-def halt_after(ctx: click.Context, param: click.Parameter, value: str | None) -> HaltAfter | None:
-    """Return what ``HaltAfter`` reads in an option's value, or fail as click wants it."""
-    from stopcast.engine.halting import HaltAfter
-
-    try:
-        return None if value is None else HaltAfter.parse(value)
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
-
-
-def until(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Return the moment that an option's value means, on the monotonic clock, or fail as click wants it."""
-    try:
-        return None if value is None else time.monotonic() + seconds_until(value, datetime.now())  # noqa: DTZ005 - local
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
 
 
 def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
@@ -84,19 +62,45 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]
     return click.option(*declarations, cls=Option, **attributes)
 
 
-def seconds_until(text: str, now: datetime) -> float:
-    """Return the seconds from ``now`` to the next such time of day there, or as many as the text says.
+def setting(*declarations: str, **attributes: Any) -> Any:
+    """Declare a field of a group, and with it the option that sets it.
 
-    Raises:
-        ConfigurationError: it is neither "06:00" nor "2h", "90m", "1h30m", "45s".
+    The arguments are those of ``click.option``. Where a command does not have the option, the field has the default.
     """
-    words = text.strip().lower()
-    if (match := _TIME.fullmatch(words)) and int(match[1]) < 24 and int(match[2]) < 60:  # noqa: PLR2004 - a clock's
-        day, at = now.date(), time_of_day(int(match[1]), int(match[2]))
-        # By way of UTC, because clocks may be put forward or back in between.
-        moments = (datetime.combine(day + timedelta(days), at, now.tzinfo).astimezone(UTC) for days in (0, 1))
-        return next(left for moment in moments if (left := (moment - now.astimezone(UTC)).total_seconds()) > 0)
-    if (match := _DURATION.fullmatch(words)) and any(map(int, filter(None, match.groups()))):
-        hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return 3600.0 * hours + 60.0 * minutes + seconds
-    raise ConfigurationError(f"{text!r} is neither a time of day, such as 06:00, nor a duration, such as 90m or 1h30m")
+    unset = False if attributes.get("is_flag") else 0 if attributes.get("count") else None
+    return field(default=attributes.get("default", unset), metadata={_DECLARATION: (declarations, attributes)})
+
+
+def takes(
+    name: str, group: type, *, without: Collection[str] = (), **changes: Mapping[str, Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds a group's options to a command, which is called with the group's value.
+
+    Args:
+        name: of the command's argument that takes the value.
+        group: a dataclass whose fields are settings.
+        without: fields whose options this command does not have.
+        changes: by field, what ``click.option`` is given otherwise for this command.
+    """
+    #: The name of click's parameter by field. Two groups may have fields of the same name.
+    parameters = {
+        each.name: f"{name}_{each.name}"
+        for each in fields(group)
+        if _DECLARATION in each.metadata and each.name not in without
+    }
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def wrapped(**given: Any) -> None:
+            value = group(**{each: given.pop(parameter) for each, parameter in parameters.items()})
+            command(**given, **{name: value})
+
+        decorated: Callable[..., None] = wrapped
+        for each in reversed(fields(group)):
+            if each.name in parameters:
+                declarations, attributes = each.metadata[_DECLARATION]
+                attributes = {**attributes, **changes.get(each.name, {})}
+                decorated = option(*declarations, parameters[each.name], **attributes)(decorated)
+        return decorated
+
+    return decorate

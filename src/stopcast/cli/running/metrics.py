@@ -1,4 +1,4 @@
-"""``--metrics-port`` and ``--metrics-file``: the run's metrics for Prometheus, to be scraped or as a file."""
+"""``--metrics-port`` and ``--metrics-file``: serving a run's metrics for Prometheus, and writing them to a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from stopcast.cli.output import say
+from stopcast.background import END_WITHIN_SECONDS, Supervisor
+from stopcast.cli.options import MetricsOptions
+from stopcast.cli.output import log
+from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.ports import Observer
 
@@ -17,31 +20,30 @@ if TYPE_CHECKING:
 
 ObserversOf = Callable[[str], tuple[Observer, ...]]
 
-#: Node exporter is scraped every 15 s or so.
-_WRITTEN_EVERY_SECONDS: Final = 5.0
+#: Node exporter is scraped about every 15 s.
+_WRITE_EVERY_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
 async def metrics(
+    options: MetricsOptions,
+    user: User,
+    supervisor: Supervisor,
     *,
-    host: str,
-    port: int | None,
-    path: str | None,
-    quiet: bool,
     by_account: bool = False,
     queues: Collection[str] = (),
     quotas: Collection[tuple[str, str, str]] = (),
 ) -> AsyncIterator[ObserversOf]:
     """Serve the metrics at a port, and write them to a file, while the block lasts.
 
-    Yields a function that returns what observes for them. With ``by_account`` it takes an account's name, and every
-    metric has it as its label ``account``; without, it takes "". ``queues`` and ``quotas``, as ``RedisMetrics`` takes
-    them, have their own metrics beside.
+    Yields a function that returns an account's observers. With ``by_account`` it takes the account's name, and every
+    metric has that as its label ``account``; without, it takes "". ``queues`` and ``quotas`` are those of
+    ``RedisMetrics``, which adds their metrics.
 
     Raises:
-        ConfigurationError: prometheus-client is not there, the port is taken, or the file cannot be written.
+        ConfigurationError: prometheus-client is not installed, the port is taken, or the file cannot be written.
     """
-    if port is None and path is None:
+    if options.port is None and options.file is None:
         yield lambda _account: ()
         return
     try:
@@ -52,20 +54,19 @@ async def metrics(
         raise ConfigurationError(
             "--metrics-port and --metrics-file need prometheus-client: pip install 'stopcast[prometheus]'"
         ) from None
-    # A registry of its own: node exporter has the process's metrics under the same names.
+    # Not the default registry: its metrics of the process have the same names as node exporter's.
     registry = CollectorRegistry()
     observer = PrometheusObserver(registry, labels=["account"] if by_account else ())
     async with AsyncExitStack() as stack:
-        if port is not None:
-            url = await stack.enter_async_context(_served(registry, host, port))
-            if not quiet:
-                say(f"metrics: {url}", event="metrics_served", url=url)
-        if path is not None:
-            await stack.enter_async_context(_written(registry, path))
+        if options.port is not None:
+            url = await stack.enter_async_context(_served(registry, options.host, options.port))
+            user.log(f"metrics: {url}", event="metrics_served", url=url)
+        if options.file is not None:
+            await stack.enter_async_context(_written(registry, options.file, supervisor))
         if queues or quotas:
             from stopcast.redis_metrics import RedisMetrics
 
-            # Inside of the file's block: what stays in it for ever must not tell of a queue that goes on.
+            # Inside the file's block: the last version of the file must not describe a queue that goes on changing.
             await stack.enter_async_context(RedisMetrics(registry, queues=queues, quotas=quotas))
         yield lambda account: (observer.labelled(account=account) if by_account else observer,)
 
@@ -90,7 +91,7 @@ async def _served(registry: CollectorRegistry, host: str, port: int) -> AsyncIte
 
 
 @asynccontextmanager
-async def _written(registry: CollectorRegistry, path: str) -> AsyncIterator[None]:
+async def _written(registry: CollectorRegistry, path: str, supervisor: Supervisor) -> AsyncIterator[None]:
     from prometheus_client import write_to_textfile
 
     ended = asyncio.Event()
@@ -100,14 +101,14 @@ async def _written(registry: CollectorRegistry, path: str) -> AsyncIterator[None
         nonlocal complained
         while not ended.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_WRITTEN_EVERY_SECONDS):
+                async with asyncio.timeout(_WRITE_EVERY_SECONDS):
                     await ended.wait()
             try:
-                # In a thread, or a slow disk would hold the calls up; whole or not at all, by a rename.
+                # In a thread, because a slow disk would delay the calls. The file is replaced as a whole, by a rename.
                 await asyncio.to_thread(write_to_textfile, path, registry)
             except OSError as error:
                 if not complained:
-                    say(f"--metrics-file {path}: {error.strerror}; the run goes on", event="metrics_not_written")
+                    log(f"--metrics-file {path}: {error.strerror}; the run goes on", event="metrics_not_written")
                 complained = True
 
     try:
@@ -116,9 +117,11 @@ async def _written(registry: CollectorRegistry, path: str) -> AsyncIterator[None
         raise ConfigurationError(
             f"--metrics-file {path}: {error.strerror}. Name a file in a folder that exists"
         ) from None
-    writing = asyncio.create_task(keep_writing())
+    writer = supervisor.start(keep_writing(), name=f"writer of --metrics-file {path}", may_return=True)
     try:
         yield
     finally:
+        # Not cancelled at once: it writes the file a last time.
         ended.set()
-        await writing
+        await asyncio.wait([writer], timeout=END_WITHIN_SECONDS)
+        await supervisor.end(writer)

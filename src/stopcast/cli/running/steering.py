@@ -1,4 +1,4 @@
-"""A run made slower or faster, paused and resumed while it goes on: by signals, or by a file."""
+"""Pausing, resuming and changing the rate of a run while it goes on: by signals, or by a control file."""
 
 from __future__ import annotations
 
@@ -11,79 +11,74 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.accounts.router import Router
+from stopcast.background import Supervisor
 from stopcast.cli.display import messages
-from stopcast.cli.output import say
+from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.stopper.task_calls import TaskCalls
 
-SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2)
-_LOOK_EVERY_SECONDS: Final = 1.0
-#: More than anybody writes; the rest of a file that is something else is not read.
-_MOST_BYTES: Final = 4096
+_READ_EVERY_SECONDS: Final = 1.0
+#: A control file is far shorter. Of a file that is something else, the rest is not read.
+_MAX_BYTES: Final = 4096
 
 
 class Steering:
-    """Steers a run, and tells the person each time that something has changed.
+    """Steers a run, and logs each change.
 
-    A control file is looked at every second. Whenever it has changed, its lines are obeyed from top to bottom:
-    ``pause``, ``resume``, ``rate N``.
+    A control file is read every second. Whenever it has changed, its lines are executed from top to bottom: ``pause``,
+    ``resume``, ``rate N``.
     """
 
-    def __init__(self, stopper: TaskCalls | Router, *, quiet: bool) -> None:
+    def __init__(self, stopper: TaskCalls | Router, user: User) -> None:
         self._stopper = stopper
-        self._quiet = quiet
+        self._user = user
 
     @asynccontextmanager
-    async def obeying(self, path: Path | None) -> AsyncIterator[None]:
-        """Obey a control file, if there is one to obey, while the block lasts."""
-        looking = asyncio.create_task(self._obey_file(path)) if path else None
+    async def following(self, path: Path | None, supervisor: Supervisor) -> AsyncIterator[None]:
+        """Follow a control file, if there is one, while the block lasts."""
+        if path is None:
+            yield
+            return
+        reader = supervisor.start(self._follow(path), name=f"reader of --control {path}")
         try:
             yield
         finally:
-            if looking is not None:
-                looking.cancel()
-                await asyncio.wait([looking])
+            await supervisor.end(reader)
 
-    def hear(self, number: int) -> None:
-        """Obey SIGUSR1, a tenth of the cap slower and at last paused, or SIGUSR2, on again and then faster."""
-        step = 1 if number == signal.SIGUSR2 else -1
-        if self._stopper.paused:
-            self._obey("resume" if step > 0 else "pause")
-            return
+    def step(self, signal_number: int) -> None:
+        """Slow the run by a tenth of the cap at SIGUSR1, and at last pause it; at SIGUSR2 resume, and speed it up."""
+        step = 1 if signal_number == signal.SIGUSR2 else -1
         limiter = self._stopper.limiter
-        if not limiter.adjustable:
-            self._obey("pause" if step < 0 else "resume")
-            return
-        tenths = round(10 * limiter.limited_to / limiter.max_per_second) + step
-        if tenths:
+        if self._stopper.paused or not limiter.adjustable:
+            self._execute("resume" if step > 0 else "pause")
+        elif tenths := round(10 * limiter.limited_to / limiter.max_per_second) + step:
             self._limit_to(limiter.max_per_second * min(tenths / 10, 1.0))
         else:
-            self._obey("pause")
+            self._execute("pause")
 
-    def _obey(self, words: str) -> None:
-        match words.lower().split():
+    def _execute(self, line: str) -> None:
+        match line.lower().split():
             case ["pause"]:
                 if not self._stopper.paused:
                     self._stopper.pause()
-                    self._say("Paused.")
+                    self._log("Paused.")
             case ["resume"]:
                 if self._stopper.paused:
                     self._stopper.resume()
-                    self._say(f"Going on, {self._rate()}.")
+                    self._log(f"Resumed, {self._rate()}.")
             case ["rate", number]:
                 self._limit_to(_number(number))
             case _:
-                raise ConfigurationError(f"{words!r} is none of: pause, resume, rate N")
+                raise ConfigurationError(f"{line!r} is none of: pause, resume, rate N")
 
     def _limit_to(self, calls_per_second: float) -> None:
         before = self._rate()
         self._stopper.limit_to(calls_per_second)
         if self._rate() != before:
-            self._say(f"From now on {self._rate()}.")
+            self._log(f"From now on {self._rate()}.")
 
-    def _say(self, text: str) -> None:
-        if not self._quiet:
-            say(text, event="steered")
+    def _log(self, text: str) -> None:
+        self._user.log(text, event="steered")
 
     def _rate(self) -> str:
         limiter = self._stopper.limiter
@@ -91,43 +86,41 @@ class Steering:
             return messages.rate_limit(limiter.limited_to, limiter.max_per_second)
         return "at the full rate"
 
-    async def _obey_file(self, path: Path) -> None:
-        before = None
+    async def _follow(self, path: Path) -> None:
+        version = None
         while True:
-            seen, lines = _read(path, before)
-            if seen != before:
-                before = seen
-                for line in filter(str.strip, lines):
-                    try:
-                        self._obey(line)
-                    except ConfigurationError as error:
-                        self._say(f"{path}: {error}")
-            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+            version, lines = _read(path, version)
+            for line in filter(str.strip, lines):
+                try:
+                    self._execute(line)
+                except ConfigurationError as error:
+                    self._log(f"{path}: {error}")
+            await asyncio.sleep(_READ_EVERY_SECONDS)
 
 
 def check_control_file(path: Path) -> None:
-    """Find out early that a control file could never be one.
+    """Check that the path can be that of a control file.
 
     Raises:
-        ConfigurationError: it is a directory, a pipe or the like, or would stand in a folder that is not there.
+        ConfigurationError: it is a directory, a pipe or the like, or its folder does not exist.
     """
     if path.exists() and not path.is_file():
-        raise ConfigurationError(f"--control {path}: no plain file")
+        raise ConfigurationError(f"--control {path}: not a regular file")
     if not path.parent.is_dir():
         raise ConfigurationError(f"--control {path}: there is no folder {path.parent}")
 
 
-def _read(path: Path, before: object) -> tuple[object, list[str]]:
-    """Return what tells this state of the file from another one, and its lines if that is not ``before``."""
+def _read(path: Path, known: object) -> tuple[object, list[str]]:
+    """Return the version of the file, and its lines if that is not the known one."""
     try:
         now = path.stat()
-        seen = now.st_ino, now.st_mtime_ns, now.st_size
-        if seen == before or not stat.S_ISREG(now.st_mode):
-            return before, []
+        version = now.st_ino, now.st_mtime_ns, now.st_size
+        if version == known or not stat.S_ISREG(now.st_mode):
+            return known, []
         with path.open("rb") as file:
-            return seen, file.read(_MOST_BYTES).decode(errors="replace").splitlines()
+            return version, file.read(_MAX_BYTES).decode(errors="replace").splitlines()
     except OSError:
-        # Not there, or not to be read: nothing has been said.
+        # It does not exist or cannot be read, so that there is nothing to execute.
         return None, []
 
 
@@ -135,4 +128,4 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ConfigurationError(f"rate {text}: no number") from None
+        raise ConfigurationError(f"rate {text}: not a number") from None

@@ -1,9 +1,10 @@
-"""Where the calls of a run go, and with whose credentials: one account's, or those of an accounts file."""
+"""Where the calls of a run go, and with which credentials: those of one account, or of an accounts file."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,9 +13,8 @@ from pathlib import Path
 from stopcast.accounts.file import Account, read_accounts
 from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
-from stopcast.cli.options.groups import warn_of_password
-from stopcast.cli.options.values import Options
-from stopcast.cli.output import say
+from stopcast.cli.options import CallOptions, Options
+from stopcast.cli.output import log
 from stopcast.credentials.chain import (
     PROFILE_PLACE,
     EnvironmentPlace,
@@ -29,15 +29,16 @@ from stopcast.credentials.files import State, pick_ini, pick_object
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ConfigurationError
+from stopcast.fleet.connection import has_password
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.token_bucket import ARRIVAL_JITTER
 from stopcast.ports import Limiter, Observer
 from stopcast.stopper.task_calls import TaskCalls
 
-#: By account, "" where there is but one: whom to tell what happens.
+#: Returns the observers of an account; "" is the name of the only one.
 ObserversOf = Callable[[str], Sequence[Observer]]
-#: Makes what is to make the calls.
+#: Makes the object that makes the calls.
 MakeAccount = Callable[[ObserversOf], TaskCalls]
 MakeCalls = MakeAccount | Callable[[ObserversOf], Router]
 
@@ -48,9 +49,9 @@ class OneAccount:
 
     Attributes:
         endpoint: where the calls go.
-        credentials: whose they are.
-        max_per_second: its cap, None for that of the options.
-        name: what it is called, where there are several.
+        credentials: the account's.
+        max_per_second: the account's own cap, None for that of the options.
+        name: the account's, "" where there is only one.
     """
 
     endpoint: Endpoint
@@ -60,47 +61,49 @@ class OneAccount:
 
     @property
     def hosts(self) -> str:
-        """Where the calls go, for a person."""
+        """Where the calls go, as text for the user."""
         return self.endpoint.host
 
     @property
     def loopback(self) -> bool:
-        """Whether nobody's quota is at stake."""
+        """Whether the calls stay on this machine, so that no quota is used."""
         return self.endpoint.loopback
 
     async def limited(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeAccount:
-        """Open the limiter, and return what makes the calls of the kind.
+        """Open the limiter, and return a function that makes an object of this kind.
 
         Raises:
-            ConfigurationError: a cap above the account's quota.
-            StopcastError: a shared quota that cannot be reached.
+            ConfigurationError: the cap is above the account's quota.
+            StopcastError: the shared quota cannot be reached.
         """
-        action = kind.action
-        # An account's own cap is about stopping tasks; asking about them has another quota.
+        action, calls = kind.action, options.calls
+        # An account's own cap applies to stopping tasks. Queries have another quota.
         own = self.max_per_second if action.changes else None
-        max_per_second = options.max_per_second if own is None else own
+        max_per_second = calls.max_per_second if own is None else own
         quota = action.quota_per_second
-        if max_per_second > quota and not (self.loopback or options.raised_quota):
+        if max_per_second > quota and not (self.loopback or calls.raised_quota):
             raise ConfigurationError(
                 f"--max-per-second {max_per_second:g} is above the account's quota of {quota}; "
                 f"where the vendor has raised it, add --raised-quota"
             )
-        limiter = await self._limiter(action.name, max_per_second, options, stack)
+        limiter = await self._limiter(action.name, max_per_second, calls, stack)
         return lambda observers_of: kind(
             self.credentials,
             endpoint=self.endpoint,
             limiter=limiter,
-            retry=RetryPolicy(max_attempts=options.max_attempts),
+            retry=RetryPolicy(max_attempts=calls.max_attempts),
             max_per_second=max_per_second,
-            timeout_seconds=options.timeout,
-            max_at_once=options.max_at_once,
-            halt_after=options.halt_after,
+            timeout_seconds=calls.timeout_seconds,
+            max_at_once=calls.max_at_once,
+            halt_after=options.guards.halt_after,
             drain_seconds=0,
             observers=observers_of(self.name),
         )
 
-    async def _limiter(self, action: str, max_per_second: float, options: Options, stack: AsyncExitStack) -> Limiter:
-        jitter = ARRIVAL_JITTER if options.arrival_jitter is None else options.arrival_jitter / 1000
+    async def _limiter(
+        self, action: str, max_per_second: float, options: CallOptions, stack: AsyncExitStack
+    ) -> Limiter:
+        jitter = ARRIVAL_JITTER if options.arrival_jitter_ms is None else options.arrival_jitter_ms / 1000
         if options.quota is None:
             return TokenBucket(max_per_second, arrival_jitter=jitter)
         return await stack.enter_async_context(
@@ -129,16 +132,16 @@ class ManyAccounts:
 
     @property
     def hosts(self) -> str:
-        """Where the calls go, for a person."""
+        """Where the calls go, as text for the user."""
         return ", ".join(dict.fromkeys(account.hosts for account in self.accounts.values()))
 
     @property
     def loopback(self) -> bool:
-        """Whether nobody's quota is at stake."""
+        """Whether the calls stay on this machine, so that no quota is used."""
         return all(account.loopback for account in self.accounts.values())
 
     async def limited(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeCalls:
-        """Open the limiters, and return what makes the calls of the kind. Raises what an account's does."""
+        """Do what ``OneAccount.limited`` does for all accounts, and raise what that raises."""
         each = {name: await account.limited(kind, options, stack) for name, account in self.accounts.items()}
 
         def make(observers_of: ObserversOf) -> Router:
@@ -151,7 +154,7 @@ class ManyAccounts:
 Target = OneAccount | ManyAccounts
 
 
-def shared_quotas(target: Target, options: Options, action: str) -> list[tuple[str, str, str]]:
+def shared_quotas(target: Target, options: CallOptions, action: str) -> list[tuple[str, str, str]]:
     """Return the URL, the account and the action of each quota that is shared with other processes."""
     if options.quota is None:
         return []
@@ -159,29 +162,46 @@ def shared_quotas(target: Target, options: Options, action: str) -> list[tuple[s
     return [(options.quota, _account_of_quota(options, name), action) for name in names]
 
 
-def _account_of_quota(options: Options, name: str) -> str:
+def _account_of_quota(options: CallOptions, name: str) -> str:
     return ".".join(filter(None, (options.account, name)))
 
 
 async def find_target(options: Options, stack: AsyncExitStack) -> Target:
-    """Find the credentials, and check where the calls are to go.
+    """Find the credentials, and check where the calls go.
 
     Raises:
-        ConfigurationError: there are none, or an address or a region that is none.
+        ConfigurationError: there are no credentials, or an address or a region is not valid.
     """
-    if options.quota is not None:
-        warn_of_password(options.quota, "--quota")
-    if options.sandbox and options.endpoint:
+    calls = options.calls
+    if calls.quota is not None:
+        _warn_of_password(calls.quota, "--quota")
+    if calls.sandbox and calls.endpoint:
         raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
-    if options.accounts is None:
-        only = Account(name="", apps=())
-        return await _sandbox(options, stack, only) if options.sandbox else _one(options, only)
-    accounts, routes = read_accounts(options.accounts)
-    found = {it.name: await _sandbox(options, stack, it) if options.sandbox else _one(options, it) for it in accounts}
+    verbose = options.output.verbose > 0
+    if calls.accounts is None:
+        return await _find_one(calls, stack, Account(name="", apps=()), verbose=verbose)
+    accounts, routes = read_accounts(calls.accounts)
+    found = {account.name: await _find_one(calls, stack, account, verbose=verbose) for account in accounts}
     return ManyAccounts(found, routes)
 
 
-async def _sandbox(options: Options, stack: AsyncExitStack, account: Account) -> OneAccount:
+def _warn_of_password(url: str, option_name: str) -> None:
+    """Warn if the URL on the command line holds a password, because every user of the machine can read it there."""
+    if has_password(url) and any(url in argument for argument in sys.argv):
+        variable = "STOPCAST_" + option_name.removeprefix("--").replace("-", "_").upper()
+        log(
+            f"stopcast: others on this machine can see the password in {option_name}; "
+            f"set {variable} in the environment instead",
+            event="password_visible",
+            level=logging.WARNING,
+        )
+
+
+async def _find_one(options: CallOptions, stack: AsyncExitStack, account: Account, *, verbose: bool) -> OneAccount:
+    return await _sandbox(options, stack, account) if options.sandbox else _one(options, account, verbose=verbose)
+
+
+async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account) -> OneAccount:
     from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
     emulator = await stack.enter_async_context(Emulator())
@@ -193,25 +213,25 @@ async def _sandbox(options: Options, stack: AsyncExitStack, account: Account) ->
     )
 
 
-def _one(options: Options, account: Account) -> OneAccount:
+def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount:
     found = _look_for(account) if account.name else find_credentials(environ=os.environ, home=Path.home())
     for warning in found.warnings:
-        say(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
+        log(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
     endpoint = Endpoint.parse(
         account.endpoint or options.endpoint or DEFAULT_ENDPOINT,
         region=account.region or options.region,
         key_region=found.region,
         version=options.api_version,
     )
-    if options.verbose:
+    if verbose:
         whose = f"account {account.name}: " if account.name else ""
         where = f"to {endpoint.host}, region {endpoint.region}"
-        say(f"{whose}key from {found.place}; {where}", event="credentials_found")
+        log(f"{whose}key from {found.place}; {where}", event="credentials_found")
     return OneAccount(endpoint, found.given, account.max_per_second, account.name)
 
 
 def _look_for(account: Account) -> Look:
-    # Another variable that names a profile or a key is about another account.
+    # Another variable that names a profile or a key belongs to another account.
     environ = {name: value for name, value in os.environ.items() if name != "VOLCENGINE_PROFILE"}
     place: EnvironmentPlace | FilePlace
     if account.environment is not None:
@@ -233,7 +253,7 @@ def _file(path: Path) -> FilePlace:
     try:
         is_object = path.read_bytes().removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     except OSError:
-        is_object = False  # looking at it will tell
+        is_object = False  # look_at reports the error
     if is_object:
         return FilePlace(str(path), Names("ak", "sk"), pick_object)
     return FilePlace(str(path), Names("access_key_id", "secret_access_key", "session_token"), pick_ini)

@@ -1,4 +1,4 @@
-"""A command's event loop, which hears signals at once, whoever handles them."""
+"""The event loop of a command, which runs each signal's handler at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a command to its end on an event loop of its own, and return what it returns."""
+    """Run the coroutine of a command on a new event loop, and return its result."""
 
     async def awake() -> T:
         with _woken_by_signals():
@@ -24,7 +24,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def _woken_by_signals() -> Iterator[None]:
-    """Wake the loop at every signal: one that comes as the loop falls asleep would be heard at the next event only."""
+    """Wake the loop at every signal, because one that comes just before the loop sleeps would wait for an event."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     ours.setblocking(False)

@@ -1,4 +1,4 @@
-"""The lists looked at before anything is sent: ``--dry-run``, ``--expect``, and the question on a terminal."""
+"""What a run would do, found by reading its lists: for ``--dry-run``, ``--expect``, and the question at a terminal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
 from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
-from stopcast.cli.options.values import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, put_out
+from stopcast.cli.options import Options
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import duration
 from stopcast.limiters.token_bucket import full_rate
@@ -29,27 +29,27 @@ class Plan:
     """What a run over these lists would do.
 
     Attributes:
-        intake: the rows, counted.
-        per_account: the tasks of each account; None is for those that nobody claims. Empty without accounts.
+        intake: counts the rows.
+        per_account: the number of tasks of each account, and of None for those that no account claims. Empty without
+            accounts.
     """
 
     def __init__(self, options: Options, intake: Intake, invalid: list[Outcome]) -> None:
-        self._options = options
+        self._max_per_second = options.calls.max_per_second
         self._invalid = invalid
         self.intake = intake
         self.per_account: Counter[str | None] = Counter()
         self._rates: dict[str, float] = {}
-        if options.accounts is not None:
-            accounts, routes = read_accounts(options.accounts)
+        if options.calls.accounts is not None:
+            accounts, routes = read_accounts(options.calls.accounts)
             account_of = Routes(routes).account_of
             for app_id, number in intake.per_app.items():
                 self.per_account[account_of(app_id)] += number
-            self._rates = {it.name: it.max_per_second or options.max_per_second for it in accounts}
+            self._rates = {each.name: each.max_per_second or options.calls.max_per_second for each in accounts}
 
     def __str__(self) -> str:
-        options = self._options
         if not self._rates:
-            rate = full_rate(options.max_per_second)
+            rate = full_rate(self._max_per_second)
             pace = f"{duration(self.intake.tasks / rate)} at {rate:.0f} calls a second"
             return messages.plan(self.intake, self._invalid, pace=pace)
         slowest = max(self.per_account[name] / full_rate(rate) for name, rate in self._rates.items())
@@ -61,23 +61,23 @@ class Plan:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts as a program is shown them."""
-        told = self.intake.as_json()
+        """Return the object that ``--json`` prints."""
+        counts = self.intake.as_json()
         if self._rates:
-            told["per_account"] = {name: self.per_account[name] for name in self._rates}
-            told["claimed_by_no_account"] = self.per_account[None]
-        return told
+            counts["per_account"] = {name: self.per_account[name] for name in self._rates}
+            counts["claimed_by_no_account"] = self.per_account[None]
+        return counts
 
 
 async def make_plan(options: Options, lists: Lists) -> Plan:
-    """Read the lists once, and send nothing.
+    """Read the lists once and return the plan; nothing is sent.
 
     Raises:
-        ConfigurationError: they do not hold as many tasks as ``--expect`` says.
+        ConfigurationError: they do not hold the number of tasks that ``--expect`` names.
         ListError: a list cannot be read.
     """
-    past = await peek_past(Path(options.report)) if options.resume else Past()
-    intake = Intake(limit=options.limit, earlier=past.earlier)
+    past = await peek_past(Path(options.report.path)) if options.report.resume else Past()
+    intake = Intake(limit=options.lists.limit, earlier=past.earlier)
     invalid: list[Outcome] = []
     async with aclosing(lists.batches()) as batches:
         async for batch in batches:
@@ -87,16 +87,16 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
             if intake.full:
                 break
     found = intake.tasks + intake.settled
-    if options.expect is not None and found != options.expect:
+    if (expected := options.guards.expect) is not None and found != expected:
         raise ConfigurationError(
-            f"the lists hold {messages.rows(found, 'task')}, not the {options.expect:,} expected. Nothing was sent. "
-            f"See what they hold with --dry-run, then mend them, or --expect {found}"
+            f"the lists hold {messages.rows(found, 'task')}, not the {expected:,} expected. Nothing was sent. "
+            f"See what they hold with --dry-run, then fix the lists, or use --expect {found}"
         )
     return Plan(options, intake, invalid[:_INVALID_SHOWN])
 
 
-async def dry_run(options: Options) -> int:
+async def print_plan(options: Options) -> int:
     """Print the plan, and return the exit status."""
-    plan = await make_plan(options, Lists.of(options))
-    put_out(orjson.dumps(plan.as_json()) if options.as_json else str(plan))
+    plan = await make_plan(options, Lists.of(options.lists, report=options.report.path))
+    write_stdout(orjson.dumps(plan.as_json()) if options.output.as_json else str(plan))
     return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

@@ -1,0 +1,114 @@
+"""The options that say how the API is called."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import click
+
+from stopcast.cli.options.option import Number, Whole, setting
+
+
+def _lost_share(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    if value is None or value == "stop":
+        return None
+    if not (share := re.fullmatch(r"share:([1-9]\d{0,5})", value)):
+        raise click.BadParameter(
+            "it must be stop, or share:N, where N is the largest number of processes that share the quota", ctx, param
+        )
+    return int(share[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """How the API is called.
+
+    Attributes:
+        max_per_second: the cap on calls.
+        raised_quota: whether the vendor has raised the account's quota.
+        arrival_jitter_ms: by how much the way to the API varies.
+        max_at_once: how many calls are in flight at most.
+        max_attempts: how many calls are made for one task at most.
+        timeout_seconds: of one call.
+        grace_seconds: how long calls in flight may take to finish after a signal.
+        accounts: the path of an accounts file.
+        endpoint: where the calls go.
+        region: that signatures name.
+        api_version: of the API.
+        sandbox: whether the calls go to an emulator in this process.
+        quota: the URL of a Redis over which the cap is shared.
+        account: whose cap it is.
+        quota_lost: while that Redis is away, calls go at one such part of the cap; None for no calls.
+
+    Raises:
+        click.UsageError: a shared quota without an account.
+    """
+
+    max_per_second: float = setting(
+        "--max-per-second",
+        type=Number(0, min_open=True),
+        default=150,
+        show_default=True,
+        metavar="N",
+        help="The cap on calls.",
+    )
+    raised_quota: bool = setting(
+        "--raised-quota",
+        is_flag=True,
+        help="The vendor has raised the account's quota; allow a cap above the usual one.",
+    )
+    arrival_jitter_ms: float | None = setting(
+        "--arrival-jitter",
+        type=Number(0),
+        metavar="MS",
+        help="By how much the way to the API varies; comes off the rate. [3.3]",
+    )
+    max_at_once: int = setting(
+        "--max-at-once", type=Whole(1), default=512, show_default=True, metavar="N", help="Calls in flight."
+    )
+    max_attempts: int = setting(
+        "--max-attempts", type=Whole(1), default=20, show_default=True, metavar="N", help="For one task."
+    )
+    timeout_seconds: float = setting(
+        "--timeout",
+        type=Number(0, min_open=True),
+        default=15,
+        show_default=True,
+        metavar="SECONDS",
+        help="For one call.",
+    )
+    grace_seconds: float = setting(
+        "--grace", type=Number(0), default=15, show_default=True, metavar="SECONDS", help="To finish after a signal."
+    )
+    accounts: str | None = setting(
+        "--accounts",
+        metavar="FILE",
+        help="Several accounts: the AppIds of each, and where its key is (TOML).",
+    )
+    endpoint: str | None = setting("--endpoint", metavar="URL", help="Where the calls go. Plain http only to loopback.")
+    region: str | None = setting("--region", metavar="R", help="The region that signatures name.")
+    api_version: str = setting(
+        "--api-version", metavar="V", default="2020-12-01", show_default=True, help="Of the API."
+    )
+    sandbox: bool = setting(
+        "--sandbox",
+        is_flag=True,
+        help="Against an emulator of the API in this process: nothing real, no credentials.",
+    )
+    quota: str | None = setting(
+        "--quota",
+        metavar="URL",
+        help="Share the cap with all processes that name this Redis and account: redis://host:6379/0",
+    )
+    account: str | None = setting("--account", metavar="NAME", help="Whose cap it is; with --quota.")
+    quota_lost: int | None = setting(
+        "--quota-lost",
+        callback=_lost_share,
+        metavar="stop|share:N",
+        help="While that Redis is away: no calls, or one N-th of the cap. [stop]",
+    )
+
+    def __post_init__(self) -> None:
+        if self.quota and not self.account:
+            raise click.UsageError("--quota needs --account NAME: processes that name the same account share the cap")

@@ -1,0 +1,99 @@
+"""The options that end a run early, or keep it from starting."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from stopcast.cli.options.option import Whole, setting
+from stopcast.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from stopcast.engine.halting import HaltAfter
+
+_DURATION: Final = re.compile(r"(?a:(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)")
+_TIME: Final = re.compile(r"(?a:(\d{1,2}):(\d{2}))")
+
+
+def _halt_after(ctx: click.Context, param: click.Parameter, value: str | None) -> HaltAfter | None:
+    from stopcast.engine.halting import HaltAfter
+
+    try:
+        return None if value is None else HaltAfter.parse(value)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    try:
+        return None if value is None else time.monotonic() + seconds_until(value, datetime.now())  # noqa: DTZ005 - local
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardOptions:
+    """What ends a run early, or keeps it from starting.
+
+    Attributes:
+        halt_after: how many tasks may end badly.
+        canary: how many tasks are sent alone first.
+        until: when no call may be in flight any more, on the monotonic clock.
+        control: a file of commands that the run follows.
+        expect: how many tasks the lists must hold.
+        yes: whether to start without a question.
+    """
+
+    halt_after: HaltAfter | None = setting(  # noqa: RUF009 - it makes a field
+        "--halt-after",
+        callback=_halt_after,
+        metavar="N|P%",
+        help="Give up after N tasks ended badly, or this share of at least 100 tasks.",
+    )
+    canary: int | None = setting(
+        "--canary",
+        type=Whole(1),
+        metavar="N",
+        help="Send the first N tasks alone, and the others only if each of those ends well.",
+    )
+    until: float | None = setting(
+        "--until",
+        callback=_until,
+        metavar="WHEN",
+        help="Have no call in flight any more at 06:00, or after 90m, 1h30m; what is left is for --resume.",
+    )
+    control: Path | None = setting(  # noqa: RUF009 - it makes a field
+        "--control",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Follow this file during the run: pause, resume, rate N, one a line.",
+    )
+    expect: int | None = setting(
+        "--expect", type=Whole(0), metavar="N", help="Refuse to start unless the lists hold N tasks."
+    )
+    yes: bool = setting("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def seconds_until(text: str, now: datetime) -> float:
+    """Return the seconds from ``now`` to the next such time of day there, or the seconds of a duration.
+
+    Raises:
+        ConfigurationError: it is neither "06:00" nor "2h", "90m", "1h30m", "45s".
+    """
+    words = text.strip().lower()
+    if (match := _TIME.fullmatch(words)) and int(match[1]) < 24 and int(match[2]) < 60:  # noqa: PLR2004 - a clock's
+        day, at = now.date(), time_of_day(int(match[1]), int(match[2]))
+        # By way of UTC, because clocks may be put forward or back in between.
+        moments = (datetime.combine(day + timedelta(days), at, now.tzinfo).astimezone(UTC) for days in (0, 1))
+        return next(left for moment in moments if (left := (moment - now.astimezone(UTC)).total_seconds()) > 0)
+    if (match := _DURATION.fullmatch(words)) and any(map(int, filter(None, match.groups()))):
+        hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return 3600.0 * hours + 60.0 * minutes + seconds
+    raise ConfigurationError(f"{text!r} is neither a time of day, such as 06:00, nor a duration, such as 90m or 1h30m")

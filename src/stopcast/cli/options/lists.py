@@ -1,0 +1,37 @@
+"""The options that say which lists are read, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import click
+
+from stopcast.cli.options.option import Whole, setting
+
+_FORMATS: Final = ("auto", "csv", "tsv", "jsonl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOptions:
+    """The lists, and how to read them.
+
+    Attributes:
+        tasks: the paths of the lists; "-" is standard input.
+        form: of the lists.
+        columns: other names of the three columns or keys.
+        limit: how many tasks are taken at most.
+        only: where a list is an earlier report, the statuses of the rows that are taken.
+    """
+
+    tasks: tuple[str, ...] = ()
+    form: str = setting(
+        "--format", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Of the lists."
+    )
+    columns: str | None = setting(
+        "--columns", metavar="app=A,room=R,task=T", help="Other names of the three columns or keys."
+    )
+    limit: int | None = setting("--limit", type=Whole(1), metavar="N", help="Only the first N tasks.")
+    only: str | None = setting(
+        "--only", metavar="STATUS,...", help="Where a list is an earlier report: only its rows of these statuses."
+    )

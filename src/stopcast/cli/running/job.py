@@ -1,0 +1,271 @@
+"""One run of a command: what it consists of, as a value, and how it is executed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stopcast.background import Supervisor
+from stopcast.cli.display import messages
+from stopcast.cli.display.gauges import Gauges, Looking
+from stopcast.cli.display.next_commands import doctor_command, resume_command
+from stopcast.cli.display.progress import Progress, screen_for
+from stopcast.cli.lists import Lists
+from stopcast.cli.lists.remaining import rows_to_do
+from stopcast.cli.options import GuardOptions, Options
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_stdout
+from stopcast.cli.running import wakeup
+from stopcast.cli.running.metrics import metrics
+from stopcast.cli.running.plan import make_plan
+from stopcast.cli.running.signals import Signals
+from stopcast.cli.running.steering import Steering, check_control_file
+from stopcast.cli.running.targets import MakeCalls, Target, find_target, shared_quotas
+from stopcast.cli.running.user import User
+from stopcast.errors import (
+    BackgroundTaskError,
+    ClockRefusedError,
+    ConfigurationError,
+    CredentialsRefusedError,
+    EndpointError,
+    InterruptedRunError,
+    StopcastError,
+    TimeIsUpError,
+    TooManyFailuresError,
+)
+from stopcast.ports import Deliveries
+from stopcast.report.totals import Summary
+from stopcast.run import Run
+from stopcast.stopper.task_calls import TaskCalls
+from stopcast.tasks.task import Batch
+
+#: A run of more tasks against a vendor's host is confirmed at a terminal.
+_ASK_ABOVE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJob:
+    """One run of a command.
+
+    Attributes:
+        calls: what the API is asked for each task.
+        options: of the command.
+        lists: the lists, none where the rows come from a queue.
+        rows: yields the rows. It is iterated once the run has read its report.
+        deliveries: opens the queue, where the rows come from one.
+        queues: URLs of the queues whose state belongs to the metrics.
+        resumable: whether the same command with ``--resume`` continues after an early end.
+        ask: whether the user may be asked before the first call.
+        advice: is logged after a run with rows that are not good.
+        verification: what follows a run that came to its end, None for nothing.
+        verify_after_seconds: how long the last tasks have to end before that.
+    """
+
+    calls: type[TaskCalls]
+    options: Options
+    lists: Lists
+    rows: Callable[[Run], AsyncGenerator[Batch, None]]
+    deliveries: Callable[[User], AbstractAsyncContextManager[Deliveries]] | None = None
+    queues: Collection[str] = ()
+    resumable: bool = True
+    ask: bool = False
+    advice: str | None = None
+    verification: Callable[[], RunJob | None] | None = None
+    verify_after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job ended.
+
+    Attributes:
+        summary: what ``--json`` prints, None where there is no report.
+        status: the exit status, unless ``error`` decides it.
+        error: what ended the job early.
+    """
+
+    summary: dict[str, Any] | None
+    status: int
+    error: StopcastError | None = None
+
+
+def execute(job: RunJob) -> int:
+    """Run the job, print its summary, and return the exit status.
+
+    Raises:
+        SystemExit: with the exit status of the error that ended the job early.
+    """
+    with Signals() as signals:
+        ended = wakeup.run(run_job(job, User(job.options.output), signals))
+        if job.options.output.as_json and ended.summary is not None:
+            write_stdout(orjson.dumps(ended.summary))
+        if ended.error is not None:
+            resume = job.resumable and ended.summary is not None
+            give_up(ended.error, resume_with=resume_command() if resume else None)
+    return ended.status
+
+
+async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
+    """Run the job, and its verification, and return how it ended.
+
+    Raises:
+        StopcastError: the job could not begin.
+    """
+    signals.cancel_task()
+    try:
+        async with AsyncExitStack() as stack:
+            stack.callback(job.lists.close)
+            ended = await _run_in(stack, job, user, signals)
+            # The result stands: what is left is to close what was opened.
+            signals.disregard()
+            return ended
+    except asyncio.CancelledError:
+        if signals.number is None:
+            raise
+        return Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
+
+
+async def _run_in(stack: AsyncExitStack, job: RunJob, user: User, signals: Signals) -> Ended:
+    options = job.options
+    _check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
+    target = await find_target(options, stack)
+    make_calls = await target.limited(job.calls, options, stack)
+    if not await _confirmed(job, target, user):
+        log("Nothing was sent.", event="not_confirmed")
+        return Ended(None, EXIT_GIVEN_UP)
+    ended = await _call_all(stack, job, target, make_calls, user=user, signals=signals)
+    if job.verification is None or ended.error is not None or ended.summary is None:
+        return ended
+    if (verification := job.verification()) is None:
+        return ended
+    signals.cancel_task()
+    await asyncio.sleep(job.verify_after_seconds)
+    make_calls = await target.limited(verification.calls, verification.options, stack)
+    verified = await _call_all(stack, verification, target, make_calls, user=user, signals=signals)
+    return Ended({**ended.summary, "verify": verified.summary}, max(ended.status, verified.status), verified.error)
+
+
+def _check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
+    if guards.control is not None:
+        check_control_file(guards.control)
+    if guards.until is not None and guards.until - time.monotonic() <= timeout_seconds:
+        raise ConfigurationError(
+            f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
+            f"long (--timeout)"
+        )
+
+
+async def _confirmed(job: RunJob, target: Target, user: User) -> bool:
+    """Check ``--expect``, and ask the user before a run of many tasks."""
+    if not job.ask:
+        return True
+    options = job.options
+    ask = user.at_terminal and not (options.guards.yes or target.loopback or "-" in options.lists.tasks)
+    if options.guards.expect is None and not ask:
+        return True
+    await job.lists.make_replayable()
+    plan = await make_plan(options, job.lists)
+    if not ask or plan.intake.tasks <= _ASK_ABOVE:
+        return True
+    log(str(plan), event="plan")
+    return await user.confirms(f"Stop them at {target.hosts}?")
+
+
+async def _call_all(
+    stack: AsyncExitStack, job: RunJob, target: Target, make_calls: MakeCalls, *, user: User, signals: Signals
+) -> Ended:
+    options, loop = job.options, asyncio.get_running_loop()
+    # A background task may fail before there is a run that its failure can end.
+    failure: asyncio.Future[BackgroundTaskError] = loop.create_future()
+
+    def fail(error: BackgroundTaskError) -> None:
+        if not failure.done():
+            failure.set_result(error)
+
+    supervisor = Supervisor(fail)
+    stack.push_async_callback(supervisor.end)
+    observers_of = await stack.enter_async_context(
+        metrics(
+            options.metrics,
+            user,
+            supervisor,
+            by_account=options.calls.accounts is not None,
+            queues=job.queues,
+            quotas=shared_quotas(target, options.calls, job.calls.action.name),
+        )
+    )
+    screen = screen_for(options, doing="Stopping" if job.calls.action.changes else "Asking about")
+    gauges = Gauges()
+    stopper = make_calls(lambda account: (*observers_of(account), *((gauges.observe,) if screen else ())))
+    await stack.enter_async_context(stopper)
+    run = Run(
+        stopper,
+        Path(options.report.path),
+        resume=options.report.resume,
+        limit=options.lists.limit,
+        grace_seconds=options.calls.grace_seconds,
+        canary=options.guards.canary or 0,
+        # The event loop's clock is monotonic too, but need not be the same.
+        ends_at=options.guards.until and loop.time() + options.guards.until - time.monotonic(),
+        deliveries=await stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
+    )
+    failure.add_done_callback(lambda failed: run.end(failed.result()))
+
+    def end(number: int, first: bool) -> None:
+        run.interrupt(number)
+        if first:
+            user.log("Calls in flight finish; a second signal cuts them off.", event="interrupting")
+
+    steering = Steering(stopper, user)
+    signals.end, signals.steer = end, steering.step
+    showing = Progress(Looking(run, stopper, job.lists, gauges, options), screen)
+    error: StopcastError | None = None
+    async with (
+        nullcontext() if options.output.quiet else showing,
+        aclosing(job.rows(run)) as batches,
+        steering.following(options.guards.control, supervisor),
+    ):
+        try:
+            await run.stop_lists(batches)
+        except StopcastError as caught:
+            error = caught
+    return _end(job, run, error, user)
+
+
+def _end(job: RunJob, run: Run, error: StopcastError | None, user: User) -> Ended:
+    options, summary = job.options, run.summary()
+    if run.past.torn_bytes:
+        torn = f"The last line of the report was incomplete; its {run.past.torn_bytes} bytes were removed."
+        user.log(torn, event="report_mended")
+    if error is None or summary.calls or summary.statuses:
+        user.log(messages.totals(summary, options.report.path), event="summary", summary=summary.as_json())
+    if summary.bad and job.advice is not None:
+        user.log(job.advice, event="not_ended")
+    if error is not None and (note := _note(error, job, run, summary)):
+        error.add_note(note)
+    status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
+    return Ended(summary.as_json() if run.opened else None, status, error)
+
+
+def _note(error: StopcastError, job: RunJob, run: Run, summary: Summary) -> str | None:
+    """Return what the user should do about the error."""
+    options = job.options
+    match error:
+        case TooManyFailuresError():
+            return (
+                f"Look at the lines of {options.report.path} whose status is failed or gave_up. --resume sends the "
+                f"latter again, and the former only if you name the report as a list."
+            )
+        case TimeIsUpError():
+            to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
+            return messages.left(to_do, unfinished=summary.not_finished)
+        case CredentialsRefusedError() | ClockRefusedError() | EndpointError():
+            return f"To see the cause and how to fix it:\n  {doctor_command(options)}"
+        case _:
+            return None

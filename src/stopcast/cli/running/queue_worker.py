@@ -1,0 +1,82 @@
+"""The job of ``stopcast worker``: its rows come from a queue, and are acknowledged there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+
+from stopcast.cli.lists import Lists
+from stopcast.cli.options import Options
+from stopcast.cli.output import EXIT_BAD_ROWS, log
+from stopcast.cli.running.job import RunJob, execute
+from stopcast.cli.running.user import User
+from stopcast.events import DeadLettered, Event
+from stopcast.fleet.queue import RedisConsumer
+from stopcast.ports import Deliveries
+from stopcast.run import Run
+from stopcast.stopper import Stopper
+from stopcast.tasks.task import Batch
+
+
+def work(
+    options: Options, queue: str, *, results: bool, until_empty: bool, claim_after_seconds: float, max_deliveries: int
+) -> int:
+    """Stop the tasks of a queue, and return the exit status.
+
+    Raises:
+        ConfigurationError: a setting that cannot be used.
+        SystemExit: with the exit status of the error that ended the worker early.
+    """
+    dead: list[DeadLettered] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, DeadLettered):
+            dead.append(event)
+
+    consumer = RedisConsumer(
+        queue,
+        claim_after_seconds=claim_after_seconds,
+        max_deliveries=max_deliveries,
+        results=results,
+        until_empty=until_empty,
+        observers=[observe],
+    )
+
+    @asynccontextmanager
+    async def deliveries(user: User) -> AsyncIterator[Deliveries]:
+        try:
+            async with consumer:
+                yield consumer
+        finally:
+            _log_remainder(consumer, user)
+
+    async def rows(run: Run) -> AsyncGenerator[Batch, None]:
+        async with aclosing(consumer.take(settled=run.past.earlier.settled)) as batches:
+            async for batch in batches:
+                yield batch
+
+    job = RunJob(
+        calls=Stopper,
+        options=replace(options, report=replace(options.report, path=options.report.path or os.devnull)),
+        lists=Lists.of(options.lists),
+        rows=rows,
+        deliveries=deliveries,
+        queues=[queue],
+        # No command continues: other workers stop what is left, or this one when it is started again.
+        resumable=False,
+    )
+    return execute(job) or (EXIT_BAD_ROWS if dead else 0)
+
+
+def _log_remainder(consumer: RedisConsumer, user: User) -> None:
+    if consumer.left:
+        log(
+            f"stopcast: {consumer.left:,} tasks could not be handed back to the queue, or not be acknowledged. "
+            f"Other workers take them over once this one has been silent for long enough.",
+            event="queue_left",
+            left=consumer.left,
+        )
+    elif consumer.handed_back:
+        user.log(f"{consumer.handed_back:,} tasks were handed back to the queue.", event="queue_handed_back")

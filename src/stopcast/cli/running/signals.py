@@ -1,0 +1,90 @@
+"""The signals of a run: SIGINT, SIGTERM and SIGHUP end it, SIGUSR1 and SIGUSR2 steer it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Self
+
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STEERING: Final = (signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Signals:
+    """Handles the signals while the block lasts, which may begin before the event loop does.
+
+    They are not the loop's own handlers: the loop removes those when it closes, and one more signal would print a
+    traceback then. Only the first two signals that end a run have an effect; those after them are ignored, also after
+    the block, because they must not change the exit status.
+
+    Attributes:
+        end: is called on the event loop with the number of a signal that ends, and whether it is the first.
+        steer: is called on the event loop with the number of a signal that steers.
+        number: of the last signal that ends, None before the first.
+    """
+
+    def __init__(self) -> None:
+        self.end: Callable[[int, bool], object] | None = None
+        self.steer: Callable[[int], object] | None = None
+        self.number: int | None = None
+        self._received = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (*_ENDING, *_STEERING):
+            before = signal.getsignal(number)
+            # A closed terminal ends the run in good order, and a run under nohup goes on.
+            if number != signal.SIGHUP or before is signal.SIG_DFL:
+                self._before[number] = before
+                signal.signal(number, self._receive_end if number in _ENDING else self._receive_steering)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self._received else before)
+
+    def cancel_task(self) -> None:
+        """Let the next signal that ends cancel the current task. An earlier one cancels it now."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine calls this
+        self._loop = asyncio.get_running_loop()
+        self.end = lambda _number, _first: task.cancel()
+        self.steer = None
+        if self.number is not None:
+            task.cancel()
+
+    def disregard(self) -> None:
+        """Let further signals have no effect."""
+        self.end = self.steer = None
+
+    def _receive_end(self, number: int, _frame: object) -> None:
+        self._received += 1
+        if self._received > 1:
+            for each in _ENDING:
+                signal.signal(each, signal.SIG_IGN)
+        if self._loop is None:
+            self.number = number
+        else:
+            self._call_soon(partial(self._end, number))
+
+    def _receive_steering(self, number: int, _frame: object) -> None:
+        self._call_soon(partial(self._steer, number))
+
+    def _call_soon(self, act: Callable[[], None]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(act)
+
+    def _end(self, number: int) -> None:
+        first, self.number = self.number is None, number
+        if self.end is not None:
+            self.end(number, first)
+
+    def _steer(self, number: int) -> None:
+        if self.steer is not None:
+            self.steer(number)

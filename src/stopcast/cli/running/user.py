@@ -1,0 +1,42 @@
+"""What a run says to its user and asks: log messages, unless they are not wanted, and one question."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from stopcast.cli.options import OutputOptions
+from stopcast.cli.output import log
+from stopcast.sources.chunks import STANDARD_INPUT, Chunks
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The user of a command, reached over the standard streams.
+
+    Attributes:
+        output: what the user wants to read.
+    """
+
+    output: OutputOptions
+
+    @property
+    def at_terminal(self) -> bool:
+        """Whether a question can be answered."""
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    def log(self, text: str, *, event: str, **fields: Any) -> None:
+        """Log a message, unless ``--quiet`` was given."""
+        if not self.output.quiet:
+            log(text, event=event, **fields)
+
+    async def confirms(self, question: str) -> bool:
+        """Return whether the user answers yes."""
+        # Not click's own question: it blocks the event loop, and with it the signals.
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        with Chunks(STANDARD_INPUT) as typed:
+            answer = await typed.next()
+        return (answer or b"").strip().lower() in {b"y", b"yes"}

@@ -1,0 +1,84 @@
+"""The job of ``stopcast verify``, and of what follows ``stopcast run --verify``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from stopcast.api.actions import GET_WEBCAST_TASK, TOLD_FOR_SECONDS
+from stopcast.cli.display.next_commands import ask_again_command, stop_again_command
+from stopcast.cli.lists import Lists
+from stopcast.cli.options import GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
+from stopcast.cli.running.job import RunJob
+from stopcast.errors import ConfigurationError, ReportExistsError
+from stopcast.sources import Choice
+from stopcast.stopper import Verifier
+from stopcast.tasks.outcome import Status
+
+#: There is no task, or it is known to have ended.
+_NOTHING_TO_ASK: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.ENDED})
+
+
+def verify_job(options: Options) -> RunJob:
+    """Return the job that asks the API about the tasks of the lists.
+
+    Raises:
+        ConfigurationError: wrong usage of the lists.
+        ListError: a list does not exist or cannot be read.
+    """
+    oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - TOLD_FOR_SECONDS))
+    choice = Choice(frozenset(Status) - _NOTHING_TO_ASK, not_before=oldest)
+    lists = Lists.of(options.lists, report=options.report.path, choice=choice)
+    return RunJob(
+        calls=Verifier,
+        options=options,
+        lists=lists,
+        rows=lambda _run: lists.batches(),
+        advice=(
+            f"Ask again about those that have not ended:\n  {ask_again_command(options)}\n"
+            f"Stop those that still run:\n  {stop_again_command(options)}"
+        ),
+    )
+
+
+def verification_of(options: Options) -> RunJob | None:
+    """Return the job that asks about the tasks of a run's report, None where there is no report.
+
+    The report of a run over nothing is removed.
+    """
+    report = options.report
+    if not Path(report.path).exists():
+        return None
+    cap = min(options.calls.max_per_second, GET_WEBCAST_TASK.quota_per_second)
+    return verify_job(
+        replace(
+            options,
+            lists=ListOptions(tasks=(report.path,), form="jsonl"),
+            calls=replace(options.calls, max_per_second=cap),
+            report=replace(report, path=str(_verify_report(report.path))),
+            guards=GuardOptions(control=options.guards.control),
+            metrics=MetricsOptions(),
+        )
+    )
+
+
+def check_verify_report(report: ReportOptions) -> None:
+    """Check before the first call that the tasks can be asked about at the end.
+
+    Raises:
+        ConfigurationError: the run's report cannot be read as a list.
+        ReportExistsError: there is a report of an earlier ``--verify``.
+    """
+    run_report, path = Path(report.path), _verify_report(report.path)
+    if run_report.exists() and not run_report.is_file():
+        raise ConfigurationError(f"--verify reads the report again, and {run_report} is not a file; name one: -o PATH")
+    if path.exists() and not report.resume:
+        raise ReportExistsError(f"the report {path} exists already, and --verify writes it. Name another one: -o PATH")
+
+
+def _verify_report(report: str) -> Path:
+    """Return the path of the verification's report, beside the run's own."""
+    path = Path(report)
+    return path.with_name(f"{path.stem}.verify{path.suffix}")
