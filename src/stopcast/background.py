@@ -21,16 +21,19 @@ END_WITHIN_SECONDS: Final = 2.0
 _FIRST_PATIENCE_SECONDS: Final = 0.05
 
 
-async def end_task(task: asyncio.Task[Any], *, within_seconds: float = END_WITHIN_SECONDS) -> bool:
+async def end_task(
+    task: asyncio.Task[Any], *, within_seconds: float = END_WITHIN_SECONDS, patience_seconds: float = 0.0
+) -> bool:
     """Cancel a task until it has ended, and return whether it has.
 
-    A task that has not ended within ``within_seconds`` is logged by its name and left alone. What the task raised is
-    not raised here. A cancellation of the caller, however often it comes, is raised once the task has ended.
+    It is cancelled first after ``patience_seconds``, in which it may end by itself. A task that has not ended within
+    ``within_seconds`` is logged by its name and left alone. What the task raised is not raised here. A cancellation of
+    the caller, however often it comes, is raised once the task has ended.
     """
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + within_seconds
+    cancel_at = loop.time() + patience_seconds
     patience_seconds = _FIRST_PATIENCE_SECONDS
-    cancel_at = loop.time()
     cancelled: asyncio.CancelledError | None = None
     while not task.done() and (now := loop.time()) < give_up_at:
         if now >= cancel_at:
@@ -53,6 +56,25 @@ async def end_task(task: asyncio.Task[Any], *, within_seconds: float = END_WITHI
     if cancelled is not None:
         raise cancelled
     return task.done()
+
+
+async def finish(clean_up: Coroutine[Any, Any, None]) -> None:
+    """Run a clean-up to its end, however often the caller is cancelled, and raise the cancellation after it.
+
+    It must be bounded in time by itself. anyio cancels its scopes anew at every await.
+    """
+    task = asyncio.get_running_loop().create_task(clean_up)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # marks it as seen; the cancellation counts
+        raise cancelled
+    task.result()
 
 
 class Supervisor:

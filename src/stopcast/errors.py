@@ -65,6 +65,10 @@ class ClockRefusedError(HaltedError):
     """The API refuses the request's time, even corrected by the server's own clock."""
 
 
+class UnknownRefusalsError(HaltedError):
+    """The API refused many tasks in a row with one code that is not known, so that it may refuse them all."""
+
+
 class TooManyFailuresError(HaltedError):
     """More tasks ended badly than ``halt_after`` allows."""
 

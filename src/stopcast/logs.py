@@ -7,6 +7,7 @@ at DEBUG, secrets never.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
@@ -139,12 +140,12 @@ class Observers:
         self._observers = (*given, log_event)
         self._failed: list[Observer] = []
 
-    def tell(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Tell an event. An observer that raises is logged the first time, and told the next event all the same."""
         for observer in self._observers:
             try:
                 observer(event)
-            except Exception:
+            except (Exception, asyncio.CancelledError):  # whatever it is, it must not disturb the calls
                 if observer not in self._failed:
                     self._failed.append(observer)
                     name = getattr(observer, "__qualname__", type(observer).__qualname__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from stopcast.errors import ConfigurationError
 from stopcast.events import Event
@@ -175,17 +175,62 @@ class TransportError(Exception):
         self.untrusted = untrusted
 
 
+class Gate(Protocol):
+    """The way of one call from a connection in hand to the wire. A transport passes it for every request."""
+
+    async def permit(self) -> None:
+        """Wait, with a connection in hand, until the call may go out."""
+
+    def admit(self) -> Mapping[str, str]:
+        """Count the call as sent, and return the signed headers to send.
+
+        To be called in the same turn of the event loop in which ``permit`` returned, as the last thing before the
+        request is written. Where it was not called, nothing was sent. Where the connection turns out to be dead, the
+        permit is forfeited: take another connection, and await ``permit`` again.
+        """
+
+
+class OpenGate:
+    """A gate that is open: for a single request outside any cap.
+
+    Args:
+        headers: to send.
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    async def permit(self) -> None:
+        """Return at once."""
+
+    def admit(self) -> Mapping[str, str]:
+        """Return the headers."""
+        return self._headers
+
+
+class Answer(NamedTuple):
+    """One answer as it came.
+
+    Attributes:
+        status: HTTP's.
+        headers: looked up without regard to case.
+        body: whole.
+        drop: closes the connection that brought it. To be called at once, or not at all.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    drop: Callable[[], object] = lambda: None
+
+
 class Transport(Protocol):
     """Carries one request to the endpoint."""
 
-    async def send(
-        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], query: str = ""
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Send ``body`` and return the answer's status, headers and bytes.
+    async def send(self, body: bytes, gate: Gate, query: str = "") -> Answer:
+        """Send ``body`` with the headers that ``gate.admit`` returns, and return the answer.
 
         ``query`` takes the place of the endpoint's own, unless it is "".
-        ``admit`` is awaited with the connection in hand, as the last thing before the request is written. Where it was
-        not awaited to its end, nothing was sent.
 
         Raises:
             TransportError: no answer, or none that can be read whole.

@@ -179,22 +179,22 @@ class Run:
             self.past.replaced_by(outcome)
             self.past.statuses[outcome.status] += 1
             self.finished += 1
-            feed.consumed()
+            sink.consumed()
 
         def deliver_canary(outcome: Outcome) -> None:
             deliver(outcome)
             self._judge(outcome)
 
-        feed = dispatcher.open_feed(
+        sink = dispatcher.open_feed(
             deliver_canary if self.canary else deliver, flights=flights if deliveries is None else deliveries
         )
         if self.ending is not None:
             dispatcher.stop(self.ending)
         try:
-            await pump(batches, self.intake, dispatcher, feed, canary=self.canary)
+            await pump(batches, self.intake, sink, canary=self.canary)
         finally:
             await dispatcher.close()
-            dispatcher.close_feed(feed)
+            sink.close()
             await self._finish(report)
             if self.past.lines_replaced:
                 await self._tidy(descriptor)

@@ -15,7 +15,7 @@ import trustme
 from stopcast import EndpointError, Status, Stopper, Task
 from stopcast.api.answers import ANSWER_LIMIT
 from stopcast.api.transport import AiohttpTransport
-from stopcast.ports import TransportError
+from stopcast.ports import OpenGate, TransportError
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -97,14 +97,27 @@ def answering(*answers: bytes, close: bool = False) -> Callable[..., Awaitable[N
     return serve
 
 
-async def at_once() -> None:
-    """Let the call go."""
+class Permit:
+    """A gate whose permit is what a function awaits."""
+
+    def __init__(self, permit: Callable[[], Awaitable[None]], headers: dict[str, str] | None = None) -> None:
+        self._permit = permit
+        self._headers = headers or {}
+
+    async def permit(self) -> None:
+        await self._permit()
+
+    def admit(self) -> dict[str, str]:
+        return self._headers
+
+
+AT_ONCE = OpenGate({})
 
 
 async def post(url: str, *, seconds: float = 5.0, **settings: Any) -> tuple[int, dict[str, str], bytes]:
     async with asyncio.timeout(seconds), AiohttpTransport(url, **settings) as transport:
-        status, headers, answer = await transport.send(BODY, {"X-Mine": "1"}, at_once)
-    return status, dict(headers), answer
+        answer = await transport.send(BODY, OpenGate({"X-Mine": "1"}))
+    return answer.status, dict(answer.headers), answer.body
 
 
 async def test_exactly_the_bytes_given_are_sent_and_an_answer_comes_back_whole(wire: Open) -> None:
@@ -113,7 +126,7 @@ async def test_exactly_the_bytes_given_are_sent_and_an_answer_comes_back_whole(w
     assert (status, headers["Content-Type"], answer) == (200, "application/json", b"{}")
     head, body = server.requests[0].split(b"\r\n\r\n", 1)
     assert head.startswith(b"POST /?Action=Stop%20It&Version=1 HTTP/1.1\r\n")
-    assert b"\r\nX-Mine: 1\r\n" in head
+    assert b"\r\nX-Mine: 1\r\n" in head + b"\r\n"
     assert b"\r\nAccept-Encoding: identity\r\n" in head
     assert body == BODY
 
@@ -214,7 +227,7 @@ async def test_a_connection_is_used_again(wire: Open) -> None:
     server = await wire(answering(WHOLE, WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
         for _ in range(3):
-            await transport.send(BODY, {}, at_once)
+            await transport.send(BODY, AT_ONCE)
     assert (server.connections, len(server.requests)) == (1, 3)
 
 
@@ -222,7 +235,7 @@ async def test_a_connection_that_died_in_the_pool_is_not_used_again(wire: Open) 
     server = await wire(answering(WHOLE, close=True))
     async with AiohttpTransport(server.url) as transport:
         for number in range(1, 4):
-            await transport.send(BODY, {}, at_once)
+            await transport.send(BODY, AT_ONCE)
             while server.connections < number:
                 await asyncio.sleep(0)
             # As long as it takes until the client has seen the end.
@@ -242,8 +255,8 @@ async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_admit
 
     server = await wire(answering(WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.send(BODY, {}, hang_up_the_first_time)
-        assert (await transport.send(BODY, {}, hang_up_the_first_time))[0] == 200
+        await transport.send(BODY, Permit(hang_up_the_first_time))
+        assert (await transport.send(BODY, Permit(hang_up_the_first_time))).status == 200
     assert (admitted, server.connections, len(server.requests)) == (3, 2, 2)
 
 
@@ -256,8 +269,8 @@ async def test_a_call_is_admitted_with_its_connection_in_hand_and_before_anythin
 
     server = await wire(answering(WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.send(BODY, {}, admit)
-        await transport.send(BODY, {}, admit)
+        await transport.send(BODY, Permit(admit))
+        await transport.send(BODY, Permit(admit))
     assert seen == [(1, 0), (1, 1)]
 
 
@@ -271,12 +284,12 @@ async def test_a_call_that_is_not_admitted_is_not_sent_and_gives_its_connection_
     server = await wire(answering(WHOLE))
     async with AiohttpTransport(server.url) as transport:
         with pytest.raises(LookupError):
-            await transport.send(BODY, {}, refuse)
+            await transport.send(BODY, Permit(refuse))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await transport.send(BODY, {}, never)
+                await transport.send(BODY, Permit(never))
         assert server.requests == []
-        await transport.send(BODY, {}, at_once)
+        await transport.send(BODY, AT_ONCE)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
@@ -289,12 +302,12 @@ async def test_a_call_that_is_cancelled_drops_its_connection(wire: Open) -> None
 
     server = await wire(serve)
     async with AiohttpTransport(server.url) as transport:
-        calling = asyncio.create_task(transport.send(BODY, {}, at_once))
+        calling = asyncio.create_task(transport.send(BODY, AT_ONCE))
         while not server.requests:
             await asyncio.sleep(0)
         calling.cancel()
         await asyncio.wait([calling])
-        assert (await transport.send(BODY, {}, at_once))[2] == b"{}"
+        assert (await transport.send(BODY, AT_ONCE)).body == b"{}"
     assert server.connections == 2
 
 
@@ -346,7 +359,7 @@ async def test_time_without_a_connection_does_not_run_while_a_call_waits_to_be_a
 
     server = await wire(answering(WHOLE))
     async with AiohttpTransport(server.url, connect_timeout_seconds=0.05) as transport:
-        assert (await transport.send(BODY, {}, slowly))[0] == 200
+        assert (await transport.send(BODY, Permit(slowly))).status == 200
 
 
 async def test_no_proxy_is_used_unasked(wire: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,8 +374,8 @@ async def test_no_proxy_is_used_unasked(wire: Open, monkeypatch: pytest.MonkeyPa
 async def test_no_cookie_is_kept(wire: Open) -> None:
     server = await wire(answering(WHOLE.replace(b"Content-Type", b"Set-Cookie: a=b\r\nContent-Type"), WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.send(BODY, {}, at_once)
-        await transport.send(BODY, {}, at_once)
+        await transport.send(BODY, AT_ONCE)
+        await transport.send(BODY, AT_ONCE)
     assert b"cookie" not in server.requests[1].lower()
 
 

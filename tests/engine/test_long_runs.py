@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from email.utils import formatdate
 
 import pytest
@@ -14,9 +14,10 @@ from stopcast import (
     RetryPolicy,
     Status,
     Task,
+    ports,
 )
 from stopcast.events import ClockCorrected, Event
-from stopcast.ports import TransportError
+from stopcast.ports import Gate, TransportError
 from stopcast.sandbox.answers import Answer, ok, refusal
 from support.processes import tasks
 from support.streams import counted, everything
@@ -51,13 +52,11 @@ def test_an_outage_of_a_minute_ends_with_every_task_stopped(how: str, count: int
 
 def test_refused_connections_for_a_minute_end_with_every_task_stopped() -> None:
     class Refusing(Api):
-        async def send(
-            self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], query: str = ""
-        ) -> tuple[int, Mapping[str, str], bytes]:
+        async def send(self, body: bytes, gate: Gate, query: str = "") -> ports.Answer:
             if asyncio.get_running_loop().time() < 60:
                 await asyncio.sleep(0.001)
                 raise TransportError("refused", unsent=True)
-            return await super().send(body, headers, admit, query)
+            return await super().send(body, gate, query)
 
     async def main() -> list[Outcome]:
         async with virtual_stopper(api) as stopper:

@@ -23,6 +23,7 @@ from stopcast import (
     Task,
 )
 from stopcast.events import ClockCorrected, CredentialsRefreshed, CredentialsRefreshFailed, CredentialsRefused, Event
+from stopcast.ports import Answer, Gate
 from stopcast.sandbox import Emulator
 from stopcast.sandbox.answers import ok, refusal
 from stopcast.sandbox.checks import RefusedError, check_signature, read_target
@@ -68,10 +69,10 @@ class Account:
         self.issued_at.append(now)
         return credentials
 
-    async def send(
-        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], _query: str = ""
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        await admit()
+    async def send(self, body: bytes, gate: Gate, query: str = "") -> Answer:
+        del query
+        await gate.permit()
+        headers = gate.admit()
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -80,7 +81,7 @@ class Account:
         finally:
             self.in_flight -= 1
         self.answers[answer.code or ""] += 1
-        return (
+        return Answer(
             answer.status,
             {**answer.headers, "Date": formatdate(time.time() + self.clock_offset, usegmt=True)},
             answer.body,
@@ -255,7 +256,8 @@ def test_where_no_other_credentials_are_to_be_had_the_run_is_given_up_a_minute_a
     in_virtual_time(main)
 
     assert TEN_MINUTES + 55 < ended_at < TEN_MINUTES + 125
-    assert watched.statuses.keys() == {Status.STOPPED}
+    assert watched.statuses.keys() <= {Status.STOPPED, Status.GAVE_UP}
+    assert watched.statuses[Status.GAVE_UP] <= FEW + account.most_in_flight
     assert 0 < account.refused <= FEW + account.most_in_flight
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
 from stopcast import (
     ClosedError,
     Outcome,
-    Status,
     Task,
 )
 from stopcast.sandbox import Emulator, Faults
 from support.processes import tasks
-from support.streams import counted, everything, one_by_one, stopper_at
+from support.streams import eventually, everything, one_by_one, stopper_at
 
 TASK = Task("app", "room", "task")
 
@@ -115,32 +115,39 @@ async def test_cancelling_stop_all_leaves_nothing_behind(seconds: float, times: 
     assert complaints == []
 
 
-async def test_leaving_the_block_lets_what_was_begun_come_to_its_end(complaints: list[str]) -> None:
-    async with Emulator(quota_per_second=None, faults=Faults({"internal": 0.2}, latency_seconds=0.01)) as emulator:
-        async with stopper_at(emulator) as stopper:
-            stopping = asyncio.create_task(everything(stopper, tasks(100)))
-            await asyncio.sleep(0)
-        assert counted(await stopping) == {Status.STOPPED: 100}
+@pytest.mark.parametrize("times", [1, 2, 30])
+async def test_a_block_that_is_cancelled_any_number_of_times_cuts_its_calls_off_and_leaves_nothing_behind(
+    times: int, complaints: list[str]
+) -> None:
+    async with Emulator(faults=Faults({"hang": 1.0})) as emulator:
+        streams: list[asyncio.Task[list[Outcome]]] = []
+
+        async def work() -> None:
+            async with stopper_at(emulator) as stopper:
+                streams.append(asyncio.create_task(everything(stopper, tasks(20))))
+                await asyncio.Event().wait()
+
+        working = asyncio.create_task(work())
+        await eventually(lambda: emulator.calls)
+        async with asyncio.timeout(5):
+            for _ in range(times):
+                working.cancel()
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await working
+            with pytest.raises(ClosedError):
+                await streams[0]
     assert complaints == []
 
 
-async def test_leaving_the_block_by_an_exception_cancels_what_was_begun(complaints: list[str]) -> None:
+async def test_a_block_inside_a_cancelled_scope_of_anyio_is_closed(complaints: list[str]) -> None:
     async with Emulator(faults=Faults({"hang": 1.0})) as emulator:
-        stopping: asyncio.Task[list[Outcome]] | None = None
-
-        async def leave_early() -> None:
-            nonlocal stopping
-            async with stopper_at(emulator) as stopper:
-                stopping = asyncio.create_task(everything(stopper, tasks(20)))
-                while not emulator.calls:
-                    await asyncio.sleep(0.001)
-                raise LookupError
-
-        with pytest.raises(LookupError):
-            await leave_early()
-        assert stopping is not None
-        with pytest.raises(ClosedError):
-            await stopping
+        stopper = stopper_at(emulator)
+        with anyio.move_on_after(0.2) as scope:
+            async with stopper:
+                await everything(stopper, tasks(20))
+        assert scope.cancelled_caught
+        assert not stopper.is_open
     assert complaints == []
 
 

@@ -94,7 +94,7 @@ async def test_every_row_is_told_once_as_refused_or_as_finished() -> None:
     finished = [event.outcome for event in of(TaskFinished, events)]
     assert len(refused) + len(finished) == 23
     assert {outcome.status for outcome in refused} == {Status.INVALID, Status.DUPLICATE, Status.SET_ASIDE}
-    assert {outcome.status for outcome in finished} == {Status.STOPPED, Status.FAILED}
+    assert {outcome.status for outcome in finished} == {Status.STOPPED, Status.SET_ASIDE}
     assert of(AppSetAside, events) == [AppSetAside("dead", "InvalidParameter.NotExistAppId")]
 
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-
 from stopcast import Status, Stopper, Task
+from stopcast.ports import Answer, Gate
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.stopper import Verifier
 
@@ -16,13 +15,12 @@ class Canned:
         self.answer = answer
         self.bodies: list[bytes] = []
 
-    async def send(
-        self, body: bytes, headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], query: str = ""
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        del headers, query
-        await admit()
+    async def send(self, body: bytes, gate: Gate, query: str = "") -> Answer:
+        del query
+        await gate.permit()
+        gate.admit()
         self.bodies.append(body)
-        return 200, {}, self.answer
+        return Answer(200, {}, self.answer)
 
 
 async def test_a_transport_of_the_caller_carries_every_call_and_is_used_again_by_the_next_stopper() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import orjson
 
-from stopcast import Stopper, Task
-from stopcast.ports import Limiter
+from stopcast import Stopper, Task, ports
+from stopcast.ports import Gate, Limiter
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import Answer, ok
 from stopcast.virtual_clock import VirtualClock
@@ -44,20 +44,20 @@ class Api:
         self.sent: list[tuple[float, Task]] = []
         self.in_flight = 0
 
-    async def send(
-        self, body: bytes, _headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], _query: str = ""
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    async def send(self, body: bytes, gate: Gate, query: str = "") -> ports.Answer:
+        del query
         ids = orjson.loads(body)
         task = Task(ids["AppId"], ids["RoomId"], ids["TaskId"])
         self.in_flight += 1
         try:
-            await admit()
+            await gate.permit()
+            gate.admit()
             self.sent.append((asyncio.get_running_loop().time(), task))
             await asyncio.sleep(self.latency_seconds)
             answer = self.answer(task)
         finally:
             self.in_flight -= 1
-        return answer.status, answer.headers, answer.body
+        return ports.Answer(answer.status, answer.headers, answer.body)
 
     def times_of(self, task: Task) -> list[float]:
         """Return the loop times of a task's calls."""

@@ -8,7 +8,7 @@ import random
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
@@ -17,8 +17,8 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopcast import RetryPolicy, StopcastError, Stopper, Task, Unlimited
-from stopcast.ports import TransportError
+from stopcast import RetryPolicy, StopcastError, Stopper, Task, Unlimited, ports
+from stopcast.ports import Gate, TransportError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import Answer, ok, refusal
@@ -71,14 +71,14 @@ class Api:
                 self._answer(task, fate)
         self._dead = True
 
-    async def send(
-        self, body: bytes, _headers: Mapping[str, str], admit: Callable[[], Awaitable[None]], _query: str = ""
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    async def send(self, body: bytes, gate: Gate, query: str = "") -> ports.Answer:
+        del query
         task = Task(*orjson.loads(body).values())
         (fate,) = self.chance.choices(list(FATES), list(FATES.values())) if self.faulty else ("answered",)
         if fate == "not connected":
             raise TransportError("refused", unsent=True)
-        await admit()
+        await gate.permit()
+        gate.admit()
         assert task not in self.ended, "sent again after its end was known"
         self.sent_for.append(task)
         self.calls[task] += 1
@@ -97,7 +97,7 @@ class Api:
             raise TransportError("connection lost")
         if fate == "answered":
             self.ended.add(task)
-        return answer.status, answer.headers, answer.body
+        return ports.Answer(answer.status, answer.headers, answer.body)
 
     async def _pause(self) -> None:
         await asyncio.sleep(self.chance.uniform(0.001, 0.1))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
+from stopcast.accounts.dispatch import RoutingDispatcher
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
+from stopcast.background import finish
 from stopcast.engine.dispatch import Dispatcher
-from stopcast.engine.routing import RoutingDispatcher
 from stopcast.errors import ClosedError, ConfigurationError, HaltedError, StopcastError
 from stopcast.events import AccountGivenUp
 from stopcast.limiters.rolling_window import RollingWindow
@@ -20,7 +20,7 @@ from stopcast.logs import Observers
 from stopcast.ports import Limiter, Observer
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper import Stopper
-from stopcast.stopper.stream import AnyTasks, outcomes_of
+from stopcast.stopper.stream import AnyTasks, outcome_of, outcomes_of
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Outcome
 
@@ -104,7 +104,7 @@ class Router:
                 await stopper.__aenter__()
             except HaltedError as error:
                 given_up[name] = error
-                self._observers.tell(AccountGivenUp(name, str(error)))
+                self._observers.notify(AccountGivenUp(name, str(error)))
             else:
                 dispatchers[name] = stopper.dispatcher
 
@@ -113,7 +113,7 @@ class Router:
             dispatchers,
             given_up=given_up,
             max_backlog=self._max_backlog,
-            observe=self._observers.tell,
+            observe=self._observers.notify,
             observed=self._observers.want_all,
         )
         try:
@@ -130,6 +130,17 @@ class Router:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         dispatcher, self._dispatcher = self.dispatcher, None
+        # What is synchronous comes first: this task may be cancelled again at any await.
+        dispatcher.stop(ClosedError("the Router was left"))
+        await finish(self._close(dispatcher, exc_type, exc, tb))
+
+    async def _close(
+        self,
+        dispatcher: RoutingDispatcher,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         entered = [self.stoppers[name] for name in dispatcher.accounts]
         try:
             await asyncio.gather(*(stopper.__aexit__(exc_type, exc, tb) for stopper in entered))
@@ -223,8 +234,7 @@ class Router:
                 stopper = self.stoppers.get(self.routes.account_of(app_id) or "")
                 if isinstance(stopper, Stopper) and stopper.is_open:
                     return await stopper.stop(task, priority=priority)
-        async with aclosing(self.stop_all([task], priority=priority)) as outcomes:
-            return await anext(outcomes)
+        return await outcome_of(task, self.dispatcher, priority=priority)
 
     def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
         """Stop many tasks, and yield the outcomes as they come, as ``Stopper.stop_all`` does.

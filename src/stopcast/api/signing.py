@@ -76,6 +76,7 @@ class Signer:
         "_second",
         "_secret_key",
         "_token_line",
+        "token",
     )
 
     def __init__(self, credentials: Credentials, *, host: str, region: str, query: str, method: str = "POST") -> None:
@@ -86,6 +87,8 @@ class Signer:
         # Host is among the headers so that what is signed is what is sent, whatever the HTTP client makes of the URL.
         self._headers = {"Content-Type": CONTENT_TYPE, "Host": host}
         self._names = "content-type;host;x-content-sha256;x-date"
+        #: The session token, None where there is none. Of the secrets, the only one that is sent.
+        self.token = credentials.session_token or None
         self._token_line = ""
         if credentials.session_token:
             self._headers["X-Security-Token"] = credentials.session_token

@@ -1,59 +1,136 @@
-"""The wire: aiohttp, with a gate at its connector.
+"""The wire: aiohttp, with a gate at its connector that a call passes with a live connection in hand.
 
 The gate is why this module exists. A limiter asked before aiohttp has taken a connection lets early calls wait for TLS
 handshakes that later ones need not: the calls were spaced, their arrivals are not (158 to 162 in the first second at a
-cap of 150). Here a call is admitted with the connection in hand.
+cap of 150). Here a call gets its permit, and its signature, with the connection in hand.
+
+aiohttp gives a request no way to the connector but the context of its task, so the gate goes by a ContextVar, which
+only this module sees.
 """
 
 from __future__ import annotations
 
+import select
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+from weakref import WeakSet
 
 import aiohttp
 
 from stopcast.api.answers import ANSWER_LIMIT
-from stopcast.ports import TransportError
+from stopcast.ports import Answer, Gate, TransportError
 
 if TYPE_CHECKING:
     from aiohttp.client import ClientTimeout
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-Admit = Callable[[], Awaitable[None]]
+#: Permits in a row that a call forfeits to dead connections before its attempt has failed.
+_MOST_FORFEITED: Final = 5
 
-#: The gate of the call that this task or worker is making.
-_gate: Final[ContextVar[Admit]] = ContextVar("stopcast_gate")
+
+class _Exchange:
+    """One request on its way: its gate, and the connection that it got."""
+
+    __slots__ = ("gate", "protocol")
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.protocol: ResponseHandler | None = None
+
+    def drop(self) -> None:
+        """Close the connection."""
+        if self.protocol is not None:
+            self.protocol.close()
+
+
+#: The exchange of the request that this task is making.
+_exchange: Final[ContextVar[_Exchange]] = ContextVar("stopcast_exchange")
+
+
+class _NoLiveConnectionError(aiohttp.ClientConnectionError):
+    """Each connection was dead by the time the call had its permit."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{_MOST_FORFEITED} connections in a row were dead when the call could have gone out")
 
 
 class GatedConnector(aiohttp.TCPConnector):
-    """A connector that admits a call when it has a connection for it."""
+    """A connector that returns a connection when the call may go out over it, and then at once.
+
+    The calls that wait for their permit bring a connection each, and whichever call gets a permit takes the freshest
+    live one. So a server that closes idle connections early cannot make a permit useless as long as it leaves the
+    newest one alone.
+    """
+
+    def __init__(self, *, ssl_context: ssl.SSLContext | bool) -> None:
+        # The engine bounds what is in flight; a second bound here would be a second queue.
+        super().__init__(limit=0, ssl=ssl_context)
+        self._in_hand: deque[Connection] = deque()
+        self._used: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:  # noqa: ASYNC109 - aiohttp's signature
-        """Return a live connection for a call that may go out now."""
-        while True:
-            connection = await super().connect(req, traces, timeout)
+        """Return a live connection for a call that goes out now."""
+        exchange = _exchange.get()
+        for _ in range(_MOST_FORFEITED):
+            self._in_hand.append(await super().connect(req, traces, timeout))
             try:
-                await _gate.get()()
+                await exchange.gate.permit()
             except BaseException:
-                connection.release()
+                self._put_back()
                 raise
-            # The server may have closed it while the call waited. A new one takes time, and so a new permit.
-            if not connection.closed:
+            if (connection := self._take()) is not None:
+                try:
+                    req.headers.update(exchange.gate.admit())
+                except BaseException:
+                    connection.release()
+                    raise
+                exchange.protocol = connection.protocol
+                return connection
+            # The permit is forfeited: it must not be kept over a handshake.
+        raise _NoLiveConnectionError
+
+    def _take(self) -> Connection | None:
+        while self._in_hand:
+            connection = self._in_hand.pop()
+            protocol = connection.protocol
+            if protocol is not None and self._is_usable(protocol):
+                self._used.add(protocol)
                 return connection
             connection.close()
+        return None
+
+    def _put_back(self) -> None:
+        if self._in_hand:
+            self._in_hand.popleft().release()
+
+    def _is_usable(self, protocol: ResponseHandler) -> bool:
+        """Return whether the next bytes from this connection can only be the answer to the next request."""
+        transport = protocol.transport
+        if transport is None or transport.is_closing() or protocol.should_close:
+            return False
+        # Bytes may lie in the kernel still: a second answer, or a 408. A new TLS connection may well have some (session
+        # tickets), and an answer to nothing it cannot have.
+        return protocol not in self._used or not _has_unread(transport.get_extra_info("socket").fileno())
+
+
+def _has_unread(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class AiohttpTransport:
     """One session to one endpoint. Fills ``stopcast.ports.Transport``; used as an async context manager.
 
     TLS is verified, against ``ssl_context`` or the system's authorities. No proxy, no redirect, no cookie, no
-    decompression. The time a call may take is its caller's business; only connecting is bounded here.
+    decompression. The caller bounds the time that a call takes; only connecting is bounded here.
     """
 
     def __init__(
@@ -79,13 +156,12 @@ class AiohttpTransport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            # The engine bounds what is in flight; a second bound here would be a second queue.
-            connector=GatedConnector(limit=0, ssl=self._ssl_context or True),
+            connector=GatedConnector(ssl_context=self._ssl_context or True),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             headers={"Accept-Encoding": "identity", "User-Agent": "stopcast"},
-            skip_auto_headers=("Accept",),
+            skip_auto_headers=("Accept", "Content-Type"),
         )
         return self
 
@@ -95,28 +171,25 @@ class AiohttpTransport:
         if self._session is not None:
             await self._session.close()
 
-    async def send(
-        self, body: bytes, headers: Mapping[str, str], admit: Admit, query: str = ""
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    async def send(self, body: bytes, gate: Gate, query: str = "") -> Answer:
         """Send and receive, as ``stopcast.ports.Transport`` says."""
         assert self._session is not None, "the transport is an async context manager"  # noqa: S101 - a programmer's slip
-        _gate.set(admit)
+        exchange = _Exchange(gate)
+        _exchange.set(exchange)
         url = self._url_of(f"{self._address}?{query}") if query else self._url
         try:
-            response = await self._session.request(
-                self._method, url, data=body or None, headers=headers, allow_redirects=False
-            )
+            response = await self._session.request(self._method, url, data=body or None, allow_redirects=False)
             try:
-                return response.status, response.headers, await _read(response.content)
+                return Answer(response.status, response.headers, await _read(response.content), exchange.drop)
             finally:
                 # Gives the connection back where the answer was read to its end, and drops it otherwise.
                 response.release()
         except aiohttp.ClientConnectorCertificateError as error:
-            raise TransportError(_words(error), unsent=True, untrusted=True) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise TransportError(_words(error), unsent=True) from error
+            raise TransportError(_describe(error), unsent=True, untrusted=True) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, _NoLiveConnectionError) as error:
+            raise TransportError(_describe(error), unsent=True) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(_words(error)) from error
+            raise TransportError(_describe(error)) from error
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
@@ -128,6 +201,6 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
     return answer
 
 
-def _words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     # Many of them have no text at all, such as TimeoutError().
     return f"{type(error).__name__}: {error}".removesuffix(": ")

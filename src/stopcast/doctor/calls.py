@@ -16,7 +16,7 @@ from stopcast.api.transport import AiohttpTransport
 from stopcast.api.verdict import Verdict, judge
 from stopcast.credentials.value import Credentials
 from stopcast.doctor.findings import Finding, Patient, State
-from stopcast.ports import TransportError
+from stopcast.ports import OpenGate, TransportError
 from stopcast.tasks.task import Task
 
 #: No id may hold a space, so that no task can be called this.
@@ -43,15 +43,12 @@ async def _ask(
             asyncio.timeout(patient.timeout_seconds),
             AiohttpTransport(place.url, method=action.method) as transport,
         ):
-            return action.read(*await transport.send(body, headers, _at_once, query))
+            answer = await transport.send(body, OpenGate(headers), query)
+            return action.read(answer.status, answer.headers, answer.body)
     except TransportError as error:
         return Reply(None, readable=False, message=str(error))
     except TimeoutError:
         return Reply(None, readable=False, message=f"no answer within {patient.timeout_seconds:g} s")
-
-
-async def _at_once() -> None:
-    """Admit a call: there is one, and no cap to keep."""
 
 
 async def look_at_clock(patient: Patient, endpoint: Endpoint) -> tuple[Finding, float]:

@@ -1,172 +1,275 @@
-"""One task until it has an outcome: what each answer makes of it."""
+"""One attempt for a job: make the call, decide what follows from its answer, and apply that."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from stopcast.api.actions import Action
 from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
-from stopcast.engine.call import Caller, Slot
-from stopcast.engine.feed import Job
-from stopcast.engine.guard import Guard
-from stopcast.engine.pace import Pace
-from stopcast.engine.refresh import Refresher
+from stopcast.engine.account import Account
+from stopcast.engine.call import Attempt, Caller, Interrupt, Slot
+from stopcast.engine.decisions import (
+    RULES,
+    CorrectClock,
+    Decision,
+    Halt,
+    RenewKey,
+    RetryAfter,
+    SetAside,
+    Tried,
+    decide,
+)
+from stopcast.engine.job import Job
 from stopcast.engine.retry import RetryPolicy
-from stopcast.events import AppSetAside, AttemptFinished, ClockCorrected, RetryPlanned, Throttled
+from stopcast.engine.working_time import WorkingTime
+from stopcast.errors import CredentialsRefusedError, HaltedError
+from stopcast.events import (
+    AppSetAside,
+    AttemptFinished,
+    ClockCorrected,
+    CredentialsRefused,
+    Event,
+    RateChanged,
+    RetryPlanned,
+    Throttled,
+)
 from stopcast.ports import Limiter
 from stopcast.tasks.outcome import Outcome, Status
 
+#: Of the full rate: the rate climbs all the time, and a change of this size is worth an event.
+_RATE_STEP: Final = 1 / 20
+
+
+class Settled(NamedTuple):
+    """The job has its outcome."""
+
+    job: Job
+    outcome: Outcome
+
+
+class Retry(NamedTuple):
+    """The job waits for its next attempt."""
+
+    job: Job
+    wait_seconds: float
+
+
+class Halted(NamedTuple):
+    """The job has its outcome, and no further call is made."""
+
+    job: Job
+    outcome: Outcome
+    error: HaltedError
+
+
+class Interrupted(NamedTuple):
+    """The attempt was interrupted."""
+
+    job: Job
+    why: Interrupt
+
+
+Result = Settled | Retry | Halted | Interrupted
+
 
 class Attempts:
-    """Makes attempts, and says after each whether the job has ended or how long it waits for the next.
+    """Makes the attempts of one account's jobs.
 
-    One for all tasks of an account: what one answer says of the account, the clock or an AppId holds for the others.
-
-    Attributes:
-        guard: remembers what the answers say.
-        refresher: replaces the account's key; None for one that stays as it is.
+    Args:
+        caller: makes the calls.
+        account: what the answers have shown.
+        limiter: slows down where the API throttles.
+        policy: when to try again, and how often.
+        action: what the API is asked.
+        working_time: the loop's time, and how much of it was paused.
+        on_key_refused: is called when another key is needed, with the answer that refused the present one.
     """
 
     def __init__(
         self,
         caller: Caller,
+        account: Account,
         limiter: Limiter,
         policy: RetryPolicy,
         *,
         action: Action,
-        clock: Callable[[], float],
+        working_time: WorkingTime,
+        on_key_refused: Callable[[Reply], None] | None = None,
+        on_clock_corrected: Callable[[], None] | None = None,
     ) -> None:
         self._caller = caller
-        self._action = action
+        self._account = account
         self._limiter = limiter
         self._policy = policy
-        self._clock = clock
-        self.pace = Pace(limiter)
-        self.guard = Guard(action.name)
-        self.refresher: Refresher | None = None
+        self._action = action
+        self._working_time = working_time
+        self._on_key_refused = on_key_refused
+        self._on_clock_corrected = on_clock_corrected
+        self._rate_reported = 0.0
+        self._slowed = False
 
-    async def attempt(self, job: Job, slot: Slot) -> Outcome | float:
-        """Make one attempt. Return the outcome, or the seconds to wait before the next attempt.
+    def without_call(self, job: Job) -> Outcome | None:
+        """Return the outcome of a job that no call is to be made for, None for one that is to be sent."""
+        refusal = self._account.set_aside.get(job.task.app_id)
+        if refusal is not None:
+            reply = Reply(None, code=refusal.code, message=refusal.message)
+            return self._end(job, Status.SET_ASIDE, job.last if job.attempts else reply)
+        if job.attempts and self._policy.is_over(self._worked(job)):
+            return self._end(job, Status.GAVE_UP, job.last)
+        return None
+
+    async def attempt(self, job: Job, slot: Slot) -> Result:
+        """Make one attempt.
 
         Raises:
-            HaltedError: every further call would fail alike.
+            EndpointError: the endpoint's certificate is not to be trusted.
+            ReportError: the note of the call could not be written, so that it was not made.
         """
-        flights = job.feed.flights
-        if flights is None:
-            return await self._attempt(job, slot)
-        flights.begin(job.task, job.identity)
-        result: Outcome | float = 0.0
-        try:
-            result = await self._attempt(job, slot)
-        finally:
-            # With an outcome it is in doubt until its line is written, and then that line tells.
-            if not (job.in_doubt or isinstance(result, Outcome)):
-                flights.end([job.task])
-        return result
-
-    async def _attempt(self, job: Job, slot: Slot) -> Outcome | float:
-        started_at = self._clock()
-        try:
-            reply = await self._caller.call(job.task, slot)
-        except asyncio.CancelledError:
-            job.in_doubt = job.in_doubt or slot.sent
-            raise
-        job.attempts += 1
-        if job.attempts == 1:
-            job.first_at = slot.admitted_at or started_at
+        started_at = self._working_time.now()
+        attempt = await self._caller.call(job, slot)
+        reply = attempt.reply
+        if reply is None:
+            assert attempt.interrupt is not None, "a call has a reply or was interrupted"  # noqa: S101 - an invariant
+            doubtful = attempt.sent and self._action.changes
+            return Interrupted(job.doubted() if doubtful else job, attempt.interrupt)
         verdict = judge(reply)
-        if job.feed.observed:
-            self._take_down(job, slot, reply, verdict, started_at)
-        if self.pace.slowed:
-            self.pace.tell(job.feed.observe)
+        job = self._after(job, attempt, reply, verdict, started_at)
+        if self._slowed:
+            self.report_rate(job.feed.observe)
         if verdict is Verdict.OK:
-            self.guard.accepted()
-            status = self._action.conclude(reply, job.in_doubt)
-            return job.outcome(status, seconds=self._clock() - job.first_at, reply=reply)
-        return self._next(job, slot, reply, verdict)
+            self._account.accepted(job.task.app_id)
+            return Settled(job, self._end(job, self._action.conclude(reply, job.in_doubt), reply))
+        return self._apply(job, attempt, reply, verdict)
 
-    def _next(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict) -> Outcome | float:
-        seconds = self._clock() - job.first_at
-        match verdict:
-            case Verdict.NO_SUCH_TASK:
-                self.guard.accepted()
-                status = self._action.conclude(reply, job.in_doubt)
-                return job.outcome(status, seconds=seconds, reply=reply)
-            case Verdict.TASK | Verdict.UNKNOWN_REFUSAL:
-                self.guard.accepted()
-                return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
-            case Verdict.APPLICATION:
-                self.guard.accepted()
-                if job.task.app_id not in self.guard.set_aside:
-                    self.guard.set_aside.add(job.task.app_id)
-                    job.feed.observe(AppSetAside(job.task.app_id, reply.code))
-                return job.outcome(Status.FAILED, seconds=seconds, reply=reply)
-            case Verdict.ACCOUNT | Verdict.UNKNOWN_ACCOUNT if not self._another_key(slot, reply):
-                self.guard.account_refused(reply)
-            case Verdict.ACCOUNT | Verdict.UNKNOWN_ACCOUNT | Verdict.CLOCK:
-                return self._mended(job, slot, reply, verdict)
-            case Verdict.THROTTLED:
-                self._limiter.hold(reply.retry_after or 0.0)
-                job.feed.observe(Throttled(reply.retry_after or 0.0))
-                self.pace.tell(job.feed.observe)
-            case _:
-                # The API may have done its work and lost only the answer.
-                job.in_doubt = job.in_doubt or (slot.sent and self._action.changes)
-        wait = self._policy.next_wait(attempts=job.attempts, seconds=seconds, retry_after=reply.retry_after)
-        if wait is None:
-            return job.outcome(Status.GAVE_UP, seconds=seconds, reply=reply)
-        return self._again(job, reply, wait)
+    def _after(self, job: Job, attempt: Attempt, reply: Reply, verdict: Verdict, started_at: float) -> Job:
+        first = not job.attempts
+        permit_at = attempt.permit_at
+        history = job.history
+        if job.feed.observed:
+            event = self._event(job, attempt, reply, verdict, started_at)
+            job.feed.observe(event)
+            history = (*history, event)
+        doubtful = attempt.sent and RULES[verdict].doubtful and self._action.changes
+        return replace(
+            job,
+            attempts=job.attempts + 1,
+            first_at=(permit_at or started_at) if first else job.first_at,
+            paused_before=self._working_time.paused_seconds if first else job.paused_before,
+            in_doubt=job.in_doubt or doubtful,
+            last=reply,
+            history=history,
+        )
 
-    def _mended(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict) -> Outcome | float:
-        """Go on at once with another key, or with the clock corrected."""
-        if verdict is Verdict.CLOCK:
-            self._correct_clock(job, slot, reply)
-        if job.attempts >= self._policy.max_attempts:
-            return job.outcome(Status.GAVE_UP, seconds=self._clock() - job.first_at, reply=reply)
-        return self._again(job, reply, 0.0)
+    def _apply(self, job: Job, attempt: Attempt, reply: Reply, verdict: Verdict) -> Result:
+        account, rule = self._account, RULES[verdict]
+        app_id = job.task.app_id
+        tried = Tried(
+            app_id=app_id,
+            attempts=job.attempts,
+            seconds=self._worked(job),
+            reply=reply,
+            stale_key=attempt.signer is not account.key.current(),
+            clock_offset=attempt.clock_offset,
+            now=time.time(),
+        )
+        decision = decide(verdict, tried, account.state, self._policy)
+        if rule.proves_key:
+            account.accepted(app_id)
+        if rule.slows:
+            self._limiter.hold(reply.retry_after or 0.0)
+            job.feed.observe(Throttled(reply.retry_after or 0.0))
+            self.report_rate(job.feed.observe)
+        return self._carry_out(decision, job, reply, verdict, stale_key=tried.stale_key)
 
-    def _again(self, job: Job, reply: Reply, wait_seconds: float) -> float:
+    def _carry_out(self, decision: Decision, job: Job, reply: Reply, verdict: Verdict, *, stale_key: bool) -> Result:
+        account, app_id = self._account, job.task.app_id
+        match decision:
+            case RenewKey():
+                self._renew_key(job, reply)
+                return self._again(job, reply, 0.0)
+            case CorrectClock(offset):
+                self._correct_clock(job, offset)
+                return self._again(job, reply, 0.0)
+            case Halt(error):
+                if isinstance(error, CredentialsRefusedError):
+                    account.key.died(error)
+                status = Status.SET_ASIDE if verdict is Verdict.UNKNOWN_REFUSAL else Status.GAVE_UP
+                return Halted(job, self._end(job, status, reply), error)
+            case SetAside():
+                if account.leave_out(app_id, reply):
+                    job.feed.observe(AppSetAside(app_id, reply.code))
+                return self._settled(job, Status.SET_ASIDE, reply)
+        if verdict in {Verdict.ACCOUNT, Verdict.UNKNOWN_ACCOUNT, Verdict.UNKNOWN_REFUSAL} and not stale_key:
+            account.refused(verdict, app_id, reply)
+        if isinstance(decision, RetryAfter):
+            return self._again(job, reply, decision.seconds)
+        return self._settled(job, decision.status, reply)
+
+    def _settled(self, job: Job, status: Status | None, reply: Reply) -> Settled:
+        if status is None:
+            ownership = job.feed.ownership
+            # Another process may have sent a call for the task meanwhile.
+            shared = ownership is not None and ownership.in_doubt(job.task)
+            status = self._action.conclude(reply, job.in_doubt or shared)
+        return Settled(job, self._end(job, status, reply))
+
+    def _again(self, job: Job, reply: Reply, wait_seconds: float) -> Result:
+        if job.attempts >= self._policy.max_attempts or job.feed.ending:
+            return self._settled(job, Status.GAVE_UP, reply)
+        if job.feed.flights is not None and not job.in_doubt:
+            # With an outcome it is in doubt until its line is written, and then the line says how it ended.
+            job.feed.flights.end([job.task])
         job.feed.observe(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait_seconds))
-        return wait_seconds
+        return Retry(job, wait_seconds)
 
-    def _take_down(self, job: Job, slot: Slot, reply: Reply, verdict: Verdict, started_at: float) -> None:
-        now = self._clock()
-        answer_seconds = now - slot.permit_at if slot.admitted_at is not None else 0.0
-        attempt = AttemptFinished(
+    def _end(self, job: Job, status: Status, reply: Reply) -> Outcome:
+        seconds = self._working_time.now() - job.first_at if job.attempts else 0.0
+        return job.outcome(status, reply, seconds=seconds)
+
+    def _worked(self, job: Job) -> float:
+        """Return the seconds since the job's first attempt in which calls could be made."""
+        paused = self._working_time.paused_seconds - job.paused_before
+        return self._working_time.now() - job.first_at - paused
+
+    def _renew_key(self, job: Job, reply: Reply) -> None:
+        self._account.key.renew()
+        job.feed.observe(CredentialsRefused(reply.code))
+        if self._on_key_refused is not None:
+            self._on_key_refused(reply)
+
+    def _correct_clock(self, job: Job, offset_seconds: float) -> None:
+        self._account.correct_clock(offset_seconds)
+        if self._on_clock_corrected is not None:
+            self._on_clock_corrected()
+        job.feed.observe(ClockCorrected(offset_seconds))
+
+    def report_rate(self, observe: Callable[[Event], None]) -> None:
+        """Emit the limiter's rate, if it is a step away from what was emitted last, or at its full height again."""
+        rate, full = self._limiter.rate, self._limiter.full_rate
+        if rate is None or full is None:
+            return
+        if abs(rate - self._rate_reported) >= full * _RATE_STEP or (rate < full) != self._slowed:
+            self._rate_reported, self._slowed = rate, rate < full
+            observe(RateChanged(rate, full))
+
+    def _event(self, job: Job, attempt: Attempt, reply: Reply, verdict: Verdict, started_at: float) -> AttemptFinished:
+        now = self._working_time.now()
+        answer_seconds = 0.0 if attempt.permit_at is None else now - attempt.permit_at
+        return AttemptFinished(
             task=job.task,
             action=self._action.name,
-            attempt=job.attempts,
+            attempt=job.attempts + 1,
             verdict=verdict.name.lower(),
             http_status=reply.http_status,
             code=reply.code,
             message=reply.message,
             request_id=reply.request_id,
-            connection_seconds=max(0.0, now - started_at - slot.limiter_seconds - answer_seconds),
-            limiter_seconds=slot.limiter_seconds,
+            connection_seconds=max(0.0, now - started_at - attempt.limiter_seconds - answer_seconds),
+            limiter_seconds=attempt.limiter_seconds,
             answer_seconds=answer_seconds,
             finished_at=time.time(),
         )
-        job.history = (*job.history, attempt)
-        job.feed.observe(attempt)
-
-    def _another_key(self, slot: Slot, reply: Reply) -> bool:
-        """Whether the call is to be made again with another key, there already or being asked for."""
-        key, refresher = self._caller.key, self.refresher
-        if slot.key is not key or key.refused:
-            return True
-        if refresher is None or not self.guard.new_key_may_help(reply):
-            return False
-        refresher.refused(reply)
-        return True
-
-    def _correct_clock(self, job: Job, slot: Slot, reply: Reply) -> None:
-        before = self._caller.clock_offset
-        after = self.guard.clock_refused(reply, now=time.time(), signed_offset=slot.clock_offset, offset=before)
-        if after != before:
-            self._caller.clock_offset = after
-            if self.refresher is not None:
-                self.refresher.clock_corrected()
-            job.feed.observe(ClockCorrected(after))

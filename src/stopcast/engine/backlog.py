@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
-from heapq import heappop, heappush
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-from stopcast.engine.feed import Feed, Job
-from stopcast.tasks.outcome import Status
+from stopcast.engine.feed import Feed
+from stopcast.engine.job import Job
+from stopcast.tasks.outcome import Outcome
 
-#: While fresh rows of the same priority are ready, one attempt in so many goes to a job that failed before.
+#: While fresh rows of the same priority are ready, every tenth attempt goes to a job that failed before.
 _RETRY_TURN: Final = 10
 
 
 class Backlog:
     """Fresh jobs, jobs that wait for their next attempt, and jobs that are due for it.
 
-    The highest priority goes first; feeds of the same priority take turns, one job each.
+    The highest priority goes first. Feeds of the same priority take turns, one job each.
 
     Args:
-        set_aside: AppIds that no call is made for: their jobs are settled when it is their turn.
-        when_due: called on the event loop when jobs have become due.
+        without_call: returns the outcome of a job that no call is to be made for any more, None for one to be sent.
+        on_due: is called on the event loop when jobs have become due.
     """
 
-    def __init__(self, set_aside: Collection[str], when_due: Callable[[], None]) -> None:
-        self._set_aside = set_aside
-        self._when_due = when_due
+    def __init__(self, without_call: Callable[[Job], Outcome | None], on_due: Callable[[], None]) -> None:
+        self._without_call = without_call
+        self._on_due = on_due
         self._loop = asyncio.get_running_loop()
         # Heaps, the highest priority on top: feeds with a fresh job in their turn, jobs that are due in theirs.
         self._fresh: list[tuple[int, int, Feed]] = []
@@ -37,9 +38,11 @@ class Backlog:
         self._picked = 0
         self._alarm: asyncio.TimerHandle | None = None
 
-    def __bool__(self) -> bool:
-        """Whether there may be a job to pick."""
-        return bool(self._fresh or self._due)
+    def has_more_than(self, jobs: int) -> bool:
+        """Return whether more jobs than this can be picked now. A feed that has just ended may count as one job."""
+        # Every feed has one at least, and there may be very many feeds.
+        at_least = len(self._due) + len(self._fresh)
+        return at_least > jobs or len(self._due) + sum(len(feed.ready) for _, _, feed in self._fresh) > jobs
 
     @property
     def waiting(self) -> int:
@@ -51,13 +54,23 @@ class Backlog:
         heappush(self._fresh, (-feed.priority, next(self._turn), feed))
 
     def wait(self, job: Job, seconds: float) -> None:
-        """Take in a job that is due in so many seconds."""
+        """Take in a job that is due after these seconds."""
         heappush(self._waiting, (self._loop.time() + seconds, next(self._turn), job))
         self._set_alarm()
 
     def put_back(self, job: Job) -> None:
         """Take in a job whose call was taken back: it goes before all others of its priority."""
         heappush(self._due, (-job.feed.priority, -next(self._turn), job))
+
+    def withdraw(self, feed: Feed) -> list[Job]:
+        """Remove the jobs of a feed that failed before, and return them."""
+        withdrawn = [job for _, _, job in (*self._waiting, *self._due) if job.feed is feed]
+        if withdrawn:
+            self._waiting = [entry for entry in self._waiting if entry[2].feed is not feed]
+            self._due = [entry for entry in self._due if entry[2].feed is not feed]
+            heapify(self._waiting)
+            heapify(self._due)
+        return withdrawn
 
     def pick(self) -> Job | None:
         """Return the job that goes next. Retries have their turn, and otherwise what fresh jobs leave them."""
@@ -80,23 +93,27 @@ class Backlog:
     def _pick_due(self) -> Job | None:
         while self._due:
             job = heappop(self._due)[2]
-            if not job.feed.closed:
+            if not self._is_settled(job):
                 return job
         return None
 
     def _pick_fresh(self) -> Job | None:
-        fresh, set_aside = self._fresh, self._set_aside
-        while fresh:
-            feed = heappop(fresh)[2]
-            if feed.closed:
-                continue
+        while self._fresh:
+            feed = heappop(self._fresh)[2]
+            if not feed.ready:
+                continue  # it has ended meanwhile
             job = feed.take()
             if feed.ready:
                 self.add(feed)
-            if job.task.app_id not in set_aside:
+            if not self._is_settled(job):
                 return job
-            feed.settle(job.outcome(Status.SET_ASIDE))
         return None
+
+    def _is_settled(self, job: Job) -> bool:
+        outcome = self._without_call(job)
+        if outcome is not None:
+            job.feed.settle(outcome, job.history)
+        return outcome is not None
 
     def _set_alarm(self) -> None:
         if not self._waiting:
@@ -106,9 +123,9 @@ class Backlog:
             if self._alarm.when() <= when:
                 return
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(when, self._ripen)
+        self._alarm = self._loop.call_at(when, self._release_due)
 
-    def _ripen(self) -> None:
+    def _release_due(self) -> None:
         """Make the jobs due whose waiting is over."""
         self._alarm = None
         now = self._loop.time()
@@ -116,4 +133,4 @@ class Backlog:
             job = heappop(self._waiting)[2]
             heappush(self._due, (-job.feed.priority, next(self._turn), job))
         self._set_alarm()
-        self._when_due()
+        self._on_due()

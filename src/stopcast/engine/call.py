@@ -1,210 +1,325 @@
-"""One call: sign, wait for the permit with a connection in hand, send, read. It never decides what an answer means."""
+"""One call: wait for the permit with a connection in hand, sign, send, read. It never decides what an answer means."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Self
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Final, NamedTuple
 
 from stopcast.api.actions import Action
 from stopcast.api.answers import Reply
 from stopcast.api.signing import Signer
+from stopcast.engine.account import Account
+from stopcast.engine.job import Job
 from stopcast.errors import EndpointError
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.ports import Limiter, Transport, TransportError
-from stopcast.tasks.task import Task
+from stopcast.ports import Answer, Limiter, Transport, TransportError
 
 #: Stands where a secret stood.
 _HIDDEN: Final = "***"
+#: After a standstill of the process, answers that have long arrived are read first: a call is not cut off before this.
+_GRACE_SECONDS: Final = 1.0
+#: A timer that is later than this shows a standstill.
+_LATE_SECONDS: Final = 0.1
+#: Answers whose request ids are remembered. More than can be in flight at once.
+_IDS_REMEMBERED: Final = 4096
 
 
-class Key:
-    """What calls are signed with, as long as these credentials are used.
+class Interrupt(Enum):
+    """Why a call ended without an answer."""
+
+    TIMED_OUT = "its time ran out"
+    TAKEN_BACK = "the engine took it back before it was sent"
+    LOST = "the row belongs to another process by now"
+    CUT_OFF = "the engine cut it off"
+    CANCELLED = "something else cancelled it"
+
+
+class Attempt(NamedTuple):
+    """What one call came to, whatever ended it.
 
     Attributes:
-        signer: signs each call anew.
-        refused: the API refuses it, and another one is being asked for.
+        reply: what the answer says, or what happened instead of one; None where the call was interrupted.
+        sent: whether the API may have seen it.
+        permit_at: loop time at which it went out, None where it did not.
+        limiter_seconds: how long it waited for permits.
+        signer: what it was signed with, None where it was not.
+        clock_offset: that it was signed with.
+        interrupt: why it has no reply.
     """
 
-    __slots__ = ("refused", "signer")
-
-    def __init__(self, signer: Signer) -> None:
-        self.signer = signer
-        self.refused = False
-
-
-class _KeyRefusedError(Exception):
-    """The key was refused while a call that it had signed waited for its permit."""
+    reply: Reply | None
+    sent: bool
+    permit_at: float | None
+    limiter_seconds: float
+    signer: Signer | None
+    clock_offset: float
+    interrupt: Interrupt | None = None
 
 
 class Slot:
-    """A place among the calls in flight, used by one call after another, all made by one worker.
+    """A worker's place among the calls in flight. It can interrupt the call that is being made in it.
 
-    Used as a context manager by the task that is the worker.
-
-    Attributes:
-        admitted_at: loop time at which the present call got its permit, None before that.
-        permit_at: loop time of its latest permit: it asks for a second one where the connection had died.
-        limiter_seconds: what it has waited for permits.
-        sent: whether the API may have seen the present call.
-        key: that the present call was signed with.
-        clock_offset: likewise.
+    Args:
+        timeout_seconds: from a call's permit to the end of its answer.
     """
 
-    __slots__ = (
-        "_ends_at",
-        "_limiter",
-        "_meter",
-        "_on_admitted",
-        "_timed_out",
-        "_timeout_seconds",
-        "_timer",
-        "_worker",
-        "admitted_at",
-        "clock_offset",
-        "key",
-        "limiter_seconds",
-        "permit_at",
-        "sent",
-    )
+    __slots__ = ("_cancels", "_ends_at", "_interrupt", "_job", "_loop", "_timeout_seconds", "_timer", "_worker", "sent")
 
-    def __init__(
-        self, limiter: Limiter, meter: RollingWindow, timeout_seconds: float, on_admitted: Callable[[], None]
-    ) -> None:
-        self._limiter = limiter
-        self._meter = meter
+    def __init__(self, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
-        self._on_admitted = on_admitted
-        self.admitted_at: float | None = None
-        self.permit_at = 0.0
-        self.limiter_seconds = 0.0
-        self.sent = False
-        self.key: Key
-        self.clock_offset = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._worker: asyncio.Task[object] | None = None
         # asyncio.timeout would do, but a timer for each call is 4 % of its cost. This one is set once, and when it is
         # due, it is set again for the call that is in the slot by then.
         self._timer: asyncio.TimerHandle | None = None
         self._ends_at = math.inf
-        self._timed_out = False
-        self._worker: asyncio.Task[Any] | None = None
-
-    def __enter__(self) -> Self:
-        self._worker = asyncio.current_task()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def begin(self, key: Key, clock_offset: float) -> None:
-        """Begin a call."""
-        self.key = key
-        self.clock_offset = clock_offset
-        self.admitted_at = None
-        self.limiter_seconds = 0.0
+        self._job: Job | None = None
+        self._interrupt: Interrupt | None = None
+        self._cancels = 0
+        #: Whether the call in the slot has been sent.
         self.sent = False
 
-    def end(self) -> bool:
-        """End the call, whatever became of it, and return whether its time ran out, and that alone cancelled it."""
+    @property
+    def job(self) -> Job | None:
+        """Whose call is being made, None between two calls."""
+        return self._job
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the call is to end."""
+        return self._interrupt is not None
+
+    def begin(self, job: Job) -> None:
+        """Begin a call. To be called by the worker's own task."""
+        self._worker = asyncio.current_task()
+        self._job = job
+        self._interrupt = None
+        self._cancels = 0
+        self.sent = False
+
+    def sending(self, now: float) -> None:
+        """Let the call's time run from now on."""
+        self.sent = True
+        self._ends_at = now + self._timeout_seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._ends_at, self._expire)
+
+    def interrupt(self, why: Interrupt) -> None:
+        """End the call from outside, if one is being made. The mark counts, and the cancellation only wakes the worker.
+
+        A cancellation may be swallowed on its way, so what comes next looks at the mark.
+        """
+        if self._job is None or self._worker is None or self._interrupt is not None:
+            return
+        self._interrupt = why
+        self._cancels += 1
+        self._worker.cancel()
+
+    def end(self) -> Interrupt | None:
+        """End the call, and return why it was interrupted."""
         self._ends_at = math.inf
-        if not self._timed_out:
-            return False
-        self._timed_out = False
-        assert self._worker is not None  # noqa: S101 - it was cancelled
-        return self._worker.uncancel() == 0
+        self._job = None
+        why = self._interrupt
+        worker = self._worker
+        if worker is None:
+            return why
+        for _ in range(self._cancels):
+            worker.uncancel()
+        self._cancels = 0
+        return Interrupt.CANCELLED if worker.cancelling() else why
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _expire(self) -> None:
         self._timer = None
         if self._ends_at == math.inf:
             return
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._ends_at:
-            self._timer = loop.call_at(self._ends_at, self._expire)
-        elif self._worker is not None:
-            self._timed_out = True
-            self._worker.cancel()
+        now = self._loop.time()
+        if now - self._ends_at > _LATE_SECONDS:
+            self._ends_at = now + _GRACE_SECONDS
+        if now < self._ends_at:
+            self._timer = self._loop.call_at(self._ends_at, self._expire)
+        else:
+            self.interrupt(Interrupt.TIMED_OUT)
 
-    async def admit(self) -> None:
-        """Wait for the permit; from here on the call's time runs."""
+
+class _NotAdmittedError(Exception):
+    """The call must not go out now, although it has its permit.
+
+    Attributes:
+        why: for good; None where it may be tried again at once.
+    """
+
+    def __init__(self, why: Interrupt | None = None) -> None:
+        super().__init__()
+        self.why = why
+
+
+class _CallGate:
+    """The gate of one call. Fills ``stopcast.ports.Gate``."""
+
+    __slots__ = ("_body", "_caller", "_query", "_slot", "clock_offset", "limiter_seconds", "permit_at", "signer")
+
+    def __init__(self, caller: Caller, slot: Slot, body: bytes, query: str) -> None:
+        self._caller = caller
+        self._slot = slot
+        self._body = body
+        self._query = query
+        self.limiter_seconds = 0.0
+        self.permit_at: float | None = None
+        self.signer: Signer | None = None
+        self.clock_offset = 0.0
+
+    async def permit(self) -> None:
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        await self._limiter.acquire()
-        if self.key.refused:
-            raise _KeyRefusedError
-        self.permit_at = now = loop.time()
-        self.limiter_seconds += now - asked_at
-        self._ends_at = now + self._timeout_seconds
-        if self._timer is None:
-            self._timer = loop.call_at(self._ends_at, self._expire)
-        self.sent = True
-        self._meter.add(now)
-        # A second permit, because the connection had died: the call has left the queue already.
-        if self.admitted_at is None:
-            self.admitted_at = now
-            self._on_admitted()
+        await self._caller.limiter.acquire()
+        self.limiter_seconds += loop.time() - asked_at
+        if self._slot.interrupted:
+            raise _NotAdmittedError(Interrupt.TAKEN_BACK)
+
+    def admit(self) -> Mapping[str, str]:
+        caller, slot = self._caller, self._slot
+        job = slot.job
+        if self.permit_at is not None:
+            # aiohttp sends a GET once more by itself where the connection died. The engine has its own way to retry.
+            raise TransportError("the connection was lost before an answer came")
+        if job is None or slot.interrupted:
+            raise _NotAdmittedError(Interrupt.TAKEN_BACK)
+        if not caller.account.key.usable:
+            raise _NotAdmittedError
+        feed = job.feed
+        if feed.ownership is not None and not feed.ownership.still_ours(job.task):
+            raise _NotAdmittedError(Interrupt.LOST)
+        if feed.flights is not None:
+            # The note comes first. Where it cannot be written, there is no call.
+            feed.flights.begin(job.task, job.identity)
+        now = asyncio.get_running_loop().time()
+        slot.sending(now)
+        self.permit_at = now
+        self.signer = caller.account.key.current()
+        self.clock_offset = caller.account.clock_offset
+        caller.admitted(now)
+        return self.signer.sign(self._body, time.time() + self.clock_offset, self._query)
 
 
 class Caller:
-    """Makes calls of one action to one endpoint, with one key at a time.
+    """Makes calls of one action to one endpoint for one account.
 
-    Attributes:
-        clock_offset: seconds by which the server's clock is ahead of ours, as far as it has told.
-        key: what calls are signed with from now on.
-        renewed: returns when a key that was refused has been replaced, or raises a StopcastError if it cannot be.
+    Args:
+        transport: carries the requests.
+        action: what the API is asked.
+        query: the canonical query of the action.
+        account: whose key signs the calls.
+        limiter: says when a call may go out.
+        meter: counts the calls that went out.
+        on_admitted: is called when a call has gone out.
     """
 
-    def __init__(self, transport: Transport, signer: Signer, action: Action, query: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        action: Action,
+        query: str,
+        *,
+        account: Account,
+        limiter: Limiter,
+        meter: RollingWindow,
+    ) -> None:
         self._transport = transport
         self._action = action
         self._query = query
-        self.key = Key(signer)
-        self.renewed: Callable[[], Awaitable[None]] | None = None
-        self.clock_offset = 0.0
+        self.account = account
+        self.limiter = limiter
+        self._meter = meter
+        self._on_admitted: Callable[[], None] = lambda: None
+        self._seen_ids: set[str] = set()
+        self._ids_in_order: deque[str] = deque()
 
-    async def call(self, task: Task, slot: Slot) -> Reply:
-        """Make one attempt and return what came of it, be it an answer or none.
+    def when_admitted(self, act: Callable[[], None]) -> None:
+        """Call ``act`` whenever a call has gone out."""
+        self._on_admitted = act
+
+    def admitted(self, now: float) -> None:
+        """Count a call that goes out at this loop time."""
+        self._meter.add(now)
+        self._on_admitted()
+
+    async def call(self, job: Job, slot: Slot) -> Attempt:
+        """Make one call, and return what came of it.
 
         Raises:
             EndpointError: the endpoint's certificate is not to be trusted.
-            HaltedError: the key is refused, and no other one is to be had.
+            StopcastError: no call could be made: the key is dead, or the note of the call could not be written.
         """
-        body, query = self._action.request(task, self._query)
+        body, query = self._action.request(job.task, self._query)
         while True:
-            key = self.key
-            slot.begin(key, self.clock_offset)
-            if key.refused and self.renewed is not None:
-                await self.renewed()
-                continue
+            slot.begin(job)
+            gate = _CallGate(self, slot, body, query)
             try:
-                return await self._call(body, query, slot)
-            except _KeyRefusedError:
-                continue
-
-    async def _call(self, body: bytes, query: str, slot: Slot) -> Reply:
-        headers = slot.key.signer.sign(body, time.time() + slot.clock_offset, query)
-        # The one secret that is sent. Some servers and proxies send back what they were sent.
-        token = headers.get("X-Security-Token")
-        timed_out = False
-        try:
-            try:
-                status, answer_headers, answer = await self._transport.send(body, headers, slot.admit, query)
+                await self.account.key.wait()
+                reply: Reply | None = self._read(await self._transport.send(body, gate, query), gate)
+            except TransportError as error:
+                if error.untrusted:
+                    raise EndpointError(f"{error}. Nothing was sent; TLS is always verified") from error
+                sent = slot.sent and not error.unsent
+                reply = Reply(None, readable=False, message=_without_token(str(error), gate.signer))
+                return self._attempt(reply, gate, sent=sent, why=slot.end())
+            except _NotAdmittedError as error:
+                why = slot.end() or error.why
+                if why is None:
+                    continue
+                return self._attempt(None, gate, sent=False, why=why)
+            except asyncio.CancelledError:
+                sent, why = slot.sent, slot.end()
+                # Without any mark it is the transport's own: something that it waited for was cancelled.
+                reply = None if why else Reply(None, readable=False, message="the connection was given up")
+                return self._attempt(reply, gate, sent=sent, why=why)
             finally:
-                timed_out = slot.end()
-        except TransportError as error:
-            if error.untrusted:
-                raise EndpointError(f"{error}. Nothing was sent; TLS is always verified") from error
-            slot.sent = slot.sent and not error.unsent
-            message = str(error).replace(token, _HIDDEN) if token else str(error)
-            reply = Reply(None, readable=False, message=message)
-        except asyncio.CancelledError:
-            # Somebody else may have cancelled the call as well, and then that is what counts.
-            if not timed_out:
-                raise
-            reply = Reply(None, readable=False, message="no whole answer in time")
-        else:
-            if token:
-                answer = answer.replace(token.encode(), _HIDDEN.encode())
-            reply = self._action.read(status, answer_headers, answer)
-        return reply
+                slot.end()
+            return self._attempt(reply, gate, sent=True, why=None)
+
+    def _attempt(self, reply: Reply | None, gate: _CallGate, *, sent: bool, why: Interrupt | None) -> Attempt:
+        if why is Interrupt.TIMED_OUT:
+            reply, why = Reply(None, readable=False, message="no whole answer in time"), None
+        elif reply is not None:
+            why = None  # the answer was faster
+        return Attempt(reply, sent, gate.permit_at, gate.limiter_seconds, gate.signer, gate.clock_offset, why)
+
+    def _read(self, answer: Answer, gate: _CallGate) -> Reply:
+        body = answer.body
+        reply = self._action.read(answer.status, answer.headers, body)
+        request_id = reply.request_id
+        if request_id is not None:
+            if request_id in self._seen_ids:
+                # A second copy of an answer that another call has had. Whose answer comes next is not known.
+                answer.drop()
+                return Reply(
+                    answer.status, readable=False, message=f"the answer {request_id} came before, to another call"
+                )
+            self._seen_ids.add(request_id)
+            self._ids_in_order.append(request_id)
+            if len(self._ids_in_order) > _IDS_REMEMBERED:
+                self._seen_ids.discard(self._ids_in_order.popleft())
+        token = gate.signer.token if gate.signer is not None else None
+        return reply if token is None else _hidden(reply, token)
+
+
+def _hidden(reply: Reply, token: str) -> Reply:
+    """Return the reply without the one secret that is sent: some servers and proxies send back what they were sent."""
+    texts = {name: getattr(reply, name) for name in ("code", "message", "request_id")}
+    found = {name: text.replace(token, _HIDDEN) for name, text in texts.items() if text and token in text}
+    return reply._replace(**found) if found else reply
+
+
+def _without_token(text: str, signer: Signer | None) -> str:
+    token = signer.token if signer is not None else None
+    return text.replace(token, _HIDDEN) if token else text

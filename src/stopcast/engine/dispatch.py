@@ -1,50 +1,107 @@
-"""Many tasks: how many calls at once, and how they end."""
+"""Many jobs: how many calls are made at once, and how they end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, Protocol
 
-from stopcast.engine.attempts import Attempts
+from stopcast.background import end_task
+from stopcast.engine.attempts import Attempts, Halted, Interrupted, Result, Retry, Settled
 from stopcast.engine.backlog import Backlog
-from stopcast.engine.call import Slot
-from stopcast.engine.feed import Feed, Job
+from stopcast.engine.call import Interrupt, Slot
+from stopcast.engine.feed import Feed, RowSink
 from stopcast.engine.halting import Failures
-from stopcast.errors import ClosedError, StopcastError
+from stopcast.engine.job import Job
+from stopcast.engine.working_time import WorkingTime
+from stopcast.errors import BackgroundTaskError, ClosedError, StopcastError
 from stopcast.events import Event
-from stopcast.ports import Flights
+from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome
+
+if TYPE_CHECKING:
+    from stopcast.tasks.intake import Accepted
+
+_PAUSED: Final = "paused"
+#: For a worker whose call was cut off: closing a TLS connection takes a few turns of the loop.
+_PATIENCE_SECONDS: Final = 0.2
+
+
+class AnyDispatcher(Protocol):
+    """What makes the calls of a run: one account's Dispatcher, or the dispatchers of several accounts as one."""
+
+    @property
+    def error(self) -> StopcastError | None:
+        """What ended the calls, None while they go on."""
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and have no answer yet."""
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for their next attempt."""
+
+    @property
+    def most_outstanding(self) -> int:
+        """Rows of one stream that may be taken in and not consumed."""
+
+    def open_feed(
+        self,
+        deliver: Callable[[Outcome], None],
+        *,
+        priority: int = 0,
+        flights: Flights | None = None,
+        ownership: Ownership | None = None,
+    ) -> RowSink:
+        """Open a stream of rows whose outcomes go to ``deliver``, on the event loop."""
+
+    def stop(self, error: StopcastError) -> None:
+        """Make no further call. Calls in flight finish, and their outcomes are handed out."""
+
+    async def idle(self) -> None:
+        """Return when no call is in flight."""
+
+    def cancel(self) -> None:
+        """Cut off the calls in flight. Call ``stop`` first."""
+
+    async def close(self) -> None:
+        """Stop, cut off what is in flight, and leave nothing behind."""
 
 
 class Dispatcher:
-    """Runs the attempts of all feeds through a bounded number of workers.
+    """Makes the attempts of all feeds, with a bounded number of workers.
 
-    A worker makes one attempt after another and ends when none is to be made. A job that waits for its next attempt
-    holds no worker. Workers that have not got their permit yet are bounded apart from those in flight, so that calls do
-    not queue at the limiter with a connection and an ageing signature each.
+    A worker makes one attempt after another, and ends when there is none to make. A job that waits for its next attempt
+    holds no worker. Calls that are not sent yet are bounded apart from those in flight, so that they do not queue at
+    the limiter with a connection each.
 
     Args:
         attempts: makes the attempts.
-        make_slot: makes a worker's slot; its argument is told when the slot's call was admitted.
+        working_time: counts the time in which calls are paused.
+        timeout_seconds: for one call.
         max_at_once: calls in flight.
-        max_before_wire: calls that connect or wait for their permit.
+        max_unsent: returns how many calls may connect or wait for their permit.
         stagger_seconds: between two new workers, and so between two new connections.
         failures: says when too many tasks have ended badly.
-        observe: is told what happens.
-        observed: whether it wants to be told of each attempt and each task.
-        max_waiting: tasks of one feed that may wait, for their next attempt or for their outcome to be taken.
+        observe: is called with each event.
+        observed: whether to make an event of each attempt and each task that goes well.
+        max_waiting: rows of one feed that may wait, for their next attempt or for their outcome to be consumed.
 
     Attributes:
-        most_outstanding: tasks of one feed that were taken and whose outcome was not.
+        most_outstanding: rows of one feed that may be taken in and not consumed.
+        error: what ended the calls, None while they go on.
+        paused: whether no call is made for the time being.
     """
 
     def __init__(
         self,
         attempts: Attempts,
-        make_slot: Callable[[Callable[[], None]], Slot],
         *,
+        working_time: WorkingTime,
+        timeout_seconds: float,
         max_at_once: int,
-        max_before_wire: int,
+        max_unsent: Callable[[], int],
         max_waiting: int,
         stagger_seconds: float,
         failures: Failures | None = None,
@@ -52,11 +109,10 @@ class Dispatcher:
         observed: bool,
     ) -> None:
         self._attempts = attempts
-        self._make_slot = make_slot
+        self._working_time = working_time
+        self._timeout_seconds = timeout_seconds
         self._max_at_once = max_at_once
-        self._max_before_wire = max_before_wire
-        #: The same, and 0 while paused.
-        self._room_before_wire = max_before_wire
+        self._max_unsent = max_unsent
         self.most_outstanding = max_at_once + max_waiting
         self._stagger_seconds = stagger_seconds
         self._failures = failures
@@ -64,24 +120,20 @@ class Dispatcher:
         self._observed = observed
         self._loop = asyncio.get_running_loop()
         self._feeds: set[Feed] = set()
-        self._no_feed = asyncio.Event()
-        self._no_feed.set()
-        self._backlog = Backlog(attempts.guard.set_aside, self.stir)
+        self._backlog = Backlog(attempts.without_call, self._start_workers)
         self._workers: dict[asyncio.Task[None], Slot] = {}
-        self._before_wire = 0
+        #: Workers that were started and have not looked for a job yet.
+        self._starting = 0
+        self._unsent = 0
         self._next_worker_at = 0.0
         self._stagger: asyncio.TimerHandle | None = None
-        self._stopped: StopcastError | None = None
-
-    @property
-    def error(self) -> StopcastError | None:
-        """What ended the calls, None while they go on."""
-        return self._stopped
+        self.error: StopcastError | None = None
+        self.paused = False
 
     @property
     def in_flight(self) -> int:
         """Calls that were sent and have no answer yet."""
-        return len(self._workers) - self._before_wire
+        return sum(slot.sent and slot.job is not None for slot in self._workers.values())
 
     @property
     def waiting(self) -> int:
@@ -89,9 +141,14 @@ class Dispatcher:
         return self._backlog.waiting
 
     def open_feed(
-        self, deliver: Callable[[Outcome], None], *, priority: int = 0, flights: Flights | None = None
+        self,
+        deliver: Callable[[Outcome], None],
+        *,
+        priority: int = 0,
+        flights: Flights | None = None,
+        ownership: Ownership | None = None,
     ) -> Feed:
-        """Open a stream of jobs whose outcomes go to ``deliver``, on the event loop.
+        """Open a stream of rows whose outcomes go to ``deliver``, on the event loop.
 
         Raises:
             ClosedError: on another event loop than this dispatcher's.
@@ -105,11 +162,14 @@ class Dispatcher:
             observe=self._observe,
             observed=self._observed,
             flights=flights,
+            ownership=ownership,
+            make_jobs=_make_jobs,
+            on_ready=self._on_ready,
+            on_end=self._on_end,
         )
-        if self._stopped is not None:
-            feed.fail(self._stopped)
         self._feeds.add(feed)
-        self._no_feed.clear()
+        if self.error is not None:
+            feed.end(self.error)
         return feed
 
     def _counted(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
@@ -123,56 +183,45 @@ class Dispatcher:
 
         return deliver_and_count
 
-    def close_feed(self, feed: Feed) -> None:
-        """Drop what the feed has not sent."""
-        feed.close()
-        self._feeds.discard(feed)
-        if not self._feeds:
-            self._no_feed.set()
+    def _on_ready(self, feed: Feed) -> None:
+        self._backlog.add(feed)
+        self._start_workers()
 
-    def submit(self, feed: Feed, jobs: Iterable[Job]) -> None:
-        """Take jobs in; their outcomes reach the feed."""
-        was_empty = not feed.ready
-        for job in jobs:
-            feed.put(job)
-        if was_empty and feed.ready:
-            self._backlog.add(feed)
-        self.stir()
+    def _on_end(self, feed: Feed) -> None:
+        if feed.closed:
+            self._feeds.discard(feed)
+        if not feed.unsettled:
+            return
+        for job in self._backlog.withdraw(feed):
+            feed.take_back(job)
+        self._take_back_unsent(feed)
+
+    def _take_back_unsent(self, feed: Feed | None = None) -> None:
+        for slot in self._workers.values():
+            if slot.job is not None and not slot.sent and feed in {None, slot.job.feed}:
+                slot.interrupt(Interrupt.TAKEN_BACK)
 
     def stop(self, error: StopcastError) -> None:
-        """Send no further call. Calls in flight finish; whoever waits on a feed gets ``error``."""
-        if self._stopped is None:
-            self._stopped = error
-        self._cancel_unsent()
-        for feed in self._feeds:
-            feed.fail(self._stopped)
+        """Make no further call. Calls in flight finish and are handed out, and then each feed ends with ``error``.
 
-    @property
-    def paused(self) -> bool:
-        """Whether no further call is sent for the time being."""
-        return not self._room_before_wire
+        Rows that were not sent are taken back. Those that wait for their next attempt end as ``gave_up``.
+        """
+        if self.error is None:
+            self.error = error
+        for feed in tuple(self._feeds):
+            feed.end(self.error)
 
     def pause(self) -> None:
-        """Send no further call until ``resume``. Calls in flight finish.
-
-        Calls that wait for their permit are taken back, for they are signed, and a signature does not live for ever.
-        """
-        self._room_before_wire = 0
-        self._cancel_unsent()
+        """Make no further call until ``resume``. Calls in flight finish, and those not sent yet are taken back."""
+        self.paused = True
+        self._working_time.pause(_PAUSED)
+        self._take_back_unsent()
 
     def resume(self) -> None:
-        """Send calls again."""
-        self._room_before_wire = self._max_before_wire
-        self.stir()
-
-    def _cancel_unsent(self) -> None:
-        for worker, slot in self._workers.items():
-            if not slot.sent:
-                worker.cancel()
-
-    async def drained(self) -> None:
-        """Return when every feed has been closed by whoever opened it."""
-        await self._no_feed.wait()
+        """Make calls again."""
+        self.paused = False
+        self._working_time.resume(_PAUSED)
+        self._start_workers()
 
     async def idle(self) -> None:
         """Return when no call is in flight."""
@@ -180,72 +229,117 @@ class Dispatcher:
             await asyncio.wait(self._workers)
 
     def cancel(self) -> None:
-        """Cut the calls in flight off. Begin no further one: call ``stop`` first."""
-        for worker in self._workers:
-            worker.cancel()
+        """Cut off the calls in flight. Call ``stop`` first."""
+        for slot in self._workers.values():
+            slot.interrupt(Interrupt.CUT_OFF if slot.sent else Interrupt.TAKEN_BACK)
 
     async def close(self) -> None:
-        """Stop, cancel what is in flight, and leave nothing behind."""
+        """Stop, cut off what is in flight, and leave nothing behind."""
         self.stop(ClosedError("the calls were cancelled"))
         self._backlog.close()
         if self._stagger is not None:
             self._stagger.cancel()
         self.cancel()
-        await self.idle()
+        # The mark and one cancellation are enough, unless something on the way swallowed it.
+        await asyncio.gather(*(end_task(worker, patience_seconds=_PATIENCE_SECONDS) for worker in self._workers))
 
-    def stir(self) -> None:
-        """Set another worker to work, if there is work for it and room."""
-        if self._stagger is not None or not self._may_start() or len(self._workers) >= self._max_at_once:
-            return
-        if not self._backlog:
-            return
-        now = self._loop.time()
-        if now < self._next_worker_at:
-            self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
-            return
-        self._next_worker_at = now + self._stagger_seconds
-        slot = self._make_slot(self._admitted)
-        worker = self._loop.create_task(self._work(slot))
-        self._workers[worker] = slot
-        worker.add_done_callback(self._worker_ended)
-        if self._stagger_seconds:
-            self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
-        else:
-            self.stir()
+    def _start_workers(self) -> None:
+        """Start as many workers as there are jobs for them, and room."""
+        while (
+            self._stagger is None
+            and self._may_start()
+            and len(self._workers) + self._starting < self._max_at_once
+            and self._backlog.has_more_than(self._starting)
+        ):
+            now = self._loop.time()
+            if now < self._next_worker_at:
+                self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
+                return
+            self._next_worker_at = now + self._stagger_seconds
+            self._starting += 1
+            # It registers itself: an eager task factory runs its first step at once.
+            self._loop.create_task(self._work(), name="stopcast worker").add_done_callback(self._on_worker_end)
 
     def _end_stagger(self) -> None:
         self._stagger = None
-        self.stir()
+        self._start_workers()
 
-    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
-        del self._workers[worker]
-        if not worker.cancelled() and (error := worker.exception()) is not None:
-            self.stop(error if isinstance(error, StopcastError) else StopcastError(f"internal error: {error!r}"))
-        self.stir()
+    def _on_worker_end(self, worker: asyncio.Task[None]) -> None:
+        if self._workers.pop(worker, None) is None:
+            self._starting -= 1  # it was cancelled before its first step
+        error = None if worker.cancelled() else worker.exception()
+        if error is not None:
+            self.stop(error if isinstance(error, StopcastError) else _unexpected(error))
+        self._start_workers()
 
     def _may_start(self) -> bool:
-        return self._stopped is None and self._before_wire < self._room_before_wire
+        return self.error is None and not self.paused and self._unsent + self._starting < self._max_unsent()
 
-    def _admitted(self) -> None:
-        self._before_wire -= 1
-        if self._stagger is None:
-            self.stir()
+    def on_admitted(self) -> None:
+        """Start another worker: a call has gone out, and left its place among those not sent."""
+        self._unsent -= 1
+        self._start_workers()
 
-    async def _work(self, slot: Slot) -> None:
-        attempt = self._attempts.attempt
-        with slot:
+    async def _work(self) -> None:
+        slot = Slot(self._timeout_seconds)
+        worker = asyncio.current_task()
+        assert worker is not None, "a worker is a task"  # noqa: S101 - an invariant
+        self._starting -= 1
+        self._workers[worker] = slot
+        try:
             while self._may_start() and (job := self._backlog.pick()) is not None:
-                self._before_wire += 1
+                self._unsent += 1
                 try:
-                    result = await attempt(job, slot)
-                except asyncio.CancelledError:
-                    if self.paused and not slot.sent:
-                        self._backlog.put_back(job)
+                    result = await self._attempts.attempt(job, slot)
+                except BaseException:
+                    # The row is not lost with the worker. The worker's end stops the run, with the cause.
+                    self._give_back(job)
                     raise
                 finally:
-                    if slot.admitted_at is None:
-                        self._before_wire -= 1
-                if isinstance(result, Outcome):
-                    job.feed.settle(result, job.history)
-                else:
-                    self._backlog.wait(job, result)
+                    if not slot.sent:
+                        self._unsent -= 1
+                self._receive(result)
+        finally:
+            slot.close()
+
+    def _receive(self, result: Result) -> None:
+        feed = result.job.feed
+        match result:
+            case Settled(job, outcome):
+                feed.settle(outcome, job.history)
+            case Retry(job, wait_seconds):
+                self._backlog.wait(job, wait_seconds)
+            case Halted(job, outcome, error):
+                feed.settle(outcome, job.history)
+                self.stop(error)
+            case Interrupted(job, Interrupt.LOST):
+                self._release(job)
+            case Interrupted(job, Interrupt.CUT_OFF):
+                feed.cut_off(job)
+            case Interrupted(job, Interrupt.CANCELLED):
+                self._give_back(job)
+                raise asyncio.CancelledError
+            case Interrupted(job, _):
+                self._give_back(job)
+
+    def _give_back(self, job: Job) -> None:
+        if job.feed.ending:
+            job.feed.take_back(job)
+        else:
+            self._backlog.put_back(job)
+
+    def _release(self, job: Job) -> None:
+        feed = job.feed
+        feed.drop()
+        if feed.ownership is not None:
+            feed.ownership.give_back([job.task])
+
+
+def _make_jobs(feed: Feed, rows: Iterable[Accepted]) -> Iterable[Job]:
+    return [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in rows]
+
+
+def _unexpected(error: BaseException) -> BackgroundTaskError:
+    unexpected = BackgroundTaskError(f"unexpected error: {type(error).__name__}: {error}")
+    unexpected.__cause__ = error
+    return unexpected

@@ -1,38 +1,82 @@
-"""The jobs of one caller: what is ready, how much is out, and whom to tell."""
+"""One stream of jobs through a dispatcher: what waits for its first attempt, how much is out, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from stopcast.api.answers import Reply
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
-from stopcast.ports import Flights
+from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome, Status
-from stopcast.tasks.task import Task
+
+if TYPE_CHECKING:
+    from stopcast.engine.job import Job
+    from stopcast.tasks.intake import Accepted
 
 #: Rows read ahead of the calls. Enough to bridge the reading of the next batch, few enough to be a true back-pressure.
-_READ_AHEAD: Final = 64
+READ_AHEAD: Final = 64
+
+
+class RowSink(Protocol):
+    """Takes the rows of one stream, and holds its reader back: a Feed, or the lanes of several accounts."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the stream before its time, None while it goes on."""
+
+    @property
+    def without_outcome(self) -> int:
+        """Rows that were taken in and have no outcome: they were taken back, or their call was cut off."""
+
+    def submit(self, rows: Iterable[Accepted]) -> None:
+        """Take in rows that are to be sent."""
+
+    def refuse(self, outcome: Outcome) -> None:
+        """Hand out the outcome of a row that is not sent."""
+
+    def consumed(self) -> None:
+        """Free the place of one outcome that was handed out."""
+
+    async def room(self) -> None:
+        """Return when more rows may be taken in, or when the stream has ended before its time."""
+
+    async def ended(self) -> None:
+        """Return when the stream has ended before its time."""
+
+    async def settled(self) -> None:
+        """Return when every row has its outcome, or was taken back."""
+
+    def end(self, error: BaseException) -> None:
+        """End the stream before its time: what was not sent is taken back, and what was sent is handed out."""
+
+    def close(self) -> None:
+        """End the stream because its consumer has left: no further outcome is handed out."""
 
 
 class Feed:
-    """One stream of jobs through a dispatcher, with its own end.
+    """One stream of jobs through a dispatcher.
 
-    Back-pressure is by credit: a row that was taken and whose outcome was not yet consumed counts, wherever it is.
+    Back-pressure is by credit: a row counts from the moment it is taken in until its outcome was consumed.
+
+    Args:
+        deliver: gets each outcome, on the event loop.
+        most_outstanding: rows that may be taken in and not consumed.
+        observe: is called with each event, in the context in which the feed was made.
+        observed: whether to make an event of each attempt and each task that goes well.
+        priority: jobs of a feed with a higher one go first.
+        flights: notes which calls a crash leaves in doubt.
+        ownership: knows whether a row is still this process's to send.
+        on_ready: is called when jobs have become ready where there were none.
+        on_end: is called when the feed ends before its time.
 
     Attributes:
         ready: jobs that wait for their first attempt.
-        closed: whether nobody wants its outcomes any more.
-        priority: jobs of a feed with a higher one go first.
-        flights: keeps in mind which of its calls a crash leaves in doubt.
-        observe: tells an event in the context that the feed was opened in.
-        observed: whether somebody wants to be told of each attempt and each task. Else no event is made of them.
-        error: what ended it before its time.
+        closed: whether the consumer has left.
+        error: what ended the feed before its time.
+        without_outcome: rows that were taken back, or whose call was cut off.
     """
 
     def __init__(
@@ -44,135 +88,150 @@ class Feed:
         observed: bool,
         priority: int = 0,
         flights: Flights | None = None,
+        ownership: Ownership | None = None,
+        make_jobs: Callable[[Feed, Iterable[Accepted]], Iterable[Job]],
+        on_ready: Callable[[Feed], None],
+        on_end: Callable[[Feed], None],
     ) -> None:
         self.ready: deque[Job] = deque()
         self.closed = False
+        self.error: BaseException | None = None
+        self.without_outcome = 0
         self.priority = priority
         self.flights = flights
+        self.ownership = ownership
+        self.observed = observed
         context = copy_context()
         self.observe: Callable[[Event], None] = lambda event: context.run(observe, event)
-        self.observed = observed
         self._deliver = deliver
         self._most_outstanding = most_outstanding
+        self._make_jobs = make_jobs
+        self._on_ready = on_ready
+        self._on_end = on_end
         self._outstanding = 0
         self._unsettled = 0
         self._changed = asyncio.Event()
-        self.error: BaseException | None = None
-        self._when_failed: Callable[[], object] | None = None
 
-    def put(self, job: Job) -> None:
-        """Take a job in."""
-        self._outstanding += 1
-        self._unsettled += 1
-        self.ready.append(job)
+    @property
+    def ending(self) -> bool:
+        """Whether no further call is made for it."""
+        return self.closed or self.error is not None
+
+    @property
+    def unsettled(self) -> int:
+        """Rows that were taken in, and have no outcome yet."""
+        return self._unsettled
+
+    def submit(self, rows: Iterable[Accepted]) -> None:
+        """Take in rows that are to be sent. Where the feed is ending, they are taken back at once."""
+        before = len(self.ready)
+        self.ready.extend(self._make_jobs(self, rows))
+        added = len(self.ready) - before
+        self._outstanding += added
+        self._unsettled += added
+        if self.ending:
+            self._take_back_ready()
+        elif added and not before:
+            self._on_ready(self)
 
     def take(self) -> Job:
         """Return the job that has been ready longest."""
         job = self.ready.popleft()
-        if len(self.ready) == _READ_AHEAD - 1:
+        if len(self.ready) == READ_AHEAD - 1:
             self._changed.set()
         return job
 
     def settle(self, outcome: Outcome, attempts: Sequence[AttemptFinished] = ()) -> None:
-        """Hand over a job's outcome."""
-        self._unsettled -= 1
-        if not self._unsettled:
-            self._changed.set()
+        """Hand out a job's outcome. Once the consumer has left, only observers get it."""
+        self._finish_one()
         if self.observed:
             self.observe(TaskFinished(outcome, tuple(attempts)) if outcome.attempts else TaskRefused(outcome))
-        self._deliver(outcome)
+        if not self.closed:
+            self._deliver(outcome)
 
-    def tell(self, outcome: Outcome) -> None:
-        """Hand over the outcome of a row that never became a job."""
+    def refuse(self, outcome: Outcome) -> None:
+        """Hand out the outcome of a row that is not sent."""
+        if self.closed:
+            return
         self._outstanding += 1
         if self.observed:
             self.observe(TaskRefused(outcome))
         self._deliver(outcome)
 
+    def take_back(self, job: Job) -> None:
+        """End a job that has no call in flight, because the feed is ending.
+
+        One that was never sent has no outcome: it is as if it had not been read. One that was sent before, and waited
+        for its next attempt, has used up its time.
+        """
+        if job.attempts:
+            self.settle(job.unsent(Status.GAVE_UP), job.history)
+        else:
+            self.without_outcome += 1
+            self.drop()
+
+    def drop(self) -> None:
+        """Forget a row that was not sent."""
+        self._outstanding -= 1
+        self._finish_one()
+
+    def cut_off(self, job: Job) -> None:
+        """End a job whose call was cut off, so that its fate is not known. Only observers get an outcome."""
+        self.without_outcome += 1
+        self._outstanding -= 1
+        self._finish_one()
+        if self.observed:
+            self.observe(TaskFinished(job.unsent(Status.GAVE_UP), tuple(job.history)))
+
     def consumed(self) -> None:
-        """Give the credit of one outcome back."""
+        """Free the place of one outcome that was handed out."""
         self._outstanding -= 1
         if self._outstanding == self._most_outstanding - 1:
             self._changed.set()
 
-    def fail(self, error: BaseException) -> None:
-        """End the feed with an error, for whoever waits on it."""
-        self.error = self.error or error
-        self._changed.set()
-        if self._when_failed is not None:
-            self._when_failed()
-
-    def when_failed(self, act: Callable[[], object]) -> None:
-        """Call ``act`` when an error ends the feed, or now if one has."""
-        self._when_failed = act
-        if self.error is not None:
-            act()
+    def end(self, error: BaseException) -> None:
+        """End the feed before its time: what was not sent is taken back, and what was sent is handed out."""
+        if self.error is None:
+            self.error = error
+            self._end()
 
     def close(self) -> None:
-        """Drop what has not been sent; outcomes of calls in flight are still handed over."""
-        self.closed = True
+        """End the feed because its consumer has left: no further outcome is handed out."""
+        if not self.closed:
+            self.closed = True
+            self._end()
+
+    def _end(self) -> None:
+        self._take_back_ready()
+        self._on_end(self)
+        self._changed.set()
+
+    def _take_back_ready(self) -> None:
+        ready = list(self.ready)
         self.ready.clear()
+        for job in ready:
+            self.take_back(job)
+
+    def _finish_one(self) -> None:
+        self._unsettled -= 1
+        if not self._unsettled:
+            self._changed.set()
 
     async def room(self) -> None:
-        """Return when more rows may be taken; raise the error that ended the feed."""
-        await self._until(lambda: len(self.ready) < _READ_AHEAD and self._outstanding < self._most_outstanding)
+        """Return when more rows may be taken in, or when the feed is ending."""
+        await self._until(
+            lambda: self.ending or (len(self.ready) < READ_AHEAD and self._outstanding < self._most_outstanding)
+        )
+
+    async def ended(self) -> None:
+        """Return when the feed is ending."""
+        await self._until(lambda: self.ending)
 
     async def settled(self) -> None:
-        """Return when every job has its outcome; raise the error that ended the feed."""
+        """Return when every row has its outcome, or was taken back."""
         await self._until(lambda: not self._unsettled)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        while True:
-            if self.error is not None:
-                raise self.error
-            if condition():
-                return
+        while not condition():
             self._changed.clear()
             await self._changed.wait()
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A task on its way to an outcome.
-
-    Attributes:
-        task: the task.
-        identity: tells it apart from every other task.
-        feed: whom the outcome goes to.
-        source: the list it came from.
-        line: its line there.
-        in_doubt: whether an attempt of ours may have stopped it unseen.
-        attempts: calls made so far.
-        first_at: loop time of the first one.
-        history: the calls, where the feed is observed.
-    """
-
-    task: Task
-    identity: bytes = field(repr=False)
-    feed: Feed = field(repr=False)
-    source: str | None = None
-    line: int | None = None
-    in_doubt: bool = False
-    attempts: int = 0
-    first_at: float = 0.0
-    history: Sequence[AttemptFinished] = ()
-
-    def outcome(self, status: Status, *, seconds: float = 0.0, reply: Reply | None = None) -> Outcome:
-        """Return the job's end."""
-        if reply is None:
-            return Outcome(self.task, status, source=self.source, line=self.line, finished_at=time.time())
-        return Outcome(
-            self.task,
-            status,
-            self.attempts,
-            reply.code,
-            reply.message,
-            reply.http_status,
-            reply.request_id,
-            self.source,
-            self.line,
-            time.time(),
-            seconds,
-            in_doubt=self.in_doubt and status is Status.GAVE_UP,
-            state=reply.state,
-        )

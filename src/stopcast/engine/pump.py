@@ -1,4 +1,4 @@
-"""Many tasks from a list: rows in, jobs and outcomes out, no faster than the outcomes are taken."""
+"""Many rows of a list: batches in, outcomes out, no faster than the outcomes are consumed."""
 
 from __future__ import annotations
 
@@ -6,60 +6,55 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from stopcast.engine.feed import Feed, Job
-from stopcast.engine.routing import AnyDispatcher
-from stopcast.errors import ListError, StopcastError
+from stopcast.background import end_task
+from stopcast.engine.feed import RowSink
+from stopcast.errors import ClosedError
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.task import Batch
 
 
-async def pump(
-    batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed, *, canary: int = 0
-) -> None:
-    """Take every row in and return when each has its outcome.
+async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, canary: int = 0) -> None:
+    """Take every row in, and return when each has its outcome.
 
-    Where ``canary`` is not 0, nothing else is sent before so many tasks have their outcome.
+    Where ``canary`` is not 0, the other rows wait until this many tasks have their outcome.
 
     Raises:
-        ListError: the list cannot be read any further; the rows before that have their outcomes.
-        StopcastError: what ended the calls early; those that were in flight have had their say.
+        StopcastError: what ended the calls early. The outcomes of all rows that were sent came before it.
+        Exception: what ``batches`` raised, after the outcomes of all rows that it had yielded.
     """
-    cut_short: ListError | None = None
+    reading = asyncio.create_task(_take_in(batches, intake, sink, canary), name="stopcast reader of rows")
+    ending = asyncio.create_task(sink.ended(), name="stopcast watch for an early end")
     try:
-        taking = asyncio.create_task(_take_in(batches, intake, dispatcher, feed, canary))
-        # The next row may be long in coming, and an error must not wait for it.
-        feed.when_failed(taking.cancel)
+        # The next row may be long in coming, and an early end must not wait for it.
+        await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+    finally:
         try:
-            await taking
-        except ListError as error:
-            cut_short = error
-        except asyncio.CancelledError:
-            ours = asyncio.current_task()
-            if feed.error is None or (ours is not None and ours.cancelling()):
-                raise
-        await feed.settled()
-    except StopcastError:
-        await dispatcher.idle()
-        raise
-    if cut_short is not None:
-        raise cut_short
+            await end_task(reading)
+        finally:
+            await end_task(ending)
+    await sink.settled()
+    read_to_its_end = not reading.cancelled() and reading.exception() is None
+    if sink.error is not None:
+        if isinstance(sink.error, ClosedError) and read_to_its_end and not sink.without_outcome:
+            return  # every row was sent before the calls ended
+        raise sink.error
+    if not read_to_its_end:
+        reading.result()
 
 
-async def _take_in(
-    batches: AsyncIterator[Batch], intake: Intake, dispatcher: AnyDispatcher, feed: Feed, canary: int
-) -> None:
+async def _take_in(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, canary: int) -> None:
     async for batch in batches:
         taken = intake.take(batch, time.time())
         for outcome in taken.outcomes:
-            feed.tell(outcome)
-        jobs = [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in taken.accepted]
+            sink.refuse(outcome)
+        rows = taken.accepted
         if canary:
-            alone, jobs = jobs[:canary], jobs[canary:]
-            dispatcher.submit(feed, alone)
+            alone, rows = rows[:canary], rows[canary:]
+            sink.submit(alone)
             canary -= len(alone)
             if not canary:
-                await feed.settled()
-        dispatcher.submit(feed, jobs)
+                await sink.settled()
+        sink.submit(rows)
         if intake.full:
             return
-        await feed.room()
+        await sink.room()

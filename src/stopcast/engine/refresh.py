@@ -1,4 +1,4 @@
-"""Credentials that expire: new ones are asked for before that, or when the API refuses the old ones.
+"""Credentials that expire: this fetches new ones before that, and when the API refuses the old ones.
 
 The provider's word on when they expire decides when to ask, and nothing else: this machine's clock may be wrong. That
 a key is dead is for the API to say, and calls go on until it does.
@@ -16,21 +16,22 @@ from typing import Final, Self
 
 from stopcast.api.answers import Reply
 from stopcast.api.signing import Signer
+from stopcast.background import Supervisor
 from stopcast.credentials.value import Credentials, CredentialsProvider
-from stopcast.engine.call import Caller, Key
-from stopcast.engine.guard import Guard
+from stopcast.engine.account import Account
+from stopcast.engine.decisions import refusal_error
 from stopcast.engine.retry import RetryPolicy
-from stopcast.errors import CredentialsUnavailableError, StopcastError
-from stopcast.events import CredentialsRefreshed, CredentialsRefreshFailed, CredentialsRefused, Event
+from stopcast.errors import BackgroundTaskError, CredentialsUnavailableError, StopcastError
+from stopcast.events import CredentialsRefreshed, CredentialsRefreshFailed, Event
 
 #: New credentials are asked for when a quarter of the old ones' life is left, and not earlier than this.
 _EARLIEST_SECONDS: Final = 300.0
 _LATEST_SHARE: Final = 0.25
-#: For a provider's one answer. The vendor's take half a minute for a try of theirs.
+#: For a provider's one answer. The vendor's take half a minute for one of their tries.
 _ANSWER_SECONDS: Final = 60.0
 #: How long calls wait for new credentials once the old ones are refused; a shorter outage is ridden out.
 _PATIENCE_SECONDS: Final = 60.0
-#: The same credentials anew are told as a failure only when the old ones have no longer than this to live.
+#: The same credentials again are reported as a failure only when the old ones have no longer than this to live.
 _SOON_SECONDS: Final = 30.0
 #: Keys and tokens stand in headers.
 _VISIBLE: Final = re.compile(r"[!-~]+")
@@ -52,6 +53,11 @@ async def ask(provider: CredentialsProvider) -> Credentials:
         raise
     except TimeoutError as error:
         raise CredentialsUnavailableError("the credentials' provider does not answer") from error
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        # Something that the provider waited for was cancelled. That is its failure, and does not end the caller.
+        raise CredentialsUnavailableError("the credentials' provider was cancelled from within") from error
     except Exception as error:
         raise CredentialsUnavailableError(f"the credentials' provider raises {type(error).__name__}") from error
     if not isinstance(credentials, Credentials):
@@ -69,76 +75,63 @@ async def ask(provider: CredentialsProvider) -> Credentials:
 
 
 class Refresher:
-    """Replaces a caller's key: before its credentials expire, and once the API has refused it. One try at a time.
-
-    Used as an async context manager.
+    """Fetches an account's next credentials, one try at a time. Used as an async context manager.
 
     Args:
         provider: gives new credentials.
-        credentials: those that the caller's key was made of.
-        caller: whose key it is.
+        credentials: those that the account's key was made of.
+        account: whose key it is.
+        action: that the account needs the right to.
         make_signer: makes a signer of new credentials.
-        guard: remembers what of it the API has accepted.
-        tell: is told what happens.
+        observe: is called with each event.
+        on_failure: is called where the task that fetches ends before its time.
     """
 
     def __init__(
         self,
         provider: CredentialsProvider,
         credentials: Credentials,
-        caller: Caller,
+        account: Account,
         *,
+        action: str,
         make_signer: Callable[[Credentials], Signer],
-        guard: Guard,
-        tell: Callable[[Event], None],
+        observe: Callable[[Event], None],
+        on_failure: Callable[[BackgroundTaskError], None],
     ) -> None:
         self._provider = provider
-        self._caller = caller
+        self._account = account
+        self._action = action
         self._make_signer = make_signer
-        self._guard = guard
-        self._tell = tell
+        self._observe = observe
         self._loop = asyncio.get_running_loop()
-        self._stirred = asyncio.Event()
-        self._renewed = asyncio.Event()
+        self._supervisor = Supervisor(on_failure)
+        self._changed = asyncio.Event()
         self._refusal: Reply | None = None
         self._refused_at = 0.0
-        self._error: StopcastError | None = None
-        self._task: asyncio.Task[None] | None = None
         self._credentials = credentials
-        self._learn_life()
-        caller.renewed = self.renewed
+        self._expires_at = self._due_at = math.inf
+        self._compute_life()
 
     async def __aenter__(self) -> Self:
-        self._task = self._loop.create_task(self._keep())
+        self._supervisor.start(self._keep_fetching(), name="refresh of the credentials", may_return=True)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._supervisor.end()
 
     def refused(self, reply: Reply) -> None:
-        """Take note that the API refuses the key: no call goes out until there is another one."""
-        self._caller.key.refused = True
+        """Fetch another key now, because the API refuses the present one."""
         self._refusal = reply
         self._refused_at = self._loop.time()
-        self._renewed.clear()
-        self._stirred.set()
-        self._tell(CredentialsRefused(reply.code))
-
-    async def renewed(self) -> None:
-        """Return when a key that was refused has been replaced; raise the StopcastError if it cannot be."""
-        await self._renewed.wait()
-        if self._error is not None:
-            raise self._error
+        self._changed.set()
 
     def clock_corrected(self) -> None:
-        """Reckon anew when the credentials expire."""
-        self._learn_life()
-        self._stirred.set()
+        """Compute anew when the credentials expire."""
+        self._compute_life()
+        self._changed.set()
 
-    def _learn_life(self) -> None:
-        """Turn the wall clock's time into the loop's, which nobody sets."""
+    def _compute_life(self) -> None:
+        """Turn the wall clock's time into the loop's, which is never set."""
         expires_at, now = self._credentials.expires_at, self._loop.time()
         if expires_at is None:
             self._expires_at = self._due_at = math.inf
@@ -150,10 +143,10 @@ class Refresher:
         self._due_at = now + max(wait, 1.0)
 
     def _life(self, expires_at: float) -> float:
-        return expires_at - (time.time() + self._caller.clock_offset)
+        return expires_at - (time.time() + self._account.clock_offset)
 
-    async def _keep(self) -> None:
-        while self._error is None:
+    async def _keep_fetching(self) -> None:
+        while self._account.key.error is None:
             while self._refusal is None and (wait := self._due_at - self._loop.time()) > 0:
                 await self._pause(wait)
             await self._refresh()
@@ -162,8 +155,8 @@ class Refresher:
         """Wait, or until something has changed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(None if seconds == math.inf else seconds):
-                await self._stirred.wait()
-        self._stirred.clear()
+                await self._changed.wait()
+        self._changed.clear()
 
     async def _refresh(self) -> None:
         began, tries = self._loop.time(), 0
@@ -177,22 +170,27 @@ class Refresher:
                 return
             tries += 1
             now = self._loop.time()
-            if self._refusal is not None and self._hopeless(failure, now):
+            if self._refusal is not None and self._is_hopeless(failure, now):
                 self._give_up(self._refusal, failure)
                 return
             wait = _BACKOFF.next_wait(attempts=tries, seconds=now - began, retry_after=None) or 0.0
             if not isinstance(failure, _NotNewError) or self._expires_at - now < _SOON_SECONDS:
-                self._tell(CredentialsRefreshFailed(str(failure), wait))
+                self._observe(CredentialsRefreshFailed(str(failure), wait))
             await self._pause(wait)
 
-    def _hopeless(self, failure: StopcastError, now: float) -> bool:
+    def _give_up(self, refusal: Reply, failure: StopcastError) -> None:
+        error = refusal_error(refusal, self._action, f"No other credentials were to be had: {failure}. ")
+        error.__cause__ = failure
+        self._account.key.died(error)
+
+    def _is_hopeless(self, failure: StopcastError, now: float) -> bool:
         # A key that never worked is most likely just wrong, while one that did may be in the middle of its rotation.
-        if isinstance(failure, _NotNewError) and not self._guard.key_proven:
+        if isinstance(failure, _NotNewError) and not self._account.key.was_proven:
             return True
         return now - self._refused_at >= _PATIENCE_SECONDS
 
     def _take(self, fresh: Credentials) -> None:
-        """Use new credentials from now on; raise where they are none that would help."""
+        """Use new credentials from now on; raise where they would not help."""
         old = self._credentials
         if self._refusal is None:
             if fresh.expires_at is not None and self._life(fresh.expires_at) <= 0:
@@ -202,20 +200,12 @@ class Refresher:
         elif fresh.same_key(old):
             raise _NotNewError("the credentials' provider gives the same credentials as before")
         if not fresh.same_key(old):
-            self._caller.key = Key(self._make_signer(fresh))
+            self._account.key.renewed(self._make_signer(fresh))
         self._credentials = fresh
-        self._learn_life()
-        if self._refusal is not None:
-            self._refusal = None
-            self._guard.key_replaced()
-            self._renewed.set()
-        self._tell(CredentialsRefreshed(fresh.source, fresh.expires_at))
-
-    def _give_up(self, refusal: Reply, failure: StopcastError) -> None:
-        self._error = self._guard.refused(refusal, f"No other credentials were to be had: {failure}. ")
-        self._error.__cause__ = failure
-        self._renewed.set()
+        self._compute_life()
+        self._refusal = None
+        self._observe(CredentialsRefreshed(fresh.source, fresh.expires_at))
 
 
 class _NotNewError(StopcastError):
-    """The provider's credentials are no better than those there are."""
+    """The provider's credentials are no better than the present ones."""

@@ -1,4 +1,4 @@
-"""When a failed attempt is followed by another: tenacity's stop and wait, asked only after a failure."""
+"""When another attempt follows a failed one: tenacity's stop and wait, asked only after a failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_any, stop_before_delay, stop_never
 from tenacity.wait import wait_random_exponential
 
-#: A RetryCallState wants one, though neither stop nor wait looks at it.
+#: RetryCallState requires one, although neither stop nor wait looks at it.
 _UNUSED: Final = AsyncRetrying()
 
 
@@ -19,11 +19,12 @@ class RetryPolicy:
     The defaults ride out an outage of 60 s: the chance that 20 attempts all fall into it is below one in a million.
 
     Attributes:
-        max_attempts: calls for one task at the most, the first one counted.
-        first_wait_seconds: the upper end of the first wait; each further one doubles it.
-        longest_wait_seconds: no upper end grows beyond this.
-        longest_retry_after_seconds: a Retry-After is honoured up to this.
-        give_up_after_seconds: no attempt begins later than this after the first one; None for as long as attempts last.
+        max_attempts: calls for one task, the first one included.
+        first_wait_seconds: the upper end of the first wait. Each further one doubles it.
+        longest_wait_seconds: the upper end does not grow beyond this.
+        longest_retry_after_seconds: the server's Retry-After is honoured up to this.
+        give_up_after_seconds: no attempt begins later than this after the first one; None for no such bound. Time in
+            which calls are paused, or the shared quota is away, does not count.
     """
 
     max_attempts: int = 20
@@ -31,6 +32,10 @@ class RetryPolicy:
     longest_wait_seconds: float = 30.0
     longest_retry_after_seconds: float = 60.0
     give_up_after_seconds: float | None = None
+
+    def is_over(self, seconds: float) -> bool:
+        """Return whether no attempt may begin this long after the first one."""
+        return self.give_up_after_seconds is not None and seconds > self.give_up_after_seconds
 
     def next_wait(self, *, attempts: int, seconds: float, retry_after: float | None) -> float | None:
         """Return the seconds to wait after ``attempts`` failed ones in ``seconds``, None to give up."""

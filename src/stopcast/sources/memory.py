@@ -28,6 +28,11 @@ async def batches_of(tasks: Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]) 
         yield _batch(chunk, places)
 
 
+def one_batch(task: object) -> Batch:
+    """Return a single task as a row, whose line is 1."""
+    return _batch([task], (1,))
+
+
 def _batch(tasks: Iterable[object], places: Iterable[int]) -> Batch:
     rows: list[RawRow] = []
     broken: list[BrokenRow] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,29 +15,34 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.api.signing import Signer
 from stopcast.api.transport import AiohttpTransport
+from stopcast.background import finish
 from stopcast.credentials.chain import find_credentials
 from stopcast.credentials.value import Credentials, CredentialsProvider
+from stopcast.engine.account import Account
 from stopcast.engine.attempts import Attempts
-from stopcast.engine.call import Caller, Slot
+from stopcast.engine.call import Caller
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.halting import Failures, HaltAfter
+from stopcast.engine.key import Key
 from stopcast.engine.refresh import Refresher, ask
 from stopcast.engine.retry import RetryPolicy
-from stopcast.errors import ClosedError, ConfigurationError
-from stopcast.events import Event, RunFinished
+from stopcast.engine.working_time import WorkingTime
+from stopcast.errors import BackgroundTaskError, ClosedError, ConfigurationError
+from stopcast.events import Event, QuotaFound, QuotaLost, RunFinished
 from stopcast.limiters import TokenBucket, Unlimited
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import LOG, Observers
 from stopcast.ports import BareLimiter, Observer, Transport, as_limiter
 from stopcast.sources.memory import AnyTask
-from stopcast.stopper.stream import AnyTasks, outcomes_of
+from stopcast.stopper.stream import AnyTasks, outcome_of, outcomes_of
 from stopcast.tasks.outcome import Outcome
 
-#: Calls that connect or wait for their permit. At the cap they bridge half a second of handshakes.
-_MAX_BEFORE_WIRE: Final = 64
+#: Calls that connect or wait for their permit, at most, and for how long. At the cap they bridge slow handshakes.
+_MAX_UNSENT: Final = 64
+_UNSENT_SECONDS: Final = 0.5
 
 #: Seconds between two new connections: handshakes in a heap make calls late, which matters where there is a cap.
-_STAGGER: Final = 0.008
+_STAGGER_SECONDS: Final = 0.008
 
 
 class TaskCalls:
@@ -95,7 +100,7 @@ class TaskCalls:
         max_at_once: int = 512,
         max_waiting: int = 2000,
         halt_after: HaltAfter | None = None,
-        drain_seconds: float = 30.0,
+        drain_seconds: float = 15.0,
         observers: Sequence[Observer] = (),
     ) -> None:
         if max_at_once < 1 or max_waiting < 0 or not timeout_seconds > 0:
@@ -126,47 +131,99 @@ class TaskCalls:
         self._retry = retry or RetryPolicy()
         self.timeout_seconds = timeout_seconds
         self._max_at_once = max_at_once
-        # A second's worth at most: a call is signed before it waits, and a signature does not live for ever.
-        self._max_before_wire = max(1, min(_MAX_BEFORE_WIRE, max_at_once, int(max_per_second)))
         self._max_waiting = max_waiting
         self._halt_after = halt_after
         self._drain_seconds = drain_seconds
         self._observers = tuple(observers)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = AsyncExitStack()
         self._dispatcher: Dispatcher | None = None
 
     async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        if self._dispatcher is not None or self._loop not in {None, loop}:
+            raise ClosedError(
+                f"this {type(self).__name__} is open already, or on another event loop; make one for each"
+            )
+        self._loop = loop
         given = self._credentials
         credentials = given if isinstance(given, Credentials) else await ask(given)
-        loop = asyncio.get_running_loop()
+        self._stack = AsyncExitStack()
         transport = self._transport
         if transport is None:
             over_http = AiohttpTransport(self.endpoint.url, method=self.action.method)
             transport = await self._stack.enter_async_context(over_http)
         observers = Observers(self._observers)
-        caller = Caller(transport, self._signer(credentials), self.action, self.endpoint.query)
-        attempts = Attempts(caller, self.limiter, self._retry, action=self.action, clock=loop.time)
-        if not isinstance(given, Credentials):
-            refresher = Refresher(
-                given, credentials, caller, make_signer=self._signer, guard=attempts.guard, tell=observers.tell
-            )
-            attempts.refresher = await self._stack.enter_async_context(refresher)
-        self._dispatcher = Dispatcher(
+        account = Account(Key(self._signer(credentials), renewable=given is not credentials), action=self.action.name)
+        caller = Caller(
+            transport, self.action, self.endpoint.query, account=account, limiter=self.limiter, meter=self.meter
+        )
+        refresher = None if given is credentials else self._refresher(credentials, account, observers)
+        working_time = WorkingTime()
+        attempts = Attempts(
+            caller,
+            account,
+            self.limiter,
+            self._retry,
+            action=self.action,
+            working_time=working_time,
+            on_key_refused=None if refresher is None else refresher.refused,
+            on_clock_corrected=None if refresher is None else refresher.clock_corrected,
+        )
+        dispatcher = self._dispatcher = Dispatcher(
             attempts,
-            lambda on_admitted: Slot(self.limiter, self.meter, self.timeout_seconds, on_admitted),
+            working_time=working_time,
+            timeout_seconds=self.timeout_seconds,
             max_at_once=self._max_at_once,
-            max_before_wire=self._max_before_wire,
+            max_unsent=self._max_unsent,
             max_waiting=self._max_waiting,
-            stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER,
+            stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER_SECONDS,
             failures=None if self._halt_after is None else Failures(self._halt_after),
-            observe=observers.tell,
+            observe=observers.notify,
             observed=observers.want_all,
         )
-        self._tell_rate = partial(attempts.pace.tell, observers.tell)
-        self._tell_rate()
-        self._stack.callback(self.limiter.subscribe(observers.tell))
-        self._stack.callback(self._tell_end, observers.tell, self._dispatcher, loop.time())
+        caller.when_admitted(dispatcher.on_admitted)
+        if refresher is not None:
+            await self._stack.enter_async_context(refresher)
+        self._report_rate = partial(attempts.report_rate, observers.notify)
+        self._report_rate()
+        self._stack.callback(self.limiter.subscribe(partial(self._on_limiter_event, observers, working_time)))
+        self._stack.callback(self._report_end, observers.notify, dispatcher, loop.time())
         return self
+
+    def _on_background_failure(self, error: BackgroundTaskError) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.stop(error)
+
+    def _max_unsent(self) -> int:
+        """Return how many calls may connect or wait for their permit: half a second's worth, and one at least.
+
+        A server may close idle connections after a short time, so few calls wait at a slow rate.
+        """
+        rate = self.limiter.rate
+        most = min(_MAX_UNSENT, self._max_at_once)
+        return most if rate is None else max(1, min(most, int(rate * _UNSENT_SECONDS)))
+
+    def _refresher(self, credentials: Credentials, account: Account, observers: Observers) -> Refresher:
+        assert not isinstance(self._credentials, Credentials | None), "they are a function"  # noqa: S101 - an invariant
+        return Refresher(
+            self._credentials,
+            credentials,
+            account,
+            action=self.action.name,
+            make_signer=self._signer,
+            observe=observers.notify,
+            on_failure=self._on_background_failure,
+        )
+
+    @staticmethod
+    def _on_limiter_event(observers: Observers, working_time: WorkingTime, event: Event) -> None:
+        match event:
+            case QuotaLost(per_second=0):
+                working_time.pause("quota")
+            case QuotaFound():
+                working_time.resume("quota")
+        observers.notify(event)
 
     def _signer(self, credentials: Credentials) -> Signer:
         endpoint = self.endpoint
@@ -182,18 +239,26 @@ class TaskCalls:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         dispatcher = self.dispatcher
+        cancelled = exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
+        # What is synchronous comes first: this task may be cancelled again at any await.
+        dispatcher.stop(ClosedError(f"the {type(self).__name__} was left"))
         try:
-            if exc_type is None:
+            if not cancelled:
                 async with asyncio.timeout(self._drain_seconds):
-                    await dispatcher.drained()
+                    await dispatcher.idle()
         except TimeoutError:
             pass
         finally:
+            await finish(self._close(dispatcher))
+
+    async def _close(self, dispatcher: Dispatcher) -> None:
+        try:
             await dispatcher.close()
+        finally:
             self._dispatcher = None
             await self._stack.aclose()
 
-    def _tell_end(self, observe: Callable[[Event], None], dispatcher: Dispatcher, entered_at: float) -> None:
+    def _report_end(self, observe: Callable[[Event], None], dispatcher: Dispatcher, entered_at: float) -> None:
         seconds = asyncio.get_running_loop().time() - entered_at
         error = None if isinstance(dispatcher.error, ClosedError) else str(dispatcher.error)
         meter = self.meter
@@ -237,11 +302,10 @@ class TaskCalls:
         """
         self.limiter.limit_to(calls_per_second)
         if self._dispatcher is not None:
-            self._tell_rate()
+            self._report_rate()
 
     async def _call(self, task: AnyTask, priority: int) -> Outcome:
-        async with aclosing(self._call_all([task], priority)) as outcomes:
-            return await anext(outcomes)
+        return await outcome_of(task, self.dispatcher, priority=priority)
 
     def _call_all(self, tasks: AnyTasks, priority: int) -> AsyncGenerator[Outcome, None]:
         return outcomes_of(tasks, self.dispatcher, priority=priority)

@@ -1,0 +1,162 @@
+"""The dispatchers of several accounts as one. Fills ``stopcast.engine.dispatch.AnyDispatcher``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Final
+
+from stopcast.accounts.lanes import HANDFUL, Lanes
+from stopcast.background import Supervisor
+from stopcast.engine.dispatch import Dispatcher
+from stopcast.errors import ClosedError, StopcastError
+from stopcast.events import AccountGivenUp, AppUnclaimed, Event, TaskRefused
+from stopcast.ports import Flights, Ownership
+from stopcast.tasks.outcome import Outcome, Status
+
+if TYPE_CHECKING:
+    from stopcast.tasks.intake import Accepted
+
+_UNCLAIMED: Final = "no account claims this AppId"
+#: AppIds that an event is made of. A wrong list may hold any number of them.
+_MOST_UNCLAIMED: Final = 20
+
+
+class RoutingDispatcher:
+    """Dispatchers as one, each with the rows of its account.
+
+    Args:
+        account_of: returns the account of an AppId, None if no account claims it.
+        dispatchers: by account.
+        given_up: accounts whose calls have ended before their time, and why.
+        max_backlog: rows of one stream that may wait because their accounts are behind. The rows that were read with
+            the last of them come on top.
+        observe: is called with each event.
+        observed: whether to make an event of each row that is not sent.
+
+    Attributes:
+        error: what ended the calls of all accounts, None while they go on.
+    """
+
+    def __init__(
+        self,
+        account_of: Callable[[str], str | None],
+        dispatchers: Mapping[str, Dispatcher],
+        *,
+        given_up: MutableMapping[str, StopcastError],
+        max_backlog: int,
+        observe: Callable[[Event], None],
+        observed: bool,
+    ) -> None:
+        self._account_of = account_of
+        self._dispatchers = dispatchers
+        self.given_up = given_up
+        self._max_backlog = max_backlog
+        self._observe = observe
+        self._observed = observed
+        self._streams: set[Lanes] = set()
+        self._unclaimed: set[str] = set()
+        self._supervisor = Supervisor(self.stop)
+        self.error: StopcastError | None = None
+
+    @property
+    def accounts(self) -> Collection[str]:
+        """Those that have a dispatcher."""
+        return self._dispatchers.keys()
+
+    @property
+    def most_outstanding(self) -> int:
+        """Rows of one stream that may be with the accounts. Those that wait in their lanes do not count."""
+        return sum(dispatcher.most_outstanding + HANDFUL for dispatcher in self._dispatchers.values())
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and have no answer yet."""
+        return sum(dispatcher.in_flight for dispatcher in self._dispatchers.values())
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for their next attempt."""
+        return sum(dispatcher.waiting for dispatcher in self._dispatchers.values())
+
+    def open_feed(
+        self,
+        deliver: Callable[[Outcome], None],
+        *,
+        priority: int = 0,
+        flights: Flights | None = None,
+        ownership: Ownership | None = None,
+    ) -> Lanes:
+        """Open a stream of rows whose outcomes go to ``deliver``, on the event loop."""
+        lanes = Lanes(
+            deliver,
+            dispatchers=self._dispatchers,
+            account_of=lambda row: self._account_of(row.task.app_id),
+            unclaimed=self._refuse_unclaimed,
+            given_up=self.given_up,
+            on_given_up=self._give_up,
+            on_closed=self._streams.discard,
+            max_backlog=self._max_backlog,
+            supervisor=self._supervisor,
+            priority=priority,
+            flights=flights,
+            ownership=ownership,
+        )
+        self._streams.add(lanes)
+        if self.error is not None:
+            lanes.end(self.error)
+        return lanes
+
+    def _refuse_unclaimed(self, row: Accepted) -> Outcome:
+        app_id = row.task.app_id
+        if app_id not in self._unclaimed and len(self._unclaimed) < _MOST_UNCLAIMED:
+            self._unclaimed.add(app_id)
+            self._observe(AppUnclaimed(app_id))
+        outcome = Outcome(
+            row.task,
+            Status.SET_ASIDE,
+            message=_UNCLAIMED,
+            source=row.source,
+            line=row.line,
+            finished_at=time.time(),
+            in_doubt=row.in_doubt,
+        )
+        if self._observed:
+            self._observe(TaskRefused(outcome))
+        return outcome
+
+    def _give_up(self, account: str, error: StopcastError) -> None:
+        # What ends them all is not an account's own error.
+        if account not in self.given_up and not isinstance(error, ClosedError):
+            self.given_up[account] = error
+            self._observe(AccountGivenUp(account, str(error)))
+
+    def stop(self, error: StopcastError) -> None:
+        """Make no further call for any account. Calls in flight finish, and their outcomes are handed out."""
+        if self.error is None:
+            self.error = error
+        for lanes in tuple(self._streams):
+            lanes.end(self.error)
+        for dispatcher in self._dispatchers.values():
+            dispatcher.stop(self.error)
+
+    async def idle(self) -> None:
+        """Return when no call is in flight."""
+        for dispatcher in self._dispatchers.values():
+            await dispatcher.idle()
+
+    def cancel(self) -> None:
+        """Cut off the calls in flight. Call ``stop`` first."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.cancel()
+
+    async def close(self) -> None:
+        """Stop, cut off what is in flight, and leave nothing behind."""
+        self.stop(ClosedError("the calls were cancelled"))
+        for lanes in tuple(self._streams):
+            lanes.close()
+        try:
+            for dispatcher in self._dispatchers.values():
+                await dispatcher.close()
+        finally:
+            await self._supervisor.end()

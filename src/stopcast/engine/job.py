@@ -1,0 +1,75 @@
+"""A task on its way to an outcome, as a frozen value: each attempt makes the next one of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from stopcast.api.answers import Reply
+from stopcast.events import AttemptFinished
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
+
+if TYPE_CHECKING:
+    from stopcast.engine.feed import Feed
+
+_NO_REPLY = Reply(None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A task, its place in a list, and what its attempts have shown so far.
+
+    Attributes:
+        task: the task.
+        identity: 16 bytes that no other task has.
+        feed: the stream that gets the outcome.
+        source: the list that the row came from.
+        line: its line there.
+        in_doubt: whether an attempt of ours may have stopped the task although no answer said so.
+        attempts: calls made so far.
+        first_at: loop time at which the first one was sent, or was begun where it was not sent.
+        paused_before: seconds in which no call could be made, before the first attempt.
+        last: the last answer.
+        history: the calls, where the feed is observed.
+    """
+
+    task: Task
+    identity: bytes = field(repr=False)
+    feed: Feed = field(repr=False)
+    source: str | None = None
+    line: int | None = None
+    in_doubt: bool = False
+    attempts: int = 0
+    first_at: float = 0.0
+    paused_before: float = 0.0
+    last: Reply = _NO_REPLY
+    history: Sequence[AttemptFinished] = ()
+
+    def doubted(self) -> Job:
+        """Return the job after an attempt that may have done its work, and of which no answer tells."""
+        return self if self.in_doubt else replace(self, in_doubt=True)
+
+    def unsent(self, status: Status, reply: Reply = _NO_REPLY) -> Outcome:
+        """Return the end of a job for which no call is made, or none any more."""
+        return self.outcome(status, self.last if self.attempts else reply, seconds=0.0)
+
+    def outcome(self, status: Status, reply: Reply, *, seconds: float) -> Outcome:
+        """Return the job's end, as the last answer gives it."""
+        return Outcome(
+            self.task,
+            status,
+            self.attempts,
+            reply.code,
+            reply.message,
+            reply.http_status,
+            reply.request_id,
+            self.source,
+            self.line,
+            time.time(),
+            seconds,
+            in_doubt=self.in_doubt and not status.good,
+            state=reply.state,
+        )

@@ -1,0 +1,116 @@
+"""The account's key as a state machine: what calls are signed with, and what the API has said of it.
+
+UNPROVEN --accepted--> PROVEN
+UNPROVEN, PROVEN, REFUSED --refused, and another key may help--> RENEWING --renewed--> UNPROVEN
+UNPROVEN, PROVEN --refused--> REFUSED --accepted--> PROVEN
+REFUSED --refused for the third time in a row--> DEAD
+RENEWING --no other key is to be had--> DEAD
+DEAD --retried--> UNPROVEN
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+
+from stopcast.api.signing import Signer
+from stopcast.errors import StopcastError
+
+
+class KeyState(Enum):
+    """What is known of the key."""
+
+    UNPROVEN = "no answer has accepted it yet"
+    PROVEN = "an answer has accepted it"
+    REFUSED = "the last answers refused it, or the account's rights"
+    RENEWING = "it was refused, and another one is being fetched"
+    DEAD = "it was refused for good"
+
+
+class Key:
+    """The key of one account.
+
+    Args:
+        signer: signs calls with it.
+        renewable: whether another key can be fetched.
+
+    Attributes:
+        state: what is known of it.
+        refusals: answers in a row that refused it.
+        replaces_refused: whether it took the place of a refused key, and no answer has accepted it yet.
+        was_proven: whether an answer has ever accepted it, whatever the last ones said.
+        error: why it is dead, None while it is not.
+    """
+
+    def __init__(self, signer: Signer, *, renewable: bool) -> None:
+        self.state = KeyState.UNPROVEN
+        self.renewable = renewable
+        self.refusals = 0
+        self.replaces_refused = False
+        self.was_proven = False
+        self.error: StopcastError | None = None
+        self._signer = signer
+        self._usable = asyncio.Event()
+        self._usable.set()
+
+    def current(self) -> Signer:
+        """Return what signs a call now."""
+        return self._signer
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls may be signed with it now."""
+        return self._usable.is_set() and self.error is None
+
+    async def wait(self) -> None:
+        """Return when calls may be signed.
+
+        Raises:
+            StopcastError: the key is dead.
+        """
+        await self._usable.wait()
+        if self.error is not None:
+            raise self.error
+
+    def accepted(self) -> None:
+        """Record an answer that only an accepted key can bring."""
+        if self.state is not KeyState.PROVEN and self.state not in {KeyState.RENEWING, KeyState.DEAD}:
+            self.state = KeyState.PROVEN
+            self.was_proven = True
+            self.refusals = 0
+            self.replaces_refused = False
+
+    def refused(self) -> None:
+        """Record a refusal that no other key would undo, or not the last one in a row."""
+        if self.state not in {KeyState.RENEWING, KeyState.DEAD}:
+            self.state = KeyState.REFUSED
+            self.refusals += 1
+
+    def renew(self) -> None:
+        """Sign no call until there is another key."""
+        self.state = KeyState.RENEWING
+        self._usable.clear()
+
+    def renewed(self, signer: Signer) -> None:
+        """Sign with another key from now on."""
+        replaces_refused = self.state is KeyState.RENEWING
+        self._signer = signer
+        if replaces_refused:
+            self.state = KeyState.UNPROVEN
+            self.was_proven = False
+            self.refusals = 0
+            self.replaces_refused = True
+            self._usable.set()
+
+    def died(self, error: StopcastError) -> None:
+        """Sign no call any more."""
+        self.state = KeyState.DEAD
+        self.error = error
+        self._usable.set()
+
+    def retried(self) -> None:
+        """Take a dead key for a good one again, until an answer says otherwise."""
+        self.state = KeyState.UNPROVEN
+        self.error = None
+        self.refusals = 0
+        self.replaces_refused = False
