@@ -43,7 +43,8 @@ async def _ask(
             asyncio.timeout(patient.timeout_seconds),
             AiohttpTransport(place.url, method=action.method) as transport,
         ):
-            return action.read(*await transport.send(body, headers, _at_once, query))
+            answer = await transport.send(body, headers, _at_once, query)
+            return action.read(*answer, headers.get("X-Security-Token", ""))
     except TransportError as error:
         return Reply(None, readable=False, message=str(error))
     except TimeoutError:

@@ -6,18 +6,15 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from stopcast.api.actions import Action
-from stopcast.api.answers import Reply
+from stopcast.api.answers import Reply, hide
 from stopcast.api.signing import Signer
 from stopcast.errors import EndpointError
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.ports import Limiter, Transport, TransportError
 from stopcast.tasks.task import Task
-
-#: Stands where a secret stood.
-_HIDDEN: Final = "***"
 
 
 class Key:
@@ -185,7 +182,7 @@ class Caller:
     async def _call(self, body: bytes, query: str, slot: Slot) -> Reply:
         headers = slot.key.signer.sign(body, time.time() + slot.clock_offset, query)
         # The one secret that is sent. Some servers and proxies send back what they were sent.
-        token = headers.get("X-Security-Token")
+        token = headers.get("X-Security-Token", "")
         timed_out = False
         try:
             try:
@@ -196,15 +193,12 @@ class Caller:
             if error.untrusted:
                 raise EndpointError(f"{error}. Nothing was sent; TLS is always verified") from error
             slot.sent = slot.sent and not error.unsent
-            message = str(error).replace(token, _HIDDEN) if token else str(error)
-            reply = Reply(None, readable=False, message=message)
+            reply = Reply(None, readable=False, message=hide(str(error), token))
         except asyncio.CancelledError:
             # Somebody else may have cancelled the call as well, and then that is what counts.
             if not timed_out:
                 raise
             reply = Reply(None, readable=False, message="no whole answer in time")
         else:
-            if token:
-                answer = answer.replace(token.encode(), _HIDDEN.encode())
-            reply = self._action.read(status, answer_headers, answer)
+            reply = self._action.read(status, answer_headers, answer, token)
         return reply
