@@ -26,6 +26,7 @@ from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.api.signing import SERVICE
 from stopcast.events import (
+    WARNINGS,
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
@@ -35,7 +36,6 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
-from stopcast.logs import WARNINGS
 from stopcast.tasks.outcome import Outcome
 
 #: Those that the convention asks for in ``http.client.request.duration``.

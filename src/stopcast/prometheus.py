@@ -18,6 +18,7 @@ from typing import Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from stopcast.events import (
+    WARNINGS,
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
@@ -28,7 +29,6 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
-from stopcast.logs import WARNINGS
 from stopcast.ports import Observer
 from stopcast.tasks.outcome import Outcome
 

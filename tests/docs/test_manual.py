@@ -53,7 +53,6 @@ def test_every_metric_and_every_event_has_its_place_in_the_manual() -> None:
     from prometheus_client import CollectorRegistry
 
     from stopcast.events import Event
-    from stopcast.logs import ENTRIES
     from stopcast.prometheus import PrometheusObserver
     from stopcast.redis_metrics import RedisMetrics
 
@@ -65,7 +64,7 @@ def test_every_metric_and_every_event_has_its_place_in_the_manual() -> None:
     assert set(re.findall(r"`(stopcast_[a-z_]+)", observing)) == metrics
     quoted = words(observing)
     assert {kind.__name__ for kind in Event.__args__} <= quoted
-    assert {entry.name for entry in ENTRIES.values()} <= quoted
+    assert {kind.log_entry.name for kind in Event.__args__} <= quoted
 
 
 def test_every_benchmark_is_listed_with_its_last_figures() -> None:

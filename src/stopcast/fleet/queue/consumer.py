@@ -84,7 +84,7 @@ class RedisConsumer:
         self._max_deliveries = max_deliveries
         self._results = results
         self._until_empty = until_empty
-        self._tell = Observers(observers).tell
+        self._tell = Observers(observers).emit
         self._deliveries = Deliveries(source)
         self.begin, self.end = self._deliveries.begin, self._deliveries.end
         self.still_ours, self.in_doubt = self._deliveries.still_ours, self._deliveries.in_doubt
