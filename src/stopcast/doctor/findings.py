@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stopcast.api.endpoint import Endpoint
-from stopcast.credentials.chain import Look
+from stopcast.credentials.places import CredentialSource
 
 
 class State(StrEnum):
@@ -51,7 +51,7 @@ class Patient:
         timeout_seconds: for each step.
     """
 
-    places: Sequence[Look]
+    places: Sequence[CredentialSource]
     endpoint: Callable[[str | None], Endpoint]
     report: Path
     app_id: str | None = None

@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Final
 
-from stopcast.credentials.chain import Look
-from stopcast.credentials.files import State as PlaceState
+from stopcast.credentials.files import SourceState
+from stopcast.credentials.places import CredentialSource
 from stopcast.credentials.value import Credentials
 from stopcast.doctor.findings import Finding, Patient, State
 from stopcast.errors import StopcastError
@@ -25,12 +25,12 @@ def masked(access_key: str) -> str:
 
 async def find_key(patient: Patient) -> tuple[Finding, Credentials | None]:
     """Return which key a run would use, None where it would find none that it can use."""
-    tried = [it for it in patient.places if it.state in {PlaceState.USABLE, PlaceState.BROKEN}]
-    details = tuple(f"{it.place}: {it.words}{_why_not(it, tried)}" for it in patient.places)
+    tried = [it for it in patient.places if it.state in {SourceState.USABLE, SourceState.BROKEN}]
+    details = tuple(f"{it.place}: {it.description}{_why_not(it, tried)}" for it in patient.places)
     if not tried:
         advice = "Set VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY, or rehearse with stopcast run --sandbox"
         return Finding("credentials", State.FAILED, "none in any place", advice, details), None
-    if tried[0].state is PlaceState.BROKEN:
+    if tried[0].state is SourceState.BROKEN:
         advice = "Mend or remove them: no further place is tried, as its key might be another account's"
         words = f"those in {tried[0].place} cannot be used"
         return Finding("credentials", State.FAILED, words, advice, details), None
@@ -38,14 +38,14 @@ async def find_key(patient: Patient) -> tuple[Finding, Credentials | None]:
     return finding._replace(details=details), key
 
 
-def _why_not(look: Look, tried: list[Look]) -> str:
+def _why_not(look: CredentialSource, tried: list[CredentialSource]) -> str:
     if look not in tried:
         return ""
     return "; this one is used" if look is tried[0] else "; not used, as an earlier place comes first"
 
 
-async def _key(patient: Patient, look: Look) -> tuple[Finding, Credentials | None]:
-    given = look.given
+async def _key(patient: Patient, look: CredentialSource) -> tuple[Finding, Credentials | None]:
+    given = look.for_stopper
     try:
         async with asyncio.timeout(patient.timeout_seconds):
             key = given if isinstance(given, Credentials) else await given()

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
@@ -15,7 +14,7 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.api.signing import Signer
 from stopcast.api.transport import AiohttpTransport
-from stopcast.credentials.chain import find_credentials
+from stopcast.credentials.chain import find_credentials, home_directory
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.attempts import Attempts
 from stopcast.engine.call import Caller, Slot
@@ -101,8 +100,8 @@ class TaskCalls:
         if max_at_once < 1 or max_waiting < 0 or not timeout_seconds > 0:
             raise ConfigurationError("max_at_once and timeout_seconds must be above 0, max_waiting not below")
         if credentials is None:
-            found = find_credentials(environ=os.environ, home=Path.home())
-            credentials = found.given
+            found = find_credentials(environ=os.environ, home=home_directory())
+            credentials = found.for_stopper
             for warning in found.warnings:
                 LOG.warning(warning, extra={"event": "credentials_warning"})
             key_region = found.region

@@ -58,7 +58,7 @@ def doctor(
     from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
     from stopcast.cli.output import EXIT_GIVEN_UP, EXIT_GOOD
     from stopcast.cli.running import wakeup
-    from stopcast.credentials.chain import look_everywhere
+    from stopcast.credentials.chain import home_directory, list_sources
     from stopcast.doctor.findings import Patient, State
     from stopcast.errors import ConfigurationError
     from stopcast.tasks.task import ID_PATTERN
@@ -68,7 +68,7 @@ def doctor(
     place = partial(Endpoint.parse, endpoint or DEFAULT_ENDPOINT, region=region, version=api_version)
     place()  # what is wrong with an option is wrong usage, and nothing to examine
     patient = Patient(
-        places=look_everywhere(environ=os.environ, home=Path.home()),
+        places=list_sources(environ=os.environ, home=home_directory()),
         endpoint=lambda key_region: place(key_region=key_region),
         report=Path(report),
         app_id=app_id,
