@@ -418,7 +418,7 @@ def test_shares_are_read_as_people_write_them() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("trottled=5%", "'trottled': there is none of that name.*throttled"),
+        ("trottled=5%", "'trottled': there is no fault of this name.*throttled"),
         ("throttled", "expected NAME=SHARE%"),
         ("throttled=0.05", "expected NAME=SHARE%"),
         ("throttled=-5%", "expected NAME=SHARE%"),
