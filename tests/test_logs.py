@@ -49,12 +49,12 @@ async def test_events_are_logged_by_their_names_at_their_levels(caplog: pytest.L
 async def test_rooms_and_tasks_are_named_only_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "stopcast"):
         await _work()
-    told = [record.__dict__ for record in caplog.records if record.name == "stopcast"]
-    assert {"retry_planned", "clock_corrected", "app_set_aside"} <= {record["event"] for record in told}
-    assert "secret" not in repr(told)
+    logged = [record.__dict__ for record in caplog.records if record.name == "stopcast"]
+    assert {"retry_planned", "clock_corrected", "app_set_aside"} <= {record["event"] for record in logged}
+    assert "secret" not in repr(logged)
 
 
-def test_a_server_s_words_cannot_forge_a_record(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_text_of_the_server_cannot_forge_a_record(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "stopcast"):
         log_event(RetryPlanned(TASK, 1, "one\nCRITICAL:root:two", 0.5))
     (record,) = caplog.records
@@ -67,7 +67,7 @@ async def test_nothing_logged_holds_a_secret(caplog: pytest.LogCaptureFixture) -
     assert SANDBOX_CREDENTIALS.secret_key not in repr([record.__dict__ for record in caplog.records])
 
 
-def test_a_program_that_sets_no_logging_up_hears_nothing() -> None:
+def test_a_program_that_configures_no_logging_gets_no_output() -> None:
     program = "import stopcast.stopper, logging; logging.getLogger('stopcast').warning('heard')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == ("", "")

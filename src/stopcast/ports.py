@@ -1,4 +1,4 @@
-"""The small contracts between the engine and what stands outside it. Each is filled by one adapter or more."""
+"""The protocols between the engine and its surroundings. Each of them has one or more implementations elsewhere."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Observer(Protocol):
     """A function of one event: see ``stopcast.events``."""
 
     def __call__(self, event: Event, /) -> object:
-        """Take note of the event, and return at once: this runs on the event loop.
+        """Handle the event, and return at once, because this runs on the event loop.
 
-        What it raises is logged once, and disturbs nothing.
+        An exception is logged the first time, and has no other effect.
         """
 
 
@@ -119,13 +119,13 @@ def as_limiter(limiter: BareLimiter) -> Limiter:
 
 @runtime_checkable
 class Flights(Protocol):
-    """Keeps in mind, beyond a crash, for which tasks a call may have gone out unseen."""
+    """Records, so that it survives a crash, for which tasks a call may have gone out without a known result."""
 
     def begin(self, task: Task, identity: bytes) -> None:
-        """Note that a call for the task, known by this identity, is about to go out."""
+        """Record that a call for the task, which has this identity, is about to go out."""
 
     def end(self, tasks: Iterable[Task]) -> None:
-        """Note that nothing is in doubt about the tasks any more."""
+        """Record that the tasks are not in doubt any more."""
 
 
 @runtime_checkable
@@ -155,18 +155,18 @@ class Ownership(Protocol):
 
 
 class Deliveries(Flights, Ownership, Protocol):
-    """A source whose rows are delivered anew until they are acknowledged, as a message queue's are."""
+    """A source that delivers its rows again until they are acknowledged, as a message queue does."""
 
     def ack(self, outcomes: Iterable[Outcome]) -> None:
-        """Take note that these outcomes are durable. Their ``line`` tells of which row each is."""
+        """Acknowledge rows whose outcomes are durable. The ``line`` of an outcome identifies its row."""
 
 
 class TransportError(Exception):
-    """No answer, or none that can be read whole. The text tells what happened below HTTP.
+    """No complete answer arrived. The text says what happened below HTTP.
 
     Attributes:
-        unsent: there was no connection to write the request to, so that it surely did nothing.
-        untrusted: the other side's certificate was refused, which no retry mends.
+        unsent: whether there was no connection to write the request to, so that it certainly did nothing.
+        untrusted: whether the server's certificate was refused, which a retry cannot fix.
     """
 
     def __init__(self, message: str, *, unsent: bool = False, untrusted: bool = False) -> None:

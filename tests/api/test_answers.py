@@ -78,7 +78,7 @@ def test_ok_is_result_ok_without_an_error_at_http_200() -> None:
         (200, b""),
     ],
 )
-def test_nothing_else_is_ok(status: int, body: bytes) -> None:
+def test_any_other_answer_is_not_ok(status: int, body: bytes) -> None:
     assert not read(body, status=status).ok
 
 
@@ -150,7 +150,7 @@ def test_a_number_past_64_bits_counts_as_nothing() -> None:
     ],
     ids=lambda body: repr(body[:30]),
 )
-def test_what_has_not_the_apis_form_is_unreadable_and_says_how_it_begins(body: bytes) -> None:
+def test_an_answer_that_is_not_in_the_apis_form_is_unreadable_and_its_beginning_is_shown(body: bytes) -> None:
     reply = read(body, status=502, headers={"Retry-After": "2", "Date": DATE})
 
     assert not reply.readable
@@ -160,7 +160,7 @@ def test_what_has_not_the_apis_form_is_unreadable_and_says_how_it_begins(body: b
 
 @pytest.mark.parametrize("depth", [10, 200, 900, 1000, 1015, 1023, 1030, 100_000])
 @pytest.mark.parametrize("place", ["Result", "RequestId", "Error", "Code", "CodeN", "Message"])
-def test_no_depth_at_any_place_is_too_deep(place: str, depth: int) -> None:
+def test_nesting_of_any_depth_at_any_place_is_not_ok_and_raises_nothing(place: str, depth: int) -> None:
     answer: dict[str, Any] = {"ResponseMetadata": {"Error": {}}}
     match place:
         case "Result":
@@ -213,7 +213,7 @@ PIECES = [
 ]
 
 
-def test_no_answer_whatever_raises() -> None:
+def test_no_answer_raises_an_exception() -> None:
     """Hypothesis draws some whole answers; each is then also cut, glued and bent, which is far cheaper than drawing."""
     seen = 0
 
@@ -328,7 +328,7 @@ def test_a_token_that_a_server_returns_is_in_no_text_of_the_reply(body: str, esc
     assert not any(TOKEN[place : place + 6] in shown for place in range(len(TOKEN) - 5))
 
 
-def test_the_end_of_a_text_that_is_cut_holds_no_half_of_a_token() -> None:
+def test_a_text_is_cut_after_the_token_is_hidden() -> None:
     body = error_body(Code="X", Message=" " * 1990 + TOKEN)
     assert read_answer(400, {}, body, secret=TOKEN).message == " " * 1990 + "***"
     assert "STS" not in str(read_answer(502, {}, b" " * 70 + TOKEN.encode(), secret=TOKEN).message)
@@ -372,12 +372,12 @@ def test_retry_after_is_read_in_both_its_forms(value: str, seconds: float | None
     assert read(b"", status=503, headers={"Retry-After": value, "Date": DATE}).retry_after == seconds
 
 
-def test_a_date_in_retry_after_says_nothing_without_the_servers_own() -> None:
+def test_a_date_in_retry_after_counts_only_beside_the_servers_own_date() -> None:
     assert read(b"", status=503, headers={"Retry-After": DATE}).retry_after is None
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "-1", "Sun, 22 Nov 2026 25:00:00 GMT"])
-def test_a_date_that_is_none_counts_as_nothing(date: str) -> None:
+def test_a_malformed_date_counts_as_nothing(date: str) -> None:
     assert read(b"", status=503, headers={"Date": date}).server_time is None
 
 
@@ -394,7 +394,7 @@ def test_a_date_is_gmt_whatever_zone_this_machine_is_in(date: str, monkeypatch: 
     assert reply.server_time == DATE_AS_UNIX_TIME
 
 
-def test_the_headers_of_an_ok_are_not_looked_at() -> None:
+def test_the_headers_of_an_ok_are_not_read() -> None:
     reply = read(b'{"Result":"ok","ResponseMetadata":{}}', headers={"Date": DATE, "Retry-After": "5"})
 
     assert (reply.server_time, reply.retry_after) == (None, None)

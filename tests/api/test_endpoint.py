@@ -34,7 +34,7 @@ from stopcast.errors import ConfigurationError
         ("https://my_service", None, "my_service", "cn-north-1", False),
     ],
 )
-def test_an_endpoint_is_completed(
+def test_an_endpoint_gets_the_host_region_and_query(
     given_url: str, url: str | None, host: str | None, region: str, *, loopback: bool
 ) -> None:
     query = "Action=StopWebcast&Version=2020-12-01"
@@ -91,7 +91,7 @@ def test_an_endpoint_is_completed(
         "https://\ud800",
     ],
 )
-def test_what_is_no_endpoint_is_refused_with_its_text(url: str) -> None:
+def test_a_malformed_endpoint_is_refused_and_shown(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         Endpoint.parse(url)
 
@@ -113,8 +113,8 @@ def test_what_is_no_endpoint_is_refused_with_its_text(url: str) -> None:
         "http://[::]",
     ],
 )
-def test_plain_http_goes_to_this_machine_only(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="plain http is for loopback only"):
+def test_plain_http_is_allowed_to_this_machine_only(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="plain http is allowed to loopback only"):
         Endpoint.parse(url)
 
 
@@ -141,18 +141,18 @@ def test_any_text_is_an_endpoint_that_can_be_called_or_is_refused(url: str) -> N
     assert endpoint == Endpoint.parse(endpoint.url.partition("/?")[0])
 
 
-def test_a_region_that_is_given_wins_over_the_hosts() -> None:
+def test_a_region_that_is_given_overrides_the_hosts() -> None:
     assert Endpoint.parse("https://open.byteplusapi.com", region="ap-southeast-1").region == "ap-southeast-1"
     assert Endpoint.parse("https://open.byteplusapi.com", region="").region == REGIONS["open.byteplusapi.com"]
 
 
 @pytest.mark.parametrize("region", [" ", "cn-north-1\n", "cn/north", "cn-nörth-1", "a" * 65, "a, b"])
-def test_what_no_signature_can_name_is_no_region(region: str) -> None:
+def test_a_malformed_region_is_refused(region: str) -> None:
     with pytest.raises(ConfigurationError, match="region"):
         Endpoint.parse(region=region)
 
 
-def test_the_version_stands_in_the_query_and_the_address() -> None:
+def test_the_version_is_part_of_the_query_and_the_address() -> None:
     endpoint = Endpoint.parse(version="2023-11-01")
 
     assert endpoint.query == "Action=StopWebcast&Version=2023-11-01"
@@ -160,6 +160,6 @@ def test_the_version_stands_in_the_query_and_the_address() -> None:
 
 
 @pytest.mark.parametrize("version", ["", "2020", "2020-12-01\n", "2020-12-01&Action=x", "\u0662020-12-01"])
-def test_what_is_no_date_is_no_version(version: str) -> None:
+def test_a_version_that_is_not_a_date_is_refused(version: str) -> None:
     with pytest.raises(ConfigurationError, match="API version"):
         Endpoint.parse(version=version)

@@ -97,7 +97,7 @@ def make_signer(credentials: Credentials | None = None) -> Signer:
     region=st.none() | REGION,
     version=st.sampled_from(VERSIONS) | st.dates().map(str),
 )
-def test_every_header_is_the_vendors(
+def test_every_header_equals_the_vendors(
     *,
     access_key: str,
     secret_key: str,
@@ -135,7 +135,7 @@ def test_every_header_is_the_vendors(
         ("http://[::1]:8080", "[::1]:8080"),
     ],
 )
-def test_the_endpoint_leaves_out_the_ports_that_the_vendors_signer_leaves_out(url: str, netloc: str) -> None:
+def test_the_endpoint_omits_the_ports_that_the_vendors_signer_omits(url: str, netloc: str) -> None:
     endpoint = Endpoint.parse(url)
     credentials = Credentials("AKLTexample", "c2VjcmV0")
     signer = Signer(credentials, host=endpoint.host, region=endpoint.region, query=endpoint.query)
@@ -173,7 +173,7 @@ def test_the_endpoint_leaves_out_the_ports_that_the_vendors_signer_leaves_out(ur
     extra={},
     body="",
 )
-def test_the_general_signature_is_the_vendors(
+def test_the_general_signature_equals_the_vendors(
     *,
     secret_key: str,
     at: float,
@@ -224,7 +224,7 @@ GOLDEN = {
 }
 
 
-def test_a_stored_example_stays_as_the_vendors_signer_made_it() -> None:
+def test_a_stored_example_equals_what_the_vendors_signer_made() -> None:
     credentials = Credentials("AKLTexample", "c2VjcmV0", "STSexample==")
 
     assert make_signer(credentials).sign(BODY, NOON + 0.9) == GOLDEN
@@ -250,7 +250,7 @@ def test_a_new_utc_day_has_a_new_key_in_either_direction(days: list[int]) -> Non
         assert headers == make_signer().sign(BODY, at)
 
 
-def test_midnight_in_utc_is_where_the_day_turns() -> None:
+def test_the_day_changes_at_midnight_utc() -> None:
     signer = make_signer()
     midnight = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 
@@ -258,7 +258,7 @@ def test_midnight_in_utc_is_where_the_day_turns() -> None:
     assert "/20261123/" in signer.sign(BODY, midnight)["Authorization"]
 
 
-def test_the_caller_may_change_the_headers_it_was_given() -> None:
+def test_the_caller_may_change_the_returned_headers() -> None:
     signer = make_signer()
     first = signer.sign(BODY, NOON)
     kept = dict(first)

@@ -107,7 +107,7 @@ async def post(url: str, *, seconds: float = 5.0, **settings: Any) -> tuple[int,
     return status, dict(headers), answer
 
 
-async def test_exactly_the_bytes_given_are_sent_and_an_answer_comes_back_whole(wire: Open) -> None:
+async def test_exactly_the_given_bytes_are_sent_and_the_whole_answer_is_returned(wire: Open) -> None:
     server = await wire(answering(WHOLE))
     status, headers, answer = await post(f"{server.url}/?Action=Stop%20It&Version=1")
     assert (status, headers["Content-Type"], answer) == (200, "application/json", b"{}")
@@ -129,7 +129,7 @@ async def test_a_redirect_is_an_answer_and_is_never_followed(wire: Open, status:
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 67108864\r\n", b""])
-async def test_of_a_huge_answer_hardly_more_than_1_mib_is_read(wire: Open, length: bytes) -> None:
+async def test_of_a_huge_answer_little_more_than_1_mib_is_read(wire: Open, length: bytes) -> None:
     written = 0
     gone = asyncio.Event()
 
@@ -161,7 +161,7 @@ async def test_an_answer_as_long_as_the_limit_is_read_whole(wire: Open) -> None:
 
 
 @pytest.mark.parametrize("line", [b"X-%d: and on and on\r\n", b"X-Long: %d", b"and on and on %d "])
-async def test_headers_without_end_are_given_up(wire: Open, line: bytes) -> None:
+async def test_headers_without_end_are_an_error(wire: Open, line: bytes) -> None:
     written = 0
 
     async def serve(wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -199,7 +199,7 @@ async def test_a_compressed_answer_is_not_expanded(wire: Open) -> None:
         b"\x00" * 100,
     ],
 )
-async def test_an_answer_that_is_cut_or_none_is_an_error_of_a_call_that_was_sent(wire: Open, answer: bytes) -> None:
+async def test_a_missing_or_cut_answer_is_an_error_of_a_call_that_was_sent(wire: Open, answer: bytes) -> None:
     server = await wire(answering(answer, close=True))
     with pytest.raises(TransportError) as caught:
         await post(server.url)
@@ -210,7 +210,7 @@ async def test_an_answer_that_is_cut_or_none_is_an_error_of_a_call_that_was_sent
 # Connections
 
 
-async def test_a_connection_is_used_again(wire: Open) -> None:
+async def test_a_connection_is_reused(wire: Open) -> None:
     server = await wire(answering(WHOLE, WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
         for _ in range(3):
@@ -218,7 +218,7 @@ async def test_a_connection_is_used_again(wire: Open) -> None:
     assert (server.connections, len(server.requests)) == (1, 3)
 
 
-async def test_a_connection_that_died_in_the_pool_is_not_used_again(wire: Open) -> None:
+async def test_a_connection_that_died_in_the_pool_is_not_reused(wire: Open) -> None:
     server = await wire(answering(WHOLE, close=True))
     async with AiohttpTransport(server.url) as transport:
         for number in range(1, 4):
@@ -230,7 +230,9 @@ async def test_a_connection_that_died_in_the_pool_is_not_used_again(wire: Open) 
     assert len(server.requests) == 3
 
 
-async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_admitted_anew(wire: Open) -> None:
+async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_the_call_asks_for_a_new_permit(
+    wire: Open,
+) -> None:
     admitted = 0
 
     async def hang_up_the_first_time() -> None:
@@ -298,7 +300,7 @@ async def test_a_call_that_is_cancelled_drops_its_connection(wire: Open) -> None
     assert server.connections == 2
 
 
-async def test_a_refused_connection_was_not_sent() -> None:
+async def test_a_call_on_a_refused_connection_was_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     with pytest.raises(TransportError) as caught:
@@ -306,7 +308,7 @@ async def test_a_refused_connection_was_not_sent() -> None:
     assert (caught.value.unsent, caught.value.untrusted) == (True, False)
 
 
-async def test_a_name_that_nobody_knows_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_to_an_unknown_host_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -316,7 +318,7 @@ async def test_a_name_that_nobody_knows_was_not_sent(monkeypatch: pytest.MonkeyP
     assert (caught.value.unsent, caught.value.untrusted) == (True, False)
 
 
-async def test_a_server_that_never_shakes_hands_was_not_sent(wire: Open) -> None:
+async def test_a_call_to_a_server_that_never_ends_its_handshake_was_not_sent(wire: Open) -> None:
     async def silent(_: Wire, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         while await reader.read(1000):
             pass
@@ -327,7 +329,7 @@ async def test_a_server_that_never_shakes_hands_was_not_sent(wire: Open) -> None
     assert (caught.value.unsent, caught.value.untrusted) == (True, False)
 
 
-async def test_a_server_that_speaks_no_tls_was_not_sent(wire: Open) -> None:
+async def test_a_call_to_a_server_without_tls_was_not_sent(wire: Open) -> None:
     async def plain(_: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -349,7 +351,7 @@ async def test_time_without_a_connection_does_not_run_while_a_call_waits_to_be_a
         assert (await transport.send(BODY, {}, slowly))[0] == 200
 
 
-async def test_no_proxy_is_used_unasked(wire: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_is_used_unless_it_is_configured(wire: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = await wire(answering(WHOLE))
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url)

@@ -73,7 +73,11 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
     ("run tasks.csv --expect 2 --sandbox", 2, ("1 task, not the 2 expected", "Nothing was sent", "--dry-run")),
     # Endpoints
     ("run tasks.csv --endpoint api", 2, ("endpoint 'api'", "such as https://rtc.volcengineapi.com")),
-    ("run tasks.csv --endpoint http://api.example", 2, ("plain http is for loopback only", "https://api.example")),
+    (
+        "run tasks.csv --endpoint http://api.example",
+        2,
+        ("plain http is allowed to loopback only", "https://api.example"),
+    ),
     ("run tasks.csv --endpoint https://api.example:99999", 2, ("no such address or port", "65535")),
     ("run tasks.csv --endpoint https://u:hush@api.example", 2, ("no user and no password", "VOLCENGINE_ACCESS_KEY")),
     ("run tasks.csv --region a/b", 2, ("region 'a/b'", "such as cn-north-1")),

@@ -120,4 +120,4 @@ GET_WEBCAST_TASK: Final = Action(
     state_of=_state_of,
 )
 #: The API returns a task's state for this long after the task's start.
-TOLD_FOR_SECONDS: Final = 72 * 3600
+STATE_KEPT_SECONDS: Final = 72 * 3600
