@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from stopcast.errors import ConfigurationError
 from stopcast.events import Event
@@ -173,6 +173,18 @@ class TransportError(Exception):
         super().__init__(message)
         self.unsent = unsent
         self.untrusted = untrusted
+
+
+class Request(NamedTuple):
+    """What one call sends, without its headers.
+
+    Attributes:
+        body: the bytes, empty for a GET.
+        query: the canonical query string, as it is signed and sent.
+    """
+
+    body: bytes
+    query: str
 
 
 class Transport(Protocol):

@@ -28,6 +28,7 @@ from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import Signer
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
+from stopcast.ports import Request
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sandbox.answers import REFUSALS
 from stopcast.sandbox.faults import FAULTS
@@ -76,7 +77,7 @@ class Client:
         query = endpoint.query if query is None else query
         signer = Signer(credentials, host=endpoint.host, region=endpoint.region, query=query)
         body = request_body(task) if body is None else body
-        headers = signer.sign(body, time.time() + ahead)
+        headers = signer.sign(Request(body, query), time.time() + ahead)
         spoil(headers)
         return await self.send(body, headers, query)
 
@@ -204,7 +205,7 @@ async def test_a_body_other_than_the_signed_one_is_refused(connect: Connect) -> 
     async with Emulator() as emulator:
         endpoint = Endpoint.parse(emulator.url)
         signer = Signer(SANDBOX_CREDENTIALS, host=endpoint.host, region=endpoint.region, query=endpoint.query)
-        headers = signer.sign(request_body(TASK), time.time())
+        headers = signer.sign(Request(request_body(TASK), endpoint.query), time.time())
         client = await connect(emulator)
         answer = await client.send(request_body(Task("app", "room", "other")), headers, endpoint.query)
     assert (answer.code, len(emulator.stopped)) == ("SignatureDoesNotMatch", 0)

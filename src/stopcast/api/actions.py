@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from stopcast.api.answers import Reply, read_answer
 from stopcast.api.endpoint import ACTION
+from stopcast.ports import Request
 from stopcast.tasks.outcome import Status, TaskState
 from stopcast.tasks.task import Task
 
@@ -28,8 +29,7 @@ class Action:
         method: HTTP's.
         quota_per_second: calls a second that an account may make of it.
         changes: whether a call whose answer was lost leaves its task in doubt.
-        request: takes a task and the action's canonical query; returns the body, and the query to send instead of that
-            one, or "".
+        request: takes a task and the action's canonical query; returns the request for the task.
         conclude: takes an answer that is ok, or that knows no such running task, and whether an earlier call may have
             stopped the task; returns the task's status.
         state_of: reads the task's state from an answer's Result; None where the Result is just "ok".
@@ -39,7 +39,7 @@ class Action:
     method: str
     quota_per_second: int
     changes: bool
-    request: Callable[[Task, str], tuple[bytes, str]]
+    request: Callable[[Task, str], Request]
     conclude: Callable[[Reply, bool], Status]
     state_of: Callable[[Any], TaskState | None] | None = None
 
@@ -53,8 +53,8 @@ def request_body(task: Task) -> bytes:
     return f'{{"AppId":"{task.app_id}","RoomId":"{task.room_id}","TaskId":"{task.task_id}"}}'.encode()
 
 
-def _stop_request(task: Task, _query: str) -> tuple[bytes, str]:
-    return request_body(task), ""
+def _stop_request(task: Task, query: str) -> Request:
+    return Request(request_body(task), query)
 
 
 def _status_when_stopped(reply: Reply, in_doubt: bool) -> Status:  # noqa: FBT001 - Action says what it is
@@ -81,10 +81,10 @@ _STATUSES: Final[Mapping[int, Status]] = {
 }
 
 
-def _state_request(task: Task, query: str) -> tuple[bytes, str]:
+def _state_request(task: Task, query: str) -> Request:
     # In the order that a signature needs. Of the characters that an id may hold, only @ is encoded in a query.
     ids = f"&AppId={task.app_id}&RoomId={task.room_id}&TaskId={task.task_id}&".replace("@", "%40")
-    return b"", query.replace("&", ids, 1)
+    return Request(b"", query.replace("&", ids, 1))
 
 
 def _state_of(result: Any) -> TaskState | None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from stopcast.credentials.value import Credentials
+from stopcast.ports import Request
 
 ALGORITHM: Final = "HMAC-SHA256"
 SERVICE: Final = "rtc"
@@ -72,6 +73,7 @@ class Signer:
         "_middle",
         "_names",
         "_outer",
+        "_query",
         "_region",
         "_second",
         "_secret_key",
@@ -92,6 +94,7 @@ class Signer:
             self._names += ";x-security-token"
             self._token_line = f"x-security-token:{credentials.session_token}\n"
         self._method = method
+        self._query = query
         self._head = self._head_of(query)
         self._day = ""
         self._turn_second(0)
@@ -121,16 +124,17 @@ class Signer:
         self._inner = self._keyed.copy()
         self._inner.update(f"{ALGORITHM}\n{x_date}\n{scope}\n".encode())
 
-    def sign(self, body: bytes, at: float, query: str = "") -> dict[str, str]:
-        """Return the headers to send with ``body``, signed for the Unix time ``at`` in seconds.
+    def sign(self, request: Request, at: float) -> dict[str, str]:
+        """Return the headers to send with the request, signed for the Unix time ``at``.
 
-        ``query``, as ``canonical_query`` would return it, takes the place of the one prepared for, unless it is "".
+        A request whose query is not the one that the signer was made for takes longer to sign.
         """
         second = int(at)
         if second != self._second:
             self._turn_second(second)
-        body_sha256 = sha256(body).hexdigest()
-        canonical = self._head_of(query) if query else self._head.copy()
+        body_sha256 = sha256(request.body).hexdigest()
+        same_query = request.query == self._query
+        canonical = self._head.copy() if same_query else self._head_of(request.query)
         canonical.update(f"{body_sha256}{self._middle}{body_sha256}".encode())
         inner = self._inner.copy()
         inner.update(canonical.hexdigest().encode())

@@ -169,7 +169,7 @@ class FilePlace:
         try:
             values = self.read(search)
             if values.mode or self.name(search) + values.part != place:
-                raise_broken("the file's current profile has changed")
+                raise_broken("another profile has taken its place")
             return _credentials(values.by_name, self.names, source=place)
         except UnusableError as error:
             raise CredentialsUnavailableError(f"credentials in {place}: {error.reason}") from None

@@ -32,18 +32,18 @@ async def _ask(
 ) -> Reply:
     """Make one call, signed with a key and for a clock that is off by so much, or unsigned."""
     place = endpoint.of(action.name)
-    body, query = action.request(task, place.query)
+    request = action.request(task, place.query)
     headers: dict[str, str] = {}
     if signed is not None:
         key, offset = signed
         signer = Signer(key, host=place.host, region=place.region, query=place.query, method=action.method)
-        headers = signer.sign(body, time.time() + offset, query)
+        headers = signer.sign(request, time.time() + offset)
     try:
         async with (
             asyncio.timeout(patient.timeout_seconds),
             AiohttpTransport(place.url, method=action.method) as transport,
         ):
-            answer = await transport.send(body, headers, _at_once, query)
+            answer = await transport.send(request.body, headers, _at_once, request.query)
             return action.read(*answer, headers.get("X-Security-Token", ""))
     except TransportError as error:
         return Reply(None, readable=False, message=str(error))

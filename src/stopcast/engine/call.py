@@ -13,7 +13,7 @@ from stopcast.api.answers import Reply, hide
 from stopcast.api.signing import Signer
 from stopcast.errors import EndpointError
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.ports import Limiter, Transport, TransportError
+from stopcast.ports import Limiter, Request, Transport, TransportError
 from stopcast.tasks.task import Task
 
 
@@ -167,7 +167,7 @@ class Caller:
             EndpointError: the endpoint's certificate is not to be trusted.
             HaltedError: the key is refused, and no other one is to be had.
         """
-        body, query = self._action.request(task, self._query)
+        request = self._action.request(task, self._query)
         while True:
             key = self.key
             slot.begin(key, self.clock_offset)
@@ -175,18 +175,20 @@ class Caller:
                 await self.renewed()
                 continue
             try:
-                return await self._call(body, query, slot)
+                return await self._call(request, slot)
             except _KeyRefusedError:
                 continue
 
-    async def _call(self, body: bytes, query: str, slot: Slot) -> Reply:
-        headers = slot.key.signer.sign(body, time.time() + slot.clock_offset, query)
+    async def _call(self, request: Request, slot: Slot) -> Reply:
+        headers = slot.key.signer.sign(request, time.time() + slot.clock_offset)
         # The one secret that is sent. Some servers and proxies send back what they were sent.
         token = headers.get("X-Security-Token", "")
         timed_out = False
         try:
             try:
-                status, answer_headers, answer = await self._transport.send(body, headers, slot.admit, query)
+                status, answer_headers, answer = await self._transport.send(
+                    request.body, headers, slot.admit, request.query
+                )
             finally:
                 timed_out = slot.end()
         except TransportError as error:
