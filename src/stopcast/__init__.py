@@ -8,7 +8,7 @@ The other public modules are ``stopcast.events``, ``prometheus``, ``otel``, ``re
 HTTP client.
 """
 
-from functools import cache
+from functools import cache as _cache
 
 
 def __getattr__(name: str) -> object:
@@ -32,7 +32,7 @@ def __dir__() -> list[str]:
     return sorted({"__all__", "__version__", *_modules_by_name(), *globals()})
 
 
-@cache
+@_cache
 def _modules_by_name() -> dict[str, str]:
     """Return the module of each public name, as the imports in ``__init__.pyi`` have it."""
     import ast  # noqa: PLC0415 - `stopcast --help` uses no public name, and must answer at once
