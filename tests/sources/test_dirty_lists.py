@@ -223,6 +223,6 @@ def test_a_gzip_bomb_is_read_in_bounded_memory(shell: Shell, api: Emulator, at: 
     def within_one_gigabyte() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 
-    ended = shell.run("run", "list.csv.gz", *at, before=within_one_gigabyte)
+    ended = shell.run_process("run", "list.csv.gz", *at, before=within_one_gigabyte)
     assert ended.status == 1
     assert api.stopped == set(GOOD)

@@ -1,4 +1,4 @@
-"""The command inside the test's own process. It costs milliseconds where a process of its own costs half a second.
+"""The command inside the test's own process: 20 ms instead of the 250 ms of a new process.
 
 Use it for messages, usage errors, plans and outcomes. Start a real process (``support.processes``) for signals, pipes,
 terminals, limits, crashes and the report on standard output.

@@ -70,14 +70,17 @@ class Shell:
             preexec_fn=before,  # noqa: PLW1509 - limits are set there, and nothing else
         )
 
-    def run(self, *arguments: str, given: bytes = b"", before: Callable[[], object] | None = None) -> Finished:
-        """Run the command to its end with ``given`` on standard input."""
+    def run(self, *arguments: str, given: bytes = b"") -> Finished:
+        """Run the command to its end inside this process, with ``given`` on standard input: see ``support.command``."""
+        return run_in_process(*arguments, directory=self.directory, environment=self.environment, given=given)
+
+    def run_process(self, *arguments: str, given: bytes = b"", before: Callable[[], object] | None = None) -> Finished:
+        """Run the command to its end in a process of its own, with ``given`` on standard input.
+
+        For what only a process shows: limits, descriptors, the report on standard output, imports, memory.
+        """
         process = self.start(*arguments, stdin=subprocess.PIPE, before=before)
         return end_of(process, given)
-
-    def invoke(self, *arguments: str, given: bytes = b"") -> Finished:
-        """Run the command as ``run`` does, but inside this process: see ``support.command``."""
-        return run_in_process(*arguments, directory=self.directory, environment=self.environment, given=given)
 
     def terminal(self, *arguments: str, typed: str = "", expect: str = "") -> tuple[int, str]:
         """Run the command on a terminal; when it shows ``expect``, type. Return its status and what it showed."""
