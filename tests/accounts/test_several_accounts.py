@@ -209,7 +209,7 @@ def test_an_account_whose_key_is_refused_ends_alone_and_is_gone_on_with_later(te
     assert sorted(team.stopped) == sorted(given)
 
 
-def test_an_app_that_nobody_claims_is_not_sent_and_taken_up_once_somebody_does(team: Team) -> None:
+def test_an_app_without_an_account_is_not_sent_until_an_account_claims_it(team: Team) -> None:
     given = mixed(50, "app-a", "stranger")
     name = write_csv(team.shell / "list.csv", given)
     finished = team.shell.run("run", name, *RUN)
@@ -246,7 +246,7 @@ def test_a_run_over_accounts_that_was_cut_off_is_gone_on_with_to_one_line_a_row(
     assert statuses(team.shell / REPORT)["already_stopped"] == 0
 
 
-def test_what_is_wrong_with_an_account_is_told_before_anything_is_sent(team: Team) -> None:
+def test_an_error_in_an_account_is_reported_before_anything_is_sent(team: Team) -> None:
     del team.shell.variables["TEAM_C_SECRET_KEY"]
     name = write_csv(team.shell / "list.csv", mixed(5, "app-a", "app-c"))
     finished = team.shell.run("run", name, *RUN)
@@ -257,7 +257,7 @@ def test_what_is_wrong_with_an_account_is_told_before_anything_is_sent(team: Tea
     assert not any(emulator.calls for emulator in team.emulators.values())
 
 
-def test_a_dry_run_tells_whose_the_tasks_are_and_needs_no_key(team: Team) -> None:
+def test_a_dry_run_prints_the_tasks_of_each_account_and_needs_no_key(team: Team) -> None:
     team.shell.variables.clear()
     name = write_csv(team.shell / "list.csv", mixed(5, "app-a", "app-b1", "app-b2", "stranger"))
     finished = team.shell.run("run", name, *RUN, "--dry-run", "--json")

@@ -50,8 +50,8 @@ def test_only_failed_and_given_up_tasks_count_as_bad() -> None:
 
 def test_a_share_says_nothing_before_a_hundred_tasks_have_ended() -> None:
     failures = Failures(HaltAfter(share=0.05))
-    told = [failures.count(ended(Status.FAILED)) is not None for _ in range(100)]
-    assert told.index(True) == 99
+    halted = [failures.count(ended(Status.FAILED)) is not None for _ in range(100)]
+    assert halted.index(True) == 99
 
 
 def test_a_share_is_of_the_tasks_that_have_ended() -> None:

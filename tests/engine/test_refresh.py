@@ -118,7 +118,7 @@ def account() -> Iterator[Account]:
 
 
 class Watched:
-    """A run of so many tasks against the account, and what it told."""
+    """A run of ``number`` tasks against the account, its outcomes and its events."""
 
     def __init__(
         self, account: Account, provider: Callable[[], Awaitable[Credentials]], number: int, **settings: Any
@@ -140,7 +140,7 @@ class Watched:
             async for outcome in stopper.stop_all(tasks(self._number)):
                 self.outcomes.append(outcome)
 
-    def told(self, kind: type[Event]) -> list[Any]:
+    def events_of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
@@ -159,7 +159,7 @@ def test_a_run_of_hours_over_credentials_of_ten_minutes_never_uses_one_that_has_
     # Each is replaced when a quarter of its life is left: eight in an hour.
     assert len(account.issued) == pytest.approx(8 * hours, abs=1.5)
     assert all(account.calls_by_key[name] for name in account.issued)
-    assert len(watched.told(CredentialsRefreshed)) == len(account.issued) - 1
+    assert len(watched.events_of(CredentialsRefreshed)) == len(account.issued) - 1
 
 
 def test_credentials_of_unknown_expiry_are_refreshed_once_for_all_calls_when_they_are_refused(account: Account) -> None:
@@ -174,7 +174,7 @@ def test_credentials_of_unknown_expiry_are_refreshed_once_for_all_calls_when_the
     assert watched.statuses == {Status.STOPPED: MANY}
     assert len(account.issued) == 2
     assert 0 < account.refused <= FEW + account.most_in_flight
-    assert len(watched.told(CredentialsRefused)) == len(watched.told(CredentialsRefreshed)) == 1
+    assert len(watched.events_of(CredentialsRefused)) == len(watched.events_of(CredentialsRefreshed)) == 1
 
 
 def test_a_clock_that_is_wrong_by_less_than_the_api_minds_costs_a_few_calls_and_no_task(account: Account) -> None:
@@ -192,7 +192,7 @@ def test_once_the_clock_is_corrected_expiry_is_reckoned_by_the_server_s(account:
     watched = Watched(account, account.issue, 3000, max_per_second=1)
     in_virtual_time(watched.run)
 
-    assert len(watched.told(ClockCorrected)) == 1
+    assert len(watched.events_of(ClockCorrected)) == 1
     assert watched.statuses == {Status.STOPPED: 3000}
     assert account.refused == 0
 
@@ -223,7 +223,7 @@ def test_while_the_old_credentials_live_calls_go_on_and_the_provider_is_asked_ag
     assert account.refused == 0
     assert asked[3] < TEN_MINUTES
     assert account.calls_by_key["AK0"] > asked[3] - 20
-    failures = watched.told(CredentialsRefreshFailed)
+    failures = watched.events_of(CredentialsRefreshFailed)
     assert len(failures) == (0 if trouble == "gives the same" else 2)
     assert "hunter2" not in repr(watched.events)
 
@@ -398,7 +398,7 @@ def put_key(shell: Shell, name: str) -> Credentials:
     path.parent.mkdir(exist_ok=True)
     credentials = Credentials(name, f"secret-of-{name}")
     profile = {"access-key": credentials.access_key, "secret-key": credentials.secret_key}
-    # In one step, as whoever rotates a key of a running program has to.
+    # In one step: a running program may read the file at any moment.
     fresh = path.with_name("fresh")
     fresh.write_text(json.dumps({"profiles": {"default": profile}}))
     fresh.chmod(0o600)
@@ -427,7 +427,7 @@ def test_a_key_that_is_rotated_in_its_file_is_taken_up_by_a_run_that_goes_on(
     assert settled_by(shell / "stopcast-report.jsonl", "stopped") == api.stopped == set(given)
 
 
-def test_a_wrong_key_in_a_file_is_told_at_once_with_what_to_mend(
+def test_a_wrong_key_in_a_file_is_reported_at_once_with_what_to_fix(
     shell: Shell, api: Emulator, at: tuple[str, ...]
 ) -> None:
     shell.variables.clear()

@@ -182,7 +182,7 @@ def test_ids_that_differ_only_in_case_or_dots_are_different_tasks(shell: Shell, 
     assert len(api.stopped) == 6
 
 
-def test_a_list_in_utf_16_is_told_in_one_line(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_list_in_utf_16_is_reported_in_one_line(shell: Shell, api: Emulator, at: At) -> None:
     (shell / "list.csv").write_bytes("AppId,RoomId,TaskId\na,r,t\n".encode("utf-16"))
     ended = shell.run("run", "list.csv", *at)
     assert (ended.status, ended.err.count("\n"), api.calls) == (2, 1, 0), ended.err
@@ -200,7 +200,7 @@ def test_what_is_no_list_at_all_is_never_a_traceback(shell: Shell, api: Emulator
     assert api.calls == 0
 
 
-def test_a_list_named_with_odd_characters_is_told_in_every_line(shell: Shell, at: At) -> None:
+def test_a_list_named_with_odd_characters_is_named_in_every_line(shell: Shell, at: At) -> None:
     ended, _ = stop(shell, "li\u2028st \x1b[31m ü.csv", b"a,r,first\na,r,last\n", at)
     assert ended.status == 0
     assert "\x1b" not in ended.err

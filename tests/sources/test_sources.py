@@ -193,7 +193,7 @@ async def test_truncated_gzip_gives_its_whole_lines_and_then_says_so(written: Wr
     ]
 
 
-async def test_a_quote_that_waits_for_its_end_is_settled_before_a_truncation_is_told(written: Written) -> None:
+async def test_an_open_quote_is_settled_before_a_truncation_is_reported(written: Written) -> None:
     text = 'AppId,RoomId,TaskId,Note\na,r,t1,"open\na,r,t2,x\n' + "".join(f"{os.urandom(16).hex()}\n" for _ in range(8))
     whole = gzip.compress(text.encode())
     found = await read(written(whole[:-9], "tasks.csv.gz"))
@@ -236,7 +236,7 @@ async def test_a_gzip_bomb_takes_no_memory(tmp_path: Path) -> None:
         (Path.mkdir, "a directory, not a file"),
     ],
 )
-async def test_what_cannot_be_opened_is_told_in_words(
+async def test_a_list_that_cannot_be_opened_is_reported_in_words(
     tmp_path: Path, make: Callable[[Path], object], words: str
 ) -> None:
     path = tmp_path / "tasks.csv"
@@ -245,7 +245,7 @@ async def test_what_cannot_be_opened_is_told_in_words(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_file_without_permission_is_told_in_words(written: Written) -> None:
+async def test_a_file_without_permission_is_reported_in_words(written: Written) -> None:
     path = written(HEADER)
     path.chmod(0)
     assert await read(path) == Read(error=f"{path}: no permission to read it")
@@ -609,7 +609,7 @@ async def test_a_quote_is_settled_over_the_ends_of_batches_too(written: Written)
         (b"a,r,t,x", "4 fields in 3 columns"),
     ],
 )
-async def test_a_broken_line_is_told_and_the_next_is_read(written: Written, line: bytes, reason: str) -> None:
+async def test_a_broken_line_is_reported_and_the_next_is_read(written: Written, line: bytes, reason: str) -> None:
     found = await read(written(HEADER.encode() + line + b"\nb,r,t\n"))
     assert found == Read([RawRow("b", "r", "t", 3)], [BrokenRow(reason, 2)])
 

@@ -43,7 +43,7 @@ async def test_closing_a_stream_sends_no_more_of_it(complaints: list[str]) -> No
     assert complaints == []
 
 
-async def test_a_producers_error_that_nobody_waits_for_any_more_is_no_complaint(complaints: list[str]) -> None:
+async def test_a_producers_error_after_its_stream_was_closed_is_not_logged(complaints: list[str]) -> None:
     async def broken() -> AsyncIterator[Task]:
         yield TASK
         await asyncio.sleep(0.02)
@@ -57,7 +57,7 @@ async def test_a_producers_error_that_nobody_waits_for_any_more_is_no_complaint(
     assert complaints == []
 
 
-async def test_a_producer_that_takes_its_time_to_end_does_not_stand_in_the_way_of_cancelling(
+async def test_cancelling_a_stream_does_not_wait_for_its_producer_to_end(
     complaints: list[str],
 ) -> None:
     ended = asyncio.Event()
@@ -115,7 +115,7 @@ async def test_cancelling_stop_all_leaves_nothing_behind(seconds: float, times: 
     assert complaints == []
 
 
-async def test_leaving_the_block_lets_what_was_begun_come_to_its_end(complaints: list[str]) -> None:
+async def test_leaving_the_block_finishes_what_was_started(complaints: list[str]) -> None:
     async with Emulator(quota_per_second=None, faults=Faults({"internal": 0.2}, latency_seconds=0.01)) as emulator:
         async with stopper_at(emulator) as stopper:
             stopping = asyncio.create_task(everything(stopper, tasks(100)))
@@ -124,7 +124,7 @@ async def test_leaving_the_block_lets_what_was_begun_come_to_its_end(complaints:
     assert complaints == []
 
 
-async def test_leaving_the_block_by_an_exception_cancels_what_was_begun(complaints: list[str]) -> None:
+async def test_leaving_the_block_by_an_exception_cancels_what_was_started(complaints: list[str]) -> None:
     async with Emulator(faults=Faults({"hang": 1.0})) as emulator:
         stopping: asyncio.Task[list[Outcome]] | None = None
 
@@ -160,7 +160,7 @@ async def test_a_stream_whose_producer_waits_ends_with_the_block(complaints: lis
     assert complaints == []
 
 
-async def test_a_drain_takes_no_longer_than_it_may() -> None:
+async def test_a_drain_ends_after_drain_seconds() -> None:
     async with Emulator(faults=Faults({"hang": 1.0})) as emulator:
         async with asyncio.timeout(5):
             async with stopper_at(emulator, drain_seconds=0.05) as stopper:
@@ -170,7 +170,7 @@ async def test_a_drain_takes_no_longer_than_it_may() -> None:
             await stopping
 
 
-async def test_outside_its_block_a_stopper_is_closed() -> None:
+async def test_a_stopper_is_closed_outside_its_block() -> None:
     async with Emulator() as emulator:
         stopper = stopper_at(emulator)
         with pytest.raises(ClosedError):

@@ -44,7 +44,7 @@ async def test_tasks_may_come_in_any_kind_of_iterable(form: Callable[[list[Task]
     assert all(isinstance(outcome.task, Task) for outcome in outcomes)
 
 
-async def test_every_row_has_one_outcome_the_bad_ones_and_the_doubles_among_them() -> None:
+async def test_every_row_has_one_outcome_invalid_rows_and_duplicates_included() -> None:
     given: list[Any] = [*tasks(100), *tasks(50), ("a", "b"), ("a b", "c", "d"), None, ("a", 1, "c")]
     async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
         outcomes = await everything(stopper, given)
@@ -60,8 +60,8 @@ async def test_a_source_s_batches_keep_their_lines_and_their_doubts() -> None:
 
     async with Emulator(running=[]) as emulator, stopper_at(emulator) as stopper:
         outcomes = await everything(stopper, source())
-    told = sorted((outcome.source, outcome.line, outcome.status) for outcome in outcomes)
-    assert told == [
+    found = sorted((outcome.source, outcome.line, outcome.status) for outcome in outcomes)
+    assert found == [
         ("queue", 40, Status.ALREADY_STOPPED),
         ("queue", 41, Status.ALREADY_STOPPED),
         ("queue", 42, Status.PRESUMED_STOPPED),

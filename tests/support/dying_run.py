@@ -110,8 +110,8 @@ if __name__ == "__main__":
         )
     for resumed in (False, True):
         for at in count(1):
-            told = scenario(sys.argv[1], resumed=resumed, at=at)
-            sys.stdout.write(json.dumps(told) + "\n")
+            result = scenario(sys.argv[1], resumed=resumed, at=at)
+            sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
-            if told["died"] != -signal.SIGKILL:
+            if result["died"] != -signal.SIGKILL:
                 break

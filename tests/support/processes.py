@@ -90,7 +90,7 @@ class Shell:
         hangs = threading.Timer(HANGS_AFTER_SECONDS, process.kill)
         hangs.start()
         shown = b""
-        with suppress(OSError):  # EIO is a terminal's way to say that nobody is there any more
+        with suppress(OSError):  # EIO: the other end of the terminal is closed
             while piece := os.read(ours, 65536):
                 shown += piece
                 if typed and expect.encode() in shown:
@@ -146,7 +146,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def tasks(number: int, *, app: str = "app", first: int = 0) -> list[Task]:
-    """Return so many tasks."""
+    """Return ``number`` tasks."""
     return [Task(app, f"room-{n}", f"task-{n}") for n in range(first, first + number)]
 
 

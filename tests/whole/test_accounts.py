@@ -53,7 +53,7 @@ class Api:
         self.faulty = True
         self.stopped: set[Task] = set()
         self.calls = Counter[Task]()
-        #: Of the present run: the tasks called for, those whose end it was told, and calls that have no effect yet.
+        #: Of the present run: tasks sent, tasks whose final answer arrived, and calls that have no effect yet.
         self.sent_for: list[Task] = []
         self.ended: set[Task] = set()
         self._on_the_way: dict[Task, str] = {}
@@ -61,11 +61,11 @@ class Api:
         self._dead = False
 
     def begin(self, *, end: tuple[int, Callable[[], None]] | None) -> None:
-        """Begin a run whose end comes about when so many calls have been made."""
+        """Begin a run; ``end`` is the number of calls after which it ends, and the function that ends it."""
         self.sent_for, self.ended, self._on_the_way, self._end, self._dead = [], set(), {}, end, False
 
     def die(self) -> None:
-        """Let every call on its way arrive or not; nobody hears of it."""
+        """Let each call on its way arrive or not, by chance; no answer comes back."""
         for task, fate in self._on_the_way.items():
             if self.chance.random() < 0.5:
                 self._answer(task, fate)
