@@ -78,8 +78,9 @@ def keeping_signals() -> Iterator[None]:
 
 @contextmanager
 def keeping_logging() -> Iterator[None]:
-    """Restore the handlers and levels of the root's and the project's loggers."""
-    loggers = [logging.getLogger(name) for name in (None, "stopcast", "stopcast.command")]
+    """Restore the handlers and levels of the root's and the library's loggers."""
+    # Not the command's own: importing it sets its level, once.
+    loggers = [logging.getLogger(name) for name in (None, "stopcast")]
     before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
     try:
         yield
