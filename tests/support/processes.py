@@ -40,6 +40,7 @@ class Shell:
         self.home = directory / "home"
         self.home.mkdir()
         self.variables: dict[str, str] = dict(KEYS)
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def __truediv__(self, name: str) -> Path:
         return self.directory / name
@@ -60,7 +61,7 @@ class Shell:
         program: tuple[str, ...] = COMMAND,
     ) -> subprocess.Popen[bytes]:
         """Start the command; ``before`` runs in the new process ahead of it."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*program, *arguments],
             cwd=self.directory,
             env=self.environment,
@@ -69,6 +70,18 @@ class Shell:
             stderr=stderr,
             preexec_fn=before,  # noqa: PLW1509 - limits are set there, and nothing else
         )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Kill the processes that still run: those of a test that failed."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+                with suppress(BrokenPipeError):
+                    pipe.close()
 
     def run(self, *arguments: str, given: bytes = b"") -> Finished:
         """Run the command to its end inside this process, with ``given`` on standard input: see ``support.command``."""
