@@ -19,7 +19,7 @@ def stop(shell: Shell, name: str, data: bytes, at: At) -> tuple[Finished, dict[i
     """Run a list that has bad rows; return how it ended, and the report's lines by their line in the list."""
     (shell / name).write_bytes(data)
     ended = shell.run("run", name, *at, "--json")
-    assert ended.told_in_words, ended.err
+    assert ended.without_traceback, ended.err
     lines = read_report(shell / "stopcast-report.jsonl")
     assert ended.summary["rows"] == len(lines)
     assert all(line["source"] == name for line in lines)
@@ -196,7 +196,7 @@ def test_what_is_no_list_at_all_is_never_a_traceback(shell: Shell, api: Emulator
     (shell / "list").write_bytes(data)
     ended = shell.run("run", "list", *at)
     assert ended.status in {1, 2}
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert api.calls == 0
 
 
@@ -211,7 +211,7 @@ def test_a_list_whose_name_is_no_utf_8_is_read_and_its_lines_are_whole(shell: Sh
     (shell / name).write_bytes(b"a,r,first\na,r,last\n")
     ended = shell.run("run", name, *at)
     assert ended.status == 0
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert len(read_report(shell / "stopcast-report.jsonl")) == len(api.stopped) == 2
 
 

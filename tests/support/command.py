@@ -37,9 +37,14 @@ class Finished(NamedTuple):
         return value
 
     @property
-    def told_in_words(self) -> bool:
-        """Whether nothing looks like a crash of Python's."""
+    def without_traceback(self) -> bool:
+        """Whether standard error holds no trace of a crash of Python's."""
         return not any(word in self.err for word in ("Traceback", "Exception ignored", "internal error", "never retr"))
+
+    @property
+    def told_in_words(self) -> bool:
+        """The former name, until every folder uses the new one."""
+        return self.without_traceback
 
 
 def run_in_process(*arguments: str, directory: Path, environment: Mapping[str, str], given: bytes = b"") -> Finished:

@@ -19,7 +19,7 @@ from stopcast.report.line import LineWriter
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
-from support.processes import Shell, end_of, read_report, serving, statuses, tasks, told, until
+from support.processes import Shell, end_of, lines_by_task, read_report, serving, statuses, tasks, until
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -98,13 +98,13 @@ def test_a_list_that_changes_while_it_is_read_is_taken_as_it_is_found(shell: She
         # In the note of row 501: nothing of its task is left.
         os.truncate(shell / "list.csv", len(header) + sum(map(len, rows[:500])) + 5)
     ended = end_of(process)
-    assert ended.told_in_words, ended.err
+    assert ended.without_traceback, ended.err
     if change == "grows":
         assert (ended.status, set(api.stopped)) == (0, {*first, *further})
     else:
         assert (ended.status, set(api.stopped)) == (1, set(first[:500]))
         assert statuses(shell / REPORT) == {"stopped": 500, "invalid": 1}
-    assert max(told(shell / REPORT).values()) == 1
+    assert max(lines_by_task(shell / REPORT).values()) == 1
 
 
 def test_an_id_that_would_be_another_header_query_or_path_is_not_sent(shell: Shell, api: Emulator, at: At) -> None:
