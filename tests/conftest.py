@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     """Accept the options of pytest-xdist that pyproject.toml sets where the plugin is switched off."""
     if not pluginmanager.hasplugin("xdist"):
         parser.addoption("--numprocesses", "--dist", help="ignored: pytest-xdist is off")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what was imported from garbage collection: the tests that collect garbage do so in a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
