@@ -20,10 +20,10 @@ from stopcast import (
     Task,
     TokenBucket,
 )
-from stopcast.events import AppSetAside, ClockCorrected, Event, Throttled
+from stopcast.events import AppSetAside, AttemptFinished, ClockCorrected, Event, Throttled
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.answers import Answer, ok, refusal
-from support.processes import tasks
+from support.processes import HANGS_AFTER_SECONDS, tasks
 from support.streams import counted, everything, stopper_at
 from support.virtual import Api, in_virtual_time, virtual_stopper
 
@@ -42,12 +42,19 @@ TASK = Task("app", "room", "task")
 async def test_refused_credentials_stop_the_calls_after_a_handful(
     credentials: Credentials, latency_seconds: float, complaints: list[str]
 ) -> None:
+    calls_at_refusal: list[int] = []
+
+    def observe(event: Event) -> None:
+        if isinstance(event, AttemptFinished) and event.code:
+            calls_at_refusal.append(stopper.meter.calls)
+
     async with Emulator(faults=Faults(latency_seconds=latency_seconds)) as emulator:
+        stopper = stopper_at(emulator, credentials=credentials, limiter=None, observers=[observe])
         with pytest.raises(CredentialsRefusedError, match="secret") as caught:
-            async with stopper_at(emulator, credentials=credentials, limiter=None) as stopper:
+            async with stopper:
                 await everything(stopper, tasks(1000))
         # Three refusals, those that were in flight at the third, and one that leaves just then.
-        assert emulator.calls <= 10 + int(latency_seconds * 150) + 1
+        assert emulator.calls <= calls_at_refusal[2] + 1
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(stopper) + repr(credentials)
     assert "s3cr3t" not in shown
     assert "sandbox-secret" not in shown
@@ -76,7 +83,7 @@ async def test_refused_credentials_are_raised_even_while_the_producer_waits() ->
             yield task
         await asyncio.Event().wait()
 
-    async with Emulator() as emulator, asyncio.timeout(5):
+    async with Emulator() as emulator, asyncio.timeout(HANGS_AFTER_SECONDS):
         with pytest.raises(CredentialsRefusedError):
             async with stopper_at(emulator, credentials=Credentials("unknown", "x")) as stopper:
                 await everything(stopper, produced())
