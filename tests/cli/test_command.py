@@ -209,7 +209,7 @@ def test_a_directory_is_no_list(shell: Shell) -> None:
 def test_a_list_without_permission_is_told_in_one_line(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     (shell / name).chmod(0)
-    ended = shell.run("run", name, "--sandbox", before=obey_permissions)
+    ended = shell.run_process("run", name, "--sandbox", before=obey_permissions)
     assert (ended.status, ended.err.count("\n")) == (2, 1)
     assert name in ended.err
     assert not (shell / REPORT).exists()

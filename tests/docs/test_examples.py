@@ -29,7 +29,7 @@ def test_an_example_runs_and_prints_what_it_is_about(example: Path) -> None:
 def test_the_example_of_a_test_passes_as_a_user_would_run_it() -> None:
     example = next(path for path in EXAMPLES if path.name == "in_your_tests.py")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", example],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", example],
         capture_output=True,
         text=True,
         timeout=60,

@@ -206,7 +206,9 @@ def test_a_folder_that_is_missing_comes_with_the_command_that_makes_it(shell: Sh
 
 def test_a_folder_that_cannot_be_written_to_fails(shell: Shell, api: Emulator) -> None:
     (shell / "locked").mkdir(mode=0o555)
-    ended = shell.run("doctor", "--endpoint", api.url, "-o", "locked/r.jsonl", "--json", before=obey_permissions)
+    ended = shell.run_process(
+        "doctor", "--endpoint", api.url, "-o", "locked/r.jsonl", "--json", before=obey_permissions
+    )
     assert failed(ended) == {"report"}
 
 

@@ -527,11 +527,11 @@ def test_a_quota_given_wrongly_is_wrong_usage(shell: Shell, options: tuple[str, 
 
 async def test_status_tells_how_fast_the_account_goes(shell: Shell, redis_url: str) -> None:
     options = ("status", "--quota", redis_url, "--account", "account")
-    assert "nobody asked for it" in shell.run(*options).out
+    assert "nobody asked for it" in shell.run_process(*options).out
     async with RedisLedger(redis_url, "account") as ledger:
         leases = await granted(ledger, 6, FULL)
         await ledger.lease(0, full_rate=FULL, throttled=100, hold_seconds=40)
-    ended = shell.run(*options, "--json")
+    ended = shell.run_process(*options, "--json")
     assert ended.status == 0
     told = ended.summary["quota"]
     assert told["permits"] == sum(lease.permits for lease in leases)
@@ -539,7 +539,7 @@ async def test_status_tells_how_fast_the_account_goes(shell: Shell, redis_url: s
     assert told["full_rate"] == FULL
     assert told["rate"] < FULL
     assert 0 < told["held_seconds"] <= 40
-    assert "throttled down from 148.5, and none for" in shell.run(*options).out
+    assert "throttled down from 148.5, and none for" in shell.run_process(*options).out
 
 
 def test_status_of_a_quota_that_is_not_there_is_told_without_its_password(shell: Shell) -> None:

@@ -163,7 +163,7 @@ def test_an_empty_file_of_that_name_is_not_overwritten_either(shell: Shell, at: 
 
 
 def test_a_report_to_standard_output_is_all_that_stands_there(shell: Shell, at: At) -> None:
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(200)), *at, "-o", "/dev/stdout")
+    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(200)), *at, "-o", "/dev/stdout")
     assert ended.status == 0
     lines = [json.loads(line) for line in ended.out.splitlines()]
     assert {Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in lines} == set(tasks(200))
@@ -230,7 +230,7 @@ def test_a_full_disk_stops_the_sending_keeps_whole_lines_and_resume_finishes(
     listed = tasks(1500)
     name = write_csv(shell / "list.csv", listed)
     at = ("--endpoint", api.url, "--max-per-second", "400")
-    ended = shell.run("run", name, *at, "--json", before=full_after(size))
+    ended = shell.run_process("run", name, *at, "--json", before=full_after(size))
     assert ended.status == 3
     assert ended.told_in_words
     assert "too large" in ended.err
@@ -253,7 +253,7 @@ def test_a_disk_that_is_full_when_the_run_is_resumed_is_told_in_words(shell: She
     assert shell.run("run", name, *at, "--limit", "5").status == 0
     whole = (shell / REPORT).read_bytes()
     (shell / REPORT).write_bytes(whole[:-1])
-    ended = shell.run("run", name, *at, "--resume", before=full_after(len(whole) - 1))
+    ended = shell.run_process("run", name, *at, "--resume", before=full_after(len(whole) - 1))
     assert ended.status == 3
     assert ended.told_in_words
     assert "--resume" in ended.err
@@ -273,7 +273,7 @@ def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_mend
     def no_room_beside() -> None:
         (shell / f"{REPORT}.tidying").mkdir()
 
-    ended = shell.run("run", name, *at, "--resume", before=no_room_beside)
+    ended = shell.run_process("run", name, *at, "--resume", before=no_room_beside)
     assert ended.status == 3
     assert ended.told_in_words
     assert (shell / REPORT).stat().st_size > before

@@ -244,7 +244,7 @@ async def test_in_a_browser_no_script_fails_nothing_is_fetched_and_the_table_can
         assert "gave up" in first
         assert "app-1" in first
         assert tab.complaints == []
-        assert [one["request"]["url"] for one in tab.told("Network.requestWillBeSent")] == [
+        assert [one["request"]["url"] for one in tab.events_of("Network.requestWillBeSent")] == [
             (shell / "page.html").as_uri()
         ]
 

@@ -133,7 +133,7 @@ def test_a_line_that_is_none_in_the_middle_is_status_2_and_names_its_place(shell
 
 def test_a_report_is_read_from_a_pipe_too(shell: Shell) -> None:
     name = write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"))])
-    assert shell.run("summary", "/dev/stdin", "--json", given=(shell / name).read_bytes()).summary["rows"] == 1
+    assert shell.run_process("summary", "/dev/stdin", "--json", given=(shell / name).read_bytes()).summary["rows"] == 1
 
 
 def test_a_line_that_a_later_one_replaces_is_counted_as_calls_only() -> None:

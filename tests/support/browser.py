@@ -35,7 +35,7 @@ class Tab:
         self._events: list[dict[str, Any]] = []
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command, and return its result; what is told meanwhile is kept."""
+        """Send a command, and return its result; events that arrive meanwhile are kept."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while (answer := await self._socket.receive_json()).get("id") != number:
@@ -49,7 +49,7 @@ class Tab:
         for domain in ("Runtime", "Log", "Network", "Page"):
             await self.command(f"{domain}.enable")
         await self.command("Page.navigate", url=path.as_uri())
-        while not self.told("Page.loadEventFired"):
+        while not self.events_of("Page.loadEventFired"):
             self._events.append(await self._socket.receive_json())
 
     async def evaluate(self, expression: str) -> Any:
@@ -66,7 +66,7 @@ class Tab:
         )
         await self.command("Input.insertText", text=text)
 
-    def told(self, method: str) -> list[dict[str, Any]]:
+    def events_of(self, method: str) -> list[dict[str, Any]]:
         """Return the events of one kind so far."""
         return [event["params"] for event in self._events if event.get("method") == method]
 
@@ -74,7 +74,7 @@ class Tab:
     def complaints(self) -> list[object]:
         """Errors of scripts, what they logged, and what the browser blocked."""
         methods = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
-        return [params for method in methods for params in self.told(method)]
+        return [params for method in methods for params in self.events_of(method)]
 
 
 @asynccontextmanager

@@ -17,9 +17,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-# What the command imports late is imported once here, and not again after each fork.
+from click.testing import CliRunner
+
 from stopcast.cli import main
-from stopcast.cli.group import group  # noqa: F401
+from stopcast.cli.group import group
 
 CHANGES = ("open", "write", "pwrite", "ftruncate", "truncate", "replace", "unlink")
 TASKS = 6
@@ -102,10 +103,15 @@ def scenario(url: str, *, resumed: bool, at: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # What the command imports late is imported once here, and not again after each fork.
+    with Path(os.devnull).open("rb") as nothing:
+        CliRunner(catch_exceptions=False).invoke(
+            group, ["run", "-", "--sandbox", "-q", "-o", os.devnull], input=nothing
+        )
     for resumed in (False, True):
         for at in count(1):
-            told = scenario(sys.argv[1], resumed=resumed, at=at)
-            sys.stdout.write(json.dumps(told) + "\n")
+            result = scenario(sys.argv[1], resumed=resumed, at=at)
+            sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
-            if told["died"] != -signal.SIGKILL:
+            if result["died"] != -signal.SIGKILL:
                 break

@@ -26,7 +26,7 @@ class SimulatedRedis:
 
     Args:
         service_seconds: what the script takes.
-        timeout_seconds: after which nobody waits for its answer any more.
+        timeout_seconds: after which a caller gives up waiting for its answer.
 
     Attributes:
         hashes: what it keeps.

@@ -38,7 +38,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        with suppress(OSError):  # a terminal's way to say that nobody is there any more
+        with suppress(OSError):  # EIO: the other end of the terminal is closed
             while piece := os.read(self._ours, 65536):
                 with self._lock:
                     self.raw += piece
