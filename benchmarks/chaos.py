@@ -26,7 +26,8 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
 from measuring import print_table, print_versions
 from stopcast.sandbox import Emulator
-from support.processes import KEYS, serving, tasks, told, write_csv
+from stopcast.tasks.task import Task
+from support.processes import KEYS, read_report, serving, tasks, write_csv
 from support.redis_server import RedisServer
 
 STOPCAST: Final = (sys.executable, "-m", "stopcast")
@@ -166,7 +167,8 @@ def measure(given: argparse.Namespace, directory: Path, emulator: Emulator) -> N
         for worker in workers:
             worker.end()
         server.kill()
-    lines = sum((told(worker.report) for worker in workers), Counter())
+    written = (line for worker in workers for line in read_report(worker.report))
+    lines = Counter(Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in written)
     summary = joined([worker.report for worker in workers])
     print_table(
         "A queue under chaos",
