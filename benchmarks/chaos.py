@@ -167,9 +167,11 @@ def measure(given: argparse.Namespace, directory: Path, emulator: Emulator) -> N
         for worker in workers:
             worker.end()
         server.kill()
-    written = (line for worker in workers for line in read_report(worker.report))
+    # A worker that was killed before its first task, and found the queue empty afterwards, has no report.
+    reports = [worker.report for worker in workers if worker.report.exists()]
+    written = (line for report in reports for line in read_report(report))
     lines = Counter(Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in written)
-    summary = joined([worker.report for worker in workers])
+    summary = joined(reports)
     print_table(
         "A queue under chaos",
         ("what", "figure"),
