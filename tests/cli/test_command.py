@@ -36,7 +36,7 @@ ELSEWHERE = "https://0.0.0.0:1"  # no loopback address by its name, and nobody l
 
 def refused(shell: Shell, *arguments: str, report: str = REPORT, given: bytes = b"") -> str:
     """Run what must be refused as wrong usage, with no report left behind; return what was said."""
-    ended = shell.run(*arguments, given=given)
+    ended = shell.invoke(*arguments, given=given)
     assert ended.status == 2, ended
     assert ended.told_in_words
     assert not (shell / report).exists()
@@ -48,7 +48,7 @@ def refused(shell: Shell, *arguments: str, report: str = REPORT, given: bytes = 
 
 def test_the_example_is_stopped_in_the_sandbox_with_one_line_for_each_of_its_rows(shell: Shell) -> None:
     shell.variables.clear()
-    ended = shell.run("run", str(EXAMPLE), "--sandbox", "-o", "report.jsonl")
+    ended = shell.invoke("run", str(EXAMPLE), "--sandbox", "-o", "report.jsonl")
     rows = len(EXAMPLE.read_text().splitlines()) - 1
     assert (ended.status, ended.out) == (0, "")
     lines = read_report(shell / "report.jsonl")
@@ -60,20 +60,20 @@ def test_the_example_is_stopped_in_the_sandbox_with_one_line_for_each_of_its_row
 
 def test_the_report_has_a_name_of_its_own_if_none_is_given(shell: Shell) -> None:
     write_csv(shell / "list.csv", tasks(1))
-    assert shell.run("run", "list.csv", "--sandbox").status == 0
+    assert shell.invoke("run", "list.csv", "--sandbox").status == 0
     assert statuses(shell / REPORT) == {"stopped": 1}
 
 
 def test_only_the_listed_tasks_are_stopped(shell: Shell, api: Emulator, at: At) -> None:
     listed = tasks(5)
-    assert shell.run("run", write_csv(shell / "list.csv", listed), *at).status == 0
+    assert shell.invoke("run", write_csv(shell / "list.csv", listed), *at).status == 0
     assert api.stopped == set(listed)
 
 
 def test_several_lists_of_several_forms_are_one_run(shell: Shell, api: Emulator, at: At) -> None:
     one, two = write_csv(shell / "one.csv", tasks(3)), write_jsonl(shell / "two.jsonl", tasks(3, first=2))
     (shell / "three").write_bytes(gzip.compress(b"TaskId\tAppId\troom_id\nt\ta\tr\n"))
-    ended = shell.run("run", one, two, "three", "-", *at, given=b"x,y,z\n")
+    ended = shell.invoke("run", one, two, "three", "-", *at, given=b"x,y,z\n")
     assert ended.status == 0
     assert statuses(shell / REPORT) == {"stopped": 7, "duplicate": 1}
     assert api.stopped == {*tasks(5), Task("a", "r", "t"), Task("x", "y", "z")}
@@ -82,7 +82,7 @@ def test_several_lists_of_several_forms_are_one_run(shell: Shell, api: Emulator,
 
 
 def test_without_a_list_standard_input_is_read(shell: Shell, api: Emulator, at: At) -> None:
-    assert shell.run("run", *at, given=b'["a","r","t"]\n').status == 0
+    assert shell.invoke("run", *at, given=b'["a","r","t"]\n').status == 0
     assert api.stopped == {Task("a", "r", "t")}
 
 
@@ -108,24 +108,24 @@ def test_a_fifo_is_a_list(shell: Shell, api: Emulator, at: At) -> None:
 
 
 def test_the_status_is_1_when_a_row_is_no_task(shell: Shell, at: At) -> None:
-    assert shell.run("run", "-", *at, given=b"a,r,1\na,,2\n").status == 1
+    assert shell.invoke("run", "-", *at, given=b"a,r,1\na,,2\n").status == 1
     assert statuses(shell / REPORT) == {"stopped": 1, "invalid": 1}
 
 
 def test_the_status_is_1_when_the_api_refuses_a_task(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": [Task("a", "r", "1")]})
-    assert shell.run("run", "-", *at, given=b"a,r,1\na,r,2\n").status == 1
+    assert shell.invoke("run", "-", *at, given=b"a,r,1\na,r,2\n").status == 1
     assert statuses(shell / REPORT) == {"stopped": 1, "failed": 1}
 
 
 def test_the_status_is_0_when_the_tasks_had_stopped_already(shell: Shell, api: Emulator, at: At) -> None:
     api.running = set()
-    assert shell.run("run", "-", *at, given=b"a,r,1\n").status == 0
+    assert shell.invoke("run", "-", *at, given=b"a,r,1\n").status == 0
     assert statuses(shell / REPORT) == {"already_stopped": 1}
 
 
 def test_the_status_is_0_and_the_report_empty_or_absent_when_the_list_holds_nothing(shell: Shell, at: At) -> None:
-    assert shell.run("run", "-", *at, given=b"AppId,RoomId,TaskId\n").status == 0
+    assert shell.invoke("run", "-", *at, given=b"AppId,RoomId,TaskId\n").status == 0
     assert not (shell / REPORT).exists() or not (shell / REPORT).read_bytes()
 
 
@@ -134,7 +134,7 @@ def test_the_status_is_3_when_the_key_is_refused_and_the_secret_is_nowhere(
     shell: Shell, api: Emulator, at: At, secret: str
 ) -> None:
     shell.variables["VOLCENGINE_SECRET_KEY"] = secret
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(500)), *at, "-v", "--max-at-once", "4")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(500)), *at, "-v", "--max-at-once", "4")
     assert ended.status == 3
     assert ended.told_in_words
     assert secret not in ended.err
@@ -181,7 +181,7 @@ def test_a_signal_ends_the_looking_at_a_list_that_keeps_the_command_waiting(shel
 
 def test_an_existing_report_is_never_overwritten(shell: Shell, api: Emulator, at: At) -> None:
     (shell / REPORT).write_text("precious\n")
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at)
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), *at)
     assert ended.status == 2
     assert "--resume" in ended.err
     assert (shell / REPORT).read_text() == "precious\n"
@@ -219,7 +219,7 @@ def test_a_list_without_permission_is_told_in_one_line(shell: Shell) -> None:
 def test_the_report_itself_is_no_list(shell: Shell, name: str) -> None:
     (shell / REPORT).write_text("")
     (shell / "link").symlink_to(shell / REPORT)
-    ended = shell.run("run", name, "--sandbox", "--resume")
+    ended = shell.invoke("run", name, "--sandbox", "--resume")
     assert (ended.status, ended.err.count("\n")) == (2, 1)
     assert "report" in ended.err
 
@@ -233,7 +233,7 @@ def test_a_list_whose_first_row_is_neither_header_nor_task_is_told_in_one_line(s
 def test_a_gzip_that_ends_too_early_gives_status_2_and_keeps_what_was_done(shell: Shell, api: Emulator, at: At) -> None:
     whole = gzip.compress("".join(f"{','.join(task)}\n" for task in tasks(200)).encode(), mtime=0)
     (shell / "list.csv.gz").write_bytes(whole[:-20])
-    ended = shell.run("run", "list.csv.gz", *at)
+    ended = shell.invoke("run", "list.csv.gz", *at)
     assert ended.status == 2
     assert ended.told_in_words
     assert "list.csv.gz" in ended.err
@@ -302,7 +302,7 @@ def test_an_endpoint_that_is_none_is_refused_and_its_password_not_shown(shell: S
 def test_more_than_the_quota_is_refused_for_a_vendors_host_unless_it_was_raised(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     assert "--raised-quota" in refused(shell, "run", name, "--max-per-second", "151")
-    ended = shell.run(
+    ended = shell.invoke(
         "run", name, "--max-per-second", "151", "--raised-quota", "--endpoint", ELSEWHERE, "--max-attempts", "1"
     )
     assert ended.status == 1
@@ -334,42 +334,42 @@ def test_at_a_terminal_without_a_list_the_usage_is_told(shell: Shell) -> None:
 
 def test_columns_and_keys_may_have_other_names(shell: Shell, api: Emulator, at: At) -> None:
     (shell / "list.csv").write_text("Mandant,Raum,AppId,Aufnahme\na,r,wrong,t\n")
-    assert shell.run("run", "list.csv", "--columns", "app=mandant,room=RAUM,task=Aufnahme", *at).status == 0
+    assert shell.invoke("run", "list.csv", "--columns", "app=mandant,room=RAUM,task=Aufnahme", *at).status == 0
     assert api.stopped == {Task("a", "r", "t")}
 
 
 def test_the_format_given_goes_before_the_name(shell: Shell, api: Emulator, at: At) -> None:
     (shell / "list.csv").write_text('["a","r","t"]\n')
-    assert shell.run("run", "list.csv", "--format", "jsonl", *at).status == 0
+    assert shell.invoke("run", "list.csv", "--format", "jsonl", *at).status == 0
     assert api.stopped == {Task("a", "r", "t")}
 
 
 def test_a_limit_takes_the_first_tasks_and_resuming_without_it_the_others(shell: Shell, api: Emulator, at: At) -> None:
     name = write_csv(shell / "list.csv", [*tasks(2), *tasks(8)])
-    assert shell.run("run", name, "--limit", "3", *at).status == 0
+    assert shell.invoke("run", name, "--limit", "3", *at).status == 0
     assert api.stopped == set(tasks(3))
-    assert shell.run("run", name, "--resume", *at).status == 0
+    assert shell.invoke("run", name, "--resume", *at).status == 0
     assert api.calls == 8
     assert statuses(shell / REPORT) == {"stopped": 8, "duplicate": 2}
 
 
 def test_the_number_of_attempts_is_the_most_that_are_made(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"internal": 1.0})
-    assert shell.run("run", "-", *at, "--max-attempts", "2", given=b"a,r,t\n").status == 1
+    assert shell.invoke("run", "-", *at, "--max-attempts", "2", given=b"a,r,t\n").status == 1
     (line,) = read_report(shell / REPORT)
     assert (api.calls, line["status"], line["attempts"], line["http_status"]) == (2, "gave_up", 2, 500)
 
 
 def test_a_call_that_takes_longer_than_the_timeout_is_tried_again(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"hang": [Task("a", "r", "t")]})
-    assert shell.run("run", "-", *at, "--timeout", "0.2", given=b"a,r,t\n").status == 0
+    assert shell.invoke("run", "-", *at, "--timeout", "0.2", given=b"a,r,t\n").status == 0
     (line,) = read_report(shell / REPORT)
     assert (line["status"], line["attempts"]) == ("stopped", 2)
 
 
 def test_both_versions_of_the_api_can_be_called(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
-    assert shell.run("run", name, *at, "--api-version", "2023-11-01").status == 0
+    assert shell.invoke("run", name, *at, "--api-version", "2023-11-01").status == 0
 
 
 def test_every_option_can_be_an_environment_variable(shell: Shell, api: Emulator) -> None:
@@ -388,14 +388,14 @@ def test_every_option_can_be_an_environment_variable(shell: Shell, api: Emulator
         "STOPCAST_QUIET": "1",
         "STOPCAST_YES": "1",
     }
-    ended = shell.run("run", "list")
+    ended = shell.invoke("run", "list")
     assert (ended.status, ended.err) == (0, "")
     assert ended.summary["statuses"]["stopped"] == 2
     assert statuses(shell / "there.jsonl") == {"stopped": 2}
 
 
 def test_every_option_of_the_contract_is_told_by_help(shell: Shell) -> None:
-    ended = shell.run("run", "-h")
+    ended = shell.invoke("run", "-h")
     assert ended.status == 0
     for name in [
         "--report",
@@ -434,8 +434,8 @@ def test_a_variable_that_is_no_setting_is_told_by_its_option(shell: Shell) -> No
 def test_an_earlier_report_is_a_list_of_what_was_not_settled_well(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(2)})
     name = write_csv(shell / "list.csv", tasks(5))
-    assert shell.run("run", name, *at, "-o", "first.jsonl").status == 1
-    assert shell.run("run", "first.jsonl", *at, "-o", "second.jsonl").status == 0
+    assert shell.invoke("run", name, *at, "-o", "first.jsonl").status == 1
+    assert shell.invoke("run", "first.jsonl", *at, "-o", "second.jsonl").status == 0
     assert settled_by(shell / "second.jsonl", "stopped") == set(tasks(2))
     assert api.calls == 7
 
@@ -443,10 +443,10 @@ def test_an_earlier_report_is_a_list_of_what_was_not_settled_well(shell: Shell, 
 def test_only_takes_the_rows_of_a_report_that_have_one_of_its_statuses(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(1), "internal": tasks(1, first=1)})
     name = write_csv(shell / "list.csv", tasks(4))
-    assert shell.run("run", name, *at, "-o", "first.jsonl", "--max-attempts", "1").status == 1
-    assert shell.run("run", "first.jsonl", "--only", "gave_up,invalid", *at, "-o", "second.jsonl").status == 0
+    assert shell.invoke("run", name, *at, "-o", "first.jsonl", "--max-attempts", "1").status == 1
+    assert shell.invoke("run", "first.jsonl", "--only", "gave_up,invalid", *at, "-o", "second.jsonl").status == 0
     assert told(shell / "second.jsonl") == {tasks(2)[1]: 1}
-    assert shell.run("run", "first.jsonl", "--only", "stopped", *at, "-o", "third.jsonl").status == 0
+    assert shell.invoke("run", "first.jsonl", "--only", "stopped", *at, "-o", "third.jsonl").status == 0
     assert statuses(shell / "third.jsonl") == {"already_stopped": 2}
 
 
@@ -463,7 +463,7 @@ def test_a_dry_run_tells_the_plan_needs_no_credentials_and_sends_nothing(shell: 
     name = write_csv(shell / "list.csv", listed)
     with (shell / name).open("a") as rows:
         rows.writelines(f"one,room {n},t\n" for n in range(12))
-    ended = shell.run("run", name, "--dry-run", "--endpoint", api.url)
+    ended = shell.invoke("run", name, "--dry-run", "--endpoint", api.url)
     assert ended.status == 1
     assert ended.err == ""
     plan = ended.out
@@ -479,16 +479,16 @@ def test_a_dry_run_tells_the_plan_needs_no_credentials_and_sends_nothing(shell: 
 
 
 def test_a_dry_run_of_good_rows_has_status_0_also_as_json(shell: Shell) -> None:
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--dry-run", "--json")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), "--dry-run", "--json")
     assert ended.status == 0
     assert (ended.summary["tasks"], ended.summary["per_app"], ended.summary["invalid"]) == (3, {"app": 3}, 0)
 
 
 def test_a_dry_run_with_resume_tells_what_the_report_settles(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(5))
-    assert shell.run("run", name, *at, "--limit", "2").status == 0
+    assert shell.invoke("run", name, *at, "--limit", "2").status == 0
     before = (shell / REPORT).read_bytes()
-    ended = shell.run("run", name, "--dry-run", "--resume")
+    ended = shell.invoke("run", name, "--dry-run", "--resume")
     assert ended.status == 0
     assert "3 tasks to stop" in ended.out
     assert "2 rows settled" in ended.out
@@ -497,8 +497,8 @@ def test_a_dry_run_with_resume_tells_what_the_report_settles(shell: Shell, at: A
 
 def test_resume_without_a_report_begins_one_and_so_do_its_rehearsals(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(2))
-    assert shell.run("run", name, "--dry-run", "--resume").status == 0
-    assert shell.run("run", name, *at, "--resume", "--expect", "2").status == 0
+    assert shell.invoke("run", name, "--dry-run", "--resume").status == 0
+    assert shell.invoke("run", name, *at, "--resume", "--expect", "2").status == 0
     assert statuses(shell / REPORT) == {"stopped": 2}
 
 
@@ -515,7 +515,7 @@ def test_a_run_that_expects_another_number_of_tasks_sends_nothing(
         said = refused(shell, "run", source, *at, "--expect", wrong, given=data)
         assert said.count("\n") == 1
     assert api.calls == 0
-    assert shell.run("run", source, *at, "--expect", "3", given=data).status == 0
+    assert shell.invoke("run", source, *at, "--expect", "3", given=data).status == 0
     assert api.stopped == set(tasks(3))
     assert {line["source"] for line in read_report(shell / REPORT)} == {source}
 
@@ -566,7 +566,7 @@ def test_progress_is_drawn_on_a_terminal_without_colours_if_they_are_not_wanted(
 
 def test_progress_is_not_drawn_where_nobody_looks(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(60))
-    ended = shell.run("run", name, "--endpoint", api.url, "--max-per-second", "50")
+    ended = shell.invoke("run", name, "--endpoint", api.url, "--max-per-second", "50")
     assert ended.status == 0
     assert "\r" not in ended.err
     assert "\x1b" not in ended.err
@@ -587,7 +587,7 @@ def test_control_characters_of_an_answer_never_reach_the_terminal(shell: Shell) 
 def test_json_is_one_object_on_standard_output_and_adds_up(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(1)})
     name = write_csv(shell / "list.csv", [*tasks(4), *tasks(1)])
-    ended = shell.run("run", name, "-", *at, "--json", given=b"x\n,,\n1,2,3\n".replace(b"x\n", b""))
+    ended = shell.invoke("run", name, "-", *at, "--json", given=b"x\n,,\n1,2,3\n".replace(b"x\n", b""))
     summary = ended.summary
     assert ended.status == 1
     assert summary["rows"] == len(read_report(shell / REPORT)) == sum(summary["statuses"].values())
@@ -597,13 +597,13 @@ def test_json_is_one_object_on_standard_output_and_adds_up(shell: Shell, api: Em
 
 
 def test_quiet_says_nothing_when_all_is_well(shell: Shell, at: At) -> None:
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, "-q")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(2)), *at, "-q")
     assert ended == (0, "", "")
 
 
 def test_verbose_tells_every_retry(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"internal": tasks(1)})
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at, "-v")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(1)), *at, "-v")
     assert ended.status == 0
     assert "InternalError" in ended.err
 
@@ -657,7 +657,7 @@ def test_a_terminal_that_is_gone_does_not_stop_the_run(shell: Shell, api: Emulat
 
 @pytest.mark.parametrize("arguments", [("-h",), ("--help",), ("run", "-h"), ("summary", "-h"), ("sandbox", "--help")])
 def test_help_is_given_on_standard_output(shell: Shell, arguments: At) -> None:
-    ended = shell.run(*arguments)
+    ended = shell.invoke(*arguments)
     assert (ended.status, ended.err) == (0, "")
     assert "Usage:" in ended.out
 
@@ -682,23 +682,23 @@ def test_a_plan_imports_nothing_that_only_calls_need(shell: Shell) -> None:
 
 
 def test_an_unknown_command_and_no_command_are_wrong_usage(shell: Shell) -> None:
-    assert shell.run("stop").status == 2
-    assert shell.run().status in {0, 2}
+    assert shell.invoke("stop").status == 2
+    assert shell.invoke().status in {0, 2}
 
 
 def test_summary_tells_the_totals_of_a_report(shell: Shell, at: At) -> None:
-    assert shell.run("run", "-", *at, given=b"a,r,1\na,r,1\n,,\n").status == 1
-    ended = shell.run("summary", REPORT, "--json")
+    assert shell.invoke("run", "-", *at, given=b"a,r,1\na,r,1\n,,\n").status == 1
+    ended = shell.invoke("summary", REPORT, "--json")
     assert ended.status == 1
     assert {key: number for key, number in ended.summary["statuses"].items() if number} == statuses(shell / REPORT)
-    assert "3 rows" in shell.run("summary", REPORT).out
+    assert "3 rows" in shell.invoke("summary", REPORT).out
 
 
 @pytest.mark.parametrize("content", [None, "no report\nat all\n"])
 def test_summary_of_what_is_no_report_is_status_2(shell: Shell, content: str | None) -> None:
     if content:
         (shell / REPORT).write_text(content)
-    ended = shell.run("summary", REPORT)
+    ended = shell.invoke("summary", REPORT)
     assert (ended.status, ended.out) == (2, "")
     assert ended.told_in_words
 
@@ -708,7 +708,7 @@ def test_the_sandbox_tells_its_address_and_what_to_type(shell: Shell) -> None:
     assert process.stdout is not None
     url = process.stdout.readline().decode().strip()
     name = write_csv(shell / "list.csv", tasks(2))
-    assert shell.run("run", name, "--endpoint", url).status == 0
+    assert shell.invoke("run", name, "--endpoint", url).status == 0
     process.terminate()
     ended = end_of(process)
     assert ended.status == 0

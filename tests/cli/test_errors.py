@@ -131,7 +131,7 @@ def test_what_is_set_wrong_is_answered_with_its_name_and_what_to_set(
         desk.variables |= variables
     else:
         desk.variables = dict(variables)
-    ended = desk.run("run", "tasks.csv")
+    ended = desk.invoke("run", "tasks.csv")
     assert ended.status == 2
     assert ended.told_in_words
     assert [word for word in words if word not in ended.err] == [], ended.err
@@ -153,14 +153,14 @@ def test_a_malformed_file_of_credentials_is_named_with_what_is_wrong_and_none_of
     path = desk.home / name
     path.parent.mkdir()
     path.write_text(content)
-    ended = desk.run("run", "tasks.csv")
+    ended = desk.invoke("run", "tasks.csv")
     assert ended.status == 2
     assert [word for word in (*words, "Mend or remove") if word not in ended.err] == [], ended.err
     assert "AKLTsecret" not in ended.err
 
 
 def test_a_list_that_is_cut_short_is_named_after_the_rows_that_it_holds(desk: Shell) -> None:
-    ended = desk.run("run", "torn.csv.gz", "--sandbox")
+    ended = desk.invoke("run", "torn.csv.gz", "--sandbox")
     assert ended.status == 2
     assert "torn.csv.gz: its gzip data ends too early; fetch the file again" in ended.err
 
@@ -168,30 +168,30 @@ def test_a_list_that_is_cut_short_is_named_after_the_rows_that_it_holds(desk: Sh
 def test_a_report_that_another_run_writes_is_left_to_it(desk: Shell) -> None:
     with (desk / "report.jsonl").open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        ended = desk.run("run", "tasks.csv", "--sandbox", "-o", "report.jsonl", "--resume")
+        ended = desk.invoke("run", "tasks.csv", "--sandbox", "-o", "report.jsonl", "--resume")
     assert (ended.status, "another run is writing the report" in ended.err) == (3, True)
     assert "-o PATH" in ended.err
 
 
 def test_a_refused_key_comes_with_the_command_that_tells_more(desk: Shell, api: Emulator) -> None:
     api.faults = Faults({"signature": 1.0})
-    ended = desk.run("run", "tasks.csv", "--endpoint", api.url)
+    ended = desk.invoke("run", "tasks.csv", "--endpoint", api.url)
     assert ended.status == 3
     assert "stopcast doctor --endpoint" in ended.err
 
 
 def test_every_status_that_only_takes_is_named_where_none_of_it_is_given(desk: Shell) -> None:
-    said = desk.run("run", "tasks.csv", "--only", "x").err
+    said = desk.invoke("run", "tasks.csv", "--only", "x").err
     assert [status for status in Status if status not in said] == []
 
 
 def test_the_help_after_an_error_is_one_that_answers(desk: Shell) -> None:
     for command in ("run", "verify", "doctor", "summary", "sandbox", "help"):
-        ended = desk.run(command, "--nonsense")
+        ended = desk.invoke(command, "--nonsense")
         (line,) = [line for line in ended.err.splitlines() if line.startswith("Try ")]
-        assert desk.run(*line.split("'")[1].split()[1:]).status == 0
+        assert desk.invoke(*line.split("'")[1].split()[1:]).status == 0
 
 
 def test_a_misspelt_list_is_guessed_in_its_own_folder(desk: Shell) -> None:
     Path(desk / "folder" / "june.csv").write_text("a,r,t\n")
-    assert "Did you mean folder/june.csv?" in desk.run("run", "folder/jun.csv", "--sandbox").err
+    assert "Did you mean folder/june.csv?" in desk.invoke("run", "folder/jun.csv", "--sandbox").err

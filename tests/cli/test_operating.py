@@ -52,7 +52,7 @@ def test_as_json_every_line_of_standard_error_is_an_object_with_the_event_s_name
     api.faults = Faults({"internal": tasks(1)})
     api.refused_apps = {"dead": "InvalidParameter.NotExistAppId"}
     name = write_csv(shell / "list.csv", [*tasks(3), *tasks(1, app="dead")])
-    told = records(shell.run("run", name, *at, "--log-format", "json", "-v").err)
+    told = records(shell.invoke("run", name, *at, "--log-format", "json", "-v").err)
     assert {"app_set_aside", "retry_planned", "rate_changed", "run_finished", "summary"} <= {it["event"] for it in told}
     assert all(set(it) >= {"time", "level", "logger", "event", "message"} for it in told)
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", it["time"]) for it in told)
@@ -64,7 +64,7 @@ def test_as_json_every_line_of_standard_error_is_an_object_with_the_event_s_name
 
 def test_as_json_a_run_that_is_given_up_says_so_and_how_to_go_on(shell: Shell, at: At) -> None:
     shell.variables["VOLCENGINE_SECRET_KEY"] = "not-the-s3cret"
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(20)), *at, "--log-format=json", "-vv")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(20)), *at, "--log-format=json", "-vv")
     assert ended.status == 3
     by_event = {it["event"]: it for it in records(ended.err)}
     assert (by_event["given_up"]["level"], by_event["given_up"]["error"]) == ("error", "CredentialsRefusedError")
@@ -77,14 +77,14 @@ def test_rooms_and_tasks_are_named_at_the_second_v_and_not_before(
     shell: Shell, api: Emulator, at: At, flag: str, told: list[str]
 ) -> None:
     api.faults = Faults({"internal": tasks(1)})
-    err = shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, flag).err
+    err = shell.invoke("run", write_csv(shell / "list.csv", tasks(2)), *at, flag).err
     found = {"retry": "InternalError", "ids": "room-0", "attempts": "app/room-0/task-0: attempt 2: ok"}
     assert [what for what, words in found.items() if words in err] == told
 
 
 def test_what_comes_from_outside_is_never_raw_in_the_log(shell: Shell, at: At) -> None:
     name = "list\x1b[2J.csv"
-    assert "\x1b" not in shell.run("run", name, *at).err
+    assert "\x1b" not in shell.invoke("run", name, *at).err
 
 
 # --metrics-port, --metrics-file
@@ -150,7 +150,7 @@ def test_the_metrics_of_several_accounts_are_told_apart(shell: Shell) -> None:
     )
     listed = [*tasks(3, app="app-a"), *tasks(2, app="app-b"), *tasks(1, app="nobody-s")]
     options = ("--accounts", "accounts.toml", "--sandbox", "--metrics-file", "stopcast.prom")
-    assert shell.run("run", write_csv(shell / "list.csv", listed), *options).status == 1
+    assert shell.invoke("run", write_csv(shell / "list.csv", listed), *options).status == 1
     told = samples((shell / "stopcast.prom").read_text())
     assert (told["stopcast_tasks_totalastopped"], told["stopcast_tasks_totalbstopped"]) == (3, 2)
     assert told["stopcast_tasks_totalset_aside"] == 1
@@ -161,7 +161,7 @@ def test_a_worker_s_metrics_tell_of_its_queue_and_its_quota_until_it_ends(
     shell: Shell, api: Emulator, redis_url: str
 ) -> None:
     queue = ("--queue", f"{redis_url}/tasks")
-    assert shell.run("enqueue", write_csv(shell / "list.csv", tasks(3)), *queue).status == 0
+    assert shell.invoke("enqueue", write_csv(shell / "list.csv", tasks(3)), *queue).status == 0
     quota = ("--quota", redis_url, "--account", "main", "--endpoint", api.url)
     process = shell.start("worker", *queue, *quota, "--metrics-file", "stopcast.prom", "-o", "report.jsonl")
     file = shell / "stopcast.prom"
@@ -216,6 +216,6 @@ def test_metrics_that_cannot_be_had_are_told_before_anything_is_sent(
 
 def test_the_key_is_nowhere_in_the_metrics_or_the_log(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(3))
-    ended = shell.run("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
+    ended = shell.invoke("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
     for text in (ended.err, (shell / "stopcast.prom").read_text()):
         assert SANDBOX_CREDENTIALS.secret_key not in text

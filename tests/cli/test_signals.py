@@ -75,7 +75,7 @@ def test_the_first_signal_lets_the_calls_in_flight_finish_and_the_printed_comman
     assert {line["status"] for line in lines} == {"stopped"}
     assert not (shell / "the report.jsonl.inflight").exists()
     slow.faults = Faults()
-    assert shell.run(*resume_command(ended)).status == 0
+    assert shell.invoke(*resume_command(ended)).status == 0
     assert statuses(shell / "the report.jsonl") == {"stopped": 400}
     assert slow.calls == 400
     assert slow.stopped == set(listed)
@@ -98,7 +98,7 @@ def test_a_signal_does_not_wait_for_the_next_attempt_of_tasks_that_failed(shell:
     process.send_signal(signal.SIGINT)
     assert end_of(process).status == 130
     api.faults = Faults()
-    assert shell.run("run", name, "--endpoint", api.url, "--resume").status == 0
+    assert shell.invoke("run", name, "--endpoint", api.url, "--resume").status == 0
     assert told(shell / REPORT) == dict.fromkeys(tasks(30), 1)
 
 
@@ -115,7 +115,7 @@ def test_calls_that_do_not_finish_are_cut_off_when_the_grace_is_over_and_stay_in
     assert ended.told_in_words
     assert not (shell / REPORT).exists()
     api.faults = Faults()
-    assert shell.run(*resume_command(ended)).status == 0
+    assert shell.invoke(*resume_command(ended)).status == 0
     assert statuses(shell / REPORT) == {"presumed_stopped": 20}
 
 
@@ -157,7 +157,7 @@ def test_the_second_signal_cuts_the_calls_off_at_once_and_nothing_is_lost(
     assert ended.status == status
     assert ended.told_in_words
     assert settled_by(shell / REPORT, "stopped") == {*listed[:10], *listed[40:]}
-    assert shell.run(*resume_command(ended)).status == 0
+    assert shell.invoke(*resume_command(ended)).status == 0
     assert told(shell / REPORT) == dict.fromkeys(listed, 1)
     assert settled_by(shell / REPORT, "presumed_stopped") == set(listed[25:40])
 
@@ -187,7 +187,7 @@ def test_signals_that_rain_down_lose_nothing_and_show_no_traceback(shell: Shell,
     assert ended.status == 130
     assert ended.told_in_words, ended.err
     slow.faults = Faults()
-    assert shell.run("run", name, *at, "--resume").status == 0
+    assert shell.invoke("run", name, *at, "--resume").status == 0
     assert told(shell / REPORT) == dict.fromkeys(listed, 1)
     assert slow.stopped == set(listed)
 

@@ -36,7 +36,7 @@ def said(process: subprocess.Popen[bytes], words: str) -> None:
 
 def test_what_follows_a_canary_that_ends_well_is_sent(shell: Shell, api: Emulator, at: At) -> None:
     api.running = set(tasks(40, first=3))
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(40)), *at, "--canary", "5")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(40)), *at, "--canary", "5")
     assert ended.status == 0
     assert statuses(shell / REPORT) == {"stopped": 37, "already_stopped": 3}
 
@@ -49,7 +49,7 @@ def test_nothing_follows_a_canary_of_which_one_ends_badly_and_the_run_is_given_u
 ) -> None:
     api.faults = Faults({fault: [tasks(3)[2]]})
     name = write_csv(shell / "list.csv", tasks(500))
-    ended = shell.run("run", name, *at, "--canary", "3", "--max-attempts", "1")
+    ended = shell.invoke("run", name, *at, "--canary", "3", "--max-attempts", "1")
     assert ended.status == 3
     assert ended.told_in_words
     assert f"app/room-2/task-2 is {status}" in ended.err
@@ -62,15 +62,15 @@ def test_rows_that_are_no_task_are_not_of_the_canary(shell: Shell, api: Emulator
     api.faults = Faults({"parameter": [tasks(3)[1]]})
     listed = tasks(300)
     name = write_csv(shell / "list.csv", [listed[0]._replace(task_id=""), listed[0], listed[0], *listed[1:]])
-    assert shell.run("run", name, *at, "--canary", "1").status == 1
+    assert shell.invoke("run", name, *at, "--canary", "1").status == 1
     assert sum(told(shell / REPORT).values()) == 302
 
 
 def test_a_run_that_is_gone_on_with_has_a_canary_of_what_is_left(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(1)})
     name = write_csv(shell / "list.csv", tasks(50))
-    assert shell.run("run", name, *at, "--canary", "1").status == 3
-    assert shell.run("run", name, *at, "--canary", "1", "--resume").status == 1
+    assert shell.invoke("run", name, *at, "--canary", "1").status == 3
+    assert shell.invoke("run", name, *at, "--canary", "1", "--resume").status == 1
     assert statuses(shell / REPORT) == {"stopped": 49, "failed": 1}
     assert api.calls == 50
 
@@ -121,23 +121,23 @@ def test_what_is_neither_is_refused(text: str) -> None:
 def test_when_time_is_up_no_call_is_in_flight_and_what_is_left_is_told(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(900))
     options = ("--endpoint", api.url, "--max-per-second", "50", "--timeout", "1", "--until", "3s")
-    ended = shell.run("run", name, *options)
+    ended = shell.invoke("run", name, *options)
     done = len(read_report(shell / REPORT))
     assert ended.status == 1
     assert ended.told_in_words
     assert 0 < api.calls == done < 900
     assert f"{900 - done} rows of the lists are left" in ended.err
     assert "stopcast run --resume" in ended.err
-    assert shell.run("run", name, "--endpoint", api.url, "--max-per-second", "100000", "--resume").status == 0
+    assert shell.invoke("run", name, "--endpoint", api.url, "--max-per-second", "100000", "--resume").status == 0
     assert told(shell / REPORT) == dict.fromkeys(tasks(900), 1)
 
 
 def test_a_list_that_is_done_before_the_time_is_up_ends_as_ever(shell: Shell, at: At) -> None:
-    assert shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at, "--until", "1h").status == 0
+    assert shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), *at, "--until", "1h").status == 0
 
 
 def test_a_time_that_leaves_no_room_for_a_call_is_refused(shell: Shell) -> None:
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--sandbox", "--until", "10s")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), "--sandbox", "--until", "10s")
     assert ended.status == 2
     assert "--timeout" in ended.err
     assert not (shell / REPORT).exists()
@@ -237,9 +237,9 @@ def a_folder(path: Path) -> None:
 def test_what_can_be_no_control_file_is_refused(shell: Shell, make: Callable[[Path], None]) -> None:
     make(shell / "control")
     name = write_csv(shell / "list.csv", tasks(1))
-    assert "no plain file" in shell.run("run", name, "--sandbox", "--control", "control").err
-    assert shell.run("run", name, "--sandbox", "--control", "nowhere/control").status == 2
+    assert "no plain file" in shell.invoke("run", name, "--sandbox", "--control", "control").err
+    assert shell.invoke("run", name, "--sandbox", "--control", "nowhere/control").status == 2
 
 
 def test_a_control_file_need_not_be_there(shell: Shell, at: At) -> None:
-    assert shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at, "--control", "control").status == 0
+    assert shell.invoke("run", write_csv(shell / "list.csv", tasks(1)), *at, "--control", "control").status == 0

@@ -172,8 +172,8 @@ async def test_the_quotas_of_stopping_and_of_asking_are_apart() -> None:
 
 
 def test_after_a_run_every_task_has_ended_and_the_status_is_0(shell: Shell, api: Emulator, at: At, asked: At) -> None:
-    assert shell.run("run", write_csv(shell / "list.csv", tasks(30)), *at, "-o", "report.jsonl").status == 0
-    ended = shell.run("verify", "report.jsonl", *asked)
+    assert shell.invoke("run", write_csv(shell / "list.csv", tasks(30)), *at, "-o", "report.jsonl").status == 0
+    ended = shell.invoke("verify", "report.jsonl", *asked)
     assert (ended.status, ended.out) == (0, "")
     assert "30 rows: 30 ended" in ended.err
     lines = read_report(shell / PROOF)
@@ -189,12 +189,12 @@ def test_a_task_that_still_runs_makes_the_status_1_and_the_words_say_how_to_stop
 ) -> None:
     listed = tasks(5)
     api.faults = Faults({"ignored": [listed[3]]})
-    assert shell.run("run", write_csv(shell / "list.csv", listed), *at, "-o", "report.jsonl").status == 0
-    ended = shell.run("verify", "report.jsonl", *asked)
+    assert shell.invoke("run", write_csv(shell / "list.csv", listed), *at, "-o", "report.jsonl").status == 0
+    ended = shell.invoke("verify", "report.jsonl", *asked)
     assert ended.status == 1
     assert "5 rows: 4 ended, 1 still running" in ended.err
     (command,) = [line.split() for line in ended.err.splitlines() if line.startswith("  stopcast run ")]
-    assert shell.run(*command[1:]).status == 0
+    assert shell.invoke(*command[1:]).status == 0
     assert api.stopped == set(listed)
     assert statuses(shell / "again.jsonl") == {"stopped": 1}
 
@@ -202,18 +202,18 @@ def test_a_task_that_still_runs_makes_the_status_1_and_the_words_say_how_to_stop
 def test_resumed_it_asks_only_about_those_that_had_not_ended(shell: Shell, api: Emulator, asked: At) -> None:
     listed = tasks(4)
     name = write_csv(shell / "list.csv", listed)
-    first = shell.run("verify", name, *asked, "--json")
+    first = shell.invoke("verify", name, *asked, "--json")
     assert (first.status, first.summary["statuses"]["still_running"]) == (1, 4)
     assert "stopped" not in first.summary["statuses"]
     api.states = {task: TaskState(3, "ExceedMaxRunningTime", 7) for task in listed[:3]}
-    second = shell.run("verify", name, *asked, "--resume", "--json")
+    second = shell.invoke("verify", name, *asked, "--resume", "--json")
     assert second.summary["statuses"] == {
         "failed": 0, "set_aside": 0, "gave_up": 0, "invalid": 0, "duplicate": 0,
         "ended": 3, "still_running": 1, "not_started": 0, "unknown": 0,
     }  # fmt: skip
     before = len(api.queries)
     api.states = {task: TaskState(3, "ExceedMaxRunningTime", 7) for task in listed}
-    assert shell.run("verify", name, *asked, "--resume").status == 0
+    assert shell.invoke("verify", name, *asked, "--resume").status == 0
     assert len(api.queries) - before == 1
     assert statuses(shell / PROOF) == {"ended": 4}
 
@@ -224,7 +224,7 @@ def test_lines_older_than_72_hours_are_left_out_and_counted(shell: Shell, api: E
     a_report(shell / "report.jsonl", new, hours_ago=71.9)
     api.running = set()
     api.states = dict.fromkeys(new, TaskState(3, "StopByAPI", 5))
-    ended = shell.run("verify", "report.jsonl", *asked)
+    ended = shell.invoke("verify", "report.jsonl", *asked)
     assert ended.status == 0
     assert "2 rows not asked about: finished more than 72 hours ago" in ended.err
     assert {line["TaskId"] for line in read_report(shell / PROOF)} == {task.task_id for task in new}
@@ -236,10 +236,10 @@ def test_of_a_report_every_task_is_asked_about_but_those_known_to_have_ended(
 ) -> None:
     for number, status in enumerate(Status):
         a_report(shell / "report.jsonl", tasks(1, first=number), status=status)
-    assert shell.run("verify", "report.jsonl", *asked).status == 1
+    assert shell.invoke("verify", "report.jsonl", *asked).status == 1
     left_out = {Status.INVALID, Status.DUPLICATE, Status.ENDED}
     assert len(api.queries) == len(Status) - len(left_out)
-    shell.run("verify", "report.jsonl", *asked, "--only", "failed,gave_up", "-o", "some.jsonl")
+    shell.invoke("verify", "report.jsonl", *asked, "--only", "failed,gave_up", "-o", "some.jsonl")
     assert len(read_report(shell / "some.jsonl")) == 2
 
 
@@ -247,11 +247,11 @@ def test_a_verification_goes_on_with_no_report_of_a_run_nor_a_run_with_one_of_a_
     shell: Shell, api: Emulator, at: At, asked: At
 ) -> None:
     name = write_csv(shell / "list.csv", tasks(2))
-    assert shell.run("run", name, *at, "-o", "run.jsonl").status == 0
-    refused = shell.run("verify", name, *asked, "-o", "run.jsonl", "--resume")
+    assert shell.invoke("run", name, *at, "-o", "run.jsonl").status == 0
+    refused = shell.invoke("verify", name, *asked, "-o", "run.jsonl", "--resume")
     assert (refused.status, "report of `stopcast run`" in refused.err) == (2, True)
-    assert shell.run("verify", name, *asked, "-o", "proof.jsonl").status == 0
-    refused = shell.run("run", name, *at, "-o", "proof.jsonl", "--resume")
+    assert shell.invoke("verify", name, *asked, "-o", "proof.jsonl").status == 0
+    refused = shell.invoke("run", name, *at, "-o", "proof.jsonl", "--resume")
     assert (refused.status, "report of `stopcast verify`" in refused.err) == (2, True)
     assert (len(api.queries), api.calls) == (2, 2)
 
@@ -260,14 +260,14 @@ def test_a_refused_key_ends_it_with_3_and_names_the_right_that_is_missing(
     shell: Shell, api: Emulator, asked: At
 ) -> None:
     api.faults = Faults({"LackPolicy": 1.0})
-    ended = shell.run("verify", write_csv(shell / "list.csv", tasks(50)), *asked)
+    ended = shell.invoke("verify", write_csv(shell / "list.csv", tasks(50)), *asked)
     assert (ended.status, "rights for GetWebCastTask" in ended.err) == (3, True)
     assert len(api.queries) < 50 or len(read_report(shell / PROOF)) == 0
 
 
 def test_a_cap_above_the_quota_for_asking_is_refused(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
-    ended = shell.run("verify", name, "--max-per-second", "61")
+    ended = shell.invoke("verify", name, "--max-per-second", "61")
     assert (ended.status, "quota of 60" in ended.err) == (2, True)
 
 
@@ -275,13 +275,13 @@ def test_a_run_that_verifies_asks_at_its_end_and_tells_both_in_one_object(shell:
     listed = tasks(6)
     api.faults = Faults({"ignored": [listed[0]], "parameter": [listed[1]]})
     name = write_csv(shell / "list.csv", [*listed, listed[5]])
-    ended = shell.run("run", name, *at, "--verify", "--verify-after", "0", "-o", "r.jsonl", "--json")
+    ended = shell.invoke("run", name, *at, "--verify", "--verify-after", "0", "-o", "r.jsonl", "--json")
     assert ended.status == 1
     assert ended.summary["statuses"]["stopped"] == 5
     assert ended.summary["verify"]["statuses"]["ended"] == 4
     assert ended.summary["verify"]["statuses"]["still_running"] == 2
     assert statuses(shell / "r.verify.jsonl") == {"ended": 4, "still_running": 2}
-    again = shell.run("run", name, *at, "--verify", "--verify-after", "0", "-o", "r.jsonl", "--resume", "--json")
+    again = shell.invoke("run", name, *at, "--verify", "--verify-after", "0", "-o", "r.jsonl", "--resume", "--json")
     assert again.summary["verify"]["settled_earlier"] == 4
 
 
@@ -289,7 +289,7 @@ def test_the_canaries_of_a_run_are_none_of_its_verification(shell: Shell, api: E
     listed = tasks(6)
     api.faults = Faults({"ignored": listed})
     name = write_csv(shell / "list.csv", listed)
-    assert shell.run("run", name, *at, "--canary", "1", "--verify", "--verify-after", "0", "-o", "r.jsonl").status == 1
+    assert shell.invoke("run", name, *at, "--canary", "1", "--verify", "--verify-after", "0", "-o", "r.jsonl").status == 1
     assert statuses(shell / "r.verify.jsonl") == {"still_running": 6}
 
 
@@ -298,9 +298,9 @@ def test_a_run_that_verifies_is_refused_before_any_call_where_the_proof_has_no_p
 ) -> None:
     name = write_csv(shell / "list.csv", tasks(2))
     (shell / "r.verify.jsonl").write_text("")
-    ended = shell.run("run", name, *at, "--verify", "-o", "r.jsonl")
+    ended = shell.invoke("run", name, *at, "--verify", "-o", "r.jsonl")
     assert (ended.status, "r.verify.jsonl exists already" in ended.err) == (2, True)
-    ended = shell.run("run", name, *at, "--verify", "-o", "/dev/null")
+    ended = shell.invoke("run", name, *at, "--verify", "-o", "/dev/null")
     assert (ended.status, "/dev/null is no file" in ended.err) == (2, True)
     assert api.calls == 0
 
@@ -322,5 +322,5 @@ def test_a_signal_while_it_verifies_ends_it_and_says_how_to_go_on(shell: Shell, 
 def test_in_the_sandbox_a_run_can_be_verified_too(shell: Shell) -> None:
     shell.variables.clear()
     name = write_csv(shell / "list.csv", tasks(3))
-    ended = shell.run("run", name, "--sandbox", "--verify", "--verify-after", "0")
+    ended = shell.invoke("run", name, "--sandbox", "--verify", "--verify-after", "0")
     assert (ended.status, "3 rows: 3 ended" in ended.err) == (0, True)
