@@ -31,11 +31,11 @@ from support.processes import (
 At = tuple[str, ...]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tasks.csv"
 REPORT = "stopcast-report.jsonl"
-ELSEWHERE = "https://0.0.0.0:1"  # no loopback address by its name, and nobody listens there
+ELSEWHERE = "https://0.0.0.0:1"  # not loopback by its name, and no server listens there
 
 
 def refused(shell: Shell, *arguments: str, report: str = REPORT, given: bytes = b"") -> str:
-    """Run what must be refused as wrong usage, with no report left behind; return what was said."""
+    """Run a command that must be refused as wrong usage and leave no report; return its standard error."""
     ended = shell.invoke(*arguments, given=given)
     assert ended.status == 2, ended
     assert ended.told_in_words
@@ -46,7 +46,7 @@ def refused(shell: Shell, *arguments: str, report: str = REPORT, given: bytes = 
 # The happy path
 
 
-def test_the_example_is_stopped_in_the_sandbox_with_one_line_for_each_of_its_rows(shell: Shell) -> None:
+def test_a_sandbox_run_over_the_example_writes_one_line_for_each_row(shell: Shell) -> None:
     shell.variables.clear()
     ended = shell.invoke("run", str(EXAMPLE), "--sandbox", "-o", "report.jsonl")
     rows = len(EXAMPLE.read_text().splitlines()) - 1
@@ -58,19 +58,19 @@ def test_the_example_is_stopped_in_the_sandbox_with_one_line_for_each_of_its_row
     assert "report.jsonl" in ended.err
 
 
-def test_the_report_has_a_name_of_its_own_if_none_is_given(shell: Shell) -> None:
+def test_the_report_has_a_default_name(shell: Shell) -> None:
     write_csv(shell / "list.csv", tasks(1))
     assert shell.invoke("run", "list.csv", "--sandbox").status == 0
     assert statuses(shell / REPORT) == {"stopped": 1}
 
 
-def test_only_the_listed_tasks_are_stopped(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_run_stops_only_the_listed_tasks(shell: Shell, api: Emulator, at: At) -> None:
     listed = tasks(5)
     assert shell.invoke("run", write_csv(shell / "list.csv", listed), *at).status == 0
     assert api.stopped == set(listed)
 
 
-def test_several_lists_of_several_forms_are_one_run(shell: Shell, api: Emulator, at: At) -> None:
+def test_one_run_reads_several_lists_of_different_formats(shell: Shell, api: Emulator, at: At) -> None:
     one, two = write_csv(shell / "one.csv", tasks(3)), write_jsonl(shell / "two.jsonl", tasks(3, first=2))
     (shell / "three").write_bytes(gzip.compress(b"TaskId\tAppId\troom_id\nt\ta\tr\n"))
     ended = shell.invoke("run", one, two, "three", "-", *at, given=b"x,y,z\n")
@@ -81,12 +81,12 @@ def test_several_lists_of_several_forms_are_one_run(shell: Shell, api: Emulator,
     assert {("one.csv", 2), ("two.jsonl", 1), ("three", 2), ("-", 1)} <= places
 
 
-def test_without_a_list_standard_input_is_read(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_run_without_a_list_reads_standard_input(shell: Shell, api: Emulator, at: At) -> None:
     assert shell.invoke("run", *at, given=b'["a","r","t"]\n').status == 0
     assert api.stopped == {Task("a", "r", "t")}
 
 
-def test_rows_of_a_pipe_are_sent_while_the_pipe_stays_open(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_run_sends_the_rows_of_a_pipe_while_the_pipe_stays_open(shell: Shell, api: Emulator, at: At) -> None:
     process = shell.start("run", "-", *at, stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(b"AppId,RoomId,TaskId\na,r,1\n")
@@ -96,7 +96,7 @@ def test_rows_of_a_pipe_are_sent_while_the_pipe_stays_open(shell: Shell, api: Em
     assert len(api.stopped) == 2
 
 
-def test_a_fifo_is_a_list(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_run_reads_a_fifo(shell: Shell, api: Emulator, at: At) -> None:
     os.mkfifo(shell / "fifo")
     process = shell.start("run", "fifo", *at)
     (shell / "fifo").write_bytes(b"a,r,1\n")
@@ -107,7 +107,7 @@ def test_a_fifo_is_a_list(shell: Shell, api: Emulator, at: At) -> None:
 # Exit statuses
 
 
-def test_the_status_is_1_when_a_row_is_no_task(shell: Shell, at: At) -> None:
+def test_the_status_is_1_when_a_row_names_no_task(shell: Shell, at: At) -> None:
     assert shell.invoke("run", "-", *at, given=b"a,r,1\na,,2\n").status == 1
     assert statuses(shell / REPORT) == {"stopped": 1, "invalid": 1}
 
@@ -118,19 +118,19 @@ def test_the_status_is_1_when_the_api_refuses_a_task(shell: Shell, api: Emulator
     assert statuses(shell / REPORT) == {"stopped": 1, "failed": 1}
 
 
-def test_the_status_is_0_when_the_tasks_had_stopped_already(shell: Shell, api: Emulator, at: At) -> None:
+def test_the_status_is_0_when_the_tasks_were_already_stopped(shell: Shell, api: Emulator, at: At) -> None:
     api.running = set()
     assert shell.invoke("run", "-", *at, given=b"a,r,1\n").status == 0
     assert statuses(shell / REPORT) == {"already_stopped": 1}
 
 
-def test_the_status_is_0_and_the_report_empty_or_absent_when_the_list_holds_nothing(shell: Shell, at: At) -> None:
+def test_the_status_is_0_and_there_is_no_report_when_the_list_is_empty(shell: Shell, at: At) -> None:
     assert shell.invoke("run", "-", *at, given=b"AppId,RoomId,TaskId\n").status == 0
     assert not (shell / REPORT).exists() or not (shell / REPORT).read_bytes()
 
 
 @pytest.mark.parametrize("secret", ["not-the-secret", "AKLT.secret"])
-def test_the_status_is_3_when_the_key_is_refused_and_the_secret_is_nowhere(
+def test_the_status_is_3_when_the_key_is_refused_and_the_secret_appears_nowhere(
     shell: Shell, api: Emulator, at: At, secret: str
 ) -> None:
     shell.variables["VOLCENGINE_SECRET_KEY"] = secret
@@ -144,7 +144,7 @@ def test_the_status_is_3_when_the_key_is_refused_and_the_secret_is_nowhere(
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_status_tells_the_signal_also_while_the_list_keeps_the_run_waiting(
+def test_a_signal_ends_a_run_that_waits_for_the_next_row(
     shell: Shell, api: Emulator, at: At, number: signal.Signals, status: int
 ) -> None:
     process = shell.start("run", "-", *at, stdin=subprocess.PIPE)
@@ -161,11 +161,10 @@ def test_the_status_tells_the_signal_also_while_the_list_keeps_the_run_waiting(
 
 
 @pytest.mark.parametrize("options", [("--dry-run",), ("--expect", "3")])
-def test_a_signal_ends_the_looking_at_a_list_that_keeps_the_command_waiting(shell: Shell, options: At) -> None:
+def test_a_signal_ends_the_reading_of_a_list_for_a_plan(shell: Shell, options: At) -> None:
     write_csv(shell / "first.csv", tasks(1))
     process = shell.start("run", "first.csv", "-", "--sandbox", *options, stdin=subprocess.PIPE)
-    os.mkfifo(shell / "ready")
-    # Nothing outside tells that it reads by now; it must end whenever the signal comes.
+    # From outside it is not visible whether the command reads already. It must end whenever the signal comes.
     assert process.stdin is not None
     process.stdin.write(b"a,r,1\n" * 20_000)
     process.stdin.flush()
@@ -176,7 +175,7 @@ def test_a_signal_ends_the_looking_at_a_list_that_keeps_the_command_waiting(shel
     assert ended.told_in_words
 
 
-# Wrong usage: status 2, told in words, no report left behind
+# Wrong usage: status 2, a message, and no report left behind
 
 
 def test_an_existing_report_is_never_overwritten(shell: Shell, api: Emulator, at: At) -> None:
@@ -189,24 +188,24 @@ def test_an_existing_report_is_never_overwritten(shell: Shell, api: Emulator, at
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--expect", "1")])
-def test_a_missing_list_is_told_in_one_line(shell: Shell, options: At) -> None:
+def test_a_missing_list_is_reported_in_one_line(shell: Shell, options: At) -> None:
     said = refused(shell, "run", "none.csv", "--sandbox", *options)
     assert said.count("\n") == 1
     assert "none.csv" in said
 
 
-def test_a_missing_list_behind_a_good_one_stops_nothing(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_missing_list_after_a_good_one_is_refused_before_any_call(shell: Shell, api: Emulator, at: At) -> None:
     assert "none.csv" in refused(shell, "run", write_csv(shell / "list.csv", tasks(3)), "none.csv", *at)
     assert api.calls == 0
 
 
-def test_a_directory_is_no_list(shell: Shell) -> None:
+def test_a_directory_is_refused_as_a_list(shell: Shell) -> None:
     said = refused(shell, "run", ".", "--sandbox")
     assert said.count("\n") == 1
     assert "directory" in said
 
 
-def test_a_list_without_permission_is_told_in_one_line(shell: Shell) -> None:
+def test_a_list_without_read_permission_is_reported_in_one_line(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     (shell / name).chmod(0)
     ended = shell.run("run", name, "--sandbox", before=obey_permissions)
@@ -216,7 +215,7 @@ def test_a_list_without_permission_is_told_in_one_line(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("name", [REPORT, f"./{REPORT}", f"home/../{REPORT}", "link"])
-def test_the_report_itself_is_no_list(shell: Shell, name: str) -> None:
+def test_the_report_itself_is_refused_as_a_list(shell: Shell, name: str) -> None:
     (shell / REPORT).write_text("")
     (shell / "link").symlink_to(shell / REPORT)
     ended = shell.invoke("run", name, "--sandbox", "--resume")
@@ -224,13 +223,13 @@ def test_the_report_itself_is_no_list(shell: Shell, name: str) -> None:
     assert "report" in ended.err
 
 
-def test_a_list_whose_first_row_is_neither_header_nor_task_is_told_in_one_line(shell: Shell, api: Emulator) -> None:
+def test_a_list_whose_first_row_is_neither_header_nor_task_is_reported_in_one_line(shell: Shell, api: Emulator) -> None:
     said = refused(shell, "run", "-", "--endpoint", api.url, given=b"name,phone,city,country\na,b,c,d\n")
     assert said.count("\n") == 1
     assert api.calls == 0
 
 
-def test_a_gzip_that_ends_too_early_gives_status_2_and_keeps_what_was_done(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_truncated_gzip_list_gives_status_2_and_keeps_the_outcomes(shell: Shell, api: Emulator, at: At) -> None:
     whole = gzip.compress("".join(f"{','.join(task)}\n" for task in tasks(200)).encode(), mtime=0)
     (shell / "list.csv.gz").write_bytes(whole[:-20])
     ended = shell.invoke("run", "list.csv.gz", *at)
@@ -272,13 +271,13 @@ def test_a_gzip_that_ends_too_early_gives_status_2_and_keeps_what_was_done(shell
     ],
     ids=" ".join,
 )
-def test_what_is_no_setting_is_refused_before_anything_is_sent(shell: Shell, options: At) -> None:
+def test_an_invalid_setting_is_refused_before_any_call(shell: Shell, options: At) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     assert refused(shell, "run", name, "--sandbox", *options)
 
 
 @pytest.mark.parametrize("region", ["a b", "cn/north", "x\r\ny"])
-def test_a_region_that_would_be_another_header_is_refused(shell: Shell, region: str) -> None:
+def test_a_region_that_could_inject_a_header_is_refused(shell: Shell, region: str) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     assert "region" in refused(shell, "run", name, "--endpoint", "http://127.0.0.1:1", "--region", region)
 
@@ -293,13 +292,13 @@ def test_plain_http_to_another_machine_is_refused(shell: Shell, url: str) -> Non
 @pytest.mark.parametrize(
     "url", ["", "rtc.volcengineapi.com", "ftp://localhost", "https://u:geheim@localhost", "https://"]
 )
-def test_an_endpoint_that_is_none_is_refused_and_its_password_not_shown(shell: Shell, url: str) -> None:
+def test_an_invalid_endpoint_is_refused_and_its_password_is_not_shown(shell: Shell, url: str) -> None:
     if url:
         said = refused(shell, "run", write_csv(shell / "list.csv", tasks(1)), "--endpoint", url)
         assert "geheim" not in said
 
 
-def test_more_than_the_quota_is_refused_for_a_vendors_host_unless_it_was_raised(shell: Shell) -> None:
+def test_a_cap_above_the_quota_is_refused_for_a_vendors_host_without_raised_quota(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     assert "--raised-quota" in refused(shell, "run", name, "--max-per-second", "151")
     ended = shell.invoke(
@@ -309,7 +308,7 @@ def test_more_than_the_quota_is_refused_for_a_vendors_host_unless_it_was_raised(
     assert statuses(shell / REPORT) == {"gave_up": 1}
 
 
-def test_without_credentials_every_place_is_named_and_the_sandbox(shell: Shell) -> None:
+def test_without_credentials_the_message_names_every_place_and_the_sandbox(shell: Shell) -> None:
     shell.variables.clear()
     said = refused(shell, "run", write_csv(shell / "list.csv", tasks(1)))
     for place in (
@@ -323,7 +322,7 @@ def test_without_credentials_every_place_is_named_and_the_sandbox(shell: Shell) 
         assert place in said
 
 
-def test_at_a_terminal_without_a_list_the_usage_is_told(shell: Shell) -> None:
+def test_a_run_without_a_list_at_a_terminal_prints_the_usage(shell: Shell) -> None:
     status, shown = shell.terminal("run", "--sandbox")
     assert status == 2
     assert "name a list" in shown
@@ -332,19 +331,19 @@ def test_at_a_terminal_without_a_list_the_usage_is_told(shell: Shell) -> None:
 # The options
 
 
-def test_columns_and_keys_may_have_other_names(shell: Shell, api: Emulator, at: At) -> None:
+def test_columns_renames_the_columns(shell: Shell, api: Emulator, at: At) -> None:
     (shell / "list.csv").write_text("Mandant,Raum,AppId,Aufnahme\na,r,wrong,t\n")
     assert shell.invoke("run", "list.csv", "--columns", "app=mandant,room=RAUM,task=Aufnahme", *at).status == 0
     assert api.stopped == {Task("a", "r", "t")}
 
 
-def test_the_format_given_goes_before_the_name(shell: Shell, api: Emulator, at: At) -> None:
+def test_format_overrides_the_extension_of_the_list(shell: Shell, api: Emulator, at: At) -> None:
     (shell / "list.csv").write_text('["a","r","t"]\n')
     assert shell.invoke("run", "list.csv", "--format", "jsonl", *at).status == 0
     assert api.stopped == {Task("a", "r", "t")}
 
 
-def test_a_limit_takes_the_first_tasks_and_resuming_without_it_the_others(shell: Shell, api: Emulator, at: At) -> None:
+def test_limit_takes_the_first_tasks_and_resume_without_it_the_others(shell: Shell, api: Emulator, at: At) -> None:
     name = write_csv(shell / "list.csv", [*tasks(2), *tasks(8)])
     assert shell.invoke("run", name, "--limit", "3", *at).status == 0
     assert api.stopped == set(tasks(3))
@@ -353,26 +352,26 @@ def test_a_limit_takes_the_first_tasks_and_resuming_without_it_the_others(shell:
     assert statuses(shell / REPORT) == {"stopped": 8, "duplicate": 2}
 
 
-def test_the_number_of_attempts_is_the_most_that_are_made(shell: Shell, api: Emulator, at: At) -> None:
+def test_max_attempts_bounds_the_calls_for_a_task(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"internal": 1.0})
     assert shell.invoke("run", "-", *at, "--max-attempts", "2", given=b"a,r,t\n").status == 1
     (line,) = read_report(shell / REPORT)
     assert (api.calls, line["status"], line["attempts"], line["http_status"]) == (2, "gave_up", 2, 500)
 
 
-def test_a_call_that_takes_longer_than_the_timeout_is_tried_again(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_call_that_exceeds_the_timeout_is_retried(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"hang": [Task("a", "r", "t")]})
     assert shell.invoke("run", "-", *at, "--timeout", "0.2", given=b"a,r,t\n").status == 0
     (line,) = read_report(shell / REPORT)
     assert (line["status"], line["attempts"]) == ("stopped", 2)
 
 
-def test_both_versions_of_the_api_can_be_called(shell: Shell, at: At) -> None:
+def test_the_second_version_of_the_api_can_be_called(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     assert shell.invoke("run", name, *at, "--api-version", "2023-11-01").status == 0
 
 
-def test_every_option_can_be_an_environment_variable(shell: Shell, api: Emulator) -> None:
+def test_options_can_be_environment_variables(shell: Shell, api: Emulator) -> None:
     (shell / "list").write_text("A,B,C\na,r,1\na,r,2\na,r,3\n")
     shell.variables |= {
         "STOPCAST_REPORT": "there.jsonl",
@@ -394,7 +393,7 @@ def test_every_option_can_be_an_environment_variable(shell: Shell, api: Emulator
     assert statuses(shell / "there.jsonl") == {"stopped": 2}
 
 
-def test_every_option_of_the_contract_is_told_by_help(shell: Shell) -> None:
+def test_help_lists_every_option_of_the_contract(shell: Shell) -> None:
     ended = shell.invoke("run", "-h")
     assert ended.status == 0
     for name in [
@@ -423,7 +422,7 @@ def test_every_option_of_the_contract_is_told_by_help(shell: Shell) -> None:
     assert not re.search(r"secret.?key[ =]", ended.out.lower().replace("volcengine_secret_key", ""))
 
 
-def test_a_variable_that_is_no_setting_is_told_by_its_option(shell: Shell) -> None:
+def test_an_invalid_variable_is_reported_with_the_name_of_its_option(shell: Shell) -> None:
     shell.variables["STOPCAST_MAX_AT_ONCE"] = "lots"
     assert "--max-at-once" in refused(shell, "run", write_csv(shell / "list.csv", tasks(1)), "--sandbox")
 
@@ -431,7 +430,7 @@ def test_a_variable_that_is_no_setting_is_told_by_its_option(shell: Shell) -> No
 # An earlier report as a list
 
 
-def test_an_earlier_report_is_a_list_of_what_was_not_settled_well(shell: Shell, api: Emulator, at: At) -> None:
+def test_an_earlier_report_is_a_list_of_its_rows_that_are_not_good(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(2)})
     name = write_csv(shell / "list.csv", tasks(5))
     assert shell.invoke("run", name, *at, "-o", "first.jsonl").status == 1
@@ -440,7 +439,7 @@ def test_an_earlier_report_is_a_list_of_what_was_not_settled_well(shell: Shell, 
     assert api.calls == 7
 
 
-def test_only_takes_the_rows_of_a_report_that_have_one_of_its_statuses(shell: Shell, api: Emulator, at: At) -> None:
+def test_only_selects_the_rows_of_a_report_by_status(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(1), "internal": tasks(1, first=1)})
     name = write_csv(shell / "list.csv", tasks(4))
     assert shell.invoke("run", name, *at, "-o", "first.jsonl", "--max-attempts", "1").status == 1
@@ -450,14 +449,14 @@ def test_only_takes_the_rows_of_a_report_that_have_one_of_its_statuses(shell: Sh
     assert statuses(shell / "third.jsonl") == {"already_stopped": 2}
 
 
-def test_only_needs_a_report(shell: Shell) -> None:
+def test_only_is_refused_for_a_list_that_is_not_a_report(shell: Shell) -> None:
     assert "report" in refused(shell, "run", write_csv(shell / "list.csv", tasks(1)), "--only", "failed", "--sandbox")
 
 
-# Looking before leaping
+# The plan
 
 
-def test_a_dry_run_tells_the_plan_needs_no_credentials_and_sends_nothing(shell: Shell, api: Emulator) -> None:
+def test_a_dry_run_prints_the_plan_without_credentials_and_without_calls(shell: Shell, api: Emulator) -> None:
     shell.variables.clear()
     listed = [*tasks(298, app="one"), *tasks(150, app="two"), *tasks(2, app="one")]
     name = write_csv(shell / "list.csv", listed)
@@ -478,13 +477,13 @@ def test_a_dry_run_tells_the_plan_needs_no_credentials_and_sends_nothing(shell: 
     assert not (shell / REPORT).exists()
 
 
-def test_a_dry_run_of_good_rows_has_status_0_also_as_json(shell: Shell) -> None:
+def test_a_dry_run_of_good_rows_has_status_0(shell: Shell) -> None:
     ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), "--dry-run", "--json")
     assert ended.status == 0
     assert (ended.summary["tasks"], ended.summary["per_app"], ended.summary["invalid"]) == (3, {"app": 3}, 0)
 
 
-def test_a_dry_run_with_resume_tells_what_the_report_settles(shell: Shell, at: At) -> None:
+def test_a_dry_run_with_resume_counts_the_rows_that_the_report_settles(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(5))
     assert shell.invoke("run", name, *at, "--limit", "2").status == 0
     before = (shell / REPORT).read_bytes()
@@ -495,7 +494,7 @@ def test_a_dry_run_with_resume_tells_what_the_report_settles(shell: Shell, at: A
     assert (shell / REPORT).read_bytes() == before
 
 
-def test_resume_without_a_report_begins_one_and_so_do_its_rehearsals(shell: Shell, at: At) -> None:
+def test_resume_without_a_report_starts_one(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(2))
     assert shell.invoke("run", name, "--dry-run", "--resume").status == 0
     assert shell.invoke("run", name, *at, "--resume", "--expect", "2").status == 0
@@ -520,14 +519,14 @@ def test_a_run_that_expects_another_number_of_tasks_sends_nothing(
     assert {line["source"] for line in read_report(shell / REPORT)} == {source}
 
 
-def test_a_dry_run_tells_that_another_number_was_expected(shell: Shell) -> None:
+def test_a_dry_run_reports_that_another_number_was_expected(shell: Shell) -> None:
     assert "4" in refused(shell, "run", write_csv(shell / "list.csv", tasks(3)), "--dry-run", "--expect", "4")
 
 
 # At a terminal
 
 
-def test_many_tasks_at_a_vendors_host_are_asked_for_and_no_means_that_nothing_is_sent(shell: Shell) -> None:
+def test_many_tasks_at_a_vendors_host_need_a_yes(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(101))
     status, shown = shell.terminal("run", name, typed="n\n", expect="[y/N]")
     assert status not in {0, 1}
@@ -537,7 +536,7 @@ def test_many_tasks_at_a_vendors_host_are_asked_for_and_no_means_that_nothing_is
     assert not (shell / REPORT).exists()
 
 
-def test_control_c_at_the_question_has_its_plain_meaning(shell: Shell) -> None:
+def test_control_c_at_the_question_ends_the_command_with_130(shell: Shell) -> None:
     status, shown = shell.terminal(
         "run", write_csv(shell / "list.csv", tasks(101)), "--endpoint", ELSEWHERE, typed="\x03", expect="[y/N]"
     )
@@ -555,7 +554,7 @@ def test_there_is_no_question_with_yes_or_for_few_tasks(shell: Shell, number: in
     assert statuses(shell / REPORT) == {"gave_up": number}
 
 
-def test_progress_is_drawn_on_a_terminal_without_colours_if_they_are_not_wanted(shell: Shell, api: Emulator) -> None:
+def test_the_display_has_no_colours_with_no_color(shell: Shell, api: Emulator) -> None:
     shell.variables |= {"NO_COLOR": "1", "TERM": "xterm"}
     name = write_csv(shell / "list.csv", tasks(60))
     status, shown = shell.terminal("run", name, "--endpoint", api.url, "--max-per-second", "50")
@@ -564,7 +563,7 @@ def test_progress_is_drawn_on_a_terminal_without_colours_if_they_are_not_wanted(
     assert not re.search(r"\x1b\[[0-9;]*m", shown)
 
 
-def test_progress_is_not_drawn_where_nobody_looks(shell: Shell, api: Emulator) -> None:
+def test_the_display_is_not_drawn_without_a_terminal(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(60))
     ended = shell.invoke("run", name, "--endpoint", api.url, "--max-per-second", "50")
     assert ended.status == 0
@@ -584,7 +583,7 @@ def test_control_characters_of_an_answer_never_reach_the_terminal(shell: Shell) 
 # Output
 
 
-def test_json_is_one_object_on_standard_output_and_adds_up(shell: Shell, api: Emulator, at: At) -> None:
+def test_json_prints_one_object_whose_totals_add_up(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(1)})
     name = write_csv(shell / "list.csv", [*tasks(4), *tasks(1)])
     ended = shell.invoke("run", name, "-", *at, "--json", given=b"x\n,,\n1,2,3\n".replace(b"x\n", b""))
@@ -596,12 +595,12 @@ def test_json_is_one_object_on_standard_output_and_adds_up(shell: Shell, api: Em
     assert summary["calls"] == api.calls
 
 
-def test_quiet_says_nothing_when_all_is_well(shell: Shell, at: At) -> None:
+def test_quiet_prints_nothing_when_the_run_is_good(shell: Shell, at: At) -> None:
     ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(2)), *at, "-q")
     assert ended == (0, "", "")
 
 
-def test_verbose_tells_every_retry(shell: Shell, api: Emulator, at: At) -> None:
+def test_verbose_logs_every_retry(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"internal": tasks(1)})
     ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(1)), *at, "-v")
     assert ended.status == 0
@@ -609,7 +608,7 @@ def test_verbose_tells_every_retry(shell: Shell, api: Emulator, at: At) -> None:
 
 
 @pytest.mark.parametrize("option", ["--json", "--dry-run", "--quiet"])
-def test_a_closed_standard_output_is_no_traceback(shell: Shell, option: str) -> None:
+def test_a_closed_standard_output_causes_no_traceback(shell: Shell, option: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     name = write_csv(shell / "list.csv", tasks(2))
@@ -622,7 +621,7 @@ def test_a_closed_standard_output_is_no_traceback(shell: Shell, option: str) -> 
         assert statuses(shell / REPORT) == {"stopped": 2}
 
 
-def test_standard_error_that_nobody_reads_any_more_does_not_stop_the_run(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_closed_standard_error_does_not_stop_the_run(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"internal": tasks(5)})
     reading, writing = os.pipe()
     os.close(reading)
@@ -633,7 +632,7 @@ def test_standard_error_that_nobody_reads_any_more_does_not_stop_the_run(shell: 
 
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
-def test_a_standard_stream_that_is_not_there_at_all_does_not_stop_the_run(shell: Shell, at: At, closed: int) -> None:
+def test_a_missing_standard_stream_does_not_stop_the_run(shell: Shell, at: At, closed: int) -> None:
     name = write_csv(shell / "list.csv", tasks(3))
     ended = end_of(shell.start("run", name, *at, before=lambda: os.close(closed)))
     assert ended.status == 0
@@ -641,7 +640,7 @@ def test_a_standard_stream_that_is_not_there_at_all_does_not_stop_the_run(shell:
     assert statuses(shell / REPORT) == {"stopped": 3}
 
 
-def test_a_terminal_that_is_gone_does_not_stop_the_run(shell: Shell, api: Emulator) -> None:
+def test_a_closed_terminal_does_not_stop_the_run(shell: Shell, api: Emulator) -> None:
     ours, theirs = os.openpty()
     name = write_csv(shell / "list.csv", tasks(60))
     process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "50", stdout=theirs, stderr=theirs)
@@ -656,13 +655,13 @@ def test_a_terminal_that_is_gone_does_not_stop_the_run(shell: Shell, api: Emulat
 
 
 @pytest.mark.parametrize("arguments", [("-h",), ("--help",), ("run", "-h"), ("summary", "-h"), ("sandbox", "--help")])
-def test_help_is_given_on_standard_output(shell: Shell, arguments: At) -> None:
+def test_help_is_printed_on_standard_output(shell: Shell, arguments: At) -> None:
     ended = shell.invoke(*arguments)
     assert (ended.status, ended.err) == (0, "")
     assert "Usage:" in ended.out
 
 
-def imported_by(shell: Shell, *arguments: str) -> set[str]:
+def imports_of(shell: Shell, *arguments: str) -> set[str]:
     ended = end_of(shell.start(*arguments, program=(sys.executable, "-X", "importtime", *COMMAND[1:])))
     assert ended.status == 0
     imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines()}
@@ -672,21 +671,21 @@ def imported_by(shell: Shell, *arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)])
 def test_help_imports_neither_aiohttp_nor_asyncio(shell: Shell, arguments: At) -> None:
-    imported = imported_by(shell, *arguments)
+    imported = imports_of(shell, *arguments)
     assert imported.isdisjoint({"aiohttp", "asyncio", "orjson", "tenacity", "aiolimiter", "rich", "ssl"})
 
 
-def test_a_plan_imports_nothing_that_only_calls_need(shell: Shell) -> None:
-    imported = imported_by(shell, "run", write_csv(shell / "list.csv", tasks(3)), "--dry-run")
+def test_a_dry_run_imports_nothing_that_only_calls_need(shell: Shell) -> None:
+    imported = imports_of(shell, "run", write_csv(shell / "list.csv", tasks(3)), "--dry-run")
     assert imported.isdisjoint({"aiohttp", "aiolimiter", "tenacity", "rich", "redis", "stopcast.engine.dispatch"})
 
 
-def test_an_unknown_command_and_no_command_are_wrong_usage(shell: Shell) -> None:
+def test_an_unknown_command_is_wrong_usage(shell: Shell) -> None:
     assert shell.invoke("stop").status == 2
     assert shell.invoke().status in {0, 2}
 
 
-def test_summary_tells_the_totals_of_a_report(shell: Shell, at: At) -> None:
+def test_summary_prints_the_totals_of_a_report(shell: Shell, at: At) -> None:
     assert shell.invoke("run", "-", *at, given=b"a,r,1\na,r,1\n,,\n").status == 1
     ended = shell.invoke("summary", REPORT, "--json")
     assert ended.status == 1
@@ -695,7 +694,7 @@ def test_summary_tells_the_totals_of_a_report(shell: Shell, at: At) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "no report\nat all\n"])
-def test_summary_of_what_is_no_report_is_status_2(shell: Shell, content: str | None) -> None:
+def test_summary_of_another_file_has_status_2(shell: Shell, content: str | None) -> None:
     if content:
         (shell / REPORT).write_text(content)
     ended = shell.invoke("summary", REPORT)
@@ -703,7 +702,7 @@ def test_summary_of_what_is_no_report_is_status_2(shell: Shell, content: str | N
     assert ended.told_in_words
 
 
-def test_the_sandbox_tells_its_address_and_what_to_type(shell: Shell) -> None:
+def test_the_sandbox_prints_its_address(shell: Shell) -> None:
     process = shell.start("sandbox", "--quota", "0")
     assert process.stdout is not None
     url = process.stdout.readline().decode().strip()
