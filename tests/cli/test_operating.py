@@ -192,6 +192,26 @@ def test_a_metrics_file_that_becomes_unwritable_does_not_stop_the_run(shell: She
     assert ended.told_in_words
 
 
+def test_a_writer_of_the_metrics_file_that_fails_ends_the_run_with_its_cause(
+    shell: Shell, api: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = 0
+
+    def fail_later(_path: str, _registry: object) -> None:
+        nonlocal written
+        written += 1
+        if written > 1:
+            message = "broken"
+            raise RuntimeError(message)
+
+    monkeypatch.setattr("prometheus_client.write_to_textfile", fail_later)
+    monkeypatch.setattr("stopcast.cli.running.metrics._WRITE_EVERY_SECONDS", 0.01)
+    options = ("--endpoint", api.url, "--max-per-second", "20", "--metrics-file", "stopcast.prom")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(10_000)), *options)
+    assert ended.status == 3
+    assert "writer of --metrics-file stopcast.prom failed: RuntimeError: broken" in ended.err
+
+
 @pytest.mark.parametrize("what", ["no directory", "a taken port", "no such address", "no extra"])
 def test_unusable_metrics_options_are_reported_before_any_call(shell: Shell, api: Emulator, at: At, what: str) -> None:
     name = write_csv(shell / "list.csv", tasks(3))

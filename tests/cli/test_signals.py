@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import signal
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from stopcast.cli.running.signals import Signals
 from stopcast.sandbox import Emulator, Faults
-from support.command import Finished
+from support.command import Finished, keeping_signals
 from support.processes import (
     HANGS_AFTER_SECONDS,
     Shell,
@@ -207,3 +209,48 @@ def test_a_signal_ends_a_run_whose_output_is_closed(shell: Shell, slow: Emulator
     assert ended.status == 130
     assert ended.told_in_words
     assert slow.calls == len(read_report(shell / REPORT))
+
+
+# The block that handles the signals
+
+
+def test_the_handlers_are_restored_after_the_block() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Signals():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_after_the_block_is_ignored_if_one_came_within_it() -> None:
+    with keeping_signals():
+        with Signals():
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_a_signal_before_the_event_loop_starts_cancels_the_first_task() -> None:
+    async def main(signals: Signals) -> None:
+        signals.cancel_task()
+        await asyncio.Event().wait()
+
+    with keeping_signals(), Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(main(signals))
+    assert signals.number == signal.SIGTERM
+
+
+def test_the_second_signal_is_not_the_first() -> None:
+    received: list[tuple[int, bool]] = []
+
+    async def main(signals: Signals) -> None:
+        signals.cancel_task()
+        signals.end = lambda number, first: received.append((number, first))
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0)
+
+    with keeping_signals(), Signals() as signals:
+        asyncio.run(main(signals))
+    assert received == [(signal.SIGTERM, True), (signal.SIGINT, False)]

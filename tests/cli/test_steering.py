@@ -249,3 +249,17 @@ def test_a_path_that_cannot_be_a_control_file_is_refused(shell: Shell, make: Cal
 
 def test_a_control_file_need_not_exist(shell: Shell, at: At) -> None:
     assert shell.invoke("run", write_csv(shell / "list.csv", tasks(1)), *at, "--control", "control").status == 0
+
+
+def test_a_reader_of_the_control_file_that_fails_ends_the_run_with_its_cause(
+    shell: Shell, api: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path, _known: object) -> None:
+        message = "broken"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("stopcast.cli.running.steering._read", fail)
+    options = ("--endpoint", api.url, "--max-per-second", "20", "--control", "control")
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(10_000)), *options)
+    assert ended.status == 3
+    assert "the background task reader of --control control failed: RuntimeError: broken" in ended.err
