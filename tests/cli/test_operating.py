@@ -212,28 +212,40 @@ def test_a_writer_of_the_metrics_file_that_fails_ends_the_run_with_its_cause(
     assert "writer of --metrics-file stopcast.prom failed: RuntimeError: broken" in ended.err
 
 
-@pytest.mark.parametrize("what", ["no directory", "a taken port", "no such address", "no extra"])
-def test_unusable_metrics_options_are_reported_before_any_call(shell: Shell, api: Emulator, at: At, what: str) -> None:
-    name = write_csv(shell / "list.csv", tasks(3))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--metrics-file", "none/stopcast.prom"), "--metrics-file none/stopcast.prom"),
+        (("--metrics-port", "0", "--metrics-host", "host.invalid"), "--metrics-port 0 at host.invalid"),
+    ],
+    ids=["missing folder", "unknown address"],
+)
+def test_unusable_metrics_options_are_reported_before_any_call(
+    shell: Shell, api: Emulator, at: At, options: At, message: str
+) -> None:
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), *at, *options)
+    assert (ended.status, api.calls) == (2, 0)
+    assert message in ended.err
+    assert not (shell / "stopcast-report.jsonl").exists()
+
+
+def test_a_port_that_is_taken_is_reported_before_any_call(shell: Shell, api: Emulator, at: At) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        options = {
-            "no directory": ["--metrics-file", "none/stopcast.prom"],
-            "a taken port": ["--metrics-port", port],
-            "no such address": ["--metrics-port", "0", "--metrics-host", "host.invalid"],
-            "no extra": ["--metrics-port", "0"],
-        }[what]
-        forbidden = "import sys; sys.modules['prometheus_client'] = None; from stopcast.cli import main; main()"
-        program = (sys.executable, "-c", forbidden) if what == "no extra" else (sys.executable, "-m", "stopcast")
-        ended = end_of(shell.start("run", name, *at, *options, program=program))
+        ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", port)
     assert (ended.status, api.calls) == (2, 0)
-    assert "--metrics" in ended.err
-    assert ended.told_in_words
-    if what == "no extra":
-        assert "stopcast[prometheus]" in ended.err
-    assert not (shell / "stopcast-report.jsonl").exists()
+    assert f"--metrics-port {port} at 127.0.0.1" in ended.err
+
+
+def test_metrics_without_prometheus_client_are_answered_with_its_installation(
+    shell: Shell, api: Emulator, at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    ended = shell.invoke("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", "0")
+    assert (ended.status, api.calls) == (2, 0)
+    assert "pip install 'stopcast[prometheus]'" in ended.err
 
 
 def test_the_secret_key_appears_neither_in_the_metrics_nor_in_the_log(shell: Shell, at: At) -> None:
