@@ -187,8 +187,8 @@ def test_the_message_about_a_refused_key_names_the_doctor_command(desk: Shell, a
 
 
 def test_a_wrong_status_for_only_is_answered_with_all_statuses(desk: Shell) -> None:
-    said = desk.invoke("run", "tasks.csv", "--only", "x").err
-    assert [status for status in Status if status not in said] == []
+    message = desk.invoke("run", "tasks.csv", "--only", "x").err
+    assert [status for status in Status if status not in message] == []
 
 
 def test_the_help_that_an_error_names_exists(desk: Shell) -> None:

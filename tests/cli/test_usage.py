@@ -33,9 +33,9 @@ def test_an_existing_report_is_never_overwritten(shell: Shell, api: Emulator, at
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--expect", "1")])
 def test_a_missing_list_is_reported_in_one_line(shell: Shell, options: At) -> None:
-    said = refused(shell, "run", "none.csv", "--sandbox", *options)
-    assert said.count("\n") == 1
-    assert "none.csv" in said
+    message = refused(shell, "run", "none.csv", "--sandbox", *options)
+    assert message.count("\n") == 1
+    assert "none.csv" in message
 
 
 def test_a_missing_list_after_a_good_one_is_refused_before_any_call(shell: Shell, api: Emulator, at: At) -> None:
@@ -44,9 +44,9 @@ def test_a_missing_list_after_a_good_one_is_refused_before_any_call(shell: Shell
 
 
 def test_a_directory_is_refused_as_a_list(shell: Shell) -> None:
-    said = refused(shell, "run", ".", "--sandbox")
-    assert said.count("\n") == 1
-    assert "directory" in said
+    message = refused(shell, "run", ".", "--sandbox")
+    assert message.count("\n") == 1
+    assert "directory" in message
 
 
 def test_a_list_without_read_permission_is_reported_in_one_line(shell: Shell) -> None:
@@ -68,8 +68,8 @@ def test_the_report_itself_is_refused_as_a_list(shell: Shell, name: str) -> None
 
 
 def test_a_list_whose_first_row_is_neither_header_nor_task_is_reported_in_one_line(shell: Shell, api: Emulator) -> None:
-    said = refused(shell, "run", "-", "--endpoint", api.url, given=b"name,phone,city,country\na,b,c,d\n")
-    assert said.count("\n") == 1
+    message = refused(shell, "run", "-", "--endpoint", api.url, given=b"name,phone,city,country\na,b,c,d\n")
+    assert message.count("\n") == 1
     assert api.calls == 0
 
 
@@ -133,13 +133,11 @@ def test_plain_http_to_another_machine_is_refused(shell: Shell, url: str) -> Non
     assert "https" in refused(shell, "run", write_csv(shell / "list.csv", tasks(1)), "--endpoint", url)
 
 
-@pytest.mark.parametrize(
-    "url", ["", "rtc.volcengineapi.com", "ftp://localhost", "https://u:geheim@localhost", "https://"]
-)
+@pytest.mark.parametrize("url", ["rtc.volcengineapi.com", "ftp://localhost", "https://u:geheim@localhost", "https://"])
 def test_an_invalid_endpoint_is_refused_and_its_password_is_not_shown(shell: Shell, url: str) -> None:
-    if url:
-        said = refused(shell, "run", write_csv(shell / "list.csv", tasks(1)), "--endpoint", url)
-        assert "geheim" not in said
+    message = refused(shell, "run", write_csv(shell / "list.csv", tasks(1)), "--endpoint", url)
+    assert "endpoint" in message
+    assert "geheim" not in message
 
 
 def test_a_cap_above_the_quota_is_refused_for_a_vendors_host_without_raised_quota(shell: Shell) -> None:
@@ -154,7 +152,7 @@ def test_a_cap_above_the_quota_is_refused_for_a_vendors_host_without_raised_quot
 
 def test_without_credentials_the_message_names_every_place_and_the_sandbox(shell: Shell) -> None:
     shell.variables.clear()
-    said = refused(shell, "run", write_csv(shell / "list.csv", tasks(1)))
+    message = refused(shell, "run", write_csv(shell / "list.csv", tasks(1)))
     for place in (
         "VOLCENGINE_ACCESS_KEY",
         "VOLC_ACCESSKEY",
@@ -163,7 +161,7 @@ def test_without_credentials_the_message_names_every_place_and_the_sandbox(shell
         "~/.volc/config",
         "--sandbox",
     ):
-        assert place in said
+        assert place in message
 
 
 def test_a_run_without_a_list_at_a_terminal_prints_the_usage(shell: Shell) -> None:
