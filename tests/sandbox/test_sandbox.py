@@ -591,7 +591,7 @@ async def test_the_command_serves_until_it_is_told_to_end(connect: Connect, numb
         "export VOLCENGINE_ACCESS_KEY=sandbox",
         "export VOLCENGINE_SECRET_KEY=sandbox-secret",
         f"stopcast run tasks.csv --endpoint {url}",
-        "1 calls, 0 tasks stopped, 0 calls over the quota, 1 calls in the worst second, 0.0 a second on average",
+        "1 calls, 0 tasks stopped, 0 calls over the quota, 1 calls in the worst second, 0.0 calls a second on average",
     ]
 
 
@@ -617,7 +617,7 @@ async def test_the_command_serves_https(connect: Connect, authority: trustme.CA,
     [
         (["--fault", "nonsense=1%"], "nonsense"),
         (["--quota", "-1"], "--quota"),
-        (["--tls-cert", __file__], "belong together"),
+        (["--tls-cert", __file__], "need each other"),
         (["--tls-cert", __file__, "--tls-key", __file__], "--tls-cert, --tls-key"),
         (["--port", "{taken}"], "--port: Address already in use"),
     ],
