@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from stopcast.errors import ConfigurationError
-from stopcast.events import Event
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
+
+if TYPE_CHECKING:
+    # A plan uses a limiter's rate. The events, all of them dataclasses, would take longer to import than the rest.
+    from stopcast.events import Event
 
 
 class Observer(Protocol):

@@ -88,6 +88,7 @@ class Run:
         self._reading: asyncio.Task[Past] | None = None
         self._end_requested = asyncio.Event()
         self._started_at: float | None = None
+        self._ended_at: float | None = None
         self._interrupted = False
         self.ending: StopcastError | None = None
         self.past = Past()
@@ -119,6 +120,7 @@ class Run:
             else:
                 await self._stop_lists(batches, descriptor, None)
         finally:
+            self._ended_at = loop.time()
             for timer in self._timers:
                 timer.cancel()
             if regular and not os.fstat(descriptor).st_size:
@@ -262,15 +264,18 @@ class Run:
         return self._reading is not None and not self._reading.done()
 
     def summary(self) -> Summary:
-        """Return the totals up to now."""
+        """Return the totals, up to now or to the end of the run."""
         meter = self._stopper.meter
-        now = asyncio.get_running_loop().time()
+        if self._started_at is None:
+            seconds = 0.0
+        else:
+            seconds = (self._ended_at or asyncio.get_running_loop().time()) - self._started_at
         return Summary(
             statuses=+self.past.statuses,
             calls=meter.calls,
             worst_second=meter.worst_second,
             mean_per_second=meter.mean_per_second,
-            seconds=0.0 if self._started_at is None else now - self._started_at,
+            seconds=seconds,
             settled_earlier=self.intake.settled,
             left_out=self.intake.left_out,
             too_old=self.intake.too_old,

@@ -21,16 +21,15 @@ from stopcast.errors import (
     TimeIsUpError,
 )
 
-#: The command's own messages appear at any level of the library's log.
-_LOG: Final = logging.getLogger("stopcast.command")
-_LOG.setLevel(logging.INFO)
+#: The command's own messages.
+COMMAND_LOG: Final = logging.getLogger("stopcast.command")
 
 EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
 
 def log(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
     """Log a message for the user on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
-    _LOG.log(level, "%s", text, extra={"event": event, **fields})
+    COMMAND_LOG.log(level, "%s", text, extra={"event": event, **fields})
 
 
 def write_stdout(data: str | bytes) -> None:

@@ -157,7 +157,7 @@ def _check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
     if guards.until is not None and guards.until - time.monotonic() <= timeout_seconds:
         raise ConfigurationError(
             f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
-            f"long (--timeout)"
+            f"long. Name a later time, or a shorter --timeout"
         )
 
 
