@@ -8,13 +8,14 @@ import random
 import re
 import subprocess
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from stopcast import Status
-from stopcast.cli.display.gauges import Figures, Gauges, Looking, Trouble
+from stopcast.cli.display.monitor import AttemptStats, ErrorCount, RunMonitor, RunSnapshot
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.display.screen import frame
 from stopcast.cli.lists import Lists
@@ -28,7 +29,7 @@ from support.terminal import outlive_the_terminal, terminal
 from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 REPORT = "stopcast-report.jsonl"
-FIGURES = Figures(
+SNAPSHOT = RunSnapshot(
     state="",
     seconds=83,
     done=12_345,
@@ -46,7 +47,10 @@ FIGURES = Figures(
     throttled=12,
     latency_p50=0.022,
     latency_p95=1.3,
-    troubles=[Trouble("InternalError", 24, "An internal error.", 0), Trouble("no answer", 1, "Reset \u4e2d\u6587", 0)],
+    errors=[
+        ErrorCount("InternalError", 24, "An internal error.", 0),
+        ErrorCount("no answer", 1, "Reset \u4e2d\u6587", 0),
+    ],
 )
 
 
@@ -77,13 +81,13 @@ def test_the_display_tells_how_the_run_stands_and_is_gone_at_its_end(shell: Shel
 @pytest.mark.parametrize("width", [8, 20, 40, 80, 100])
 @pytest.mark.parametrize("unicode", [True, False])
 def test_no_line_of_the_display_is_wider_than_it_may_be(width: int, unicode: bool) -> None:  # noqa: FBT001
-    lines = list(frame(FIGURES, "Stopping a list with a long name.csv", width, unicode=unicode))
+    lines = list(frame(SNAPSHOT, "Stopping a list with a long name.csv", width, unicode=unicode))
     assert max(cell_len(line.plain) for line in lines) <= width
     assert unicode or all(line.plain.isascii() for line in lines if "Reset" not in line.plain)
 
 
 def test_a_display_of_forty_columns_still_tells_all_figures() -> None:
-    text = "\n".join(line.plain for line in frame(FIGURES, "Stopping list.csv", 37))
+    text = "\n".join(line.plain for line in frame(SNAPSHOT, "Stopping list.csv", 37))
     for words in (
         "12,345 of about 28,400",
         "148.9",
@@ -98,9 +102,9 @@ def test_a_display_of_forty_columns_still_tells_all_figures() -> None:
 
 
 def test_what_comes_from_outside_is_never_raw_on_the_terminal(shell: Shell, api: Emulator) -> None:
-    hostile = [Trouble("\x1b[2J", 1, "\x07\u202e", 0)]
-    figures = FIGURES.__class__(**{name: getattr(FIGURES, name) for name in FIGURES.__slots__} | {"troubles": hostile})
-    text = "".join(line.plain for line in frame(figures, "Stopping list.csv", 80))
+    hostile = [ErrorCount("\x1b[2J", 1, "\x07\u202e", 0)]
+    snapshot = replace(SNAPSHOT, errors=hostile)
+    text = "".join(line.plain for line in frame(snapshot, "Stopping list.csv", 80))
     assert text.isprintable()
     (shell / "li\x1b[5mst.csv").write_text("a,r,t\n")
     with terminal(shell, "run", "li\x1b[5mst.csv", "--endpoint", api.url) as shown:
@@ -140,8 +144,8 @@ def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
     async def main() -> None:
         async with virtual_stopper(Api(stopped)) as stopper:
             stopping = Run(stopper, tmp_path / "report")
-            looking = Looking(stopping, stopper, lists, Gauges(), options("list.csv"))
-            async with Progress(looking, None):
+            monitor = RunMonitor(stopping, stopper, lists, AttemptStats(), options("list.csv"))
+            async with Progress(monitor, None):
                 await stopping.stop_lists(batches_of(tasks(5000)))
 
     in_virtual_time(main)
