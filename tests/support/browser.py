@@ -32,14 +32,14 @@ class Tab:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._numbers = count(1)
-        self._events: list[dict[str, Any]] = []
+        self._received: list[dict[str, Any]] = []
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command, and return its result; what is told meanwhile is kept."""
+        """Send a command, and return its result; events that arrive meanwhile are kept."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while (answer := await self._socket.receive_json()).get("id") != number:
-            self._events.append(answer)
+            self._received.append(answer)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
@@ -49,8 +49,8 @@ class Tab:
         for domain in ("Runtime", "Log", "Network", "Page"):
             await self.command(f"{domain}.enable")
         await self.command("Page.navigate", url=path.as_uri())
-        while not self.told("Page.loadEventFired"):
-            self._events.append(await self._socket.receive_json())
+        while not self.events("Page.loadEventFired"):
+            self._received.append(await self._socket.receive_json())
 
     async def evaluate(self, expression: str) -> Any:
         """Return what a script comes to."""
@@ -66,15 +66,15 @@ class Tab:
         )
         await self.command("Input.insertText", text=text)
 
-    def told(self, method: str) -> list[dict[str, Any]]:
+    def events(self, method: str) -> list[dict[str, Any]]:
         """Return the events of one kind so far."""
-        return [event["params"] for event in self._events if event.get("method") == method]
+        return [event["params"] for event in self._received if event.get("method") == method]
 
     @property
     def complaints(self) -> list[object]:
         """Errors of scripts, what they logged, and what the browser blocked."""
         methods = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
-        return [params for method in methods for params in self.told(method)]
+        return [params for method in methods for params in self.events(method)]
 
 
 @asynccontextmanager
