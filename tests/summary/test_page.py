@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from stopcast.summary.page.columns import columns_of
 from stopcast.summary.page.markup import percent
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
-from support.browser import tab_of
+from support.browser import chromium, tab_of
 from support.documents import page
 from support.outcomes import NOON, outcome, write_report
 from support.processes import Shell
@@ -228,10 +228,19 @@ def test_the_example_page_and_the_manual_show_what_the_example_script_makes_toda
 # In a browser
 
 
-async def test_in_a_browser_nothing_fails_or_is_fetched_and_the_table_can_be_searched(shell: Shell) -> None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[str]:
+    """One Chromium for all tests; each opens a tab of its own."""
+    with chromium() as address:
+        yield address
+
+
+async def test_in_a_browser_nothing_fails_or_is_fetched_and_the_table_can_be_searched(
+    shell: Shell, browser: str
+) -> None:
     page_of(shell, mixed(600))
     shown = "Array.from(document.querySelectorAll('#tasks tbody tr')).filter((row) => row.offsetHeight).length"
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         everything = await tab.evaluate(shown)
         await tab.type_into("#find", "GAVE app-1")
         found = await tab.evaluate(shown)
@@ -249,17 +258,17 @@ async def test_in_a_browser_nothing_fails_or_is_fetched_and_the_table_can_be_sea
         ]
 
 
-async def test_in_a_browser_hostile_texts_are_shown_and_not_executed(shell: Shell) -> None:
+async def test_in_a_browser_hostile_texts_are_shown_and_not_executed(shell: Shell, browser: str) -> None:
     page_of(shell, mixed(60, text=HOSTILE))
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         assert await tab.evaluate("document.title") != "owned"
         assert "</script><script>" in await tab.evaluate("document.querySelector('article').textContent")
         assert tab.complaints == []
 
 
-async def test_in_a_browser_the_page_fits_on_a_phone(shell: Shell) -> None:
+async def test_in_a_browser_the_page_fits_on_a_phone(shell: Shell, browser: str) -> None:
     page_of(shell, mixed(600, text="x" * 90))
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         await tab.command("Emulation.setDeviceMetricsOverride", width=400, height=800, deviceScaleFactor=1, mobile=True)
         assert await tab.evaluate("document.documentElement.scrollWidth") <= 400
 
@@ -277,9 +286,9 @@ CONTRASTS = """(() => {
 })()"""
 
 
-async def test_in_a_browser_texts_have_enough_contrast_in_light_and_dark(shell: Shell) -> None:
+async def test_in_a_browser_texts_have_enough_contrast_in_light_and_dark(shell: Shell, browser: str) -> None:
     page_of(shell, mixed(600))
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         papers = []
         for scheme in ("light", "dark"):
             features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -289,9 +298,9 @@ async def test_in_a_browser_texts_have_enough_contrast_in_light_and_dark(shell: 
         assert papers[0] != papers[1]
 
 
-async def test_in_a_browser_only_the_first_rows_are_printed(shell: Shell) -> None:
+async def test_in_a_browser_only_the_first_rows_are_printed(shell: Shell, browser: str) -> None:
     page_of(shell, [outcome(Task("a", "r", str(n)), Status.FAILED, code="LackPolicy") for n in range(900)])
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         await tab.command("Emulation.setEmulatedMedia", media="print")
         rows = "Array.from(document.querySelectorAll('#tasks tbody tr')).filter((row) => row.offsetHeight).length"
         assert await tab.evaluate(rows) == 40

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -77,30 +78,40 @@ class Tab:
         return [params for method in methods for params in self.events(method)]
 
 
-@asynccontextmanager
-async def tab_of(path: Path) -> AsyncIterator[Tab]:
-    """Open a file in a browser of its own, and close that in the end."""
-    chromium = next(filter(None, map(shutil.which, _NAMES)), None)
-    if chromium is None:
+@contextmanager
+def chromium() -> Iterator[str]:
+    """Run a headless Chromium while the block lasts, and return the host and port of its DevTools."""
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
         pytest.skip("no Chromium here (Debian: apt-get install chromium); the page was not opened in one")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = await asyncio.create_subprocess_exec(
-            chromium, *_OPTIONS, f"--user-data-dir={profile}", "about:blank", stderr=asyncio.subprocess.PIPE
-        )
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        subprocess.Popen(
+            [program, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"], stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         try:
             assert process.stderr is not None
-            address = None
-            while address is None:
-                line = (await process.stderr.readline()).decode()
-                assert line, "Chromium ended before it listened"
-                address = re.search(r"ws://([^/]+)/", line)
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://{address[1]}/json") as answer:
-                    pages = [one for one in await answer.json() if one["type"] == "page"]
-                async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    tab = Tab(socket)
-                    await tab.open(path)
-                    yield tab
+            address = next(filter(None, (re.search(r"ws://([^/]+)/", line) for line in process.stderr)), None)
+            assert address, "Chromium ended before it listened"
+            # Chromium must not wait for room in the pipe.
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield address[1]
         finally:
             process.terminate()
-            await process.communicate()
+
+
+@asynccontextmanager
+async def tab_of(path: Path, browser: str) -> AsyncIterator[Tab]:
+    """Open a file in a new tab of the browser, and close the tab at the end."""
+    async with aiohttp.ClientSession(f"http://{browser}") as session:
+        async with session.put("/json/new?about:blank") as answer:
+            target = await answer.json()
+        try:
+            async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                tab = Tab(socket)
+                await tab.open(path)
+                yield tab
+        finally:
+            async with session.get(f"/json/close/{target['id']}"):
+                pass
