@@ -50,6 +50,11 @@ STATUS_WORDS: Final[Mapping[Status, Both]] = {
 }
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its English noun: ``1 row``, ``2,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float, language: Language = Language.EN) -> str:
     """Return ``under 1 s``, ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
     if seconds < 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stopcast.api.meanings import explain
-from stopcast.i18n import STATUS_WORDS, Language, duration, visible
+from stopcast.i18n import STATUS_WORDS, Language, counted, duration, visible
 from stopcast.summary import ReportFigures, Total
 from stopcast.summary.as_json import utc
 from stopcast.summary.latency import Durations
@@ -64,8 +64,8 @@ class _SummaryText:
             )
 
     def _rows(self, total: Total) -> str:
-        rows = self._t("row" if total.rows == 1 else "rows", "行")
-        return f"{total.rows:,} {rows}{self._t(': ', '：')}{self._statuses(total) or self._t('none', '无')}"
+        rows = self._t(counted(total.rows, "row"), f"{total.rows:,} 行")
+        return f"{rows}{self._t(': ', '：')}{self._statuses(total) or self._t('none', '无')}"
 
     def _statuses(self, total: Total) -> str:
         counts = [
@@ -86,7 +86,7 @@ class _SummaryText:
         if len(apps) > _APPS_SHOWN:
             n, rows = len(apps) - _APPS_SHOWN, sum(app.rows for app in apps[_APPS_SHOWN:])
             yield self._t(
-                f"  and {n:,} more AppIds with {rows:,} rows; --json lists them",
+                f"  and {counted(n, 'more AppId')} with {counted(rows, 'row')}; --json lists them",
                 f"  另有 {n:,} 个，共 {rows:,} 行；用 --json 查看",
             )
 
@@ -116,7 +116,10 @@ class _SummaryText:
         yield t("Calls", "调用")
         yield (
             "  "
-            + t(f"{figures.calls:,} calls for {sent:,} tasks: ", f"{sent:,} 个任务共 {figures.calls:,} 次调用：")
+            + t(
+                f"{counted(figures.calls, 'call')} for {counted(sent, 'task')}: ",
+                f"{sent:,} 个任务共 {figures.calls:,} 次调用：",
+            )
             + (t(", ", "，").join(self._attempts()))
         )
         began, ended = utc(figures.timeline.began_at), utc(figures.timeline.ended_at)
@@ -135,12 +138,14 @@ class _SummaryText:
             + self._durations(figures.one_call + figures.more_calls)
         )
         yield "  " + t(
-            f"busiest second: {worst.calls:,} first calls, up to {utc(worst.ended_at)}",
+            f"busiest second: {counted(worst.calls, 'first call')}, up to {utc(worst.ended_at)}",
             f"最繁忙的一秒：{worst.calls:,} 次首次调用，截至 {utc(worst.ended_at)}",
         )
         if retries := figures.calls - sent:
             yield "  " + t(
-                f"  ({retries:,} retries are not included: a report does not record their times)",
+                f"  (not included: {retries:,} retries, because a report does not record their times)"
+                if retries != 1
+                else "  (not included: 1 retry, because a report does not record its time)",
                 f"  （另有 {retries:,} 次重试不在其中：报告没有记录它们的时刻）",
             )
 

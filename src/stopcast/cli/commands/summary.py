@@ -99,7 +99,7 @@ def read_reports(reports: Sequence[Path], *, most_listed: int) -> ReportFigures:
             if reader.torn:
                 figures.torn.append(str(report))
         except ReportError as error:
-            raise ListError(f"{error}, such as stopcast run writes") from None
+            raise ListError(str(error)) from None
         except OSError as error:
             raise ListError(f"the report {report} cannot be read: {error.strerror}") from None
     return figures

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stopcast.i18n import STATUS_WORDS, duration
+from stopcast.i18n import STATUS_WORDS, counted, duration
 from stopcast.report.totals import Summary
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
@@ -26,8 +26,8 @@ _APPS_SHOWN = 10
 
 
 def rows(number: int, noun: str = "row") -> str:
-    """Return a number with its noun: ``1 row``, ``2,000 rows``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Return a number of rows, or of another noun: ``1 row``, ``2,000 tasks``."""
+    return counted(number, noun)
 
 
 def list_names(names: Sequence[str]) -> str:

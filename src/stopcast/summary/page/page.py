@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from stopcast.i18n import Language
+from stopcast.i18n import Language, counted
 from stopcast.summary import ReportFigures
 from stopcast.summary.page import charts, tables
 from stopcast.summary.page.markup import moment, percent, rate, seconds, text, took
@@ -86,8 +86,8 @@ class _Page:
         tasks = self._total.rows - statuses[Status.DUPLICATE]
         good = tasks - self._total.bad
         if statuses.keys() & ASKED:
-            return t(f"{good:,} of {tasks:,} tasks have ended", f"{tasks:,} 个任务中 {good:,} 个已结束")
-        return t(f"{good:,} of {tasks:,} tasks are stopped", f"{tasks:,} 个任务中 {good:,} 个已停止")
+            return t(f"{good:,} of {counted(tasks, 'task')} ended", f"{tasks:,} 个任务中 {good:,} 个已结束")
+        return t(f"{good:,} of {counted(tasks, 'task')} stopped", f"{tasks:,} 个任务中 {good:,} 个已停止")
 
     def _body(self) -> str:
         t, figures = self._t, self._figures
@@ -156,7 +156,7 @@ class _Page:
             facts.append(
                 self._fact(
                     t("busiest second", "最繁忙的一秒"),
-                    t(f"{worst.calls:,} calls", f"{worst.calls:,} 次"),
+                    t(counted(worst.calls, "call"), f"{worst.calls:,} 次"),
                     t(f"first calls, up to {when} UTC", f"首次调用，截至 {when}（UTC）"),
                 )
             )
