@@ -187,29 +187,32 @@ def test_the_display_shows_a_pause(shell: Shell, api: Emulator) -> None:
         assert shown.end() == 0
 
 
-#: Draws a snapshot, and again whenever the terminal changes its size. A run draws once a second.
+#: Draws a snapshot, and again whenever the terminal changes its size. A bell marks the end of each drawing.
 DRAW_AT_EACH_RESIZE = """
-import pickle, signal
+import pickle, signal, sys
 from stopcast.cli.display.screen import Screen
 
 with open("snapshot", "rb") as file, Screen("Stopping list.csv") as screen:
     snapshot = pickle.load(file)
-    signal.signal(signal.SIGWINCH, lambda *_: screen.show(snapshot))
-    screen.show(snapshot)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
     while True:
-        signal.pause()
+        screen.show(snapshot)
+        sys.stderr.buffer.write(bytes([7]))
+        sys.stderr.buffer.flush()
+        signal.sigwait({signal.SIGWINCH})
 """
 
 
 def test_after_a_resize_the_display_is_drawn_once_in_the_new_size(shell: Shell) -> None:
     (shell / "snapshot").write_bytes(pickle.dumps(SNAPSHOT))
     with terminal(shell, "-c", DRAW_AT_EACH_RESIZE, columns=120, program=(sys.executable,)) as shown:
-        until(lambda: "latency" in shown.text)
+        until(lambda: b"\a" in shown.raw)
         for columns, rows in [(40, 24), (1, 1), (12, 5), (200, 50), (80, 24)]:
-            before = len(shown.raw)
+            before = shown.raw.count(b"\a")
             shown.resize(columns, rows)
-            until(lambda before=before: len(shown.raw) > before)  # type: ignore[misc]
-        until(lambda: shown.text.count("latency") == 1)
+            until(lambda before=before: shown.raw.count(b"\a") > before)  # type: ignore[misc]
+        assert shown.text.count("latency") == 1
         assert b"Traceback" not in shown.raw
 
 
