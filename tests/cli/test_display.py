@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -14,11 +15,13 @@ import sys
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from rich.cells import cell_len
 
 from stopcast import Status
+from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import AttemptStats, ErrorCount, RunMonitor, RunSnapshot
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.display.screen import frame
@@ -26,6 +29,7 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
 from stopcast.cli.options import ListOptions, Options
 from stopcast.i18n import STATUS_WORDS
+from stopcast.report.totals import AccountFigures, Summary
 from stopcast.run import Run
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sources.memory import batches_of
@@ -161,6 +165,21 @@ def test_without_the_display_a_line_is_logged_every_ten_seconds(
     assert re.search(r"^\d,\d{3} of \? done, 0 bad, 14[89]\.\d a second", second["message"])
 
 
+def test_a_display_that_fails_is_logged_and_the_run_continues(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def snapshot(self) -> RunSnapshot:
+            raise ValueError("no snapshot")
+
+    async def main() -> None:
+        async with Progress(cast("RunMonitor", Broken()), None):
+            await asyncio.sleep(60)
+
+    in_virtual_time(main)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "progress display failed: ValueError: no snapshot" in line
+    assert "The run continues" in line
+
+
 # Signals, resizing, and terminals that stop or close
 
 
@@ -253,6 +272,30 @@ def test_a_run_under_nohup_continues_without_its_terminal(shell: Shell, api: Emu
 
 
 # How much is left
+
+
+@pytest.mark.parametrize(
+    ("done", "to_do", "line"),
+    [
+        (230, RowsLeft(770, exact=False), "77 % of the list is left (about 770 rows); --resume continues with it"),
+        (9_999, RowsLeft(1, exact=True), "1 % of the list is left (1 row); --resume continues with it"),
+        (1, RowsLeft(9_999, exact=True), "99 % of the list is left (9,999 rows); --resume continues with it"),
+        (0, RowsLeft(20, exact=True), "100 % of the list is left (20 rows); --resume continues with it"),
+        (0, None, "239 rows read but not finished; more may not have been read"),
+    ],
+)
+def test_the_totals_of_a_run_that_ended_early_say_what_is_left(done: int, to_do: RowsLeft | None, line: str) -> None:
+    text = messages.totals(Summary(not_finished=239), "r.jsonl", done=done, to_do=to_do)
+    assert text.splitlines() == ["0 rows: none", line, "report: r.jsonl"]
+
+
+def test_the_totals_name_an_account_without_calls() -> None:
+    accounts = {"team-a": AccountFigures(0, 0, 0.0), "team-b": AccountFigures(1, 1, 1.0, "refused")}
+    lines = messages.totals(Summary(accounts=accounts), "r.jsonl").splitlines()
+    assert lines[1:3] == [
+        "  account team-a: no calls",
+        "  account team-b: 1 call, never more than 1 in any second; given up",
+    ]
 
 
 def random_csv(path: Path, rows: int) -> Path:

@@ -43,7 +43,11 @@ def help(context: click.Context, topic: str | None, lang: str | None) -> None:  
         options = f"\n\nOptions: `stopcast {topic} --help`" if command else ""
         _print(pages[topic].rstrip() + options)
     elif topic == _CODES:
-        _print("\n\n".join(_code(code, language) for code in dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))))
+        _print(
+            "\n\n".join(
+                _code(code, language) for code in dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
+            )
+        )
     elif command:
         with click.Context(command, info_name=topic, parent=context.parent) as inner:
             click.echo(command.get_help(inner))
