@@ -527,7 +527,7 @@ def test_a_quota_given_wrongly_is_wrong_usage(shell: Shell, options: tuple[str, 
 
 async def test_status_tells_how_fast_the_account_goes(shell: Shell, redis_url: str) -> None:
     options = ("status", "--quota", redis_url, "--account", "account")
-    assert "nobody asked for it" in shell.run_process(*options).out
+    assert "not used within the last day" in shell.run_process(*options).out
     async with RedisLedger(redis_url, "account") as ledger:
         leases = await granted(ledger, 6, FULL)
         await ledger.lease(0, full_rate=FULL, throttled=100, hold_seconds=40)
