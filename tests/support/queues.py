@@ -1,0 +1,63 @@
+"""What the tests of the queue share: putting tasks in, working them off, and looking into Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Final
+
+import redis
+
+from stopcast import Outcome, RedisConsumer, RedisQueue, Stopper, Task, Unlimited
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+
+#: Seconds of silence after which these tests take a worker for dead.
+SOON: Final = 0.2
+#: Far beyond what anything here takes: it ends a test that hangs, and decides nothing else.
+HANGS_AFTER_SECONDS: Final = 30.0
+
+
+@contextmanager
+def client_of(url: str) -> Iterator[Any]:
+    """Yield a client for looking at what is in Redis, and for changing it."""
+    with closing(redis.Redis.from_url(url, decode_responses=True)) as client:
+        yield client
+
+
+def stopper_at(emulator: Emulator, **settings: Any) -> Stopper:
+    """Return a Stopper for the emulator, without a cap unless a limiter is given."""
+    return Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url, **{"limiter": Unlimited(), **settings})
+
+
+async def put(url: str, *given: Task, **settings: Any) -> tuple[int, int]:
+    """Put tasks into the queue."""
+    async with RedisQueue(url) as queue:
+        return await queue.put(given, **settings)
+
+
+async def drained(url: str, emulator: Emulator, **settings: Any) -> list[Outcome]:
+    """Work the queue off, and return the outcomes."""
+    outcomes: list[Outcome] = []
+    settings = {"claim_after_seconds": SOON, "until_empty": True, **settings}
+    async with stopper_at(emulator) as stopper, RedisConsumer(url, **settings) as consumer:
+        async for outcome in stopper.stop_all(consumer):
+            outcomes.append(outcome)
+            consumer.ack([outcome])
+    return outcomes
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Return when the condition holds; fail if it never does."""
+    async with asyncio.timeout(HANGS_AFTER_SECONDS):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def leave_pending(client: Any, *, worker: str, count: int, queue: str = "tasks") -> list[str]:
+    """Let a worker that never existed take tasks, as one that died has; return the entries."""
+    with_group = client.exists(queue) and client.xinfo_groups(queue)
+    if not with_group:
+        client.xgroup_create(queue, "stopcast", id="0", mkstream=True)
+    ((_, entries),) = client.xreadgroup("stopcast", worker, {queue: ">"}, count=count)
+    return [entry_id for entry_id, _ in entries]
