@@ -11,13 +11,12 @@ import pytest
 
 from stopcast import ConfigurationError, Outcome, QueueError, RedisConsumer, RedisQueue, Status, Task
 from stopcast.errors import ListError
-from stopcast.events import DeadLettered, Event, QueueFound, QueueLost
+from stopcast.events import DeadLettered, Event
 from stopcast.report.line import read_line, task_of
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.identities import identity
 from support.processes import tasks
 from support.queues import SOON, client_of, drained, leave_pending, put, stopper_at, until
-from support.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -30,9 +29,6 @@ def there(redis_url: str) -> Iterator[Any]:
     """A client for looking at what is in Redis."""
     with client_of(redis_url) as client:
         yield client
-
-
-# Putting in
 
 
 async def test_each_task_of_a_list_comes_out_once_and_leaves_nothing_in_the_queue(url: str, there: Any) -> None:
@@ -142,9 +138,6 @@ async def test_two_entries_of_one_task_are_one_call_and_one_outcome(url: str, th
     async with Emulator(quota_per_second=None) as emulator:
         assert len(await drained(url, emulator)) == emulator.calls == 1
     assert there.xlen("tasks") == 0
-
-
-# Workers that end
 
 
 async def test_a_worker_that_ends_hands_back_unsent_tasks_without_doubt_and_sent_ones_in_doubt(
@@ -302,50 +295,3 @@ async def test_the_status_has_length_pending_tasks_age_and_workers(url: str) -> 
             assert [(worker.name, worker.pending) for worker in status.workers] == [(consumer.name, 64)]
         status = await queue.status()
         assert (status.length, status.pending, status.workers) == (70, 0, ())
-
-
-# Redis away
-
-
-async def test_no_task_is_lost_or_sent_twice_when_redis_is_killed_twice(redis_server: RedisServer) -> None:
-    redis_server.kill()
-    redis_server._options = ("--appendonly", "yes")
-    redis_server.start()
-    url = f"{redis_server.url}/tasks"
-    events: list[Event] = []
-    await put(url, *tasks(1500))
-    outcomes: list[Outcome] = []
-    async with (
-        Emulator(quota_per_second=None) as emulator,
-        stopper_at(emulator) as stopper,
-        RedisConsumer(url, until_empty=True, observers=[events.append]) as consumer,
-    ):
-        async for outcome in stopper.stop_all(consumer):
-            outcomes.append(outcome)
-            consumer.ack([outcome])
-            if len(outcomes) in {300, 900}:
-                redis_server.kill()
-                asyncio.get_running_loop().call_later(0.3, redis_server.start)
-    assert {outcome.task for outcome in outcomes} == set(tasks(1500))
-    assert emulator.calls == len(outcomes) == 1500
-    assert {type(event) for event in events} == {QueueLost, QueueFound}
-    assert redis_server.ask("XLEN", "tasks") == 0
-
-
-async def test_flushed_scripts_and_cut_connections_cost_nothing(url: str, there: Any) -> None:
-    await put(url, *tasks(1000))
-    outcomes: list[Outcome] = []
-    async with (
-        Emulator(quota_per_second=None) as emulator,
-        stopper_at(emulator) as stopper,
-        RedisConsumer(url, until_empty=True) as consumer,
-    ):
-        async for outcome in stopper.stop_all(consumer):
-            outcomes.append(outcome)
-            consumer.ack([outcome])
-            if len(outcomes) % 200 == 0:
-                there.script_flush()
-                there.client_kill_filter(_type="normal", skipme=True)
-    assert {outcome.task for outcome in outcomes} == set(tasks(1000))
-    assert len(outcomes) == emulator.calls
-    assert there.xlen("tasks") == 0

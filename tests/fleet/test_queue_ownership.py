@@ -20,6 +20,8 @@ from support.processes import tasks
 from support.queues import client_of, put, stopper_at, until
 from support.redis_server import RedisServer
 
+TASK = tasks(1)[0]
+
 
 class Clock:
     """A clock that the test moves."""
@@ -72,12 +74,11 @@ def task_of(row: RawRow) -> Task:
 def test_a_task_is_ours_until_its_time_is_over(clock: Clock) -> None:
     deliveries = Deliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
-    (task,) = tasks(1)
-    assert deliveries.still_ours(task)
-    assert not deliveries.in_doubt(task)
+    assert deliveries.still_ours(TASK)
+    assert not deliveries.in_doubt(TASK)
     clock.now = 1010
-    assert not deliveries.still_ours(task)
-    assert deliveries.in_doubt(task)
+    assert not deliveries.still_ours(TASK)
+    assert deliveries.in_doubt(TASK)
     assert not deliveries.still_ours(Task("a", "task", "of another source"))
 
 
@@ -106,10 +107,10 @@ def test_a_row_that_was_given_back_comes_again_with_its_line_once_it_is_confirme
 def test_a_row_that_was_sent_before_it_was_given_back_comes_again_in_doubt(clock: Clock) -> None:
     deliveries = Deliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
-    deliveries.begin(*tasks(1), b"")
+    deliveries.begin(TASK, b"")
     deliveries.give_back(tasks(1))
     deliveries.confirm(deliveries.ids, {b"0-0"}, ours_until=1110)
-    assert rows(deliveries.take([], ours_until=1110)) == [(1, *tasks(1), True)]
+    assert rows(deliveries.take([], ours_until=1110)) == [(1, TASK, True)]
 
 
 def test_a_task_that_another_worker_had_and_that_is_ours_again_is_in_doubt(clock: Clock) -> None:
@@ -117,11 +118,11 @@ def test_a_task_that_another_worker_had_and_that_is_ours_again_is_in_doubt(clock
     (entry,) = entries(1)
     deliveries.take([entry], ours_until=1010)
     deliveries.confirm([entry.id], set(), ours_until=1110)
-    assert not deliveries.still_ours(*tasks(1))
+    assert not deliveries.still_ours(TASK)
     # The row is with the engine still, so the entry that was claimed back is no second row.
     assert rows(deliveries.take([entry._replace(earlier=1)], ours_until=1110)) == []
-    assert deliveries.still_ours(*tasks(1))
-    assert deliveries.in_doubt(*tasks(1))
+    assert deliveries.still_ours(TASK)
+    assert deliveries.in_doubt(TASK)
 
 
 def test_a_second_entry_of_a_task_that_is_in_doubt_puts_its_row_in_doubt(clock: Clock) -> None:
@@ -129,8 +130,8 @@ def test_a_second_entry_of_a_task_that_is_in_doubt_puts_its_row_in_doubt(clock: 
     deliveries.take(entries(1), ours_until=1010)
     (entry,) = entries(1, in_doubt=b"1")
     deliveries.take([entry._replace(id=b"7-0")], ours_until=1010)
-    assert deliveries.still_ours(*tasks(1))
-    assert deliveries.in_doubt(*tasks(1))
+    assert deliveries.still_ours(TASK)
+    assert deliveries.in_doubt(TASK)
 
 
 @pytest.mark.parametrize(("status", "left"), [(Status.STOPPED, [b"0-0"]), (Status.GAVE_UP, [])])
@@ -140,7 +141,7 @@ def test_a_bad_outcome_of_a_task_that_was_taken_over_leaves_it_to_the_other_work
     deliveries = Deliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     deliveries.confirm(deliveries.ids, set(), ours_until=1110)
-    deliveries.ack([Outcome(*tasks(1), status, line=1)])
+    deliveries.ack([Outcome(TASK, status, line=1)])
     assert [ending.entry_id for ending in endings_of(deliveries.acked, results=False)] == left
 
 
@@ -189,11 +190,11 @@ async def test_signs_of_life_keep_tasks_ours_for_longer_than_claim_after(url: st
     await put(url, *tasks(1))
     async with RedisConsumer(url, claim_after_seconds=1) as consumer, aclosing(consumer.take()) as batches:
         await anext(batches)
-        delivery = consumer._deliveries._by_task[tasks(1)[0]]
+        delivery = consumer._deliveries._by_task[TASK]
         first = delivery.ours_until
         await until(lambda: delivery.ours_until > first + 1)
-        assert consumer.still_ours(*tasks(1))
-        assert not consumer.in_doubt(*tasks(1))
+        assert consumer.still_ours(TASK)
+        assert not consumer.in_doubt(TASK)
 
 
 async def test_the_consumer_offers_what_the_engine_looks_for(url: str) -> None:

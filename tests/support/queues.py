@@ -61,3 +61,21 @@ def leave_pending(client: Any, *, worker: str, count: int, queue: str = "tasks")
         client.xgroup_create(queue, "stopcast", id="0", mkstream=True)
     ((_, entries),) = client.xreadgroup("stopcast", worker, {queue: ">"}, count=count)
     return [entry_id for entry_id, _ in entries]
+
+
+async def worked_off(
+    url: str, emulator: Emulator, outcomes: list[Outcome], *, at_first: Callable[[], object], **settings: Any
+) -> None:
+    """Work the queue off until it is empty or an error ends it, keep the outcomes, and act before the first one."""
+    async with stopper_at(emulator) as stopper, RedisConsumer(url, **settings) as consumer:
+        async for outcome in stopper.stop_all(consumer):
+            if not outcomes:
+                at_first()
+            outcomes.append(outcome)
+            consumer.ack([outcome])
+
+
+async def joined(url: str, act: Callable[[RedisConsumer], Any] = lambda _: asyncio.sleep(0), **settings: Any) -> None:
+    """Join the queue, act, and leave it."""
+    async with RedisConsumer(url, **settings) as consumer:
+        await act(consumer)

@@ -170,7 +170,12 @@ class RedisConsumer:
         # Not cancelled: an answer that is on its way brings entries that are ours.
         await asyncio.wait([self._tending_task, *filter(None, [self._asking])])
         try:
-            await self._tending.settle_acked()
+            try:
+                await self._tending.settle_acked()
+            except self._outage.errors as error:
+                # Outcomes that can never be appended: their tasks go back into the queue, in doubt.
+                if permanent(error, self._queue) is None:
+                    raise
             self.handed_back = await self._member.hand_back(self._deliveries.fields_back)
             self.left = 0
         except (StopcastError, *self._outage.errors) as error:
