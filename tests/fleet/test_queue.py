@@ -16,7 +16,8 @@ from stopcast.report.line import read_line, task_of
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.identities import identity
 from support.processes import tasks
-from support.queues import SOON, client_of, drained, leave_pending, put, stopper_at, until
+from support.queues import SOON, client_of, drained, leave_pending, put
+from support.streams import eventually, stopper_at
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ async def test_a_call_that_was_cut_off_is_handed_back_in_doubt(url: str) -> None
             aclosing(stopper.stop_all(consumer)) as outcomes,
         ):
             waiting = asyncio.create_task(anext(outcomes))
-            await until(lambda: emulator.calls)
+            await eventually(lambda: emulator.calls)
             waiting.cancel()
             await asyncio.wait([waiting])
         emulator.running = set()
@@ -219,7 +220,7 @@ async def test_a_task_that_takes_long_stays_with_its_living_worker(url: str, the
         await asyncio.wait([nothing], timeout=5 * SOON)
         assert not nothing.done()
         slow.ack([Outcome(Task(*batch.rows[0][:3]), Status.STOPPED, line=batch.rows[0].line)])  # type: ignore[arg-type]
-        await until(lambda: not there.xlen("tasks"))
+        await eventually(lambda: not there.xlen("tasks"))
         nothing.cancel()
         await asyncio.wait([nothing])
 

@@ -14,8 +14,9 @@ from stopcast.errors import BackgroundTaskError
 from stopcast.events import Event, QueueFound, QueueLost
 from stopcast.sandbox import Emulator
 from support.processes import tasks
-from support.queues import client_of, put, stopper_at, until
+from support.queues import client_of, put
 from support.redis_server import RedisServer
+from support.streams import eventually, stopper_at
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ async def test_any_number_of_cancellations_leaves_no_task_no_connection_and_noth
     await asyncio.wait([worker])
     assert worker.cancelled()
     assert asyncio.all_tasks() <= before
-    await until(lambda: not connections(there))
+    await eventually(lambda: not connections(there))
     assert (left[0].handed_back, left[0].left) == (64, 0)
     assert there.xpending("tasks", "stopcast")["pending"] == 0
 
@@ -144,10 +145,10 @@ async def test_a_stream_that_was_cancelled_loses_no_entry_of_the_answer_on_its_w
     async with RedisConsumer(url) as consumer:
         async with aclosing(consumer.take()) as batches:
             coming = asyncio.ensure_future(anext(batches))
-            await until(lambda: there.info("clients")["blocked_clients"])
+            await eventually(lambda: there.info("clients")["blocked_clients"])
             coming.cancel()
             await asyncio.wait([coming])
         await put(url, *tasks(1))
-        await until(lambda: there.xpending("tasks", "stopcast")["pending"])
+        await eventually(lambda: there.xpending("tasks", "stopcast")["pending"])
         async with aclosing(consumer.take()) as batches:
             assert [row.task_id for row in (await anext(batches)).rows] == ["task-0"]

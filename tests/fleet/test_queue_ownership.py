@@ -17,8 +17,9 @@ from stopcast.ports import Flights, Ownership
 from stopcast.sandbox import Emulator
 from stopcast.tasks.task import Batch, RawRow, Task
 from support.processes import tasks
-from support.queues import client_of, put, stopper_at, until
+from support.queues import client_of, put
 from support.redis_server import RedisServer
+from support.streams import eventually, stopper_at
 
 TASK = tasks(1)[0]
 
@@ -163,7 +164,7 @@ async def test_after_a_standstill_a_worker_gets_back_only_the_tasks_that_are_sti
         assert rows(again) == [(batch.rows[2].line, tasks(3)[2], False)]
         assert [consumer.still_ours(task) for task in tasks(3)] == [False, False, True]
         consumer.ack([Outcome(tasks(3)[2], Status.STOPPED, line=again.rows[0].line)])
-        await until(lambda: there.xlen("tasks") == 2)
+        await eventually(lambda: there.xlen("tasks") == 2)
     assert there.xpending("tasks", "stopcast")["pending"] == 2
 
 
@@ -192,7 +193,7 @@ async def test_signs_of_life_keep_tasks_ours_for_longer_than_claim_after(url: st
         await anext(batches)
         delivery = consumer._deliveries._by_task[TASK]
         first = delivery.ours_until
-        await until(lambda: delivery.ours_until > first + 1)
+        await eventually(lambda: delivery.ours_until > first + 1)
         assert consumer.still_ours(TASK)
         assert not consumer.in_doubt(TASK)
 
@@ -230,12 +231,12 @@ async def test_a_worker_that_stood_still_sends_nothing_that_another_worker_has(
         RedisConsumer(url, until_empty=True, clock=clock) as consumer,
     ):
         outcomes = asyncio.ensure_future(_collect(stopper.stop_all(consumer), consumer))
-        await until(lambda: gate.waiting == 3)
+        await eventually(lambda: gate.waiting == 3)
         clock.now += 60
         pending = there.xpending_range("tasks", "stopcast", "-", "+", 2)
         there.xclaim("tasks", "stopcast", "other", 0, taken := [entry["message_id"] for entry in pending])
         gate.open.set()
-        await until(lambda: emulator.calls)
+        await eventually(lambda: emulator.calls)
         there.xack("tasks", "stopcast", *taken)
         there.xdel("tasks", *taken)
         assert [(outcome.task, outcome.status) for outcome in await outcomes] == [(tasks(3)[2], Status.STOPPED)]

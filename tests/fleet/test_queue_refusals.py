@@ -14,8 +14,9 @@ from stopcast.events import DeadLettered, Event, QueueFound, QueueLost, QueueSet
 from stopcast.sandbox import Emulator
 from support.processes import tasks
 from support.processes import until as until_in_threads
-from support.queues import SOON, client_of, drained, joined, leave_pending, put, stopper_at, until, worked_off
+from support.queues import SOON, client_of, drained, joined, leave_pending, put, worked_off
 from support.redis_server import RedisServer, free_port
+from support.streams import eventually, stopper_at
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ async def test_no_outcome_is_lost_while_redis_has_no_memory_left(redis_server: R
             outcomes.append(outcome)
             consumer.ack([outcome])
             if len(outcomes) == 20:
-                await until(lambda: events)
+                await eventually(lambda: events)
                 assert redis_server.ask("XLEN", "{tasks}:results") == 0
                 redis_server.ask("CONFIG", "SET", "maxmemory", 0)
     # Reading went on all the time: the queue was away once, and is back once.

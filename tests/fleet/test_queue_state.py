@@ -17,8 +17,9 @@ from stopcast.fleet.queue import QueueStatus
 from stopcast.logs import log_event
 from stopcast.sandbox import Emulator
 from support.processes import tasks
-from support.queues import SOON, client_of, drained, joined, leave_pending, put, until, worked_off
+from support.queues import SOON, client_of, drained, joined, leave_pending, put, worked_off
 from support.redis_server import RedisServer
+from support.streams import eventually
 
 #: As version 0.1 named its workers.
 OLD_WORKER = "host-a-14038-37a10d"
@@ -74,7 +75,7 @@ async def test_the_tasks_at_hand_are_stopped_and_handed_out_when_a_queue_loses_i
 async def test_a_loss_that_no_stream_reports_is_raised_when_the_block_is_left(url: str, there: Any) -> None:
     async def lose_the_data(consumer: RedisConsumer) -> None:
         there.flushall()
-        await until(lambda: consumer._error)
+        await eventually(lambda: consumer._error)
 
     with pytest.raises(QueueDataLostError):
         await joined(url, lose_the_data, claim_after_seconds=SOON)
@@ -133,7 +134,7 @@ async def test_workers_adopt_settings_that_are_changed_on_purpose(url: str) -> N
         RedisQueue(url) as queue,
     ):
         await queue.configure(claim_after_seconds=60, max_deliveries=4)
-        await until(lambda: len(events) == 2)
+        await eventually(lambda: len(events) == 2)
         assert worker._tending.settings == (60, 4)
     assert events == [
         QueueSettingsAdopted("claim_after_seconds", SOON, 60),
@@ -208,6 +209,6 @@ async def test_a_worker_of_version_01_that_joins_later_is_reported_once(url: str
         leave_pending(there, worker=OLD_WORKER, count=1)
         async with aclosing(worker.take()) as batches:
             coming = asyncio.ensure_future(anext(batches))
-            await until(lambda: events)
+            await eventually(lambda: events)
             await coming
     assert events == [QueueOldWorker(OLD_WORKER)]

@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import redis
 
-from stopcast import Outcome, RedisConsumer, RedisQueue, Stopper, Task, Unlimited
-from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+from stopcast import Outcome, RedisConsumer, RedisQueue, Task
+from stopcast.sandbox import Emulator
+from support.streams import stopper_at
 
 #: Seconds of silence after which these tests take a worker for dead.
 SOON: Final = 0.2
-#: Far beyond what anything here takes: it ends a test that hangs, and decides nothing else.
-HANGS_AFTER_SECONDS: Final = 30.0
 
 
 @contextmanager
@@ -23,11 +22,6 @@ def client_of(url: str) -> Iterator[Any]:
     """Yield a client for looking at what is in Redis, and for changing it."""
     with closing(redis.Redis.from_url(url, decode_responses=True)) as client:
         yield client
-
-
-def stopper_at(emulator: Emulator, **settings: Any) -> Stopper:
-    """Return a Stopper for the emulator, without a cap unless a limiter is given."""
-    return Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url, **{"limiter": Unlimited(), **settings})
 
 
 async def put(url: str, *given: Task, **settings: Any) -> tuple[int, int]:
@@ -45,13 +39,6 @@ async def drained(url: str, emulator: Emulator, **settings: Any) -> list[Outcome
             outcomes.append(outcome)
             consumer.ack([outcome])
     return outcomes
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; fail if it never does."""
-    async with asyncio.timeout(HANGS_AFTER_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def leave_pending(client: Any, *, worker: str, count: int, queue: str = "tasks") -> list[str]:

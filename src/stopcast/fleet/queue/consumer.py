@@ -66,6 +66,7 @@ class RedisConsumer:
         clock: seconds that go on while the machine sleeps.
 
     Attributes:
+        queue: the queue's name.
         name: the worker's name, as ``stopcast status`` prints it.
         handed_back: after the end, how many tasks were handed back.
         left: after the end, how many tasks could not be acknowledged or handed back, because Redis was away.
@@ -90,7 +91,7 @@ class RedisConsumer:
     ) -> None:
         if not claim_after_seconds > 0 or max_deliveries < 1:
             raise ConfigurationError("claim_after_seconds must be above 0, and max_deliveries at least 1")
-        _, self._queue = split_address(url)
+        _, self.queue = split_address(url)
         self._url = url
         # The end says which version of the data the worker knows.
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}.{STATE_VERSION}"
@@ -100,7 +101,7 @@ class RedisConsumer:
         self._until_empty = until_empty
         self._emit = Observers(observers).emit
         self._clock = clock
-        self._deliveries = Deliveries(self._queue, clock)
+        self._deliveries = Deliveries(self.queue, clock)
         self.begin, self.end = self._deliveries.begin, self._deliveries.end
         self.still_ours, self.in_doubt = self._deliveries.still_ours, self._deliveries.in_doubt
         self._stack = AsyncExitStack()
@@ -120,9 +121,9 @@ class RedisConsumer:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stream = self._stream = await stack.enter_async_context(connected_stream(self._url))
-            self._outage = Outage(self._queue, self._emit)
+            self._outage = Outage(self.queue, self._emit)
             self._member = Member(stream, self.name)
-            with report_errors(self._queue):
+            with report_errors(self.queue):
                 agreed = await stream.join(self._own, appends_to=[stream.dead, *([stream.results] * self._results)])
                 await self._refuse_old_workers(agreed.settings.claim_after_seconds)
             self._stack = stack.pop_all()
@@ -144,7 +145,7 @@ class RedisConsumer:
     async def _refuse_old_workers(self, silent_seconds: float) -> None:
         if old := await self._member.old_workers(silent_seconds):
             raise QueueError(
-                f"the worker {old[0]} of the queue {self._queue} is stopcast 0.1, which cannot work beside this "
+                f"the worker {old[0]} of the queue {self.queue} is stopcast 0.1, which cannot work beside this "
                 f"version. End all workers of version 0.1 first (SIGTERM lets them hand their tasks back)"
             )
 
@@ -174,12 +175,12 @@ class RedisConsumer:
                 await self._tending.settle_acked()
             except self._outage.errors as error:
                 # Outcomes that can never be appended: their tasks go back into the queue, in doubt.
-                if permanent(error, self._queue) is None:
+                if permanent(error, self.queue) is None:
                     raise
             self.handed_back = await self._member.hand_back(self._deliveries.fields_back)
             self.left = 0
         except (StopcastError, *self._outage.errors) as error:
-            if isinstance(permanent(error, self._queue), QueueDataLostError):
+            if isinstance(permanent(error, self.queue), QueueDataLostError):
                 self.left = 0
             self._left_because = words_of(error)
 
