@@ -259,7 +259,7 @@ def test_a_worker_warns_that_it_uses_the_settings_of_the_others(queue: Shell, at
     assert work(queue, "a.jsonl", *at).status == 0
     ended = queue.invoke("worker", "--until-empty", "-o", "b.jsonl", *at, "--claim-after", "5")
     assert ended.status == 0
-    assert "claim_after_seconds is 0.5, as the queue's other workers have it, and not 5" in ended.err
+    assert "claim_after_seconds is 0.5, as the queue keeps it for all its workers, and not 5" in ended.err
 
 
 def test_dead_letters_are_counted_with_the_command_that_puts_them_in_again(queue: Shell, at: At, there: Any) -> None:

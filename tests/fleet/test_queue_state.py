@@ -124,7 +124,9 @@ async def test_a_worker_with_other_settings_adopts_those_of_the_queue_and_warns(
     ]
     first_record = caplog.records[0]
     assert first_record.levelno == logging.WARNING
-    assert first_record.getMessage() == "claim_after_seconds is 60, as the queue's other workers have it, and not 0.5"
+    assert (
+        first_record.getMessage() == "claim_after_seconds is 60, as the queue keeps it for all its workers, and not 0.5"
+    )
 
 
 async def test_workers_adopt_settings_that_are_changed_on_purpose(url: str) -> None:
@@ -200,6 +202,7 @@ async def test_a_worker_does_not_start_beside_a_living_worker_of_version_01(url:
     leave_pending(there, worker=OLD_WORKER, count=1)
     with pytest.raises(QueueError, match=f"the worker {OLD_WORKER} .* is stopcast 0.1.*End all workers of version 0.1"):
         await joined(url)
+    assert not there.hexists("{tasks}:state", "claim_after_ms")
 
 
 async def test_a_worker_of_version_01_that_joins_later_is_reported_once(url: str, there: Any) -> None:

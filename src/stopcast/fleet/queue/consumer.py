@@ -124,8 +124,9 @@ class RedisConsumer:
             self._outage = Outage(self.queue, self._emit)
             self._member = Member(stream, self.name)
             with report_errors(self.queue):
+                # First, so that a worker that is refused does not decide the settings.
+                await self._refuse_old_workers()
                 agreed = await stream.join(self._own, appends_to=[stream.dead, *([stream.results] * self._results)])
-                await self._refuse_old_workers(agreed.settings.claim_after_seconds)
             self._stack = stack.pop_all()
         self._tending = Tending(
             self._member,
@@ -142,8 +143,8 @@ class RedisConsumer:
         )
         return self
 
-    async def _refuse_old_workers(self, silent_seconds: float) -> None:
-        if old := await self._member.old_workers(silent_seconds):
+    async def _refuse_old_workers(self) -> None:
+        if old := await self._member.old_workers(self._own.claim_after_seconds):
             raise QueueError(
                 f"the worker {old[0]} of the queue {self.queue} is stopcast 0.1, which cannot work beside this "
                 f"version. End all workers of version 0.1 first (SIGTERM lets them hand their tasks back)"
@@ -256,6 +257,7 @@ class RedisConsumer:
         return asked.result()
 
     async def _ask(self) -> tuple[list[Entry], float]:
+        self._deliveries.asking()
         ours_until, claim_after = self._tending.ours_until(), self._tending.settings.claim_after_seconds
         if self._tending.may_claim:
             entries, complete = await self._member.claim(claim_after)

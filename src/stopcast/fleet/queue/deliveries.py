@@ -59,6 +59,7 @@ class Deliveries:
         self._by_task: dict[Task, Delivery] = {}
         self._by_id: dict[bytes, Delivery] = {}
         self._again: list[Delivery] = []
+        self._settled: set[bytes] = set()
         self.acked: list[tuple[Delivery, Outcome]] = []
         self.taken_over = 0
 
@@ -67,12 +68,18 @@ class Deliveries:
         """The entries that the worker has."""
         return list(self._by_id)
 
+    def asking(self) -> None:
+        """Record that Redis is asked for entries. Its answer may hold entries that are settled before it is read."""
+        self._settled.clear()
+
     def take(self, entries: Iterable[Entry], *, ours_until: float) -> Batch:
         """Return the rows of entries that are new here, and the rows that were given back and are still ours."""
         rows: list[Delivery] = []
         broken: list[BrokenRow] = []
         self._again, again = [], self._again
         for entry in entries:
+            if entry.id in self._settled:
+                continue
             task = None if (reason := entry.why_bad) else entry.task
             if (known := self._by_id.get(entry.id)) is not None:
                 # It was silent for so long that it was claimed, and another worker may have had it in between.
@@ -173,6 +180,7 @@ class Deliveries:
         for delivery, _ in self.acked[:number]:
             for entry in delivery.entries:
                 self._by_id.pop(entry.id, None)
+                self._settled.add(entry.id)
         del self.acked[:number]
 
     def fields_back(self, entry: Entry) -> list[bytes]:

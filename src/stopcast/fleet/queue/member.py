@@ -99,7 +99,7 @@ class Member:
 
     async def old_workers(self, silent_seconds: float) -> list[str]:
         """Return the workers of version 0.1 that take tasks, as far as they were not silent for this long."""
-        consumers = await self._stream.redis.xinfo_consumers(self._stream.name, GROUP)
+        consumers = await self._stream.consumers()
         alive = (each["name"].decode() for each in consumers if each["idle"] < silent_seconds * 1000)
         return [name for name in alive if _OLD_WORKER.fullmatch(name)]
 

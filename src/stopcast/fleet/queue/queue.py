@@ -14,7 +14,7 @@ from stopcast.background import END_WITHIN_SECONDS, finish_task
 from stopcast.errors import ConfigurationError, ListError, QueueDataLostError
 from stopcast.fleet.queue.address import split_address
 from stopcast.fleet.queue.failures import check_version, report_errors
-from stopcast.fleet.queue.stream import GROUP, IDENTITIES_SECONDS, Stream, connected_stream
+from stopcast.fleet.queue.stream import IDENTITIES_SECONDS, Stream, connected_stream
 from stopcast.tasks.checks import good_keys, why_bad
 from stopcast.tasks.identities import identities_of
 from stopcast.tasks.task import RawRow, RowColumns, Task
@@ -193,7 +193,10 @@ class RedisQueue:
             pipeline.hget(stream.state, "version")
             length, first, (seconds, microseconds), dead, results, version = await pipeline.execute()
             check_version(self.name, version)
-            workers = await self._workers()
+            workers = tuple(
+                WorkerStatus(each["name"].decode(), each["pending"], each["idle"] / 1000)
+                for each in await stream.consumers()
+            )
         oldest = None
         if first:
             added_ms = int(first[0][0].partition(b"-")[0])
@@ -207,14 +210,3 @@ class RedisQueue:
             results=results,
             workers=workers,
         )
-
-    async def _workers(self) -> tuple[WorkerStatus, ...]:
-        from redis import ResponseError  # noqa: PLC0415 - slow to import
-
-        try:
-            consumers = await self._stream.redis.xinfo_consumers(self._stream.name, GROUP)
-        except ResponseError as error:
-            if str(error).startswith(("NOGROUP", "ERR no such key", "no such key")):
-                return ()
-            raise
-        return tuple(WorkerStatus(each["name"].decode(), each["pending"], each["idle"] / 1000) for each in consumers)

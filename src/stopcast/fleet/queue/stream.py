@@ -89,6 +89,18 @@ class Stream:
         (queue_id,) = await self.run("open", GROUP, secrets.token_hex(8))
         self.id = queue_id.decode()
 
+    async def consumers(self) -> list[dict[str, Any]]:
+        """Return the workers as Redis lists them; none where there is no queue yet."""
+        from redis import ResponseError  # noqa: PLC0415 - slow to import
+
+        try:
+            found: list[dict[str, Any]] = await self.redis.xinfo_consumers(self.name, GROUP)
+        except ResponseError as error:
+            if "no such key" in str(error) or "NOGROUP" in str(error):
+                return []
+            raise
+        return found
+
     async def join(self, settings: Settings, *, appends_to: Sequence[str]) -> Agreed:
         """Open the queue as a worker, and return its settings: those given here if it has none yet.
 
