@@ -155,6 +155,7 @@ class RedisConsumer:
     ) -> None:
         self._ending = True
         self._tending.close()
+        self._outage.close()
         self.left = len(self._deliveries.ids)
         within_seconds = _CLOSE_SECONDS if exc_type is None else END_WITHIN_SECONDS
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from stopcast.events import Event, QueueFound, QueueLost
@@ -30,6 +31,11 @@ class Outage:
         self._emit = emit
         self._failing: set[str] = set()
         self._pause_seconds = _PAUSE_SECONDS
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End the pauses, for a worker that ends."""
+        self._closing.set()
 
     async def failed(self, activity: str, error: BaseException) -> None:
         """Wait a moment before the next try.
@@ -42,7 +48,9 @@ class Outage:
         if not self._failing:
             self._emit(QueueLost(words_of(error)))
         self._failing.add(activity)
-        await asyncio.sleep(self._pause_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_seconds):
+                await self._closing.wait()
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
 
     def succeeded(self, activity: str) -> bool:
