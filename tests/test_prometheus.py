@@ -192,6 +192,19 @@ async def test_while_redis_is_away_a_queue_has_no_figures_not_even_old_ones(
                 await asyncio.sleep(0.01)
 
 
+async def test_figures_that_cannot_be_renewed_any_more_are_left_out_and_the_cause_is_logged(
+    scraper: Scraper, redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with RedisMetrics(scraper.registry, queues=[f"{redis_url}/one"], every_seconds=0.01) as metrics:
+        assert scraper.scrape()
+        monkeypatch.setattr(metrics._queues[0], "status", None)
+        async with asyncio.timeout(60):
+            while scraper.scrape():
+                await asyncio.sleep(0.01)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "metrics of Redis failed: TypeError" in caplog.text
+
+
 async def test_metrics_without_a_queue_or_with_the_same_names_twice_are_refused(
     scraper: Scraper, redis_url: str
 ) -> None:

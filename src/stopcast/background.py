@@ -55,6 +55,28 @@ async def end_task(task: asyncio.Task[Any], *, within_seconds: float = END_WITHI
     return task.done()
 
 
+async def finish_task(task: asyncio.Task[Any], *, within_seconds: float) -> None:
+    """Let a task come to its end, and end it by ``end_task`` if it has not after this time.
+
+    A cancellation of the caller shortens the time to ``END_WITHIN_SECONDS``, however often it comes, and is raised once
+    the task has ended. What the task raised is raised as well.
+    """
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + within_seconds
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done() and (left := ends_at - loop.time()) > 0:
+        try:
+            await asyncio.wait((task,), timeout=left)
+        except asyncio.CancelledError as error:
+            cancelled = error
+            ends_at = min(ends_at, loop.time() + END_WITHIN_SECONDS)
+    await end_task(task)
+    if cancelled is not None:
+        raise cancelled
+    if task.done() and not task.cancelled():
+        task.result()
+
+
 class Supervisor:
     """Starts the background tasks of one block, and ends them with it.
 

@@ -37,6 +37,10 @@ class QueueError(StopcastError):
     """A queue cannot be reached, or cannot be used."""
 
 
+class QueueDataLostError(QueueError):
+    """The queue's tasks are gone from Redis: they have to be put in again."""
+
+
 class HaltedError(StopcastError):
     """The calls ended because every further call would fail in the same way. The message says what to fix."""
 

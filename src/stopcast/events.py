@@ -242,6 +242,38 @@ class QueueFound:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSettingsAdopted:
+    """A setting of this worker differs from the queue's, which all its workers share; the queue's is used.
+
+    Attributes:
+        setting: ``claim_after_seconds`` or ``max_deliveries``.
+        own: the value of this worker until now.
+        adopted: the value that the queue has.
+    """
+
+    log_entry: ClassVar = LogEntry(
+        "queue_settings_adopted",
+        _WARNING,
+        "{0.setting} is {0.adopted:g}, as the queue keeps it for all its workers, and not {0.own:g}",
+    )
+    setting: str
+    own: float
+    adopted: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOldWorker:
+    """A worker of stopcast 0.1 takes tasks from the queue. It does not know the queue's settings; end it."""
+
+    log_entry: ClassVar = LogEntry(
+        "queue_old_worker",
+        _WARNING,
+        "the worker {0.worker} is stopcast 0.1, which cannot work beside this version; end it",
+    )
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLettered:
     """A task came back too often from workers that did not finish it, and is now one of the queue's dead letters."""
 
@@ -290,6 +322,8 @@ Event = (
     | ClockCorrected
     | QueueLost
     | QueueFound
+    | QueueSettingsAdopted
+    | QueueOldWorker
     | DeadLettered
     | RunFinished
 )

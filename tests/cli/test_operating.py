@@ -165,19 +165,25 @@ def test_the_metrics_of_a_worker_include_its_queue_and_quota_until_it_ends(
     shell: Shell, api: Emulator, redis_url: str
 ) -> None:
     queue = ("--queue", f"{redis_url}/tasks")
-    assert shell.run("enqueue", write_csv(shell / "list.csv", tasks(3)), *queue).status == 0
+    assert shell.invoke("enqueue", write_csv(shell / "list.csv", tasks(3)), *queue).status == 0
     quota = ("--quota", redis_url, "--account", "main", "--endpoint", api.url)
-    process = shell.start("worker", *queue, *quota, "--metrics-file", "stopcast.prom", "-o", "report.jsonl")
-    file = shell / "stopcast.prom"
-    until(file.exists)
-    # Not at the start: the worker and its permits are known only to one who asks repeatedly.
-    until(lambda: samples(file.read_text()).get("stopcast_queue_workerstasks") == 1)
-    until(lambda: samples(file.read_text()).get("stopcast_quota_permits_totalmainStopWebcast", 0) >= 3)
+    metrics = ("--metrics-port", "0", "--metrics-file", "stopcast.prom")
+    process = shell.start("worker", *queue, *quota, *metrics, "-o", "report.jsonl")
+    assert process.stderr is not None
+    url = process.stderr.readline().decode().removeprefix("metrics: ").strip()
+
+    def scrape() -> dict[str, float]:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return samples(response.read().decode())
+
+    # Not at the start: the worker, and the permits of its calls, appear when Redis is asked again.
+    until(lambda: scrape().get("stopcast_queue_workerstasks") == 1)
+    until(lambda: scrape().get("stopcast_quota_permits_totalmainStopWebcast", 0) >= 3)
     process.send_signal(signal.SIGTERM)
     assert end_of(process).status == 143
-    found = samples(file.read_text())
-    assert found["stopcast_tasks_totalstopped"] == 3
-    assert not [name for name in found if name.startswith(("stopcast_queue", "stopcast_quota"))]
+    written = samples((shell / "stopcast.prom").read_text())
+    assert written["stopcast_tasks_totalstopped"] == 3
+    assert not [name for name in written if name.startswith(("stopcast_queue", "stopcast_quota"))]
 
 
 def test_a_metrics_file_that_becomes_unwritable_does_not_stop_the_run(shell: Shell, at: At) -> None:

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
+import stopcast.cli.output  # noqa: F401 - sets the level of its logger, which ``keeping_logging`` has to find
 from stopcast.cli.group import group
 
 

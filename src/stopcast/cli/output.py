@@ -16,6 +16,7 @@ from stopcast.errors import (
     ConfigurationError,
     InterruptedRunError,
     ListError,
+    QueueDataLostError,
     ReportExistsError,
     StopcastError,
     TimeIsUpError,
@@ -66,4 +67,5 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
     if resume_with:
         when = "Continue with" if time_is_up else "After you have fixed the cause, continue with"
         log(f"{when}:\n  {resume_with}", event="resumable", resume_with=resume_with)
-    raise SystemExit(EXIT_BAD_ROWS if time_is_up else EXIT_GIVEN_UP)
+    # After a queue's loss of its data the work has ended: what was at hand is done, and nothing else is left.
+    raise SystemExit(EXIT_BAD_ROWS if time_is_up or isinstance(error, QueueDataLostError) else EXIT_GIVEN_UP)
