@@ -46,11 +46,11 @@ def queue(shell: Shell, redis_url: str) -> Shell:
 
 
 def enqueued(queue: Shell, listed: list[Task]) -> None:
-    assert queue.invoke("enqueue", write_csv(queue / "list.csv", listed)).status == 0
+    assert queue.run("enqueue", write_csv(queue / "list.csv", listed)).status == 0
 
 
 def work(queue: Shell, report: str, *options: str) -> Any:
-    return queue.invoke("worker", "--until-empty", "-o", report, *SOON, *options)
+    return queue.run("worker", "--until-empty", "-o", report, *SOON, *options)
 
 
 def test_a_worker_stops_each_task_of_a_list_once(queue: Shell, api: Emulator, at: At) -> None:
@@ -60,7 +60,7 @@ def test_a_worker_stops_each_task_of_a_list_once(queue: Shell, api: Emulator, at
     assert told(queue / "report.jsonl") == dict.fromkeys(tasks(200), 1)
     assert {line["source"] for line in read_report(queue / "report.jsonl")} == {"tasks"}
     assert api.stopped == set(tasks(200))
-    status = json.loads(queue.invoke("status", "--json").out)["queue"]
+    status = json.loads(queue.run("status", "--json").out)["queue"]
     assert (status["length"], status["pending"], status["workers"]) == (0, 0, [])
     assert not (queue / "report.jsonl.inflight").exists()
 
@@ -132,7 +132,7 @@ def test_a_killed_worker_that_is_started_again_does_not_send_what_its_report_set
 ) -> None:
     enqueued(queue, tasks(3))
     leave_pending(there, worker="killed", count=2)
-    assert queue.invoke("run", write_csv(queue / "one.csv", tasks(1)), *at, "-o", "a.jsonl").status == 0
+    assert queue.run("run", write_csv(queue / "one.csv", tasks(1)), *at, "-o", "a.jsonl").status == 0
     assert work(queue, "a.jsonl", *at, "--resume").status == 0
     assert told(queue / "a.jsonl") == dict.fromkeys(tasks(3), 1)
     assert api.calls == 3
@@ -141,12 +141,12 @@ def test_a_killed_worker_that_is_started_again_does_not_send_what_its_report_set
 
 def test_the_good_rows_of_a_dirty_list_are_put_in_and_the_others_are_reported(queue: Shell) -> None:
     (queue / "list.csv").write_text("a,r,1\na,r,1\na,,2\nb,r,1\n\n,,\n")
-    ended = queue.invoke("enqueue", "list.csv", "--json")
+    ended = queue.run("enqueue", "list.csv", "--json")
     assert ended.status == 1
     assert "list.csv:3: RoomId is empty" in ended.err
     totals = ended.summary
     assert (totals["rows"], totals["queued"], totals["duplicates"], totals["invalid"]) == (5, 2, 1, 2)
-    assert "2 tasks" in queue.invoke("status").out
+    assert "2 tasks" in queue.run("status").out
 
 
 def test_a_list_is_in_the_queue_once_after_enqueue_was_killed_three_times(queue: Shell, there: Any) -> None:
@@ -165,7 +165,7 @@ def test_a_list_is_in_the_queue_once_after_enqueue_was_killed_three_times(queue:
         until(partial(some_more, before))
         cut_off.kill()
         end_of(cut_off)
-    assert queue.invoke("enqueue", "-", given=text).status == 0
+    assert queue.run("enqueue", "-", given=text).status == 0
     assert sorted(fields["task"] for _, fields in there.xrange("tasks")) == sorted(",".join(task) for task in listed)
 
 
@@ -176,21 +176,21 @@ def test_a_report_puts_the_tasks_that_ended_badly_in_again(queue: Shell, api: Em
     assert work(queue, "a.jsonl", *at, "--max-attempts", "1").status == 1
     assert settled_by(queue / "a.jsonl", "gave_up") == set(listed[:4])
     api.fail_forever = ()
-    assert queue.invoke("enqueue", "a.jsonl", "--json").summary["queued"] == 4
+    assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 4
     assert work(queue, "b.jsonl", *at).status == 0
     assert set(told(queue / "b.jsonl")) == set(listed[:4])
 
 
 def test_outcomes_can_go_to_the_results_stream_alone(queue: Shell, at: At, there: Any) -> None:
     enqueued(queue, tasks(10))
-    assert queue.invoke("worker", "--until-empty", "--results", *at).status == 0
+    assert queue.run("worker", "--until-empty", "--results", *at).status == 0
     lines = [json.loads(fields["line"]) for _, fields in there.xrange("{tasks}:results")]
     assert {Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in lines} == set(tasks(10))
-    assert "results: 10" in queue.invoke("status").out
+    assert "results: 10" in queue.run("status").out
 
 
 def test_a_worker_without_a_place_for_its_outcomes_is_a_usage_error(queue: Shell) -> None:
-    ended = queue.invoke("worker", "--sandbox")
+    ended = queue.run("worker", "--sandbox")
     assert ended.status == 2
     assert "-o PATH" in ended.err
 
@@ -201,7 +201,7 @@ def test_a_queue_that_cannot_be_reached_is_reported_without_its_password(
 ) -> None:
     write_csv(shell / "list.csv", tasks(1))
     for address, status in (("redis://:hush@127.0.0.1:1/0/tasks", 3), ("redis://:hush@127.0.0.1:1/0", 2)):
-        ended = shell.invoke(*command, "--queue", address)
+        ended = shell.run(*command, "--queue", address)
         assert ended.status == status
         assert ended.told_in_words
         assert "hush" not in ended.err + ended.out
@@ -248,7 +248,7 @@ def test_every_worker_ends_with_status_1_when_the_queue_has_lost_its_data(
 def test_a_results_key_of_another_type_ends_the_worker_with_status_3(queue: Shell, at: At, there: Any) -> None:
     enqueued(queue, tasks(3))
     there.set("{tasks}:results", "something else")
-    ended = queue.invoke("worker", "--until-empty", "--results", *at)
+    ended = queue.run("worker", "--until-empty", "--results", *at)
     assert ended.status == 3
     assert "{tasks}:results is not a stream" in ended.err
     assert there.xlen("tasks") == 3
@@ -257,7 +257,7 @@ def test_a_results_key_of_another_type_ends_the_worker_with_status_3(queue: Shel
 def test_a_worker_warns_that_it_uses_the_settings_of_the_others(queue: Shell, at: At) -> None:
     enqueued(queue, tasks(1))
     assert work(queue, "a.jsonl", *at).status == 0
-    ended = queue.invoke("worker", "--until-empty", "-o", "b.jsonl", *at, "--claim-after", "5")
+    ended = queue.run("worker", "--until-empty", "-o", "b.jsonl", *at, "--claim-after", "5")
     assert ended.status == 0
     assert "claim_after_seconds is 0.5, as the queue keeps it for all its workers, and not 5" in ended.err
 
