@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stopcast.fleet.quota.shared_quota import SharedQuota
-from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.limiters.pacer import ARRIVAL_JITTER
 from stopcast.virtual_clock import VirtualClock
 from support.simulated_redis import SimulatedLedger, SimulatedRedis
 from support.virtual import cancelled, keep_asking, most_within, on_virtual_clock, up_to

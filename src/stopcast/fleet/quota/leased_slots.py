@@ -20,8 +20,8 @@ from typing import Final, Protocol, Self
 
 from stopcast.fleet.quota.redis_ledger import Lease
 from stopcast.fleet.quota.remote_clock import RemoteClock
+from stopcast.limiters.pacer import LONGEST_HOLD, SLOTS_AFTER_STANDSTILL, STANDSTILL, bounds
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.limiters.token_bucket import LONGEST_HOLD, SLOTS_AFTER_STANDSTILL, STANDSTILL, bounds
 
 _LATE: Final = 0.0066
 #: The next slots are asked for this long before the last one of those in hand. With a lease of 42 ms, 70 ms in all.

@@ -10,7 +10,7 @@ from typing import Any, Final
 from stopcast.errors import QuotaLostError
 from stopcast.fleet.connection import connected, without_secrets
 from stopcast.fleet.quota.redis_ledger import ledger_key
-from stopcast.limiters.token_bucket import FULL_RATE_AFTER
+from stopcast.limiters.throttling import FULL_RATE_AFTER_SECONDS
 
 _TIMEOUT_SECONDS: Final = 5.0
 _FIELDS: Final = (
@@ -88,7 +88,7 @@ async def quota_status(url: str, account: str, action: str = "StopWebcast") -> Q
     now = seconds + microseconds / 1e6
     full, asked_ago = kept.get("full", 0.0), max(0.0, now - kept.get("rate_at", 0.0) / 1e6)
     # As the script has it.
-    rate = min(full, kept.get("rate", full) + full / FULL_RATE_AFTER * asked_ago)
+    rate = min(full, kept.get("rate", full) + full / FULL_RATE_AFTER_SECONDS * asked_ago)
     counted = {
         kept.get("second", 0.0): kept.get("count", 0.0),
         kept.get("second", 0.0) - 1: kept.get("last_count", 0.0),

@@ -17,7 +17,8 @@ from stopcast.errors import ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.fleet.quota.leased_slots import LeasedSlots, Ledger
 from stopcast.fleet.quota.redis_ledger import RedisLedger
-from stopcast.limiters.token_bucket import ARRIVAL_JITTER, TokenBucket
+from stopcast.limiters.pacer import ARRIVAL_JITTER
+from stopcast.limiters.token_bucket import TokenBucket
 from stopcast.ports import Limiter
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
