@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 from aiolimiter import AsyncLimiter
 
-from limiters.test_limiter import most_within
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.clock import Sleeper, monotonic
 from support.loops import on_both_loops, run_on
+from support.virtual import most_within
 
 
 @on_both_loops
