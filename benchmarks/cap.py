@@ -99,7 +99,7 @@ class Place:
 
 async def stopcast(place: Place) -> None:
     from stopcast.limiters import TokenBucket
-    from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+    from stopcast.limiters.pacer import ARRIVAL_JITTER
 
     jitter = place.scenario.arrival_jitter
     await _stop_for_ever(place, TokenBucket(CAP, arrival_jitter=ARRIVAL_JITTER if jitter is None else jitter))

@@ -168,6 +168,32 @@ class QuotaFound:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaSettingsAdopted:
+    """The shared quota in Redis has other settings than this process was given. The process goes by those in Redis.
+
+    Attributes:
+        account: whose quota it is.
+        max_per_second: the cap by which all processes go.
+        own_max_per_second: the cap that this process was given.
+        arrival_jitter: seconds by which the way to the server may vary, for all processes: the greatest that is known.
+        own_arrival_jitter: the seconds that this process was given.
+    """
+
+    log_entry: ClassVar = LogEntry(
+        "quota_settings_adopted",
+        _WARNING,
+        "the shared quota of account {0.account} has {0.max_per_second:g} calls a second and "
+        "{0.arrival_jitter:g} s of jitter in Redis, not this process's {0.own_max_per_second:g} and "
+        "{0.own_arrival_jitter:g} s; Redis counts. To change it for all, use SharedQuota.change_settings",
+    )
+    account: str
+    max_per_second: float
+    own_max_per_second: float
+    arrival_jitter: float
+    own_arrival_jitter: float
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialsRefreshed:
     """Calls are signed with new credentials from now on.
@@ -315,6 +341,7 @@ Event = (
     | CredentialsRefreshFailed
     | QuotaLost
     | QuotaFound
+    | QuotaSettingsAdopted
     | CredentialsRefreshed
     | AccountGivenUp
     | AppUnclaimed

@@ -43,6 +43,10 @@ class VirtualClock(asyncio.SelectorEventLoop):
         """Return the virtual time, in seconds."""
         return self._virtual_now
 
+    def monotonic(self) -> float:
+        """Return the virtual time too: what goes by ``time.monotonic`` elsewhere goes by this on this loop."""
+        return self._virtual_now
+
     def advance(self, seconds: float) -> None:
         """Advance the clock while code runs, as a blocked loop or a stopped process does."""
         self._virtual_now += seconds

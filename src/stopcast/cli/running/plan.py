@@ -19,7 +19,7 @@ from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import duration
-from stopcast.limiters.token_bucket import full_rate
+from stopcast.limiters.pacer import full_rate
 from stopcast.report.history import Past, peek_past
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status

@@ -32,7 +32,7 @@ from stopcast.errors import ConfigurationError
 from stopcast.fleet.connection import has_password
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.limiters import TokenBucket
-from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.limiters.pacer import ARRIVAL_JITTER
 from stopcast.ports import Limiter, Observer
 from stopcast.stopper.task_calls import TaskCalls
 
