@@ -18,7 +18,8 @@ import pytest
 
 from stopcast.errors import ReportError, ReportLockedError
 from stopcast.report.line import LineWriter, read_line, task_of
-from stopcast.report.writer import Report, open_report
+from stopcast.report.opening import open_report
+from stopcast.report.writer import Report
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
@@ -310,7 +311,7 @@ async def test_an_outcome_is_durable_once_its_line_is_synced_and_each_is_told_on
         assert set(durable) <= set(on_disk)
         first.set()
 
-    descriptor = open_report(path, resume=False)
+    descriptor = await open_report(path, resume=False)
     report = Report(descriptor, path, on_error=lambda error: pytest.fail(str(error)), on_durable=on_durable)
     for line in range(1, 71):
         report.write(Outcome(Task("a", "r", f"t{line}"), Status.STOPPED, line=line))
@@ -329,7 +330,7 @@ async def test_an_outcome_that_finds_no_room_is_never_called_durable(shell: Shel
     durable: list[Outcome] = []
     errors: list[Exception] = []
     path = shell / REPORT
-    descriptor = open_report(path, resume=False)
+    descriptor = await open_report(path, resume=False)
     report = Report(descriptor, path, on_error=errors.append, on_durable=durable.extend)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
@@ -346,7 +347,7 @@ async def test_an_outcome_that_finds_no_room_is_never_called_durable(shell: Shel
 
 
 @pytest.mark.parametrize("replace", [True, False], ids=["written anew", "taken away because it was empty"])
-def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not_written_to(
+async def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not_written_to(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     replace: bool,  # noqa: FBT001
@@ -361,9 +362,9 @@ def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not
             report.touch()
         locked(descriptor, operation)
 
-    monkeypatch.setattr("stopcast.report.writer.fcntl.flock", late)
+    monkeypatch.setattr("stopcast.report.opening.fcntl.flock", late)
     with pytest.raises(ReportLockedError):
-        open_report(report, resume=True)
+        await open_report(report, resume=True)
 
 
 def test_a_power_cut_finds_the_report_under_its_name_from_the_first_line_on_and_once_written_anew(

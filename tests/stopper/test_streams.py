@@ -56,7 +56,7 @@ async def test_every_row_has_one_outcome_invalid_rows_and_duplicates_included() 
 async def test_a_source_s_batches_keep_their_lines_and_their_doubts() -> None:
     async def source() -> AsyncIterator[Batch]:
         rows = [RawRow(*task, line) for line, task in enumerate([*tasks(1), *tasks(2)], start=40)]
-        yield Batch("queue", rows, in_doubt=[False, False, True], told_apart=True)
+        yield Batch("queue", rows, in_doubt=[False, False, True], already_unique=True)
 
     async with Emulator(running=[]) as emulator, stopper_at(emulator) as stopper:
         outcomes = await everything(stopper, source())

@@ -56,6 +56,8 @@ def ignoring_closed_pipe(stream: TextIO | None) -> Iterator[None]:
 def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:
     """Log the error and the command that continues, and exit with the status of the error."""
     if isinstance(error, InterruptedRunError):
+        for note in getattr(error, "__notes__", ()):
+            log(f"stopcast: {note}", event="report_incomplete", level=logging.ERROR)
         if resume_with:
             log(f"stopcast: interrupted. Continue with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
         raise SystemExit(128 + error.signal_number)

@@ -87,7 +87,7 @@ class Batch:
     ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list),
     ``too_old`` those that were finished longer ago than is wanted.
     ``in_doubt`` says of each row whether a call of an earlier run or delivery may have stopped its task unseen; None of
-    none. ``told_apart`` says that the source has told its rows apart itself, as a queue does.
+    none. ``already_unique`` says that the source gives each task once, as a queue does.
     """
 
     source: str | None
@@ -96,4 +96,4 @@ class Batch:
     left_out: int = 0
     too_old: int = 0
     in_doubt: Sequence[bool] | None = None
-    told_apart: bool = False
+    already_unique: bool = False

@@ -20,7 +20,7 @@ from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import duration
 from stopcast.limiters.pacer import full_rate
-from stopcast.report.history import Past, peek_past
+from stopcast.report.history import ReportHistory, peek_history
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
 
@@ -76,8 +76,8 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
         ListError: a list cannot be read.
     """
     accounts, routes = read_accounts(options.calls.accounts) if options.calls.accounts else ([], {})
-    past = await peek_past(Path(options.report.path)) if options.report.resume else Past()
-    intake = Intake(limit=options.lists.limit, earlier=past.earlier)
+    history = await peek_history(Path(options.report.path)) if options.report.resume else ReportHistory()
+    intake = Intake(limit=options.lists.limit, settled=history.settled)
     invalid: list[Outcome] = []
     async with aclosing(lists.batches()) as batches:
         async for batch in batches:

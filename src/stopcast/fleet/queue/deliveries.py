@@ -102,7 +102,7 @@ class Deliveries:
         rows += again
         raw = [RawRow(*delivery.task, delivery.line) for delivery in rows if delivery.task is not None]
         doubts = [delivery.in_doubt or delivery.sent for delivery in rows]
-        return Batch(self._source, raw, broken, in_doubt=doubts, told_apart=True)
+        return Batch(self._source, raw, broken, in_doubt=doubts, already_unique=True)
 
     def begin(self, task: Task, identity: bytes) -> None:  # noqa: ARG002 - the contract's signature
         """Record that a call for the task is about to go out."""
