@@ -37,7 +37,7 @@ from stopcast.api.actions import request_body
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import Signer
 from stopcast.credentials.value import Credentials
-from stopcast.ports import Observer
+from stopcast.ports import Observer, Request
 from stopcast.tasks.task import Task
 
 CREDENTIALS: Final = Credentials("AKLTbench0123456789abcdef01234567", "c2VjcmV0LWZvci1hLWJlbmNobWFyaw==")
@@ -77,7 +77,11 @@ class Place:
         """Return the address, body and headers of one signed call, for clients that repeat it."""
         endpoint, body = self.endpoint, request_body(TASK)
         signer = Signer(CREDENTIALS, host=endpoint.host, region=endpoint.region, query=endpoint.query)
-        return endpoint.url, body, {**signer.sign(body, time.time()), "Accept-Encoding": "identity"}
+        return (
+            endpoint.url,
+            body,
+            {**signer.sign(Request(body, endpoint.query), time.time()), "Accept-Encoding": "identity"},
+        )
 
 
 async def in_workers(place: Place, call: Callable[[], Awaitable[object]]) -> None:

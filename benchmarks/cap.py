@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Final
 from measuring import NotedLimiter, own_process, print_table, print_versions, received, worst_second
 from server import Setting, running_server
 from stopcast.events import Event, Throttled
-from stopcast.ports import Limiter
+from stopcast.ports import Limiter, Request
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.tasks.task import Task
 
@@ -99,7 +99,7 @@ class Place:
 
 async def stopcast(place: Place) -> None:
     from stopcast.limiters import TokenBucket
-    from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+    from stopcast.limiters.pacer import ARRIVAL_JITTER
 
     jitter = place.scenario.arrival_jitter
     await _stop_for_ever(place, TokenBucket(CAP, arrival_jitter=ARRIVAL_JITTER if jitter is None else jitter))
@@ -262,12 +262,13 @@ def compete(theirs: Connection, place: Place) -> None:
 
     endpoint = Endpoint.parse(place.url)
     signer = Signer(SANDBOX_CREDENTIALS, host=endpoint.host, region=endpoint.region, query=endpoint.query)
+    request = Request(BODY, endpoint.query)
     times: list[float] = []
     throttled: list[float] = []
 
     async def call(session: aiohttp.ClientSession) -> None:
         times.append(now := time.monotonic())
-        async with session.post(endpoint.url, data=BODY, headers=signer.sign(BODY, time.time())) as response:
+        async with session.post(endpoint.url, data=BODY, headers=signer.sign(request, time.time())) as response:
             await response.read()
             if response.status == 429:
                 throttled.append(now)

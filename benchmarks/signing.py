@@ -13,19 +13,21 @@ from stopcast.api.actions import request_body
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import CONTENT_TYPE, Signer
 from stopcast.credentials.value import Credentials
+from stopcast.ports import Request
 from stopcast.tasks.task import Task
 
 CREDENTIALS: Final = Credentials("AKLTbench0123456789abcdef01234567", "c2VjcmV0LWZvci1hLWJlbmNobWFyaw==")
 ENDPOINT: Final = Endpoint.parse()
 QUERY: Final = {"Action": "StopWebcast", "Version": "2020-12-01"}
 BODY: Final = request_body(Task("64a1b2c3d4e5f60123456789", "room-0001", "webcast-0000000001"))
+REQUEST: Final = Request(BODY, ENDPOINT.query)
 
 Sign = Callable[[], dict[str, str]]
 
 
 def stopcast() -> Sign:
     signer = Signer(CREDENTIALS, host=ENDPOINT.host, region=ENDPOINT.region, query=ENDPOINT.query)
-    return lambda: signer.sign(BODY, time.time())
+    return lambda: signer.sign(REQUEST, time.time())
 
 
 def vendor_old() -> Sign:
@@ -72,7 +74,7 @@ def measure(name: str, number: int) -> dict[str, float]:
     headers = sign()
     at = calendar.timegm(time.strptime(headers["X-Date"], "%Y%m%dT%H%M%SZ"))
     signer = Signer(CREDENTIALS, host=ENDPOINT.host, region=ENDPOINT.region, query=ENDPOINT.query)
-    if signer.sign(BODY, at)["Authorization"] != headers["Authorization"]:
+    if signer.sign(REQUEST, at)["Authorization"] != headers["Authorization"]:
         raise RuntimeError(f"the signature of {name} differs")
     began = time.process_time()
     for _ in range(number):

@@ -56,7 +56,7 @@ def measure(name: str, reports: Sequence[Path], lines: int) -> dict[str, float]:
                 for line in file:
                     orjson.loads(line)
     else:
-        figures = read_reports(reports, keep=1000)
+        figures = read_reports(reports, most_listed=1000)
         figures.timeline.worst_second()
     return {
         "lines": lines / (time.perf_counter() - began),

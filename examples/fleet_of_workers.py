@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-TASKS = 600
+TASKS = 300
 STOPCAST = [sys.executable, "-m", "stopcast"]
 
 

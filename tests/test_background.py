@@ -15,7 +15,7 @@ from stopcast.errors import BackgroundTaskError
 
 
 async def swallow(cancellations: int) -> None:
-    """Wait, and go on after so many cancellations."""
+    """Wait, and go on after a number of cancellations."""
     while True:
         try:
             await asyncio.sleep(3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -48,16 +49,16 @@ async def test_events_are_logged_by_their_names_at_their_levels(caplog: pytest.L
 async def test_rooms_and_tasks_are_named_only_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "stopcast"):
         await _work()
-    told = [record.__dict__ for record in caplog.records if record.name == "stopcast"]
-    assert {"retry_planned", "clock_corrected", "app_set_aside"} <= {record["event"] for record in told}
-    assert "secret" not in repr(told)
+    logged = [record.__dict__ for record in caplog.records if record.name == "stopcast"]
+    assert {"retry_planned", "clock_corrected", "app_set_aside"} <= {record["event"] for record in logged}
+    assert "secret" not in repr(logged)
 
 
-def test_a_server_s_words_cannot_forge_a_record(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_text_of_the_server_cannot_forge_a_record(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "stopcast"):
         log_event(RetryPlanned(TASK, 1, "one\nCRITICAL:root:two", 0.5))
     (record,) = caplog.records
-    assert record.getMessage() == r"attempt 1 failed: one\nCRITICAL:root:two; again in 0.5 s"
+    assert record.getMessage() == r"attempt 1 failed: one\nCRITICAL:root:two; next attempt in 0.5 s"
 
 
 async def test_nothing_logged_holds_a_secret(caplog: pytest.LogCaptureFixture) -> None:
@@ -66,7 +67,24 @@ async def test_nothing_logged_holds_a_secret(caplog: pytest.LogCaptureFixture) -
     assert SANDBOX_CREDENTIALS.secret_key not in repr([record.__dict__ for record in caplog.records])
 
 
-def test_a_program_that_sets_no_logging_up_hears_nothing() -> None:
+def test_a_program_that_configures_no_logging_gets_no_output() -> None:
     program = "import stopcast.stopper, logging; logging.getLogger('stopcast').warning('heard')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+async def test_an_observer_that_raises_cancelled_error_disturbs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    received: list[object] = []
+
+    def cancelling(_: object) -> None:
+        raise asyncio.CancelledError
+
+    observers = [cancelling, received.append]
+    async with (
+        Emulator() as emulator,
+        Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url, observers=observers) as stopper,
+    ):
+        outcomes = [outcome async for outcome in stopper.stop_all([TASK, OTHER])]
+    assert [outcome.status for outcome in outcomes] == ["stopped", "stopped"]
+    assert len(received) >= 4
+    assert [record.__dict__["event"] for record in caplog.records].count("observer_failed") == 1

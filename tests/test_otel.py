@@ -93,7 +93,7 @@ async def test_each_task_is_a_span_below_its_caller_s_with_its_attempts_as_event
     assert dict(refused.attributes or {})["error.type"] == "InvalidParameter"
 
 
-async def test_a_question_to_the_api_is_a_span_of_its_own_name(telemetry: Telemetry) -> None:
+async def test_a_query_is_a_span_with_its_own_name(telemetry: Telemetry) -> None:
     async with Emulator() as emulator:
         observer = OpenTelemetryObserver(
             endpoint=emulator.url,
@@ -109,7 +109,7 @@ async def test_a_question_to_the_api_is_a_span_of_its_own_name(telemetry: Teleme
     assert (request.attributes["http.request.method"], request.attributes["account"]) == ("GET", "a")
 
 
-async def test_a_span_names_no_task_where_that_is_not_wanted(telemetry: Telemetry) -> None:
+async def test_a_span_has_no_task_ids_if_task_ids_is_false(telemetry: Telemetry) -> None:
     await run(telemetry, task_ids=False)
     ours = [span for span in telemetry.spans if span.name == "StopWebcast"]
     assert len(ours) == 2

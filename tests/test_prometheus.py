@@ -12,7 +12,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Stopper, Task, TokenBucket
 from stopcast.events import CredentialsRefreshed, RetryPlanned
-from stopcast.fleet.quota.redis_ledger import RedisLedger
+from stopcast.fleet.quota.redis_ledger import RedisLedger, Request
+from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
 from stopcast.redis_metrics import RedisMetrics
@@ -67,7 +68,7 @@ async def run(observer: Observer) -> None:
             pass
 
 
-async def test_a_scrape_tells_what_became_of_tasks_and_attempts(scraper: Scraper) -> None:
+async def test_a_scrape_counts_the_results_of_tasks_and_attempts(scraper: Scraper) -> None:
     observer = PrometheusObserver(scraper.registry)
     await run(observer)
     samples = await asyncio.to_thread(scraper.scrape)
@@ -104,8 +105,8 @@ async def test_no_label_holds_an_id_unless_an_appid_is_asked_for_by_name(scraper
     }
     await run(PrometheusObserver(named, app_ids=["school"]))
     samples = await asyncio.to_thread(scraper.scrape)
-    told = {dict(labels)["app_id"] for name, labels in samples if name == "stopcast_tasks_total"}
-    assert told == {"school", "other"}
+    scraped = {dict(labels)["app_id"] for name, labels in samples if name == "stopcast_tasks_total"}
+    assert scraped == {"school", "other"}
     assert "room" not in repr(samples)
 
 
@@ -116,7 +117,7 @@ async def test_one_observer_serves_several_stoppers(scraper: Scraper) -> None:
     assert samples["stopcast_tasks_total", (("status", "stopped"),)] == 14
 
 
-async def test_several_accounts_are_told_apart_by_a_label(scraper: Scraper) -> None:
+async def test_several_accounts_are_distinguished_by_a_label(scraper: Scraper) -> None:
     metrics = PrometheusObserver(scraper.registry, labels=["account"])
     await asyncio.gather(*(run(metrics.labelled(account=name)) for name in ("a", "b")))
     samples = await asyncio.to_thread(scraper.scrape)
@@ -127,7 +128,7 @@ async def test_several_accounts_are_told_apart_by_a_label(scraper: Scraper) -> N
         metrics(RetryPlanned(Task("a", "r", "t"), 1, "", 0.0))
 
 
-def test_new_credentials_tell_when_they_expire() -> None:
+def test_the_expiry_of_new_credentials_is_a_metric() -> None:
     registry = CollectorRegistry()
     PrometheusObserver(registry)(CredentialsRefreshed("a test", expires_at=1.9e9))
     assert registry.get_sample_value("stopcast_credentials_refreshes_total") == 1
@@ -140,11 +141,11 @@ TASKS = [("a", "r", f"t{number}") for number in range(3)]
 
 
 def of_redis(samples: Samples, *labels: tuple[str, str]) -> dict[str, float]:
-    """Return what a scrape tells of one queue, or one quota."""
+    """Return the figures of a scrape for one queue, or one quota."""
     return {name.removeprefix("stopcast_"): value for (name, its), value in samples.items() if its == labels}
 
 
-async def test_a_queue_and_a_quota_are_scraped_as_status_tells_them(
+async def test_a_queue_and_a_quota_are_scraped_as_status_prints_them(
     scraper: Scraper, redis_server: RedisServer
 ) -> None:
     url = redis_server.url
@@ -153,31 +154,32 @@ async def test_a_queue_and_a_quota_are_scraped_as_status_tells_them(
         redis_server.ask("XGROUP", "CREATE", "one", "stopcast", "0")
         redis_server.ask("XREADGROUP", "GROUP", "stopcast", "a worker", "COUNT", 2, "STREAMS", "one", ">")
         redis_server.ask("XADD", "{one}:dead", "*", "task", "a,r,dead")
-        seen = await ledger.introduce(full_rate=150, pause=False)
+        settings = QuotaSettings()
+        seen = await ledger.ask(Request(settings=settings, verify=True))
         while seen is not None and not seen.permits:
             await asyncio.sleep(seen.wait_seconds)
-            seen = await ledger.lease(6, full_rate=150, throttled=0, hold_seconds=0)
-        await ledger.lease(0, full_rate=150, throttled=2, hold_seconds=60)
+            seen = await ledger.ask(Request(settings=settings, permits=6))
+        await ledger.ask(Request(settings=settings, throttled=2, hold_seconds=60))
     queues = [f"{url}/one", f"{url}/empty"]
     async with RedisMetrics(scraper.registry, queues=queues, quotas=[(url, "main"), (url, "unused")]):
-        told = scraper.scrape()
-    one = of_redis(told, ("queue", "one"))
+        scraped = scraper.scrape()
+    one = of_redis(scraped, ("queue", "one"))
     assert 0 < one.pop("queue_oldest_seconds") < 600
     figures = {"length": 3, "pending": 2, "workers": 1, "dead_letters": 1, "results": 0}
     assert one == {f"queue_{name}": figure for name, figure in figures.items()}
     empty = {f"queue_{name}": 0 for name in (*figures, "oldest_seconds")}
-    assert of_redis(told, ("queue", "empty")) == empty
-    quota = of_redis(told, ("account", "main"), ("action", "StopWebcast"))
-    assert 148 <= quota.pop("quota_rate_limit_calls_per_second") <= 150
+    assert of_redis(scraped, ("queue", "empty")) == empty
+    quota = of_redis(scraped, ("account", "main"), ("action", "StopWebcast"))
+    assert 146 <= quota.pop("quota_rate_limit_calls_per_second") <= 150
     assert 0 < quota.pop("quota_held_seconds") <= 60
     worst = quota.pop("quota_worst_second_permits")
     assert quota == {"quota_permits_total": 6, "quota_throttled_total": 2}
     assert 1 <= worst <= 6
-    assert of_redis(told, ("account", "unused"), ("action", "StopWebcast")) == {}
+    assert of_redis(scraped, ("account", "unused"), ("action", "StopWebcast")) == {}
     assert scraper.scrape() == {}
 
 
-async def test_while_redis_is_away_a_queue_has_no_figures_and_none_that_are_old(
+async def test_while_redis_is_away_a_queue_has_no_figures_not_even_old_ones(
     scraper: Scraper, redis_server: RedisServer
 ) -> None:
     async with RedisMetrics(scraper.registry, queues=[f"{redis_server.url}/one"], every_seconds=0.01):
@@ -192,7 +194,22 @@ async def test_while_redis_is_away_a_queue_has_no_figures_and_none_that_are_old(
                 await asyncio.sleep(0.01)
 
 
-async def test_metrics_of_no_queue_or_of_two_under_the_same_names_are_refused(scraper: Scraper, redis_url: str) -> None:
+async def test_figures_that_cannot_be_renewed_any_more_are_left_out_and_the_cause_is_logged(
+    scraper: Scraper, redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with RedisMetrics(scraper.registry, queues=[f"{redis_url}/one"], every_seconds=0.01) as metrics:
+        assert scraper.scrape()
+        monkeypatch.setattr(metrics._queues[0], "status", None)
+        async with asyncio.timeout(60):
+            while scraper.scrape():
+                await asyncio.sleep(0.01)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "metrics of Redis failed: TypeError" in caplog.text
+
+
+async def test_metrics_without_a_queue_or_with_the_same_names_twice_are_refused(
+    scraper: Scraper, redis_url: str
+) -> None:
     with pytest.raises(ConfigurationError):
         async with RedisMetrics(scraper.registry, quotas=[("http://host", "main")]):
             pass

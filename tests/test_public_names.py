@@ -6,6 +6,8 @@ import importlib.metadata
 import pydoc
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,20 @@ def test_using_one_name_does_not_load_an_http_client() -> None:
     code = "import sys, stopcast; stopcast.Task; stopcast.RetryPolicy; print('aiohttp' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed == "False\n"
+
+
+def test_the_names_are_found_in_a_zip_file_too(tmp_path: Path) -> None:
+    package = Path(stopcast.__file__).parent
+    with zipfile.ZipFile(tmp_path / "stopcast.zip", "w") as archive:
+        for path in package.rglob("*.py*"):
+            if path.suffix in {".py", ".pyi"}:
+                archive.write(path, path.relative_to(package.parent))
+    code = "import stopcast; print(stopcast.__file__, stopcast.Task.__name__)"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(tmp_path / "stopcast.zip")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed.endswith("stopcast.zip/stopcast/__init__.py Task\n")

@@ -22,7 +22,7 @@ def test_an_hour_takes_no_time_and_the_result_comes_back() -> None:
     assert time.monotonic() - began < 60
 
 
-def test_what_is_raised_comes_through() -> None:
+def test_an_exception_is_passed_on() -> None:
     async def main() -> None:
         async with asyncio.timeout(10):
             await asyncio.Event().wait()
@@ -31,7 +31,7 @@ def test_what_is_raised_comes_through() -> None:
         virtual_clock.run(main())
 
 
-def test_the_sandbox_s_quota_and_latency_go_by_the_same_clock() -> None:
+def test_the_sandbox_s_quota_and_latency_use_the_same_clock() -> None:
     async def main() -> tuple[float, int, int, int]:
         async with (
             Emulator(faults=Faults(latency_seconds=0.5)) as api,
@@ -47,7 +47,7 @@ def test_the_sandbox_s_quota_and_latency_go_by_the_same_clock() -> None:
     assert 4 <= seconds <= 5.5
 
 
-def test_a_task_s_retries_of_minutes_are_waited_out_at_once() -> None:
+def test_waiting_minutes_for_retries_takes_no_time() -> None:
     async def main() -> tuple[Status, int, float]:
         retry = RetryPolicy(max_attempts=100, give_up_after_seconds=900)
         async with (
@@ -62,7 +62,7 @@ def test_a_task_s_retries_of_minutes_are_waited_out_at_once() -> None:
     assert 850 < seconds < 960
 
 
-def test_a_thread_that_is_still_at_work_when_the_coroutine_ends_is_waited_for() -> None:
+def test_run_waits_for_threads_that_are_still_at_work_when_the_coroutine_ends() -> None:
     ended: list[str] = []
 
     def work() -> None:

@@ -8,6 +8,8 @@ The other public modules are ``stopcast.events``, ``prometheus``, ``otel``, ``re
 HTTP client.
 """
 
+from functools import cache as _cache
+
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
@@ -30,12 +32,12 @@ def __dir__() -> list[str]:
     return sorted({"__all__", "__version__", *_modules_by_name(), *globals()})
 
 
+@_cache
 def _modules_by_name() -> dict[str, str]:
     """Return the module of each public name, as the imports in ``__init__.pyi`` have it."""
     import ast  # noqa: PLC0415 - `stopcast --help` uses no public name, and must answer at once
-    from pkgutil import get_data  # noqa: PLC0415
 
-    stub = get_data(__name__, "__init__.pyi")
-    assert stub is not None, "__init__.pyi is installed beside __init__.py"  # noqa: S101 - an installation without it is broken
+    # Not open(): the package may lie in a zip file.
+    stub = __spec__.loader.get_data(f"{__path__[0]}/__init__.pyi")
     imports = [node for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom)]
     return {alias.name: str(node.module) for node in imports for alias in node.names}

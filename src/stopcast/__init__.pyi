@@ -27,6 +27,7 @@ from stopcast.fleet.queue import RedisQueue as RedisQueue
 from stopcast.fleet.quota.shared_quota import SharedQuota as SharedQuota
 from stopcast.limiters import TokenBucket as TokenBucket
 from stopcast.limiters import Unlimited as Unlimited
+from stopcast.ports import BareLimiter as BareLimiter
 from stopcast.ports import Deliveries as Deliveries
 from stopcast.ports import Limiter as Limiter
 from stopcast.ports import Observer as Observer

@@ -1,4 +1,4 @@
-"""``python -m stopcast``."""
+"""Runs the command line for ``python -m stopcast``."""
 
 from stopcast.cli import main
 

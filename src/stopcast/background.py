@@ -58,23 +58,26 @@ async def end_task(
     return task.done()
 
 
-async def finish(clean_up: Coroutine[Any, Any, None]) -> None:
-    """Run a clean-up to its end, however often the caller is cancelled, and raise the cancellation after it.
+async def finish_task(task: asyncio.Task[Any], *, within_seconds: float) -> None:
+    """Let a task come to its end, and end it by ``end_task`` if it has not after this time.
 
-    It must be bounded in time by itself. anyio cancels its scopes anew at every await.
+    A cancellation of the caller shortens the time to ``END_WITHIN_SECONDS``, however often it comes, and is raised once
+    the task has ended. What the task raised is raised as well.
     """
-    task = asyncio.get_running_loop().create_task(clean_up)
+    loop = asyncio.get_running_loop()
+    ends_at = loop.time() + within_seconds
     cancelled: asyncio.CancelledError | None = None
-    while not task.done():
+    while not task.done() and (left := ends_at - loop.time()) > 0:
         try:
-            await asyncio.wait((task,))
+            await asyncio.wait((task,), timeout=left)
         except asyncio.CancelledError as error:
             cancelled = error
+            ends_at = min(ends_at, loop.time() + END_WITHIN_SECONDS)
+    await end_task(task)
     if cancelled is not None:
-        if not task.cancelled():
-            task.exception()  # marks it as seen; the cancellation counts
         raise cancelled
-    task.result()
+    if task.done() and not task.cancelled():
+        task.result()
 
 
 class Supervisor:

@@ -1,4 +1,4 @@
-"""Broken machinery. What the API says of a single task is an Outcome, never one of these."""
+"""The exceptions of stopcast. A task that the API refuses is an ``Outcome``, never an exception."""
 
 from __future__ import annotations
 
@@ -6,39 +6,43 @@ from collections.abc import Mapping
 
 
 class StopcastError(Exception):
-    """The base of all that stopcast raises on its own account."""
+    """The base class of all exceptions that stopcast raises itself."""
 
 
 class ConfigurationError(StopcastError):
-    """An option, an endpoint or a setting that cannot be used as it is."""
+    """An option, an endpoint or a setting cannot be used."""
 
 
 class CredentialsNotFoundError(ConfigurationError):
-    """No credentials in any of the places looked at; the message names each."""
+    """No place has credentials. The message names each place that was searched."""
 
 
 class ListError(StopcastError):
-    """A list that cannot be read, or cannot be read to its end."""
+    """A list cannot be read, or cannot be read to its end."""
 
 
 class ReportError(StopcastError):
-    """A report that cannot be opened, read or written."""
+    """A report cannot be opened, read or written."""
 
 
 class ReportExistsError(ReportError):
-    """The report exists, and nobody said to go on with it."""
+    """The report exists, and ``--resume`` was not given."""
 
 
 class ReportLockedError(ReportError):
-    """Another run that still lives writes this report."""
+    """Another run is still writing this report."""
 
 
 class QueueError(StopcastError):
-    """A queue that cannot be reached, or not be used."""
+    """A queue cannot be reached, or cannot be used."""
+
+
+class QueueDataLostError(QueueError):
+    """The queue's tasks are gone from Redis: they have to be put in again."""
 
 
 class HaltedError(StopcastError):
-    """The calls were stopped because every further one would fail alike; the message says what to mend."""
+    """The calls ended because every further call would fail in the same way. The message says what to fix."""
 
 
 class CredentialsRefusedError(HaltedError):
@@ -46,14 +50,14 @@ class CredentialsRefusedError(HaltedError):
 
 
 class CredentialsUnavailableError(HaltedError):
-    """The credentials' provider gives none. What it raised is the ``__cause__``."""
+    """The credentials' provider returned no credentials. Its exception is the ``__cause__``."""
 
 
 class AccountsGivenUpError(HaltedError):
-    """The calls of some accounts were given up; those of the others were not touched by it.
+    """The calls of some accounts ended early; the calls of the other accounts went on.
 
     Attributes:
-        errors: why, by account.
+        errors: the reason for each of those accounts.
     """
 
     def __init__(self, errors: Mapping[str, StopcastError]) -> None:
@@ -62,7 +66,7 @@ class AccountsGivenUpError(HaltedError):
 
 
 class ClockRefusedError(HaltedError):
-    """The API refuses the request's time, even corrected by the server's own clock."""
+    """The API refuses the request's time, even after a correction by the server's own clock."""
 
 
 class UnknownRefusalsError(HaltedError):
@@ -74,18 +78,18 @@ class TooManyFailuresError(HaltedError):
 
 
 class CanaryError(TooManyFailuresError):
-    """One of the tasks that were to be sent alone, ahead of all others, did not end well."""
+    """A task of the canary did not end well. No task beyond the canary was sent."""
 
 
 class EndpointError(HaltedError):
-    """The endpoint's certificate, or what answers there, is not to be trusted."""
+    """The endpoint's certificate, or the server that answers there, cannot be trusted."""
 
 
 class QuotaLostError(StopcastError):
-    """What keeps the shared quota cannot be asked.
+    """The Redis of a shared quota cannot be used.
 
     Attributes:
-        refused: it answers, and refuses the login or the login's rights.
+        refused: whether Redis answers, but refuses the login or its rights.
     """
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
@@ -94,18 +98,18 @@ class QuotaLostError(StopcastError):
 
 
 class ClosedError(StopcastError):
-    """The Stopper is closed, or not yet open."""
+    """The Stopper is closed, or has not been entered yet."""
 
 
 class BackgroundTaskError(StopcastError):
-    """A background task ended before it was asked to. What it raised is the ``__cause__``."""
+    """A background task ended before it was asked to. Its exception is the ``__cause__``."""
 
 
 class InterruptedRunError(StopcastError):
-    """Somebody asked the run to end. What was in flight has had its say; ``--resume`` goes on.
+    """A signal ended the run. The calls in flight have finished, and ``--resume`` continues.
 
     Attributes:
-        signal_number: the signal that asked.
+        signal_number: the signal.
     """
 
     def __init__(self, signal_number: int) -> None:
@@ -114,4 +118,4 @@ class InterruptedRunError(StopcastError):
 
 
 class TimeIsUpError(StopcastError):
-    """The run was to end by now. What was in flight has had its say; ``--resume`` goes on."""
+    """The time given by ``--until`` is reached. The calls in flight have finished, and ``--resume`` continues."""

@@ -1,4 +1,4 @@
-"""The two languages that a summary is told in, English and the vendor's own, and how statuses read in them."""
+"""English and Chinese: choosing a language, the words for statuses, and durations in both."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from stopcast.tasks.outcome import Status
 
 
 class Language(StrEnum):
-    """A language. Called with a text in both, it returns its own."""
+    """A language. Calling it with a text in both languages returns the text in this one."""
 
     EN = "en"
     ZH = "zh"
 
     def __call__(self, en: str, zh: str) -> str:
-        """Return the one of the two texts that is in this language."""
+        """Return the text in this language."""
         return zh if self is Language.ZH else en
 
     @classmethod
     def of_locale(cls, environ: Mapping[str, str]) -> Language:
-        """Return Chinese where the first locale variable that is set names it, as POSIX orders them; else English."""
+        """Return Chinese if the first locale variable that is set, in the order of POSIX, names it; else English."""
         names = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
         return cls.ZH if next(filter(None, names), "").lower().startswith("zh") else cls.EN
 
@@ -33,7 +33,7 @@ class Both(NamedTuple):
     zh: str
 
 
-#: How a status reads in a sentence, in the order in which they are told.
+#: Each status as it reads in a sentence, in the order in which a summary lists them.
 STATUS_WORDS: Final[Mapping[Status, Both]] = {
     Status.STOPPED: Both("stopped", "已停止"),
     Status.ALREADY_STOPPED: Both("already stopped", "此前已停止"),
@@ -48,6 +48,11 @@ STATUS_WORDS: Final[Mapping[Status, Both]] = {
     Status.NOT_STARTED: Both("not started yet", "尚未开始"),
     Status.UNKNOWN: Both("unknown", "未知"),
 }
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its English noun: ``1 row``, ``2,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float, language: Language = Language.EN) -> str:
@@ -65,5 +70,5 @@ def duration(seconds: float, language: Language = Language.EN) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a text from outside with whatever does not show, or turns what follows around, written as an escape."""
+    """Return a text from outside with escapes for characters that are invisible or change the direction of text."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

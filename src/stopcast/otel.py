@@ -1,14 +1,14 @@
-"""Traces and metrics for OpenTelemetry (extra ``otel``): an observer that spans and measures.
+"""Traces and metrics for OpenTelemetry (extra ``otel``): an observer that makes spans and measures.
 
     from stopcast.otel import OpenTelemetryObserver
 
     async with stopcast.Stopper(observers=[OpenTelemetryObserver()]) as stopper:
         ...
 
-Each task that calls were made for is a client span named for the API's action, ``StopWebcast``, below the caller's own
-span, with each attempt as an event. Names and units are those of OpenTelemetry's semantic conventions where it has one,
-else they begin with ``stopcast.``. No metric's attribute ever holds an id; a span names its task, unless that is not
-wanted.
+Each task for which a call was made is a client span with the name of the API's action, ``StopWebcast``, below the
+caller's own span, with each attempt as an event. Names and units are those of OpenTelemetry's semantic conventions
+where there is one, otherwise they begin with ``stopcast.``. No metric's attribute ever holds an id; a span names its
+task unless ``task_ids=False`` is given.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.api.signing import SERVICE
 from stopcast.events import (
+    WARNINGS,
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
@@ -35,23 +36,22 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
-from stopcast.logs import WARNINGS
 from stopcast.tasks.outcome import Outcome
 
-#: Those that the convention asks for in ``http.client.request.duration``.
+#: The boundaries that the convention requires for ``http.client.request.duration``.
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _TASK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 
 class OpenTelemetryObserver:
-    """Makes spans and metrics; an observer to give to a Stopper.
+    """Makes spans and metrics. It is an observer for a Stopper.
 
     Args:
-        endpoint: what the Stopper was given, for ``server.address`` and ``server.port``.
-        attributes: of every span and every metric, such as an account's name where there are several Stoppers.
-        tracer_provider: OpenTelemetry's global one by default.
-        meter_provider: likewise.
-        task_ids: whether a span names its AppId, RoomId and TaskId.
+        endpoint: the Stopper's, for ``server.address`` and ``server.port``.
+        attributes: added to every span and every metric, such as an account's name where there are several Stoppers.
+        tracer_provider: OpenTelemetry's global provider unless given.
+        meter_provider: OpenTelemetry's global provider unless given.
+        task_ids: whether spans have the AppId, RoomId and TaskId.
     """
 
     def __init__(
@@ -69,14 +69,17 @@ class OpenTelemetryObserver:
         self._tracer = (tracer_provider or get_tracer_provider()).get_tracer("stopcast")
         meter = (meter_provider or get_meter_provider()).get_meter("stopcast")
         instruments = _Instruments(meter, attributes, server)
-        self._take: dict[type[Event], Callable[[Any], object]] = {**instruments.take, TaskFinished: self._finished}
+        self._handlers: dict[type[Event], Callable[[Any], object]] = {
+            **instruments.handlers,
+            TaskFinished: self._finished,
+        }
         self._instruments = instruments
 
     def __call__(self, event: Event) -> None:
-        """Take note of the event."""
+        """Record the event."""
         kind = type(event)
-        if (take := self._take.get(kind)) is not None:
-            take(event)
+        if (handle := self._handlers.get(kind)) is not None:
+            handle(event)
         if (name := WARNINGS.get(kind)) is not None:
             self._instruments.warning(name)
 
@@ -137,13 +140,13 @@ class _Instruments:
         self._connection = meter.create_histogram(
             "stopcast.connection.wait_time",
             "s",
-            "What a call waited for a connection.",
+            "Time that a call waited for a connection.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._limiter = meter.create_histogram(
             "stopcast.limiter.wait_time",
             "s",
-            "What a call waited for its permit.",
+            "Time that a call waited for its permit.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._task = meter.create_histogram(
@@ -152,13 +155,15 @@ class _Instruments:
             "From a task's first call to its outcome.",
             explicit_bucket_boundaries_advisory=_TASK_SECONDS,
         )
-        self._tasks = meter.create_counter("stopcast.tasks", "{task}", "Rows that have their outcome.")
-        retries = meter.create_counter("stopcast.retries", "{retry}", "Attempts that another one follows.")
+        self._tasks = meter.create_counter("stopcast.tasks", "{task}", "Rows that have an outcome.")
+        retries = meter.create_counter("stopcast.retries", "{retry}", "Attempts that a further attempt follows.")
         rate = meter.create_gauge("stopcast.rate_limit", "{call}/s", "Calls a second that may go out now.")
-        self._warnings = meter.create_counter("stopcast.warnings", "{warning}", "What somebody should look at.")
-        clock = meter.create_gauge("stopcast.clock.offset", "s", "By which the API's clock is ahead of ours.")
+        self._warnings = meter.create_counter(
+            "stopcast.warnings", "{warning}", "Events that an operator should look at."
+        )
+        clock = meter.create_gauge("stopcast.clock.offset", "s", "Time by which the API's clock is ahead of ours.")
         refreshes = meter.create_counter("stopcast.credentials.refreshes", "{refresh}", "New credentials.")
-        self.take: dict[type[Event], Callable[[Any], object]] = {
+        self.handlers: dict[type[Event], Callable[[Any], object]] = {
             TaskRefused: lambda event: self._tasks.add(1, self._with_status(event.outcome)),
             AttemptFinished: self._attempt,
             RetryPlanned: lambda _: retries.add(1, self._attributes),
@@ -180,7 +185,7 @@ class _Instruments:
 
     def _attempt(self, event: AttemptFinished) -> None:
         self._connection.record(event.connection_seconds, self._attributes)
-        # Without a permit there was no waiting for one, and no request.
+        # Without a permit there was no request, so no wait to measure.
         if event.answer_seconds:
             self._limiter.record(event.limiter_seconds, self._attributes)
             outcome = {"http.response.status_code": event.http_status, "error.type": _error_type(event)}

@@ -1,25 +1,28 @@
-"""The small contracts between the engine and what stands outside it. Each is filled by one adapter or more."""
+"""The protocols between the engine and its surroundings. Each of them has one or more implementations elsewhere."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from stopcast.errors import ConfigurationError
-from stopcast.events import Event
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
+
+if TYPE_CHECKING:
+    # A plan uses a limiter's rate. The events, all of them dataclasses, would take longer to import than the rest.
+    from stopcast.events import Event
 
 
 class Observer(Protocol):
     """A function of one event: see ``stopcast.events``."""
 
     def __call__(self, event: Event, /) -> object:
-        """Take note of the event, and return at once: this runs on the event loop.
+        """Handle the event, and return at once, because this runs on the event loop.
 
-        What it raises is logged once, and disturbs nothing.
+        An exception is logged the first time, and has no other effect.
         """
 
 
@@ -119,13 +122,13 @@ def as_limiter(limiter: BareLimiter) -> Limiter:
 
 @runtime_checkable
 class Flights(Protocol):
-    """Keeps in mind, beyond a crash, for which tasks a call may have gone out unseen."""
+    """Records, so that it survives a crash, for which tasks a call may have gone out without a known result."""
 
     def begin(self, task: Task, identity: bytes) -> None:
-        """Note that a call for the task, known by this identity, is about to go out."""
+        """Record that a call for the task, which has this identity, is about to go out."""
 
     def end(self, tasks: Iterable[Task]) -> None:
-        """Note that nothing is in doubt about the tasks any more."""
+        """Record that the tasks are not in doubt any more."""
 
 
 @runtime_checkable
@@ -155,18 +158,18 @@ class Ownership(Protocol):
 
 
 class Deliveries(Flights, Ownership, Protocol):
-    """A source whose rows are delivered anew until they are acknowledged, as a message queue's are."""
+    """A source that delivers its rows again until they are acknowledged, as a message queue does."""
 
     def ack(self, outcomes: Iterable[Outcome]) -> None:
-        """Take note that these outcomes are durable. Their ``line`` tells of which row each is."""
+        """Acknowledge rows whose outcomes are durable. The ``line`` of an outcome identifies its row."""
 
 
 class TransportError(Exception):
-    """No answer, or none that can be read whole. The text tells what happened below HTTP.
+    """No complete answer arrived. The text says what happened below HTTP.
 
     Attributes:
-        unsent: there was no connection to write the request to, so that it surely did nothing.
-        untrusted: the other side's certificate was refused, which no retry mends.
+        unsent: whether there was no connection to write the request to, so that it certainly did nothing.
+        untrusted: whether the server's certificate was refused, which a retry cannot fix.
     """
 
     def __init__(self, message: str, *, unsent: bool = False, untrusted: bool = False) -> None:
@@ -224,13 +227,23 @@ class Answer(NamedTuple):
     drop: Callable[[], object] = lambda: None
 
 
+class Request(NamedTuple):
+    """What one call sends, without its headers.
+
+    Attributes:
+        body: the bytes, empty for a GET.
+        query: the canonical query string, as it is signed and sent.
+    """
+
+    body: bytes
+    query: str
+
+
 class Transport(Protocol):
     """Carries one request to the endpoint."""
 
-    async def send(self, body: bytes, gate: Gate, query: str = "") -> Answer:
-        """Send ``body`` with the headers that ``gate.admit`` returns, and return the answer.
-
-        ``query`` takes the place of the endpoint's own, unless it is "".
+    async def send(self, request: Request, gate: Gate) -> Answer:
+        """Send the request with the headers that ``gate.admit`` returns, and return the answer.
 
         Raises:
             TransportError: no answer, or none that can be read whole.

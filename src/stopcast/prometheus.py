@@ -1,12 +1,12 @@
-"""Metrics for Prometheus (extra ``prometheus``): an observer that counts.
+"""Metrics for Prometheus (extra ``prometheus``): an observer that counts and measures.
 
     from stopcast.prometheus import PrometheusObserver
 
     async with stopcast.Stopper(observers=[PrometheusObserver()]) as stopper:
         ...
 
-Names and units are as Prometheus' conventions ask for. No label ever holds a RoomId or a TaskId, and an AppId only
-where it was asked for by name. One observer serves a whole process, however many Stoppers it is given to.
+Names and units follow Prometheus' conventions. No label ever holds a RoomId or a TaskId, and an AppId only where it is
+asked for by name. One observer serves a whole process, with any number of Stoppers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from stopcast.events import (
+    WARNINGS,
     AttemptFinished,
     ClockCorrected,
     CredentialsRefreshed,
@@ -28,32 +29,31 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
-from stopcast.logs import WARNINGS
 from stopcast.ports import Observer
 from stopcast.tasks.outcome import Outcome
 
-#: Of waiting and answering, in seconds: from what a connection at hand takes to what a call may take at the most.
+#: Seconds to wait and to answer: from an idle connection up to the longest call.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0)
-#: Of a task with all its retries: up to half an hour.
+#: Seconds of a task with all its retries: up to half an hour.
 TASK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
-#: What each metric tells. Its unit is the end of its name.
+#: What each metric measures. The end of its name is the unit.
 _COUNTERS: Final = {
-    "stopcast_tasks": "Rows that have their outcome.",
+    "stopcast_tasks": "Rows that have an outcome.",
     "stopcast_attempts": "Calls that ended.",
-    "stopcast_retries": "Attempts that another one follows.",
-    "stopcast_warnings": "What somebody should look at, by the name that it has in the log.",
+    "stopcast_retries": "Attempts that a further attempt follows.",
+    "stopcast_warnings": "Events that an operator should look at, by their names in the log.",
     "stopcast_credentials_refreshes": "New credentials.",
 }
 _HISTOGRAMS: Final = {
-    "stopcast_connection_wait_seconds": "What a call waited for a connection.",
-    "stopcast_limiter_wait_seconds": "What a call waited for its permit.",
+    "stopcast_connection_wait_seconds": "Time that a call waited for a connection.",
+    "stopcast_limiter_wait_seconds": "Time that a call waited for its permit.",
     "stopcast_answer_seconds": "From a call's permit to the end of its answer.",
     "stopcast_task_seconds": "From a task's first call to its outcome.",
 }
 _GAUGES: Final = {
     "stopcast_rate_limit_calls_per_second": "Calls a second that may go out now.",
-    "stopcast_clock_offset_seconds": "By which the API's clock is ahead of ours.",
+    "stopcast_clock_offset_seconds": "Seconds by which the API's clock is ahead of ours.",
     "stopcast_credentials_expiry_timestamp_seconds": "When the credentials expire; 0 where that is not known.",
     "stopcast_worst_second_calls": "The most calls in any second of the last finished run.",
     "stopcast_last_run_finished_timestamp_seconds": "When a run last finished.",
@@ -61,17 +61,17 @@ _GAUGES: Final = {
 
 
 class PrometheusObserver:
-    """Keeps the metrics; an observer to give to a Stopper.
+    """Keeps the metrics. It is an observer for a Stopper.
 
     Args:
-        registry: where the metrics are registered, Prometheus' own by default.
-        app_ids: AppIds that ``stopcast_tasks_total`` and ``stopcast_attempts_total`` tell apart by a label ``app_id``;
-            every other one is ``other``. Without any there is no such label.
+        registry: where the metrics are registered, Prometheus' default registry unless given.
+        app_ids: AppIds that ``stopcast_tasks_total`` and ``stopcast_attempts_total`` count separately, with a label
+            ``app_id``; all others count as ``other``. Without any there is no such label.
         labels: names of further labels of every metric, such as ``account`` where there are several Stoppers. Then
-            ``labelled`` makes the observers, and this object is none.
+            ``labelled`` makes the observers, and this object itself is not one.
 
     Raises:
-        ValueError: the registry has metrics of these names already, as of another ``PrometheusObserver``.
+        ValueError: the registry already has metrics of these names, for example from another ``PrometheusObserver``.
     """
 
     def __init__(
@@ -85,21 +85,21 @@ class PrometheusObserver:
             "stopcast_warnings": ("event",),
         }
         self._metrics: dict[str, Counter | Gauge | Histogram] = {
-            name: Counter(name, told, (*labels, *own.get(name, ())), registry=registry)
-            for name, told in _COUNTERS.items()
+            name: Counter(name, description, (*labels, *own.get(name, ())), registry=registry)
+            for name, description in _COUNTERS.items()
         }
-        for name, told in _HISTOGRAMS.items():
+        for name, description in _HISTOGRAMS.items():
             buckets = TASK_SECONDS if name == "stopcast_task_seconds" else SECONDS
-            self._metrics[name] = Histogram(name, told, labels, registry=registry, buckets=buckets)
-        for name, told in _GAUGES.items():
-            self._metrics[name] = Gauge(name, told, labels, registry=registry)
+            self._metrics[name] = Histogram(name, description, labels, registry=registry, buckets=buckets)
+        for name, description in _GAUGES.items():
+            self._metrics[name] = Gauge(name, description, labels, registry=registry)
         self._unlabelled = None if labels else self.labelled()
 
     def labelled(self, **labels: str) -> Observer:
         """Return an observer whose metrics have these labels: a value for each name in ``labels``.
 
         Raises:
-            ValueError: other names than those.
+            ValueError: the names are not those of ``labels``.
         """
         return _Counting(self._metrics, self._app_ids, labels)
 
@@ -107,10 +107,10 @@ class PrometheusObserver:
         """Count the event.
 
         Raises:
-            ValueError: there are ``labels``, and so ``labelled`` makes the observers.
+            ValueError: the metrics have ``labels``, so ``labelled`` has to make the observers.
         """
         if self._unlabelled is None:
-            raise ValueError("this observer has labels: use what its method `labelled` returns")
+            raise ValueError("these metrics have labels: give the Stopper what `labelled(...)` returns")
         self._unlabelled(event)
 
 
@@ -120,7 +120,7 @@ class _Counting:
     def __init__(self, metrics: dict[str, Any], app_ids: frozenset[str], labels: dict[str, str]) -> None:
         self._app_ids = app_ids
         tasks, attempts = metrics["stopcast_tasks"], metrics["stopcast_attempts"]
-        # To look a labelled counter up costs more than to count.
+        # Looking up a labelled counter costs more than counting.
         self._tasks = lru_cache(maxsize=None)(lambda **own: tasks.labels(**labels, **own))
         self._attempts = lru_cache(maxsize=None)(lambda **own: attempts.labels(**labels, **own))
 
@@ -136,10 +136,10 @@ class _Counting:
         self._worst = metric("stopcast_worst_second_calls")
         self._finished_at = metric("stopcast_last_run_finished_timestamp_seconds")
         retries, warnings = metric("stopcast_retries"), metrics["stopcast_warnings"]
-        # From the start, so that an alert sees the first one as an increase.
+        # Exported from the start, so that an alert sees the first warning as an increase.
         self._warnings = {kind: warnings.labels(**labels, event=name) for kind, name in WARNINGS.items()}
         rate, clock = metric("stopcast_rate_limit_calls_per_second"), metric("stopcast_clock_offset_seconds")
-        self._take: dict[type[Event], Callable[[Any], object]] = {
+        self._handlers: dict[type[Event], Callable[[Any], object]] = {
             TaskRefused: lambda event: self._count(event.outcome),
             AttemptFinished: self._attempt,
             TaskFinished: self._task,
@@ -152,8 +152,8 @@ class _Counting:
 
     def __call__(self, event: Event, /) -> None:
         kind = type(event)
-        if (take := self._take.get(kind)) is not None:
-            take(event)
+        if (handle := self._handlers.get(kind)) is not None:
+            handle(event)
         if (warnings := self._warnings.get(kind)) is not None:
             warnings.inc()
 
@@ -165,7 +165,7 @@ class _Counting:
     def _attempt(self, event: AttemptFinished) -> None:
         self._attempts(verdict=event.verdict, **self._by_app(event.task.app_id)).inc()
         self._connection.observe(event.connection_seconds)
-        # Without a permit there was no waiting for one, and no call.
+        # Without a permit there was no call, so no wait to measure.
         if event.answer_seconds:
             self._limiter.observe(event.limiter_seconds)
             self._answer.observe(event.answer_seconds)

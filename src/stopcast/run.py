@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from stopcast.accounts.router import Router
 from stopcast.background import end_task
@@ -22,15 +22,19 @@ from stopcast.errors import (
     TimeIsUpError,
 )
 from stopcast.ports import Deliveries
-from stopcast.report.history import Past, read_past, tidy
-from stopcast.report.in_flight import FlightLog
+from stopcast.report.history import ReportHistory, read_history, tidy
+from stopcast.report.in_flight import InFlightLog, open_in_flight_log
+from stopcast.report.opening import open_report, remove_if_empty, sync_folder
 from stopcast.report.totals import AccountFigures, Summary
-from stopcast.report.writer import Report, open_report
+from stopcast.report.writer import Report
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
 from stopcast.tasks.task import Batch
 
+_T = TypeVar("_T")
+#: How long a report that takes no lines may delay the end of a run.
+_REPORT_SECONDS: Final = 1.5
 #: Rows that may be in work beyond those of the dispatcher: the rest of a batch, and lines that are not written yet.
 _READ_AHEAD: Final = 1024
 _CANARY_FAILED: Final = {
@@ -85,12 +89,14 @@ class Run:
         self._ends_at = ends_at
         self._deliveries = deliveries
         self._timers: list[asyncio.TimerHandle] = []
-        self._reading: asyncio.Task[Past] | None = None
+        self._reading = False
+        self._report: Report | None = None
         self._end_requested = asyncio.Event()
         self._started_at: float | None = None
+        self._ended_at: float | None = None
         self._interrupted = False
         self.ending: StopcastError | None = None
-        self.past = Past()
+        self.past = ReportHistory()
         self.intake = Intake(limit=limit)
         self.finished = 0
         self.opened = False
@@ -103,28 +109,28 @@ class Run:
         """
         loop = asyncio.get_running_loop()
         self._started_at = loop.time()
-        descriptor = open_report(self._path, resume=self._resume)
-        self.opened = True
-        if self._ends_at is not None:
-            last_call_at = self._ends_at - self._stopper.timeout_seconds
-            self._timers.append(loop.call_at(last_call_at, self._end, TimeIsUpError("time is up"), self._ends_at))
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._ended)
+            if self._ends_at is not None:
+                last_call_at = self._ends_at - self._stopper.timeout_seconds
+                self._timers.append(loop.call_at(last_call_at, self._end, TimeIsUpError("time is up"), self._ends_at))
+            descriptor = await self._unless_ended(open_report(self._path, resume=self._resume), name="report's opener")
+            stack.callback(os.close, descriptor)
+            stack.callback(remove_if_empty, self._path, descriptor)
+            self.opened = True
+            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
             if regular:
-                self.past = await self._read_past(descriptor)
+                self.past = await self._read_history(descriptor)
                 self._check_kind()
+            in_flight = None
             if regular and self._deliveries is None and self._stopper.action.changes:
-                with closing(self._flight_log()) as flights:
-                    await self._stop_lists(batches, descriptor, flights)
-            else:
-                await self._stop_lists(batches, descriptor, None)
-        finally:
-            for timer in self._timers:
-                timer.cancel()
-            if regular and not os.fstat(descriptor).st_size:
-                # An empty report would only be in the way of the next run.
-                self._path.unlink(missing_ok=True)
-            os.close(descriptor)
+                in_flight = stack.enter_context(closing(self._in_flight_log()))
+            await self._stop_lists(batches, descriptor, in_flight)
+
+    def _ended(self) -> None:
+        self._ended_at = asyncio.get_running_loop().time()
+        for timer in self._timers:
+            timer.cancel()
 
     def _check_kind(self) -> None:
         """Refuse to continue the other kind of report: that a task was stopped does not say whether it runs."""
@@ -136,42 +142,48 @@ class Run:
                 f"Name another report: -o PATH" + ("" if changes else f", and {self._path} as the list")
             )
 
-    def _flight_log(self) -> FlightLog:
-        earlier = self.past.earlier
-        flights = FlightLog(
-            self._path.with_name(f"{self._path.name}.inflight"),
-            most=self._stopper.dispatcher.most_outstanding + _READ_AHEAD,
-            settled=earlier.settled,
-        )
-        for digest in flights.left:
-            earlier.in_doubt.add(digest)
-        return flights
+    def _in_flight_log(self) -> InFlightLog:
+        settled = self.past.settled
+        most = self._stopper.dispatcher.most_outstanding + _READ_AHEAD
+        log = open_in_flight_log(self._path, most=most, settled=settled)
+        settled.doubt(log.left)
+        settled.all_in_doubt = log.incomplete
+        return log
 
-    async def _read_past(self, descriptor: int) -> Past:
-        reading = self._reading = asyncio.create_task(read_past(descriptor, self._path), name="reader of the report")
-        ending = asyncio.create_task(self._end_requested.wait(), name="end of the run")
+    async def _read_history(self, descriptor: int) -> ReportHistory:
+        self._reading = True
         try:
-            await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
-            if self.ending is not None:
-                raise self.ending
-            return reading.result()
+            return await self._unless_ended(read_history(descriptor, self._path), name="reader of the report")
         except OSError as error:
             raise ReportError(f"the report {self._path} cannot be continued: {error.strerror}") from None
         finally:
-            for task in (ending, reading):
-                await end_task(task)
+            self._reading = False
 
-    async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, flights: FlightLog | None) -> None:
-        await self._sync_folder()
+    async def _unless_ended(self, coroutine: Coroutine[Any, Any, _T], *, name: str) -> _T:
+        """Return the coroutine's result, or raise what ends the run first."""
+        task = asyncio.create_task(coroutine, name=name)
+        ending = asyncio.create_task(self._end_requested.wait(), name="end of the run")
+        try:
+            await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
+            if self.ending is not None and not task.done():
+                raise self.ending
+            return task.result()
+        finally:
+            for each in (ending, task):
+                await end_task(each)
+
+    async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None) -> None:
+        await asyncio.to_thread(sync_folder, self._path)
         dispatcher = self._stopper.dispatcher
         deliveries = self._deliveries
-        self.intake = Intake(limit=self._limit, earlier=self.past.earlier if deliveries is None else None)
-        report = Report(
+        self.intake = Intake(limit=self._limit, settled=self.past.settled if deliveries is None else None)
+        report = self._report = Report(
             descriptor,
             self._path,
             on_error=dispatcher.stop,
             on_durable=None if deliveries is None else deliveries.ack,
-            flights=flights,
+            calls=self._stopper,
+            in_flight=in_flight,
         )
 
         def deliver(outcome: Outcome) -> None:
@@ -186,7 +198,9 @@ class Run:
             self._judge(outcome)
 
         sink = dispatcher.open_feed(
-            deliver_canary if self.canary else deliver, flights=flights if deliveries is None else deliveries
+            deliver_canary if self.canary else deliver,
+            flights=in_flight if deliveries is None else deliveries,
+            ownership=deliveries,
         )
         if self.ending is not None:
             dispatcher.stop(self.ending)
@@ -202,22 +216,20 @@ class Run:
     async def _finish(self, report: Report) -> None:
         try:
             await report.finish()
-        except ReportError:
+        except ReportError as error:
             # An outcome without a line does not count in the totals either.
             for outcome in report.unwritten:
                 self.past.statuses[outcome.status] -= 1
                 self.finished -= 1
+            if report.stuck and self.ending is not None:
+                self.ending.add_note(str(error))
+                raise self.ending from None
             raise
-
-    async def _sync_folder(self) -> None:
-        """Sync the folder of the report, because a power cut could otherwise lose the names of new files."""
-        with suppress(OSError):  # some file systems cannot
-            await asyncio.to_thread(_sync_directory, self._path.resolve().parent)
 
     async def _tidy(self, descriptor: int) -> None:
         try:
             await tidy(descriptor, self._path, self.past)
-            await self._sync_folder()
+            await asyncio.to_thread(sync_folder, self._path)
         except OSError as error:
             raise ReportError(
                 f"{self._path} could not be rewritten ({error.strerror}): {self.past.lines_replaced} tasks also have "
@@ -252,6 +264,10 @@ class Run:
 
     def _end(self, error: StopcastError, cut_off_at: float) -> None:
         self.ending = self.ending or error
+        if self._report is not None:
+            self._report.hurry(_REPORT_SECONDS)
+            if self._report.stuck:
+                cut_off_at = asyncio.get_running_loop().time()
         self._stopper.dispatcher.stop(self.ending)
         self._end_requested.set()
         self._timers.append(asyncio.get_running_loop().call_at(cut_off_at, self._stopper.dispatcher.cancel))
@@ -259,18 +275,21 @@ class Run:
     @property
     def reading(self) -> bool:
         """Whether the report is being read, before the first call."""
-        return self._reading is not None and not self._reading.done()
+        return self._reading
 
     def summary(self) -> Summary:
-        """Return the totals up to now."""
+        """Return the totals, up to now or to the end of the run."""
         meter = self._stopper.meter
-        now = asyncio.get_running_loop().time()
+        if self._started_at is None:
+            seconds = 0.0
+        else:
+            seconds = (self._ended_at or asyncio.get_running_loop().time()) - self._started_at
         return Summary(
             statuses=+self.past.statuses,
             calls=meter.calls,
             worst_second=meter.worst_second,
             mean_per_second=meter.mean_per_second,
-            seconds=0.0 if self._started_at is None else now - self._started_at,
+            seconds=seconds,
             settled_earlier=self.intake.settled,
             left_out=self.intake.left_out,
             too_old=self.intake.too_old,
@@ -278,14 +297,6 @@ class Run:
             accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},
             not_finished=self.intake.rows - self.intake.settled - self.intake.told_earlier - self.finished,
         )
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _figures(router: Router) -> dict[str, AccountFigures]:

@@ -1,12 +1,12 @@
-"""An event loop whose time jumps: a test that waits an hour takes no time.
+"""An event loop on virtual time, for tests: a test that waits an hour takes no time.
 
     def test_an_outage_of_an_hour():
         virtual_clock.run(main())
 
-Whenever every task sleeps, time moves on to the next timer: ``asyncio.sleep``, ``asyncio.timeout``, a limiter and a
-backoff all go by it. Sockets are real, and two ends in the same loop work as they should, such as the sandbox and a
-Stopper. Threads and other processes are real too, but the clock does not wait for them while a timer is set; nor does
-``time.time()`` move with it.
+Whenever every task sleeps, the clock jumps to the next timer. ``asyncio.sleep``, ``asyncio.timeout``, limiters and
+backoff all use this clock. Sockets are real; both ends may be in the same loop, as the sandbox and a Stopper are.
+Threads and other processes are real too, but the clock does not wait for them while a timer is set. ``time.time()``
+stays real time.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end on virtual time, and return what it returns: ``asyncio.run`` for a test."""
+    """Run a coroutine on virtual time and return its result, as ``asyncio.run`` does on real time."""
     with asyncio.Runner(loop_factory=VirtualClock) as runner:
         return runner.run(main)
 
 
 class VirtualClock(asyncio.SelectorEventLoop):
-    """An event loop on virtual time, which begins at 0. A turn of the loop takes a microsecond, whatever it does.
+    """An event loop on virtual time, which begins at 0. Each turn of the loop takes one microsecond.
 
     Args:
-        lateness: returns the seconds by which the next wake-up comes late.
+        lateness: returns the seconds by which the next timer fires late.
     """
 
     def __init__(self, *, lateness: Callable[[], float] = lambda: 0.0) -> None:
@@ -43,8 +43,12 @@ class VirtualClock(asyncio.SelectorEventLoop):
         """Return the virtual time, in seconds."""
         return self._virtual_now
 
+    def monotonic(self) -> float:
+        """Return the virtual time too: what goes by ``time.monotonic`` elsewhere goes by this on this loop."""
+        return self._virtual_now
+
     def advance(self, seconds: float) -> None:
-        """Move time on while code runs: the loop is blocked, or the process stands still."""
+        """Advance the clock while code runs, as a blocked loop or a stopped process does."""
         self._virtual_now += seconds
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - asyncio's
@@ -65,6 +69,6 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         ready = super().select(timeout if timeout is None else 0)
-        # Code that waits out a rounding error would wait for ever on a clock that stands still.
+        # On a clock that never advances by itself, code that waits out a rounding error would wait for ever.
         self._sleep(timeout if not ready and timeout else _TURN)
         return ready

@@ -37,7 +37,7 @@ from support.virtual import Api, in_virtual_time, stopped
 
 
 class Accounts:
-    """So many accounts, each with its own server, key and AppId, and a router over them."""
+    """Accounts, each with its own server, key and AppId, and a router over them."""
 
     def __init__(self, emulators: dict[str, Emulator], router: Router) -> None:
         self.emulators = emulators
@@ -62,7 +62,7 @@ async def accounts(
 
 
 def mixed(number: int, *apps: str) -> list[Task]:
-    """Return so many tasks of each AppId, by turns."""
+    """Return ``number`` tasks of each AppId, by turns."""
     return [Task(app, f"room-{n}", f"task-{n}") for n in range(number) for app in apps]
 
 
@@ -96,7 +96,7 @@ def counted(outcomes: list[Outcome]) -> Counter[tuple[str, Status]]:
         ("LIVE", None),
     ],
 )
-def test_the_most_exact_route_counts_and_letters_are_told_apart_by_case(app_id: str, account: str | None) -> None:
+def test_the_most_exact_route_counts_and_case_matters(app_id: str, account: str | None) -> None:
     routes = Routes({"live": "exact", "live*": "short", "live-eu-*": "long", "live-??": "letters"})
     assert routes.account_of(app_id) == account
 
@@ -159,7 +159,7 @@ async def test_each_task_goes_to_its_account_with_that_account_s_key() -> None:
     assert {outcome.status for outcome in outcomes} == {Status.STOPPED}
 
 
-async def test_a_task_that_nobody_claims_is_not_sent_and_is_set_aside_with_the_reason() -> None:
+async def test_a_task_without_an_account_is_set_aside_with_the_reason() -> None:
     async with accounts("a") as these:
         outcomes = await everything(
             these.router, [*mixed(10, "app", "other"), ("app", "room", 7), ("app", "room-1", "task-1")]
@@ -210,17 +210,17 @@ async def test_an_account_without_credentials_is_given_up_at_the_door_and_the_ot
     async def none() -> Credentials:
         raise OSError
 
-    told: list[Event] = []
+    events: list[Event] = []
     key = Credentials("AK", "secret")
     async with Emulator(quota_per_second=None, credentials=key) as emulator:
         stoppers = {"a": Stopper(key, endpoint=emulator.url), "b": Stopper(none, endpoint=emulator.url)}
-        async with Router(stoppers, {"a*": "a", "b*": "b"}, observers=[told.append]) as router:
+        async with Router(stoppers, {"a*": "a", "b*": "b"}, observers=[events.append]) as router:
             outcomes, given_up = await until_given_up(router, mixed(5, "app", "bpp"))
             with pytest.raises(AccountsGivenUpError, match="account b: "):
                 await router.stop(Task("bpp", "room", "task"))
     assert counted(outcomes) == {("app", Status.STOPPED): 5}
     assert isinstance(given_up.errors["b"], CredentialsUnavailableError)
-    assert [event.account for event in told if isinstance(event, AccountGivenUp)] == ["b"]
+    assert [event.account for event in events if isinstance(event, AccountGivenUp)] == ["b"]
 
 
 async def test_an_app_that_is_refused_is_set_aside_in_its_account_alone() -> None:
@@ -302,7 +302,7 @@ async def test_leaving_a_stream_half_way_leaves_nothing_behind() -> None:
 
 async def test_cancelling_the_block_ends_a_stream_with_one_error_and_blames_no_account() -> None:
     ended: list[BaseException] = []
-    told: list[Event] = []
+    events: list[Event] = []
 
     async def stream(router: Router) -> None:
         try:
@@ -313,21 +313,21 @@ async def test_cancelling_the_block_ends_a_stream_with_one_error_and_blames_no_a
     key = Credentials("AK", "secret")
     async with Emulator(quota_per_second=None, credentials=key, faults=Faults({"hang": 1.0})) as emulator:
         stoppers = {name: Stopper(key, endpoint=emulator.url, drain_seconds=0) for name in "ab"}
-        async with Router(stoppers, {"a*": "a", "b*": "b"}, observers=[told.append]) as router:
+        async with Router(stoppers, {"a*": "a", "b*": "b"}, observers=[events.append]) as router:
             streaming = asyncio.create_task(stream(router))
             while not emulator.calls:
                 await asyncio.sleep(0.001)
         await streaming
     assert [type(error).__name__ for error in ended] == ["ClosedError"]
-    assert told == []
+    assert events == []
 
 
-async def test_an_app_that_nobody_claims_is_told_once_and_no_more_than_twenty_are() -> None:
-    told: list[Event] = []
+async def test_an_app_without_an_account_is_reported_once_and_at_most_twenty_are() -> None:
+    events: list[Event] = []
     strangers = [Task(f"stranger-{number}", "room", f"task-{again}") for number in range(30) for again in range(2)]
-    async with Router({"a": Stopper(Credentials("AK", "secret"))}, {"a": "a"}, observers=[told.append]) as router:
+    async with Router({"a": Stopper(Credentials("AK", "secret"))}, {"a": "a"}, observers=[events.append]) as router:
         assert len(await everything(router, strangers)) == 60
-    unclaimed = [event.app_id for event in told if isinstance(event, AppUnclaimed)]
+    unclaimed = [event.app_id for event in events if isinstance(event, AppUnclaimed)]
     assert unclaimed == [f"stranger-{number}" for number in range(20)]
 
 

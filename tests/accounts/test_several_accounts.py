@@ -14,7 +14,7 @@ from stopcast import ConfigurationError, Credentials, Task
 from stopcast.accounts.file import parse_accounts
 from stopcast.sandbox import Emulator
 from support.documents import blocks, page
-from support.processes import Shell, read_report, serving, statuses, tasks, told, until, write_csv
+from support.processes import Shell, lines_by_task, read_report, serving, statuses, tasks, until, write_csv
 
 SECRET = "hunter2"
 REPORT = "stopcast-report.jsonl"
@@ -179,7 +179,7 @@ def test_one_run_stops_the_tasks_of_each_account_with_its_own_key_and_writes_one
     finished = team.shell.run("run", write_csv(team.shell / "list.csv", given), *RUN, "--json")
 
     assert finished.status == 0, finished.err
-    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    assert lines_by_task(team.shell / REPORT) == dict.fromkeys(given, 1)
     for name, emulator in team.emulators.items():
         assert emulator.stopped == {task for task in given if task.app_id.startswith(f"app-{name}")}
         assert finished.summary["accounts"][name]["calls"] == 200
@@ -209,11 +209,11 @@ def test_an_account_whose_key_is_refused_ends_alone_and_is_gone_on_with_later(te
     team.put_key("b", f"{SECRET}-b")
     again = team.shell.run("run", name, *RUN, "--resume")
     assert again.status == 0, again.err
-    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    assert lines_by_task(team.shell / REPORT) == dict.fromkeys(given, 1)
     assert sorted(team.stopped) == sorted(given)
 
 
-def test_an_app_that_nobody_claims_is_not_sent_and_taken_up_once_somebody_does(team: Team) -> None:
+def test_an_app_without_an_account_is_not_sent_until_an_account_claims_it(team: Team) -> None:
     given = mixed(50, "app-a", "stranger")
     name = write_csv(team.shell / "list.csv", given)
     finished = team.shell.run("run", name, *RUN)
@@ -227,7 +227,7 @@ def test_an_app_that_nobody_claims_is_not_sent_and_taken_up_once_somebody_does(t
     team.write_accounts("stranger")
     again = team.shell.run("run", name, *RUN, "--resume")
     assert again.status == 0, again.err
-    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    assert lines_by_task(team.shell / REPORT) == dict.fromkeys(given, 1)
     assert team.emulators["c"].stopped == {task for task in given if task.app_id == "stranger"}
 
 
@@ -245,12 +245,12 @@ def test_a_run_over_accounts_that_was_cut_off_is_gone_on_with_to_one_line_a_row(
     again = team.shell.run("run", name, *RUN, "--resume")
 
     assert again.status == 0, again.err
-    assert told(team.shell / REPORT) == dict.fromkeys(given, 1)
+    assert lines_by_task(team.shell / REPORT) == dict.fromkeys(given, 1)
     assert sorted(team.stopped) == sorted(given)
     assert statuses(team.shell / REPORT)["already_stopped"] == 0
 
 
-def test_what_is_wrong_with_an_account_is_told_before_anything_is_sent(team: Team) -> None:
+def test_an_error_in_an_account_is_reported_before_anything_is_sent(team: Team) -> None:
     del team.shell.variables["TEAM_C_SECRET_KEY"]
     name = write_csv(team.shell / "list.csv", mixed(5, "app-a", "app-c"))
     finished = team.shell.run("run", name, *RUN)
@@ -261,7 +261,7 @@ def test_what_is_wrong_with_an_account_is_told_before_anything_is_sent(team: Tea
     assert not any(emulator.calls for emulator in team.emulators.values())
 
 
-def test_a_dry_run_tells_whose_the_tasks_are_and_needs_no_key(team: Team) -> None:
+def test_a_dry_run_prints_the_tasks_of_each_account_and_needs_no_key(team: Team) -> None:
     team.shell.variables.clear()
     name = write_csv(team.shell / "list.csv", mixed(5, "app-a", "app-b1", "app-b2", "stranger"))
     finished = team.shell.run("run", name, *RUN, "--dry-run", "--json")

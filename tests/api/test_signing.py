@@ -12,14 +12,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from volcenginesdkcore.signv4 import SignerV4
 
-from stopcast.api.actions import request_body
+from stopcast.api.actions import GET_WEBCAST_TASK, request_body
 from stopcast.api.endpoint import VERSIONS, Endpoint
 from stopcast.api.signing import Signer, canonical_query, signature, signing_key
 from stopcast.credentials.value import Credentials
+from stopcast.ports import Request
 from stopcast.tasks.task import Task
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC).timestamp()
 BODY = b'{"AppId":"app","RoomId":"room","TaskId":"task"}'
+REQUEST = Request(BODY, Endpoint.parse().query)
 
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=60)
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -97,7 +99,7 @@ def make_signer(credentials: Credentials | None = None) -> Signer:
     region=st.none() | REGION,
     version=st.sampled_from(VERSIONS) | st.dates().map(str),
 )
-def test_every_header_is_the_vendors(
+def test_every_header_equals_the_vendors(
     *,
     access_key: str,
     secret_key: str,
@@ -113,7 +115,7 @@ def test_every_header_is_the_vendors(
     body = request_body(Task(*ids))
     signer = Signer(credentials, host=endpoint.host, region=endpoint.region, query=endpoint.query)
 
-    assert signer.sign(body, at) == vendor_headers(
+    assert signer.sign(Request(body, endpoint.query), at) == vendor_headers(
         {"Content-Type": "application/json", "Host": endpoint.host},
         at=at,
         credentials=credentials,
@@ -135,7 +137,7 @@ def test_every_header_is_the_vendors(
         ("http://[::1]:8080", "[::1]:8080"),
     ],
 )
-def test_the_endpoint_leaves_out_the_ports_that_the_vendors_signer_leaves_out(url: str, netloc: str) -> None:
+def test_the_endpoint_omits_the_ports_that_the_vendors_signer_omits(url: str, netloc: str) -> None:
     endpoint = Endpoint.parse(url)
     credentials = Credentials("AKLTexample", "c2VjcmV0")
     signer = Signer(credentials, host=endpoint.host, region=endpoint.region, query=endpoint.query)
@@ -148,7 +150,7 @@ def test_the_endpoint_leaves_out_the_ports_that_the_vendors_signer_leaves_out(ur
         query={"Action": "StopWebcast", "Version": "2020-12-01"},
     )
 
-    assert signer.sign(BODY, NOON)["Authorization"] == vendors["Authorization"]
+    assert signer.sign(REQUEST, NOON)["Authorization"] == vendors["Authorization"]
 
 
 @settings(max_examples=300, deadline=None)
@@ -173,7 +175,7 @@ def test_the_endpoint_leaves_out_the_ports_that_the_vendors_signer_leaves_out(ur
     extra={},
     body="",
 )
-def test_the_general_signature_is_the_vendors(
+def test_the_general_signature_equals_the_vendors(
     *,
     secret_key: str,
     at: float,
@@ -224,15 +226,15 @@ GOLDEN = {
 }
 
 
-def test_a_stored_example_stays_as_the_vendors_signer_made_it() -> None:
+def test_a_stored_example_equals_what_the_vendors_signer_made() -> None:
     credentials = Credentials("AKLTexample", "c2VjcmV0", "STSexample==")
 
-    assert make_signer(credentials).sign(BODY, NOON + 0.9) == GOLDEN
+    assert make_signer(credentials).sign(REQUEST, NOON + 0.9) == GOLDEN
 
 
 def test_a_new_second_has_a_new_date_and_a_new_signature() -> None:
     signer = make_signer()
-    first, same, later = (signer.sign(BODY, NOON + seconds) for seconds in (0, 0.999, 1))
+    first, same, later = (signer.sign(REQUEST, NOON + seconds) for seconds in (0, 0.999, 1))
 
     assert first == same
     assert later["X-Date"] == "20261122T120001Z"
@@ -244,27 +246,35 @@ def test_a_new_utc_day_has_a_new_key_in_either_direction(days: list[int]) -> Non
     signer = make_signer()
     for day in days:
         at = datetime(2026, 11, day, 23, 59, 59, tzinfo=UTC).timestamp()
-        headers = signer.sign(BODY, at)
+        headers = signer.sign(REQUEST, at)
 
         assert f"/202611{day}/cn-north-1/rtc/request" in headers["Authorization"]
-        assert headers == make_signer().sign(BODY, at)
+        assert headers == make_signer().sign(REQUEST, at)
 
 
-def test_midnight_in_utc_is_where_the_day_turns() -> None:
+def test_the_day_changes_at_midnight_utc() -> None:
     signer = make_signer()
     midnight = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
 
-    assert "/20261122/" in signer.sign(BODY, midnight - 0.001)["Authorization"]
-    assert "/20261123/" in signer.sign(BODY, midnight)["Authorization"]
+    assert "/20261122/" in signer.sign(REQUEST, midnight - 0.001)["Authorization"]
+    assert "/20261123/" in signer.sign(REQUEST, midnight)["Authorization"]
 
 
-def test_the_caller_may_change_the_headers_it_was_given() -> None:
+def test_a_request_with_another_query_is_signed_as_by_a_signer_for_that_query() -> None:
+    credentials, endpoint = Credentials("AKLTexample", "c2VjcmV0"), Endpoint.parse()
+    request = GET_WEBCAST_TASK.request(Task("app", "r@m", "task"), endpoint.of("GetWebCastTask").query)
+    other = Signer(credentials, host=endpoint.host, region=endpoint.region, query=request.query)
+
+    assert make_signer(credentials).sign(request, NOON) == other.sign(request, NOON)
+
+
+def test_the_caller_may_change_the_returned_headers() -> None:
     signer = make_signer()
-    first = signer.sign(BODY, NOON)
+    first = signer.sign(REQUEST, NOON)
     kept = dict(first)
     first.clear()
 
-    assert signer.sign(BODY, NOON) == kept
+    assert signer.sign(REQUEST, NOON) == kept
 
 
 def test_no_repr_shows_a_secret() -> None:
@@ -277,6 +287,6 @@ def test_no_repr_shows_a_secret() -> None:
 
 
 def test_no_header_holds_the_secret_key() -> None:
-    headers = make_signer(Credentials("AKLTexample", "c2VjcmV0")).sign(BODY, NOON)
+    headers = make_signer(Credentials("AKLTexample", "c2VjcmV0")).sign(REQUEST, NOON)
 
     assert "c2VjcmV0" not in repr(headers)

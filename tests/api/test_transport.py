@@ -15,12 +15,14 @@ import trustme
 from stopcast import EndpointError, Status, Stopper, Task
 from stopcast.api.answers import ANSWER_LIMIT
 from stopcast.api.transport import AiohttpTransport
-from stopcast.ports import OpenGate, TransportError
+from stopcast.ports import OpenGate, Request, TransportError
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 BODY = b'{"AppId":"app","RoomId":"room","TaskId":"task"}'
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+#: The query of the URL is sent as it stands.
+REQUEST = Request(BODY, "")
 TASK = Task("app", "room", "task")
 
 
@@ -116,11 +118,11 @@ AT_ONCE = OpenGate({})
 
 async def post(url: str, *, seconds: float = 5.0, **settings: Any) -> tuple[int, dict[str, str], bytes]:
     async with asyncio.timeout(seconds), AiohttpTransport(url, **settings) as transport:
-        answer = await transport.send(BODY, OpenGate({"X-Mine": "1"}))
+        answer = await transport.send(REQUEST, OpenGate({"X-Mine": "1"}))
     return answer.status, dict(answer.headers), answer.body
 
 
-async def test_exactly_the_bytes_given_are_sent_and_an_answer_comes_back_whole(wire: Open) -> None:
+async def test_exactly_the_given_bytes_are_sent_and_the_whole_answer_is_returned(wire: Open) -> None:
     server = await wire(answering(WHOLE))
     status, headers, answer = await post(f"{server.url}/?Action=Stop%20It&Version=1")
     assert (status, headers["Content-Type"], answer) == (200, "application/json", b"{}")
@@ -142,7 +144,7 @@ async def test_a_redirect_is_an_answer_and_is_never_followed(wire: Open, status:
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 67108864\r\n", b""])
-async def test_of_a_huge_answer_hardly_more_than_1_mib_is_read(wire: Open, length: bytes) -> None:
+async def test_of_a_huge_answer_little_more_than_1_mib_is_read(wire: Open, length: bytes) -> None:
     written = 0
     gone = asyncio.Event()
 
@@ -174,7 +176,7 @@ async def test_an_answer_as_long_as_the_limit_is_read_whole(wire: Open) -> None:
 
 
 @pytest.mark.parametrize("line", [b"X-%d: and on and on\r\n", b"X-Long: %d", b"and on and on %d "])
-async def test_headers_without_end_are_given_up(wire: Open, line: bytes) -> None:
+async def test_headers_without_end_are_an_error(wire: Open, line: bytes) -> None:
     written = 0
 
     async def serve(wire: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -212,7 +214,7 @@ async def test_a_compressed_answer_is_not_expanded(wire: Open) -> None:
         b"\x00" * 100,
     ],
 )
-async def test_an_answer_that_is_cut_or_none_is_an_error_of_a_call_that_was_sent(wire: Open, answer: bytes) -> None:
+async def test_a_missing_or_cut_answer_is_an_error_of_a_call_that_was_sent(wire: Open, answer: bytes) -> None:
     server = await wire(answering(answer, close=True))
     with pytest.raises(TransportError) as caught:
         await post(server.url)
@@ -223,19 +225,19 @@ async def test_an_answer_that_is_cut_or_none_is_an_error_of_a_call_that_was_sent
 # Connections
 
 
-async def test_a_connection_is_used_again(wire: Open) -> None:
+async def test_a_connection_is_reused(wire: Open) -> None:
     server = await wire(answering(WHOLE, WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
         for _ in range(3):
-            await transport.send(BODY, AT_ONCE)
+            await transport.send(REQUEST, AT_ONCE)
     assert (server.connections, len(server.requests)) == (1, 3)
 
 
-async def test_a_connection_that_died_in_the_pool_is_not_used_again(wire: Open) -> None:
+async def test_a_connection_that_died_in_the_pool_is_not_reused(wire: Open) -> None:
     server = await wire(answering(WHOLE, close=True))
     async with AiohttpTransport(server.url) as transport:
         for number in range(1, 4):
-            await transport.send(BODY, AT_ONCE)
+            await transport.send(REQUEST, AT_ONCE)
             while server.connections < number:
                 await asyncio.sleep(0)
             # As long as it takes until the client has seen the end.
@@ -243,7 +245,9 @@ async def test_a_connection_that_died_in_the_pool_is_not_used_again(wire: Open) 
     assert len(server.requests) == 3
 
 
-async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_admitted_anew(wire: Open) -> None:
+async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_the_call_asks_for_a_new_permit(
+    wire: Open,
+) -> None:
     admitted = 0
 
     async def hang_up_the_first_time() -> None:
@@ -255,8 +259,8 @@ async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_admit
 
     server = await wire(answering(WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.send(BODY, Permit(hang_up_the_first_time))
-        assert (await transport.send(BODY, Permit(hang_up_the_first_time))).status == 200
+        await transport.send(REQUEST, Permit(hang_up_the_first_time))
+        assert (await transport.send(REQUEST, Permit(hang_up_the_first_time))).status == 200
     assert (admitted, server.connections, len(server.requests)) == (3, 2, 2)
 
 
@@ -269,8 +273,8 @@ async def test_a_call_is_admitted_with_its_connection_in_hand_and_before_anythin
 
     server = await wire(answering(WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.send(BODY, Permit(admit))
-        await transport.send(BODY, Permit(admit))
+        await transport.send(REQUEST, Permit(admit))
+        await transport.send(REQUEST, Permit(admit))
     assert seen == [(1, 0), (1, 1)]
 
 
@@ -284,12 +288,12 @@ async def test_a_call_that_is_not_admitted_is_not_sent_and_gives_its_connection_
     server = await wire(answering(WHOLE))
     async with AiohttpTransport(server.url) as transport:
         with pytest.raises(LookupError):
-            await transport.send(BODY, Permit(refuse))
+            await transport.send(REQUEST, Permit(refuse))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await transport.send(BODY, Permit(never))
+                await transport.send(REQUEST, Permit(never))
         assert server.requests == []
-        await transport.send(BODY, AT_ONCE)
+        await transport.send(REQUEST, AT_ONCE)
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
@@ -302,16 +306,16 @@ async def test_a_call_that_is_cancelled_drops_its_connection(wire: Open) -> None
 
     server = await wire(serve)
     async with AiohttpTransport(server.url) as transport:
-        calling = asyncio.create_task(transport.send(BODY, AT_ONCE))
+        calling = asyncio.create_task(transport.send(REQUEST, AT_ONCE))
         while not server.requests:
             await asyncio.sleep(0)
         calling.cancel()
         await asyncio.wait([calling])
-        assert (await transport.send(BODY, AT_ONCE)).body == b"{}"
+        assert (await transport.send(REQUEST, AT_ONCE)).body == b"{}"
     assert server.connections == 2
 
 
-async def test_a_refused_connection_was_not_sent() -> None:
+async def test_a_call_on_a_refused_connection_was_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     with pytest.raises(TransportError) as caught:
@@ -319,7 +323,7 @@ async def test_a_refused_connection_was_not_sent() -> None:
     assert (caught.value.unsent, caught.value.untrusted) == (True, False)
 
 
-async def test_a_name_that_nobody_knows_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_to_an_unknown_host_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -329,7 +333,7 @@ async def test_a_name_that_nobody_knows_was_not_sent(monkeypatch: pytest.MonkeyP
     assert (caught.value.unsent, caught.value.untrusted) == (True, False)
 
 
-async def test_a_server_that_never_shakes_hands_was_not_sent(wire: Open) -> None:
+async def test_a_call_to_a_server_that_never_ends_its_handshake_was_not_sent(wire: Open) -> None:
     async def silent(_: Wire, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         while await reader.read(1000):
             pass
@@ -340,7 +344,7 @@ async def test_a_server_that_never_shakes_hands_was_not_sent(wire: Open) -> None
     assert (caught.value.unsent, caught.value.untrusted) == (True, False)
 
 
-async def test_a_server_that_speaks_no_tls_was_not_sent(wire: Open) -> None:
+async def test_a_call_to_a_server_without_tls_was_not_sent(wire: Open) -> None:
     async def plain(_: Wire, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
@@ -359,10 +363,10 @@ async def test_time_without_a_connection_does_not_run_while_a_call_waits_to_be_a
 
     server = await wire(answering(WHOLE))
     async with AiohttpTransport(server.url, connect_timeout_seconds=0.05) as transport:
-        assert (await transport.send(BODY, Permit(slowly))).status == 200
+        assert (await transport.send(REQUEST, Permit(slowly))).status == 200
 
 
-async def test_no_proxy_is_used_unasked(wire: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_is_used_unless_it_is_configured(wire: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = await wire(answering(WHOLE))
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, proxy.url)
@@ -374,8 +378,8 @@ async def test_no_proxy_is_used_unasked(wire: Open, monkeypatch: pytest.MonkeyPa
 async def test_no_cookie_is_kept(wire: Open) -> None:
     server = await wire(answering(WHOLE.replace(b"Content-Type", b"Set-Cookie: a=b\r\nContent-Type"), WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.send(BODY, AT_ONCE)
-        await transport.send(BODY, AT_ONCE)
+        await transport.send(REQUEST, AT_ONCE)
+        await transport.send(REQUEST, AT_ONCE)
     assert b"cookie" not in server.requests[1].lower()
 
 

@@ -1,25 +1,35 @@
+"""What a user sees while a run lasts, and how much of the lists is left."""
+
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
 import os
+import pickle
 import random
 import re
 import subprocess
+import sys
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from rich.cells import cell_len
 
 from stopcast import Status
-from stopcast.cli.display.gauges import Figures, Gauges, Looking, Trouble
+from stopcast.cli.display import messages
+from stopcast.cli.display.monitor import AttemptStats, ErrorCount, RunMonitor, RunSnapshot
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.display.screen import frame
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
 from stopcast.cli.options import ListOptions, Options
+from stopcast.i18n import STATUS_WORDS
+from stopcast.report.totals import AccountFigures, Summary
 from stopcast.run import Run
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sources.memory import batches_of
@@ -28,7 +38,7 @@ from support.terminal import outlive_the_terminal, terminal
 from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 REPORT = "stopcast-report.jsonl"
-FIGURES = Figures(
+SNAPSHOT = RunSnapshot(
     state="",
     seconds=83,
     done=12_345,
@@ -46,7 +56,10 @@ FIGURES = Figures(
     throttled=12,
     latency_p50=0.022,
     latency_p95=1.3,
-    troubles=[Trouble("InternalError", 24, "An internal error.", 0), Trouble("no answer", 1, "Reset \u4e2d\u6587", 0)],
+    errors=[
+        ErrorCount("InternalError", 24, "An internal error.", 0),
+        ErrorCount("no answer", 1, "Reset \u4e2d\u6587", 0),
+    ],
 )
 
 
@@ -57,17 +70,17 @@ def options(*tasks: str) -> Options:
 # What is shown
 
 
-def test_the_display_tells_how_the_run_stands_and_is_gone_at_its_end(shell: Shell, api: Emulator) -> None:
+def test_the_display_shows_the_state_of_the_run_and_is_erased_at_its_end(shell: Shell, api: Emulator) -> None:
     api.faults = Faults({"internal": tasks(20), "throttled": tasks(5, first=30), "parameter": tasks(7, first=50)})
     name = write_csv(shell / "list.csv", [*tasks(400), *tasks(10)])
-    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "100") as shown:
+    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "200") as shown:
         until(lambda: "7 failed" in shown.text and "5 throttled" in shown.text and "left" in shown.text)
         text = shown.text
         assert shown.end() == 1
         after = shown.text
     assert "Stopping list.csv" in text
     assert "of 410 rows" in text
-    assert "a second of 100" in text
+    assert "a second of 200" in text
     for words in ("in flight", "waiting", "latency", "p95", " stopped", " %", "InternalError", "InvalidParameter"):
         assert words in text
     assert "in flight" not in after
@@ -76,14 +89,14 @@ def test_the_display_tells_how_the_run_stands_and_is_gone_at_its_end(shell: Shel
 
 @pytest.mark.parametrize("width", [8, 20, 40, 80, 100])
 @pytest.mark.parametrize("unicode", [True, False])
-def test_no_line_of_the_display_is_wider_than_it_may_be(width: int, unicode: bool) -> None:  # noqa: FBT001
-    lines = list(frame(FIGURES, "Stopping a list with a long name.csv", width, unicode=unicode))
+def test_no_line_of_the_display_is_wider_than_the_terminal(width: int, unicode: bool) -> None:  # noqa: FBT001
+    lines = list(frame(SNAPSHOT, "Stopping a list with a long name.csv", width, unicode=unicode))
     assert max(cell_len(line.plain) for line in lines) <= width
     assert unicode or all(line.plain.isascii() for line in lines if "Reset" not in line.plain)
 
 
-def test_a_display_of_forty_columns_still_tells_all_figures() -> None:
-    text = "\n".join(line.plain for line in frame(FIGURES, "Stopping list.csv", 37))
+def test_a_display_of_forty_columns_still_shows_all_figures() -> None:
+    text = "\n".join(line.plain for line in frame(SNAPSHOT, "Stopping list.csv", 37))
     for words in (
         "12,345 of about 28,400",
         "148.9",
@@ -97,10 +110,10 @@ def test_a_display_of_forty_columns_still_tells_all_figures() -> None:
         assert words in text
 
 
-def test_what_comes_from_outside_is_never_raw_on_the_terminal(shell: Shell, api: Emulator) -> None:
-    hostile = [Trouble("\x1b[2J", 1, "\x07\u202e", 0)]
-    figures = FIGURES.__class__(**{name: getattr(FIGURES, name) for name in FIGURES.__slots__} | {"troubles": hostile})
-    text = "".join(line.plain for line in frame(figures, "Stopping list.csv", 80))
+def test_control_characters_from_outside_never_reach_the_terminal(shell: Shell, api: Emulator) -> None:
+    hostile = [ErrorCount("\x1b[2J", 1, "\x07\u202e", 0)]
+    snapshot = replace(SNAPSHOT, errors=hostile)
+    text = "".join(line.plain for line in frame(snapshot, "Stopping list.csv", 80))
     assert text.isprintable()
     (shell / "li\x1b[5mst.csv").write_text("a,r,t\n")
     with terminal(shell, "run", "li\x1b[5mst.csv", "--endpoint", api.url) as shown:
@@ -108,7 +121,7 @@ def test_what_comes_from_outside_is_never_raw_on_the_terminal(shell: Shell, api:
     assert b"\x1b[5m" not in shown.raw
 
 
-# Where it is not drawn
+# Without the display
 
 
 @pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"CI": "true"}], ids=str)
@@ -122,7 +135,7 @@ def test_nothing_is_drawn_on_a_dumb_terminal_or_in_continuous_integration(
     assert b"60 rows" in shown.raw
 
 
-def test_without_rich_nothing_is_drawn_and_the_run_goes_on(shell: Shell, api: Emulator) -> None:
+def test_without_rich_nothing_is_drawn_and_the_run_continues(shell: Shell, api: Emulator) -> None:
     (shell / "rich.py").write_text("raise ImportError('no rich here')")
     shell.variables["PYTHONPATH"] = str(shell.directory)
     with terminal(shell, "run", write_csv(shell / "list.csv", tasks(60)), "--endpoint", api.url) as shown:
@@ -130,7 +143,7 @@ def test_without_rich_nothing_is_drawn_and_the_run_goes_on(shell: Shell, api: Em
     assert b"\x1b" not in shown.raw
 
 
-def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
+def test_without_the_display_a_line_is_logged_every_ten_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -140,22 +153,37 @@ def test_where_nothing_is_drawn_a_line_is_told_every_ten_seconds(
     async def main() -> None:
         async with virtual_stopper(Api(stopped)) as stopper:
             stopping = Run(stopper, tmp_path / "report")
-            looking = Looking(stopping, stopper, lists, Gauges(), options("list.csv"))
-            async with Progress(looking, None):
+            monitor = RunMonitor(stopping, stopper, lists, AttemptStats(), options("list.csv"))
+            async with Progress(monitor, None):
                 await stopping.stop_lists(batches_of(tasks(5000)))
 
     in_virtual_time(main)
     lines = [vars(record) for record in caplog.records if vars(record).get("event") == "progress"]
-    # Threads take no virtual time, so that it may be any moment when the first call goes.
+    # The report is opened in a thread, which takes no virtual time: the first call may start at any moment of it.
     first, second, *_ = (line for line in lines if 0 < line["done"] < 5000)
     assert second["done"] - first["done"] == pytest.approx(1490, abs=10)
     assert re.search(r"^\d,\d{3} of \? done, 0 bad, 14[89]\.\d a second", second["message"])
 
 
-# What happens to it
+def test_a_display_that_fails_is_logged_and_the_run_continues(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def snapshot(self) -> RunSnapshot:
+            raise ValueError("no snapshot")
+
+    async def main() -> None:
+        async with Progress(cast("RunMonitor", Broken()), None):
+            await asyncio.sleep(60)
+
+    in_virtual_time(main)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "progress display failed: ValueError: no snapshot" in line
+    assert "The run continues" in line
 
 
-def test_control_c_is_told_in_the_display_and_the_command_to_go_on_after_it(shell: Shell, api: Emulator) -> None:
+# Signals, resizing, and terminals that stop or close
+
+
+def test_the_display_shows_control_c_and_the_command_to_continue_follows_it(shell: Shell, api: Emulator) -> None:
     api.faults = Faults({"hang": tasks(1)})
     name = write_csv(shell / "list.csv", tasks(3000))
     with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "50") as shown:
@@ -169,7 +197,7 @@ def test_control_c_is_told_in_the_display_and_the_command_to_go_on_after_it(shel
     assert "stopcast run --resume" in after
 
 
-def test_a_pause_is_told_in_the_display(shell: Shell, api: Emulator) -> None:
+def test_the_display_shows_a_pause(shell: Shell, api: Emulator) -> None:
     (shell / "control").write_text("rate 40\npause\n")
     name = write_csv(shell / "list.csv", tasks(30))
     with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "50", "--control", "control") as shown:
@@ -178,31 +206,52 @@ def test_a_pause_is_told_in_the_display(shell: Shell, api: Emulator) -> None:
         assert shown.end() == 0
 
 
-def test_a_terminal_that_changes_its_size_is_drawn_on_in_that_size(shell: Shell, api: Emulator) -> None:
-    name = write_csv(shell / "list.csv", tasks(30_000))
-    with terminal(shell, "run", name, "--endpoint", api.url, columns=120) as shown:
-        until(lambda: "latency" in shown.text)
+#: Draws a snapshot, and again whenever the terminal changes its size. A bell marks the end of each drawing.
+DRAW_AT_EACH_RESIZE = """
+import pickle, signal, sys
+from stopcast.cli.display.screen import Screen
+
+with open("snapshot", "rb") as file, Screen("Stopping list.csv") as screen:
+    snapshot = pickle.load(file)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
+    while True:
+        screen.show(snapshot)
+        sys.stderr.buffer.write(bytes([7]))
+        sys.stderr.buffer.flush()
+        signal.sigwait({signal.SIGWINCH})
+"""
+
+
+def test_after_a_resize_the_display_is_drawn_once_in_the_new_size(shell: Shell) -> None:
+    (shell / "snapshot").write_bytes(pickle.dumps(SNAPSHOT))
+    with terminal(shell, "-c", DRAW_AT_EACH_RESIZE, columns=120, program=(sys.executable,)) as shown:
+        until(lambda: b"\a" in shown.raw)
         for columns, rows in [(40, 24), (1, 1), (12, 5), (200, 50), (80, 24)]:
+            before = shown.raw.count(b"\a")
             shown.resize(columns, rows)
-            before = len(shown.raw)
-            until(lambda before=before: len(shown.raw) > before)  # type: ignore[misc]
-        until(lambda: shown.text.count("latency") == 1)
-        shown.type("\x03")
-        assert shown.end() == 130
-    assert b"Traceback" not in shown.raw
+            until(lambda before=before: shown.raw.count(b"\a") > before)  # type: ignore[misc]
+        assert shown.text.count("latency") == 1
+        assert b"Traceback" not in shown.raw
 
 
-def test_a_terminal_that_is_held_does_not_hold_the_calls(shell: Shell, api: Emulator) -> None:
-    name = write_csv(shell / "list.csv", tasks(300))
-    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "100") as shown:
+def test_the_display_of_verify_has_a_colour_for_every_status() -> None:
+    for status in STATUS_WORDS:
+        text = "".join(line.plain for line in frame(replace(SNAPSHOT, statuses={status: 7}), "Asking", 100))
+        assert f"7 {STATUS_WORDS[status].en}" in text
+
+
+def test_a_stopped_terminal_does_not_stop_the_calls(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(400))
+    with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "200") as shown:
         until(lambda: "latency" in shown.text)
         shown.type("\x13")
-        until(lambda: api.calls == 300)
+        until(lambda: api.calls == 400)
         shown.type("\x11")
         assert shown.end() == 0
 
 
-def test_a_terminal_that_is_closed_lets_the_calls_in_flight_finish(shell: Shell, api: Emulator) -> None:
+def test_closing_the_terminal_lets_the_calls_in_flight_finish(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(30_000))
     with terminal(shell, "run", name, "--endpoint", api.url) as shown:
         until(lambda: "latency" in shown.text)
@@ -212,9 +261,10 @@ def test_a_terminal_that_is_closed_lets_the_calls_in_flight_finish(shell: Shell,
     assert not (shell / f"{REPORT}.inflight").exists()
 
 
-def test_a_run_under_nohup_outlives_its_terminal(shell: Shell, api: Emulator) -> None:
+def test_a_run_under_nohup_continues_without_its_terminal(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(400))
-    with terminal(shell, "run", name, "--endpoint", api.url, before=outlive_the_terminal) as shown:
+    options = ("--endpoint", api.url, "--max-per-second", "200")
+    with terminal(shell, "run", name, *options, before=outlive_the_terminal) as shown:
         until(lambda: "latency" in shown.text)
         shown.close()
         assert shown.process.wait(30) == 0
@@ -222,6 +272,30 @@ def test_a_run_under_nohup_outlives_its_terminal(shell: Shell, api: Emulator) ->
 
 
 # How much is left
+
+
+@pytest.mark.parametrize(
+    ("done", "to_do", "line"),
+    [
+        (230, RowsLeft(770, exact=False), "77 % of the list is left (about 770 rows); --resume continues with it"),
+        (9_999, RowsLeft(1, exact=True), "1 % of the list is left (1 row); --resume continues with it"),
+        (1, RowsLeft(9_999, exact=True), "99 % of the list is left (9,999 rows); --resume continues with it"),
+        (0, RowsLeft(20, exact=True), "100 % of the list is left (20 rows); --resume continues with it"),
+        (0, None, "239 rows read but not finished; more may not have been read"),
+    ],
+)
+def test_the_totals_of_a_run_that_ended_early_say_what_is_left(done: int, to_do: RowsLeft | None, line: str) -> None:
+    text = messages.totals(Summary(not_finished=239), "r.jsonl", done=done, to_do=to_do)
+    assert text.splitlines() == ["0 rows: none", line, "report: r.jsonl"]
+
+
+def test_the_totals_name_an_account_without_calls() -> None:
+    accounts = {"team-a": AccountFigures(0, 0, 0.0), "team-b": AccountFigures(1, 1, 1.0, "refused")}
+    lines = messages.totals(Summary(accounts=accounts), "r.jsonl").splitlines()
+    assert lines[1:3] == [
+        "  account team-a: no calls",
+        "  account team-b: 1 call, never more than 1 in any second; given up",
+    ]
 
 
 def random_csv(path: Path, rows: int) -> Path:
@@ -232,7 +306,7 @@ def random_csv(path: Path, rows: int) -> Path:
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.csv.gz"])
-async def test_how_much_of_a_large_list_is_left_goes_by_its_size(tmp_path: Path, name: str) -> None:
+async def test_the_rows_left_of_a_large_list_are_estimated_from_its_size(tmp_path: Path, name: str) -> None:
     lists = Lists.of(options(str(random_csv(tmp_path / name, 200_000))).lists)
     taken = 0
     assert lists.rows_left() is None
@@ -245,18 +319,18 @@ async def test_how_much_of_a_large_list_is_left_goes_by_its_size(tmp_path: Path,
     assert lists.rows_left() == RowsLeft(0, exact=True)
 
 
-async def test_how_much_of_a_small_list_is_left_is_known(tmp_path: Path) -> None:
+async def test_the_rows_left_of_a_small_list_are_exact(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("AppId,RoomId,TaskId\na,r,1\na,r,2\n\na,r,3")
     (tmp_path / "other.csv").write_text("a,r,4\n")
     lists = Lists.of(options(str(tmp_path / "list.csv"), str(tmp_path / "other.csv")).lists)
     async with aclosing(lists.batches()) as batches:
         seen = [(len(batch.rows), lists.rows_left()) async for batch in batches]
-    # A blank line counts until it has been passed, and one without an end once the list is known to have ended.
+    # A blank line counts as a row until it was passed. The last line has no line end: it counts once the list ended.
     assert seen[0] in [(2, RowsLeft(2, exact=False)), (2, RowsLeft(3, exact=False))]
     assert lists.rows_left() == RowsLeft(0, exact=True)
 
 
-async def test_how_much_of_a_pipe_is_left_is_not_known(tmp_path: Path) -> None:
+async def test_the_rows_left_of_a_pipe_are_unknown(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     writer = subprocess.Popen(["sh", "-c", "echo a,r,1 > fifo"], cwd=tmp_path)
     lists = Lists.of(options(str(tmp_path / "fifo")).lists)
@@ -266,7 +340,7 @@ async def test_how_much_of_a_pipe_is_left_is_not_known(tmp_path: Path) -> None:
     writer.wait()
 
 
-def test_json_lines_are_told_instead_where_they_are_asked_for(shell: Shell, api: Emulator) -> None:
+def test_with_the_json_log_nothing_is_drawn(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(20))
     with terminal(shell, "run", name, "--endpoint", api.url, "--log-format", "json") as shown:
         assert shown.end() == 0

@@ -1,4 +1,4 @@
-"""Whoever typed something wrong reads what is wrong, where, and what to type next."""
+"""A message about an error says what is wrong, where, and what to type next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def desk(shell: Shell) -> Shell:
     """A folder with good and bad files of every sort, and a key in the environment."""
     write_csv(shell / "tasks.csv", tasks(1))
     (shell / "folder").mkdir()
-    (shell / "locked").mkdir(mode=0o555)
     (shell / "odd.csv").write_text("AppId,Room,Task\na,r,t\n")
     (shell / "four.csv").write_text("a,b,c,d\n")
     (shell / "utf16.csv").write_bytes("a,r,t\n".encode("utf-16"))
@@ -36,13 +35,13 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
     # Commands and options
     ("rnu tasks.csv", 2, ("No such command 'rnu'", "Did you mean: stopcast run tasks.csv")),
     ("tasks.csv --sandbox", 2, ("No such command 'tasks.csv'", "Did you mean: stopcast run tasks.csv --sandbox")),
-    ("frobnicate", 2, ("No such command 'frobnicate'", "There are run, verify")),
+    ("frobnicate", 2, ("No such command 'frobnicate'", "The commands are run, verify")),
     ("run tasks.csv --sanbox", 2, ("--sanbox", "Did you mean '--sandbox'?", "stopcast run --help")),
     ("run tasks.csv --expect x", 2, ("'--expect'", "'x' is not a valid whole number", "stopcast run --help")),
     ("run tasks.csv --limit 0", 2, ("'--limit'", "0 is not in the range x>=1")),
     ("run tasks.csv --timeout 0", 2, ("'--timeout'", "not in the range x>0")),
     ("run tasks.csv --max-per-second 0", 2, ("'--max-per-second'", "not in the range x>0")),
-    ("run tasks.csv --max-per-second nan", 2, ("'--max-per-second'", "no number that can be counted with")),
+    ("run tasks.csv --max-per-second nan", 2, ("'--max-per-second'", "must be a finite number")),
     ("run tasks.csv --max-per-second 151", 2, ("--max-per-second 151", "quota of 150", "--raised-quota")),
     ("verify tasks.csv --max-per-second 61", 2, ("--max-per-second 61", "quota of 60", "--raised-quota")),
     ("run tasks.csv --format xml", 2, ("'--format'", "'xml' is not one of", "'jsonl'")),
@@ -73,7 +72,11 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
     ("run tasks.csv --expect 2 --sandbox", 2, ("1 task, not the 2 expected", "Nothing was sent", "--dry-run")),
     # Endpoints
     ("run tasks.csv --endpoint api", 2, ("endpoint 'api'", "such as https://rtc.volcengineapi.com")),
-    ("run tasks.csv --endpoint http://api.example", 2, ("plain http is for loopback only", "https://api.example")),
+    (
+        "run tasks.csv --endpoint http://api.example",
+        2,
+        ("plain http is allowed to loopback only", "https://api.example"),
+    ),
     ("run tasks.csv --endpoint https://api.example:99999", 2, ("no such address or port", "65535")),
     ("run tasks.csv --endpoint https://u:hush@api.example", 2, ("no user and no password", "VOLCENGINE_ACCESS_KEY")),
     ("run tasks.csv --region a/b", 2, ("region 'a/b'", "such as cn-north-1")),
@@ -84,7 +87,6 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
     ("run tasks.csv --sandbox -o report.jsonl", 2, ("report.jsonl exists already", "--resume", "-o PATH")),
     ("run tasks.csv --sandbox -o new/report.jsonl", 3, ("new/report.jsonl cannot be opened", "mkdir -p new")),
     ("run tasks.csv --sandbox -o folder", 3, ("folder cannot be opened", "-o folder/report.jsonl")),
-    ("run tasks.csv --sandbox -o locked/r.jsonl", 3, ("locked/r.jsonl cannot be opened", "-o PATH")),
     ("run tasks.csv --sandbox -o notes.txt --resume", 3, ("line 1 of notes.txt is no line of a report", "right file")),
     ("run report.jsonl --sandbox -o report.jsonl --resume", 2, ("is the report itself", "-o again.jsonl")),
     (
@@ -92,7 +94,7 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
         2,
         ("report of `stopcast run`", "-o PATH"),
     ),
-    ("run tasks.csv --sandbox --verify -o /dev/null", 2, ("--verify", "/dev/null is no file", "-o PATH")),
+    ("run tasks.csv --sandbox --verify -o /dev/null", 2, ("--verify", "/dev/null is not a file", "-o PATH")),
     ("summary notes.txt", 2, ("line 1 of notes.txt is no line of a report", "right file")),
     ("summary reprt.jsonl", 2, ("'reprt.jsonl' does not exist", "stopcast summary --help")),
     ("summary report.jsonl --html new/page.html", 2, ("--html new/page.html", "folder that exists")),
@@ -100,17 +102,27 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("typed", "status", "words"), TYPED, ids=[typed for typed, _, _ in TYPED])
-def test_what_is_typed_wrong_is_answered_with_what_where_and_what_to_type(
+def test_a_wrong_command_line_is_answered_with_what_where_and_what_to_type(
     desk: Shell, typed: str, status: int, words: tuple[str, ...]
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in desk.directory.rglob("*")}
-    ended = desk.run(*shlex.split(typed), before=obey_permissions)
+    words_typed = shlex.split(typed)
+    locked = "locked" in typed
+    ended = desk.run_process(*words_typed, before=obey_permissions) if locked else desk.run(*words_typed)
     assert ended.status == status, ended
     assert ended.told_in_words
     assert ended.out == ""
     assert [word for word in words if word not in ended.err] == [], ended.err
     assert "hush" not in ended.err
     assert {path: path.stat().st_mtime_ns for path in desk.directory.rglob("*")} == before
+
+
+def test_a_report_in_a_folder_without_write_permission_is_answered_with_another_path(desk: Shell) -> None:
+    (desk / "locked").mkdir(mode=0o555)
+    ended = desk.run_process("run", "tasks.csv", "--sandbox", "-o", "locked/r.jsonl", before=obey_permissions)
+    assert ended.status == 3
+    assert "locked/r.jsonl cannot be opened" in ended.err
+    assert "-o PATH" in ended.err
 
 
 #: Variables beside a good command line, and words that the answer must hold.
@@ -124,7 +136,7 @@ SET: list[tuple[dict[str, str], tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("variables", "words"), SET, ids=[" ".join(variables) for variables, _ in SET])
-def test_what_is_set_wrong_is_answered_with_its_name_and_what_to_set(
+def test_a_wrong_variable_is_answered_with_its_name_and_what_to_set(
     desk: Shell, variables: dict[str, str], words: tuple[str, ...]
 ) -> None:
     if any(name.startswith("STOPCAST") for name in variables):
@@ -146,7 +158,7 @@ FILES = [
 
 
 @pytest.mark.parametrize(("name", "content", "words"), FILES)
-def test_a_malformed_file_of_credentials_is_named_with_what_is_wrong_and_none_of_what_it_holds(
+def test_a_malformed_credentials_file_is_named_without_its_content(
     desk: Shell, name: str, content: str, words: tuple[str, ...]
 ) -> None:
     desk.variables.clear()
@@ -159,13 +171,13 @@ def test_a_malformed_file_of_credentials_is_named_with_what_is_wrong_and_none_of
     assert "AKLTsecret" not in ended.err
 
 
-def test_a_list_that_is_cut_short_is_named_after_the_rows_that_it_holds(desk: Shell) -> None:
+def test_a_truncated_list_is_named_with_what_to_do(desk: Shell) -> None:
     ended = desk.run("run", "torn.csv.gz", "--sandbox")
     assert ended.status == 2
     assert "torn.csv.gz: its gzip data ends too early; fetch the file again" in ended.err
 
 
-def test_a_report_that_another_run_writes_is_left_to_it(desk: Shell) -> None:
+def test_a_report_that_another_run_writes_is_refused(desk: Shell) -> None:
     with (desk / "report.jsonl").open("rb+") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         ended = desk.run("run", "tasks.csv", "--sandbox", "-o", "report.jsonl", "--resume")
@@ -173,25 +185,25 @@ def test_a_report_that_another_run_writes_is_left_to_it(desk: Shell) -> None:
     assert "-o PATH" in ended.err
 
 
-def test_a_refused_key_comes_with_the_command_that_tells_more(desk: Shell, api: Emulator) -> None:
+def test_the_message_about_a_refused_key_names_the_doctor_command(desk: Shell, api: Emulator) -> None:
     api.faults = Faults({"signature": 1.0})
     ended = desk.run("run", "tasks.csv", "--endpoint", api.url)
     assert ended.status == 3
     assert "stopcast doctor --endpoint" in ended.err
 
 
-def test_every_status_that_only_takes_is_named_where_none_of_it_is_given(desk: Shell) -> None:
-    said = desk.run("run", "tasks.csv", "--only", "x").err
-    assert [status for status in Status if status not in said] == []
+def test_a_wrong_status_for_only_is_answered_with_all_statuses(desk: Shell) -> None:
+    message = desk.run("run", "tasks.csv", "--only", "x").err
+    assert [status for status in Status if status not in message] == []
 
 
-def test_the_help_after_an_error_is_one_that_answers(desk: Shell) -> None:
+def test_the_help_that_an_error_names_exists(desk: Shell) -> None:
     for command in ("run", "verify", "doctor", "summary", "sandbox", "help"):
         ended = desk.run(command, "--nonsense")
         (line,) = [line for line in ended.err.splitlines() if line.startswith("Try ")]
         assert desk.run(*line.split("'")[1].split()[1:]).status == 0
 
 
-def test_a_misspelt_list_is_guessed_in_its_own_folder(desk: Shell) -> None:
+def test_a_misspelled_list_is_searched_in_its_own_folder(desk: Shell) -> None:
     Path(desk / "folder" / "june.csv").write_text("a,r,t\n")
     assert "Did you mean folder/june.csv?" in desk.run("run", "folder/jun.csv", "--sandbox").err

@@ -1,4 +1,4 @@
-"""What the command tells those who operate it: its log on standard error, and its metrics."""
+"""The output for operators: the log on standard error, and the metrics."""
 
 from __future__ import annotations
 
@@ -46,51 +46,55 @@ def samples(text: str) -> dict[str, float]:
 # --log-format, -v
 
 
-def test_as_json_every_line_of_standard_error_is_an_object_with_the_event_s_name(
+def test_with_log_format_json_every_line_is_an_object_with_the_name_of_an_event(
     shell: Shell, api: Emulator, at: At
 ) -> None:
     api.faults = Faults({"internal": tasks(1)})
     api.refused_apps = {"dead": "InvalidParameter.NotExistAppId"}
     name = write_csv(shell / "list.csv", [*tasks(3), *tasks(1, app="dead")])
-    told = records(shell.run("run", name, *at, "--log-format", "json", "-v").err)
-    assert {"app_set_aside", "retry_planned", "rate_changed", "run_finished", "summary"} <= {it["event"] for it in told}
-    assert all(set(it) >= {"time", "level", "logger", "event", "message"} for it in told)
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", it["time"]) for it in told)
-    summary = next(it for it in told if it["event"] == "summary")
+    logged = records(shell.run_process("run", name, *at, "--log-format", "json", "-v").err)
+    assert {"app_set_aside", "retry_planned", "rate_changed", "run_finished", "summary"} <= {
+        record["event"] for record in logged
+    }
+    assert all(set(record) >= {"time", "level", "logger", "event", "message"} for record in logged)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record["time"]) for record in logged)
+    summary = next(record for record in logged if record["event"] == "summary")
     assert (summary["level"], summary["summary"]["statuses"]["stopped"]) == ("info", 3)
-    (set_aside,) = (it for it in told if it["event"] == "app_set_aside")
+    (set_aside,) = (record for record in logged if record["event"] == "app_set_aside")
     assert (set_aside["level"], set_aside["app_id"]) == ("warning", "dead")
 
 
-def test_as_json_a_run_that_is_given_up_says_so_and_how_to_go_on(shell: Shell, at: At) -> None:
+def test_with_log_format_json_a_given_up_run_logs_the_error_and_the_command_that_continues(
+    shell: Shell, at: At
+) -> None:
     shell.variables["VOLCENGINE_SECRET_KEY"] = "not-the-s3cret"
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(20)), *at, "--log-format=json", "-vv")
+    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(20)), *at, "--log-format=json", "-vv")
     assert ended.status == 3
-    by_event = {it["event"]: it for it in records(ended.err)}
+    by_event = {record["event"]: record for record in records(ended.err)}
     assert (by_event["given_up"]["level"], by_event["given_up"]["error"]) == ("error", "CredentialsRefusedError")
     assert "--resume" in by_event["resumable"]["resume_with"]
     assert "s3cret" not in ended.err
 
 
-@pytest.mark.parametrize(("flag", "told"), [("-y", []), ("-v", ["retry"]), ("-vv", ["retry", "ids", "attempts"])])
-def test_rooms_and_tasks_are_named_at_the_second_v_and_not_before(
-    shell: Shell, api: Emulator, at: At, flag: str, told: list[str]
+@pytest.mark.parametrize(("flag", "logged"), [("-y", []), ("-v", ["retry"]), ("-vv", ["retry", "ids", "attempts"])])
+def test_rooms_and_tasks_are_logged_only_with_vv(
+    shell: Shell, api: Emulator, at: At, flag: str, logged: list[str]
 ) -> None:
     api.faults = Faults({"internal": tasks(1)})
-    err = shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, flag).err
+    err = shell.run_process("run", write_csv(shell / "list.csv", tasks(2)), *at, flag).err
     found = {"retry": "InternalError", "ids": "room-0", "attempts": "app/room-0/task-0: attempt 2: ok"}
-    assert [what for what, words in found.items() if words in err] == told
+    assert [what for what, words in found.items() if words in err] == logged
 
 
-def test_what_comes_from_outside_is_never_raw_in_the_log(shell: Shell, at: At) -> None:
+def test_control_characters_are_never_raw_in_the_log(shell: Shell, at: At) -> None:
     name = "list\x1b[2J.csv"
-    assert "\x1b" not in shell.run("run", name, *at).err
+    assert "\x1b" not in shell.run_process("run", name, *at).err
 
 
 # --metrics-port, --metrics-file
 
 
-def test_the_metrics_can_be_scraped_while_the_run_goes_on(shell: Shell, api: Emulator, at: At) -> None:
+def test_the_metrics_can_be_scraped_during_the_run(shell: Shell, api: Emulator, at: At) -> None:
     process = shell.start("run", "-", *at, "--metrics-port", "0", stdin=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stderr is not None
@@ -110,22 +114,22 @@ def test_the_metrics_can_be_scraped_while_the_run_goes_on(shell: Shell, api: Emu
     assert end_of(process).status == 1
 
 
-def test_the_metrics_file_is_there_from_the_start_and_whole_at_the_end(shell: Shell, at: At) -> None:
+def test_the_metrics_file_exists_from_the_start_and_is_complete_at_the_end(shell: Shell, at: At) -> None:
     process = shell.start("run", "-", *at, "--metrics-file", "stopcast.prom", stdin=subprocess.PIPE)
     file = shell / "stopcast.prom"
     until(file.exists)
     first = file.stat().st_ino
     assert samples(file.read_text())["stopcast_retries_total"] == 0
     assert end_of(process, b"a,r,t1\na,r,t2\na,r,t2\n").status == 0
-    told = samples(file.read_text())
-    assert (told["stopcast_tasks_totalstopped"], told["stopcast_tasks_totalduplicate"]) == (2, 1)
-    assert told["stopcast_last_run_finished_timestamp_seconds"] > 1.7e9
-    # Another file under the same name: whoever reads never sees half of one.
+    found = samples(file.read_text())
+    assert (found["stopcast_tasks_totalstopped"], found["stopcast_tasks_totalduplicate"]) == (2, 1)
+    assert found["stopcast_last_run_finished_timestamp_seconds"] > 1.7e9
+    # Another file under the same name, so that a reader never sees half of one.
     assert file.stat().st_ino != first
     assert [path.name for path in shell.directory.glob("stopcast.prom*")] == ["stopcast.prom"]
 
 
-def test_the_metrics_file_is_written_anew_every_few_seconds_and_may_tell_accounts_apart(tmp_path: Path) -> None:
+def test_the_metrics_file_is_rewritten_every_few_seconds_with_a_label_for_each_account(tmp_path: Path) -> None:
     file = tmp_path / "stopcast.prom"
 
     async def main() -> None:
@@ -144,39 +148,45 @@ def test_the_metrics_file_is_written_anew_every_few_seconds_and_may_tell_account
     virtual_clock.run(main())
 
 
-def test_the_metrics_of_several_accounts_are_told_apart(shell: Shell) -> None:
+def test_the_metrics_of_several_accounts_have_a_label(shell: Shell) -> None:
     (shell / "accounts.toml").write_text(
         '[accounts.a]\napps = ["app-a"]\nenvironment = "A"\n[accounts.b]\napps = ["app-b"]\nenvironment = "B"\n'
     )
-    listed = [*tasks(3, app="app-a"), *tasks(2, app="app-b"), *tasks(1, app="nobody-s")]
+    listed = [*tasks(3, app="app-a"), *tasks(2, app="app-b"), *tasks(1, app="unclaimed")]
     options = ("--accounts", "accounts.toml", "--sandbox", "--metrics-file", "stopcast.prom")
-    assert shell.run("run", write_csv(shell / "list.csv", listed), *options).status == 1
-    told = samples((shell / "stopcast.prom").read_text())
-    assert (told["stopcast_tasks_totalastopped"], told["stopcast_tasks_totalbstopped"]) == (3, 2)
-    assert told["stopcast_tasks_totalset_aside"] == 1
-    assert told["stopcast_rate_limit_calls_per_seconda"] > 140
+    assert shell.run_process("run", write_csv(shell / "list.csv", listed), *options).status == 1
+    found = samples((shell / "stopcast.prom").read_text())
+    assert (found["stopcast_tasks_totalastopped"], found["stopcast_tasks_totalbstopped"]) == (3, 2)
+    assert found["stopcast_tasks_totalset_aside"] == 1
+    assert found["stopcast_rate_limit_calls_per_seconda"] > 140
 
 
-def test_a_worker_s_metrics_tell_of_its_queue_and_its_quota_until_it_ends(
+def test_the_metrics_of_a_worker_include_its_queue_and_quota_until_it_ends(
     shell: Shell, api: Emulator, redis_url: str
 ) -> None:
     queue = ("--queue", f"{redis_url}/tasks")
     assert shell.run("enqueue", write_csv(shell / "list.csv", tasks(3)), *queue).status == 0
     quota = ("--quota", redis_url, "--account", "main", "--endpoint", api.url)
-    process = shell.start("worker", *queue, *quota, "--metrics-file", "stopcast.prom", "-o", "report.jsonl")
-    file = shell / "stopcast.prom"
-    until(file.exists)
-    # Not at the start: only who asks again and again learns of the worker, and of the permits for its calls.
-    until(lambda: samples(file.read_text()).get("stopcast_queue_workerstasks") == 1)
-    until(lambda: samples(file.read_text()).get("stopcast_quota_permits_totalmainStopWebcast", 0) >= 3)
+    metrics = ("--metrics-port", "0", "--metrics-file", "stopcast.prom")
+    process = shell.start("worker", *queue, *quota, *metrics, "-o", "report.jsonl")
+    assert process.stderr is not None
+    url = process.stderr.readline().decode().removeprefix("metrics: ").strip()
+
+    def scrape() -> dict[str, float]:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return samples(response.read().decode())
+
+    # Not at the start: the worker, and the permits of its calls, appear when Redis is asked again.
+    until(lambda: scrape().get("stopcast_queue_workerstasks") == 1)
+    until(lambda: scrape().get("stopcast_quota_permits_totalmainStopWebcast", 0) >= 3)
     process.send_signal(signal.SIGTERM)
     assert end_of(process).status == 143
-    told = samples(file.read_text())
-    assert told["stopcast_tasks_totalstopped"] == 3
-    assert not [name for name in told if name.startswith(("stopcast_queue", "stopcast_quota"))]
+    written = samples((shell / "stopcast.prom").read_text())
+    assert written["stopcast_tasks_totalstopped"] == 3
+    assert not [name for name in written if name.startswith(("stopcast_queue", "stopcast_quota"))]
 
 
-def test_a_metrics_file_that_cannot_be_written_any_more_does_not_stop_the_run(shell: Shell, at: At) -> None:
+def test_a_metrics_file_that_becomes_unwritable_does_not_stop_the_run(shell: Shell, at: At) -> None:
     (shell / "metrics").mkdir()
     process = shell.start("run", "-", *at, "--metrics-file", "metrics/stopcast.prom", stdin=subprocess.PIPE)
     file = shell / "metrics" / "stopcast.prom"
@@ -188,34 +198,64 @@ def test_a_metrics_file_that_cannot_be_written_any_more_does_not_stop_the_run(sh
     assert ended.told_in_words
 
 
-@pytest.mark.parametrize("what", ["no directory", "a taken port", "no such address", "no extra"])
-def test_metrics_that_cannot_be_had_are_told_before_anything_is_sent(
-    shell: Shell, api: Emulator, at: At, what: str
+def test_a_writer_of_the_metrics_file_that_fails_ends_the_run_with_its_cause(
+    shell: Shell, api: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = write_csv(shell / "list.csv", tasks(3))
+    written = 0
+
+    def fail_later(_path: str, _registry: object) -> None:
+        nonlocal written
+        written += 1
+        if written > 1:
+            message = "broken"
+            raise RuntimeError(message)
+
+    monkeypatch.setattr("prometheus_client.write_to_textfile", fail_later)
+    monkeypatch.setattr("stopcast.cli.running.metrics._WRITE_EVERY_SECONDS", 0.01)
+    options = ("--endpoint", api.url, "--max-per-second", "20", "--metrics-file", "stopcast.prom")
+    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(10_000)), *options)
+    assert ended.status == 3
+    assert "writer of --metrics-file stopcast.prom failed: RuntimeError: broken" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--metrics-file", "none/stopcast.prom"), "--metrics-file none/stopcast.prom"),
+        (("--metrics-port", "0", "--metrics-host", "host.invalid"), "--metrics-port 0 at host.invalid"),
+    ],
+    ids=["missing folder", "unknown address"],
+)
+def test_unusable_metrics_options_are_reported_before_any_call(
+    shell: Shell, api: Emulator, at: At, options: At, message: str
+) -> None:
+    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(3)), *at, *options)
+    assert (ended.status, api.calls) == (2, 0)
+    assert message in ended.err
+    assert not (shell / "stopcast-report.jsonl").exists()
+
+
+def test_a_port_that_is_taken_is_reported_before_any_call(shell: Shell, api: Emulator, at: At) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        options = {
-            "no directory": ["--metrics-file", "none/stopcast.prom"],
-            "a taken port": ["--metrics-port", port],
-            "no such address": ["--metrics-port", "0", "--metrics-host", "host.invalid"],
-            "no extra": ["--metrics-port", "0"],
-        }[what]
-        forbidden = "import sys; sys.modules['prometheus_client'] = None; from stopcast.cli import main; main()"
-        program = (sys.executable, "-c", forbidden) if what == "no extra" else (sys.executable, "-m", "stopcast")
-        ended = end_of(shell.start("run", name, *at, *options, program=program))
+        ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", port)
     assert (ended.status, api.calls) == (2, 0)
-    assert "--metrics" in ended.err
-    assert ended.told_in_words
-    if what == "no extra":
-        assert "stopcast[prometheus]" in ended.err
-    assert not (shell / "stopcast-report.jsonl").exists()
+    assert f"--metrics-port {port} at 127.0.0.1" in ended.err
 
 
-def test_the_key_is_nowhere_in_the_metrics_or_the_log(shell: Shell, at: At) -> None:
+def test_metrics_without_prometheus_client_are_answered_with_its_installation(
+    shell: Shell, api: Emulator, at: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", "0")
+    assert (ended.status, api.calls) == (2, 0)
+    assert "pip install 'stopcast[prometheus]'" in ended.err
+
+
+def test_the_secret_key_appears_neither_in_the_metrics_nor_in_the_log(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(3))
-    ended = shell.run("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
+    ended = shell.run_process("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
     for text in (ended.err, (shell / "stopcast.prom").read_text()):
         assert SANDBOX_CREDENTIALS.secret_key not in text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 import signal
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from stopcast.cli.running.signals import Signals
 from stopcast.sandbox import Emulator, Faults
-from support.command import Finished
+from support.command import Finished, keeping_signals
 from support.processes import (
     HANGS_AFTER_SECONDS,
     Shell,
@@ -43,11 +45,11 @@ def resume_command(ended: Finished) -> list[str]:
     return shlex.split(line)[1:]
 
 
-def first_signal_heard(process: subprocess.Popen[bytes]) -> None:
-    """Return when the command has said that it heard."""
+def first_signal_received(process: subprocess.Popen[bytes]) -> None:
+    """Return when the command has logged that it received the first signal."""
     assert process.stderr is not None
     while b"second signal" not in (line := process.stderr.readline()):
-        assert line, "it never said so"
+        assert line, "it never logged that"
 
 
 def lines_in(report: Path) -> int:
@@ -58,7 +60,7 @@ def lines_in(report: Path) -> int:
 
 
 @BOTH
-def test_the_first_signal_lets_the_calls_in_flight_finish_and_the_printed_command_does_the_rest(
+def test_after_the_first_signal_calls_in_flight_finish_and_the_printed_command_stops_the_rest(
     shell: Shell, slow: Emulator, number: signal.Signals, status: int
 ) -> None:
     listed = tasks(400)
@@ -81,7 +83,7 @@ def test_the_first_signal_lets_the_calls_in_flight_finish_and_the_printed_comman
     assert slow.stopped == set(listed)
 
 
-def test_no_call_that_waits_for_its_permit_goes_out_after_the_first_signal(shell: Shell, slow: Emulator) -> None:
+def test_after_the_first_signal_no_call_that_waits_for_its_permit_is_sent(shell: Shell, slow: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(2000))
     process = shell.start("run", name, "--endpoint", slow.url, "--max-per-second", "20")
     until(lambda: slow.calls > 5)
@@ -90,7 +92,7 @@ def test_no_call_that_waits_for_its_permit_goes_out_after_the_first_signal(shell
     assert slow.calls == len(read_report(shell / REPORT)) < 100
 
 
-def test_a_signal_does_not_wait_for_the_next_attempt_of_tasks_that_failed(shell: Shell, api: Emulator) -> None:
+def test_a_signal_does_not_wait_for_planned_retries(shell: Shell, api: Emulator) -> None:
     api.faults = Faults({"internal": 1.0})
     name = write_csv(shell / "list.csv", tasks(30))
     process = shell.start("run", name, "--endpoint", api.url, "--max-attempts", "1000000")
@@ -102,9 +104,7 @@ def test_a_signal_does_not_wait_for_the_next_attempt_of_tasks_that_failed(shell:
     assert told(shell / REPORT) == dict.fromkeys(tasks(30), 1)
 
 
-def test_calls_that_do_not_finish_are_cut_off_when_the_grace_is_over_and_stay_in_doubt(
-    shell: Shell, api: Emulator
-) -> None:
+def test_calls_that_do_not_finish_within_the_grace_are_cut_off_and_stay_in_doubt(shell: Shell, api: Emulator) -> None:
     api.faults = Faults({"drip": 1.0})
     name = write_csv(shell / "list.csv", tasks(20))
     process = shell.start("run", name, "--endpoint", api.url, "--grace", "0.1", "--timeout", "100000")
@@ -119,7 +119,7 @@ def test_calls_that_do_not_finish_are_cut_off_when_the_grace_is_over_and_stay_in
     assert statuses(shell / REPORT) == {"presumed_stopped": 20}
 
 
-def test_a_signal_before_anything_was_sent_leaves_no_report(shell: Shell) -> None:
+def test_a_signal_before_the_first_call_leaves_no_report(shell: Shell) -> None:
     process = shell.start("run", "-", "--sandbox", "-q", stdin=subprocess.PIPE)
     until((shell / REPORT).exists)
     process.send_signal(signal.SIGINT)
@@ -128,7 +128,7 @@ def test_a_signal_before_anything_was_sent_leaves_no_report(shell: Shell) -> Non
     assert sorted(path.name for path in shell.directory.iterdir()) == ["home"]
 
 
-def test_control_c_at_a_terminal_ends_the_run_in_the_same_way(shell: Shell, slow: Emulator) -> None:
+def test_control_c_at_a_terminal_is_a_first_signal(shell: Shell, slow: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(2000))
     options = ("--endpoint", slow.url, "--max-per-second", "50")
     status, shown = shell.terminal("run", name, *options, typed="\x03", expect="latency")
@@ -142,7 +142,7 @@ def test_control_c_at_a_terminal_ends_the_run_in_the_same_way(shell: Shell, slow
 
 
 @BOTH
-def test_the_second_signal_cuts_the_calls_off_at_once_and_nothing_is_lost(
+def test_the_second_signal_cuts_calls_off_at_once_and_loses_nothing(
     shell: Shell, api: Emulator, number: signal.Signals, status: int
 ) -> None:
     listed = tasks(60)
@@ -151,7 +151,7 @@ def test_the_second_signal_cuts_the_calls_off_at_once_and_nothing_is_lost(
     process = shell.start("run", name, "--endpoint", api.url, *CALLS_LAST_LONG)
     until(lambda: api.calls == 60 and lines_in(shell / REPORT) == 30)
     process.send_signal(number)
-    first_signal_heard(process)
+    first_signal_received(process)
     process.send_signal(number)
     ended = end_of(process)
     assert ended.status == status
@@ -162,18 +162,18 @@ def test_the_second_signal_cuts_the_calls_off_at_once_and_nothing_is_lost(
     assert settled_by(shell / REPORT, "presumed_stopped") == set(listed[25:40])
 
 
-def test_the_status_is_that_of_the_signal_which_came_last(shell: Shell, api: Emulator) -> None:
+def test_the_status_is_that_of_one_of_the_two_signals(shell: Shell, api: Emulator) -> None:
     api.faults = Faults({"hang": 1.0})
     name = write_csv(shell / "list.csv", tasks(1))
     process = shell.start("run", name, "--endpoint", api.url, *CALLS_LAST_LONG)
     until(lambda: api.calls)
     process.terminate()
-    first_signal_heard(process)
+    first_signal_received(process)
     process.send_signal(signal.SIGINT)
     assert end_of(process).status in {130, 143}
 
 
-def test_signals_that_rain_down_lose_nothing_and_show_no_traceback(shell: Shell, slow: Emulator) -> None:
+def test_many_signals_lose_nothing_and_print_no_traceback(shell: Shell, slow: Emulator) -> None:
     listed = tasks(300)
     name = write_csv(shell / "list.csv", listed)
     at = ("--endpoint", slow.url, "--max-per-second", "100000", "--max-at-once", "10")
@@ -192,13 +192,11 @@ def test_signals_that_rain_down_lose_nothing_and_show_no_traceback(shell: Shell,
     assert slow.stopped == set(listed)
 
 
-# Nobody listens any more
+# Closed streams
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_signal_is_obeyed_without_a_traceback_though_nobody_reads_what_it_says(
-    shell: Shell, slow: Emulator, stream: str
-) -> None:
+def test_a_signal_ends_a_run_whose_output_is_closed(shell: Shell, slow: Emulator, stream: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     name = write_csv(shell / "list.csv", tasks(400))
@@ -211,3 +209,48 @@ def test_a_signal_is_obeyed_without_a_traceback_though_nobody_reads_what_it_says
     assert ended.status == 130
     assert ended.told_in_words
     assert slow.calls == len(read_report(shell / REPORT))
+
+
+# The block that handles the signals
+
+
+def test_the_handlers_are_restored_after_the_block() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Signals():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_after_the_block_is_ignored_if_one_came_within_it() -> None:
+    with keeping_signals():
+        with Signals():
+            signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_a_signal_before_the_event_loop_starts_cancels_the_first_task() -> None:
+    async def main(signals: Signals) -> None:
+        signals.cancel_task()
+        await asyncio.Event().wait()
+
+    with keeping_signals(), Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(main(signals))
+    assert signals.number == signal.SIGTERM
+
+
+def test_the_second_signal_is_not_the_first() -> None:
+    received: list[tuple[int, bool]] = []
+
+    async def main(signals: Signals) -> None:
+        signals.cancel_task()
+        signals.end = lambda number, first: received.append((number, first))
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0)
+
+    with keeping_signals(), Signals() as signals:
+        asyncio.run(main(signals))
+    assert received == [(signal.SIGTERM, True), (signal.SIGINT, False)]

@@ -24,17 +24,17 @@ At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
 
 
-def said(process: subprocess.Popen[bytes], words: str) -> None:
-    """Return when the command has said these words."""
+def logged(process: subprocess.Popen[bytes], text: str) -> None:
+    """Return when the command has logged this text."""
     assert process.stderr is not None
-    while words.encode() not in (line := process.stderr.readline()):
-        assert line, f"it never said {words}"
+    while text.encode() not in (line := process.stderr.readline()):
+        assert line, f"it never logged {text}"
 
 
 # The canary
 
 
-def test_what_follows_a_canary_that_ends_well_is_sent(shell: Shell, api: Emulator, at: At) -> None:
+def test_after_a_good_canary_the_other_tasks_are_sent(shell: Shell, api: Emulator, at: At) -> None:
     api.running = set(tasks(40, first=3))
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(40)), *at, "--canary", "5")
     assert ended.status == 0
@@ -42,23 +42,29 @@ def test_what_follows_a_canary_that_ends_well_is_sent(shell: Shell, api: Emulato
 
 
 @pytest.mark.parametrize(
-    ("fault", "status"), [("parameter", "failed"), ("app", "failed"), ("internal", "gave_up")], ids=str
+    ("fault", "status", "how"),
+    [
+        ("parameter", "failed", "was refused (InvalidParameter"),
+        ("app", "failed", "was refused (InvalidParameter.NotExistAppId)"),
+        ("internal", "gave_up", "was given up (InternalError)"),
+    ],
 )
-def test_nothing_follows_a_canary_of_which_one_ends_badly_and_the_run_is_given_up(
-    shell: Shell, api: Emulator, at: At, fault: str, status: str
+def test_after_a_bad_canary_nothing_else_is_sent_and_the_status_is_3(
+    shell: Shell, api: Emulator, at: At, *, fault: str, status: str, how: str
 ) -> None:
     api.faults = Faults({fault: [tasks(3)[2]]})
     name = write_csv(shell / "list.csv", tasks(500))
     ended = shell.run("run", name, *at, "--canary", "3", "--max-attempts", "1")
     assert ended.status == 3
     assert ended.told_in_words
-    assert f"app/room-2/task-2 is {status}" in ended.err
+    assert f"canary failed: app/room-2/task-2 {how}" in ended.err
+    assert "Nothing beyond the first 3 tasks was sent" in ended.err
     assert "stopcast run --resume" in ended.err
     assert statuses(shell / REPORT) == {"stopped": 2, status: 1}
     assert api.calls == 3
 
 
-def test_rows_that_are_no_task_are_not_of_the_canary(shell: Shell, api: Emulator, at: At) -> None:
+def test_invalid_and_duplicate_rows_do_not_count_for_the_canary(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": [tasks(3)[1]]})
     listed = tasks(300)
     name = write_csv(shell / "list.csv", [listed[0]._replace(task_id=""), listed[0], listed[0], *listed[1:]])
@@ -66,7 +72,7 @@ def test_rows_that_are_no_task_are_not_of_the_canary(shell: Shell, api: Emulator
     assert sum(told(shell / REPORT).values()) == 302
 
 
-def test_a_run_that_is_gone_on_with_has_a_canary_of_what_is_left(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_resumed_run_takes_its_canary_from_the_remaining_rows(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": tasks(1)})
     name = write_csv(shell / "list.csv", tasks(50))
     assert shell.run("run", name, *at, "--canary", "1").status == 3
@@ -75,7 +81,7 @@ def test_a_run_that_is_gone_on_with_has_a_canary_of_what_is_left(shell: Shell, a
     assert api.calls == 50
 
 
-async def test_a_run_of_the_library_raises_that_the_canary_did_not_end_well(tmp_path: Path) -> None:
+async def test_the_class_run_raises_canary_error(tmp_path: Path) -> None:
     async with Emulator(faults=Faults({"parameter": 1.0})) as emulator:
         async with Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url) as stopper:
             run = Run(stopper, tmp_path / "report", canary=2)
@@ -104,21 +110,21 @@ NOON = datetime(2026, 11, 22, 12, 0, 30, tzinfo=BERLIN)
         ("12:00", 24 * 3600 - 30),
     ],
 )
-def test_a_time_of_day_is_the_next_one_and_a_duration_is_from_now(text: str, seconds: float) -> None:
+def test_until_takes_the_next_time_of_day_or_a_duration_from_now(text: str, seconds: float) -> None:
     assert seconds_until(text, NOON) == seconds
 
 
-def test_a_night_in_which_the_clocks_are_put_back_is_an_hour_longer() -> None:
+def test_until_counts_the_hour_that_the_clocks_are_put_back() -> None:
     assert seconds_until("06:00", datetime(2026, 10, 24, 22, tzinfo=BERLIN)) == 9 * 3600
 
 
 @pytest.mark.parametrize("text", ["", "0m", "-1h", "24:00", "12:60", "1:5", "noon", "10", "1d", "\u0661h", "nan"])
-def test_what_is_neither_is_refused(text: str) -> None:
+def test_until_refuses_any_other_text(text: str) -> None:
     with pytest.raises(ConfigurationError, match="06:00"):
         seconds_until(text, NOON)
 
 
-def test_when_time_is_up_no_call_is_in_flight_and_what_is_left_is_told(shell: Shell, api: Emulator) -> None:
+def test_when_time_is_up_no_call_is_in_flight_and_the_remaining_rows_are_counted(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(900))
     options = ("--endpoint", api.url, "--max-per-second", "50", "--timeout", "1", "--until", "3s")
     ended = shell.run("run", name, *options)
@@ -126,28 +132,28 @@ def test_when_time_is_up_no_call_is_in_flight_and_what_is_left_is_told(shell: Sh
     assert ended.status == 1
     assert ended.told_in_words
     assert 0 < api.calls == done < 900
-    assert f"{900 - done} rows of the lists are left" in ended.err
+    assert f"of the list is left ({900 - done} rows); --resume continues with it" in ended.err
     assert "stopcast run --resume" in ended.err
     assert shell.run("run", name, "--endpoint", api.url, "--max-per-second", "100000", "--resume").status == 0
     assert told(shell / REPORT) == dict.fromkeys(tasks(900), 1)
 
 
-def test_a_list_that_is_done_before_the_time_is_up_ends_as_ever(shell: Shell, at: At) -> None:
+def test_a_list_that_ends_before_the_time_is_up_has_status_0(shell: Shell, at: At) -> None:
     assert shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at, "--until", "1h").status == 0
 
 
-def test_a_time_that_leaves_no_room_for_a_call_is_refused(shell: Shell) -> None:
+def test_until_is_refused_if_it_leaves_no_time_for_a_call(shell: Shell) -> None:
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--sandbox", "--until", "10s")
     assert ended.status == 2
     assert "--timeout" in ended.err
     assert not (shell / REPORT).exists()
 
 
-def test_the_last_call_begins_as_much_earlier_as_a_call_may_take() -> None:
+def test_the_last_call_begins_one_timeout_before_the_end() -> None:
     api = Api(stopped, latency_seconds=3.0)
 
     async def tick() -> None:
-        # A virtual clock goes on to the next timer while a thread is waited for: let that be a near one.
+        # A virtual clock jumps to the next timer while a thread works: this keeps that timer near.
         while True:
             await asyncio.sleep(0.01)
 
@@ -167,7 +173,7 @@ def test_the_last_call_begins_as_much_earlier_as_a_call_may_take() -> None:
 # Slower, faster, paused
 
 
-def test_signals_make_a_run_slower_and_faster_and_never_faster_than_the_cap(shell: Shell, api: Emulator) -> None:
+def test_signals_slow_a_run_and_speed_it_up_to_the_cap_at_most(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(100_000))
     process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "50")
     until(lambda: api.calls)
@@ -178,25 +184,25 @@ def test_signals_make_a_run_slower_and_faster_and_never_faster_than_the_cap(shel
         (signal.SIGUSR2, "at most 50 of 50"),
     ]:
         process.send_signal(number)
-        said(process, words)
+        logged(process, words)
     process.send_signal(signal.SIGUSR2)
     process.send_signal(signal.SIGUSR1)
-    said(process, "at most 45 of 50")
+    logged(process, "at most 45 of 50")
     process.send_signal(signal.SIGINT)
     assert end_of(process).status == 130
 
 
-def test_slower_and_slower_is_paused_at_last_and_faster_goes_on(shell: Shell, api: Emulator) -> None:
+def test_the_slowest_step_is_a_pause_and_the_next_faster_one_resumes(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(30))
     process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "5")
     until(lambda: api.calls)
     for tenths in range(9, 0, -1):
         process.send_signal(signal.SIGUSR1)
-        said(process, f"at most {tenths / 2:g} of 5")
+        logged(process, f"at most {tenths / 2:g} of 5")
     process.send_signal(signal.SIGUSR1)
-    said(process, "Paused")
+    logged(process, "Paused")
     process.send_signal(signal.SIGUSR2)
-    said(process, "Going on, at most 0.5 of 5")
+    logged(process, "Resumed, at most 0.5 of 5")
     process.send_signal(signal.SIGINT)
     assert end_of(process).status == 130
 
@@ -205,26 +211,26 @@ def test_a_control_file_pauses_resumes_and_sets_the_rate(shell: Shell, api: Emul
     name = write_csv(shell / "list.csv", tasks(40))
     (shell / "control").write_text("pause\n")
     process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "100", "--control", "control")
-    said(process, "Paused.")
+    logged(process, "Paused.")
     assert api.calls <= 1
     (shell / "control").write_text("Rate 75\nfaster\nrate 500\nrate many\n")
-    said(process, "at most 75 of 100")
-    said(process, "'faster' is none of: pause, resume, rate N")
-    said(process, "a rate is a number from 1 to 100, not 500")
-    said(process, "rate many")
+    logged(process, "at most 75 of 100")
+    logged(process, "'faster' is none of: pause, resume, rate N")
+    logged(process, "a rate is a number from 1 to 100, not 500")
+    logged(process, "rate many")
     (shell / "control").write_text("resume")
-    said(process, "Going on, at most 75 of 100")
+    logged(process, "Resumed, at most 75 of 100")
     ended = end_of(process)
     assert ended.status == 0
     assert ended.told_in_words
     assert statuses(shell / REPORT) == {"stopped": 40}
 
 
-def test_a_run_that_is_paused_ends_at_a_signal(shell: Shell, api: Emulator) -> None:
+def test_a_paused_run_ends_at_a_signal(shell: Shell, api: Emulator) -> None:
     (shell / "control").write_text("pause")
     name = write_csv(shell / "list.csv", tasks(40))
     process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "20", "--control", "control")
-    said(process, "Paused.")
+    logged(process, "Paused.")
     process.send_signal(signal.SIGTERM)
     assert end_of(process).status == 143
 
@@ -234,12 +240,26 @@ def a_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [a_folder, os.mkfifo], ids=["folder", "fifo"])
-def test_what_can_be_no_control_file_is_refused(shell: Shell, make: Callable[[Path], None]) -> None:
+def test_a_path_that_cannot_be_a_control_file_is_refused(shell: Shell, make: Callable[[Path], None]) -> None:
     make(shell / "control")
     name = write_csv(shell / "list.csv", tasks(1))
-    assert "no plain file" in shell.run("run", name, "--sandbox", "--control", "control").err
+    assert "not a regular file" in shell.run("run", name, "--sandbox", "--control", "control").err
     assert shell.run("run", name, "--sandbox", "--control", "nowhere/control").status == 2
 
 
-def test_a_control_file_need_not_be_there(shell: Shell, at: At) -> None:
+def test_a_control_file_need_not_exist(shell: Shell, at: At) -> None:
     assert shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at, "--control", "control").status == 0
+
+
+def test_a_reader_of_the_control_file_that_fails_ends_the_run_with_its_cause(
+    shell: Shell, api: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_path: Path, _known: object) -> None:
+        message = "broken"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("stopcast.cli.running.steering._read", fail)
+    options = ("--endpoint", api.url, "--max-per-second", "20", "--control", "control")
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(10_000)), *options)
+    assert ended.status == 3
+    assert "the background task reader of --control control failed: RuntimeError: broken" in ended.err

@@ -30,8 +30,8 @@ def asked(api: Emulator) -> At:
     return ("--endpoint", api.url, "--max-per-second", "100000")
 
 
-def a_report(path: Path, listed: Iterable[Task], *, status: str = "stopped", hours_ago: float = 0.0) -> str:
-    """Write a report whose tasks ended so long ago, and return its name."""
+def write_report(path: Path, listed: Iterable[Task], *, status: str = "stopped", hours_ago: float = 0.0) -> str:
+    """Write a report whose tasks were finished this long ago, and return its name."""
     finished_at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - hours_ago * 3600))
     with path.open("a") as report:
         for task in listed:
@@ -45,17 +45,17 @@ def a_report(path: Path, listed: Iterable[Task], *, status: str = "stopped", hou
 
 
 @pytest.mark.parametrize("version", ["2020-12-01", "2023-11-01"])
-def test_a_query_stands_in_the_order_that_its_signature_wants_and_an_at_sign_is_encoded(version: str) -> None:
+def test_a_query_is_sorted_and_encoded_as_its_signature_requires(version: str) -> None:
     query = Endpoint.parse(version=version).of("GetWebCastTask").query
     body, own = GET_WEBCAST_TASK.request(Task("a.-_9", "r@r", "t"), query)
     assert (body, own) == (b"", f"Action=GetWebCastTask&AppId=a.-_9&RoomId=r%40r&TaskId=t&Version={version}")
 
 
-def test_stopping_a_task_needs_no_query_of_its_own() -> None:
-    assert STOP_WEBCAST.request(Task("a", "r", "t"), "Action=StopWebcast")[1] == ""
+def test_stopping_a_task_uses_the_query_of_the_endpoint() -> None:
+    assert STOP_WEBCAST.request(Task("a", "r", "t"), "Action=StopWebcast").query == "Action=StopWebcast"
 
 
-def test_an_endpoint_for_another_action_is_the_same_place() -> None:
+def test_an_endpoint_for_another_action_keeps_host_and_region() -> None:
     endpoint = Endpoint.parse("https://stopwebcast.example:8443", region="r")
     other = endpoint.of("GetWebCastTask")
     assert (other.host, other.region, other.loopback) == (endpoint.host, endpoint.region, endpoint.loopback)
@@ -63,8 +63,8 @@ def test_an_endpoint_for_another_action_is_the_same_place() -> None:
     assert other.url.endswith(f"/?{other.query}")
 
 
-def told(result: object, *, status: int = 200, error: object = None) -> tuple[Reply, Verdict, Status]:
-    """Return what an answer with this Result is read as, judged as and concluded to."""
+def concluded(result: object, *, status: int = 200, error: object = None) -> tuple[Reply, Verdict, Status]:
+    """Return the reply, the verdict and the status of an answer with this Result."""
     metadata = {"RequestId": "id"} if error is None else {"RequestId": "id", "Error": error}
     reply = GET_WEBCAST_TASK.read(status, {}, json.dumps({"ResponseMetadata": metadata, "Result": result}).encode())
     return reply, judge(reply), GET_WEBCAST_TASK.conclude(reply, True)
@@ -86,23 +86,23 @@ def told(result: object, *, status: int = 200, error: object = None) -> tuple[Re
         (None, "unknown", TaskState(0)),
     ],
 )
-def test_the_number_of_a_task_s_state_is_its_status(task: object, status: str, state: TaskState) -> None:
-    reply, verdict, concluded = told({"WebCastTask": task})
-    assert (reply.state, verdict, concluded) == (state, Verdict.OK, status)
+def test_the_number_of_a_state_decides_the_status(task: object, status: str, state: TaskState) -> None:
+    reply, verdict, status_of_task = concluded({"WebCastTask": task})
+    assert (reply.state, verdict, status_of_task) == (state, Verdict.OK, status)
 
 
 @pytest.mark.parametrize("result", ["ok", 7, [1], {"WebCastTask": "x"}, {"WebCastTask": {"Status": "3"}}])
-def test_an_answer_of_another_form_is_asked_for_again_and_never_called_ended(result: object) -> None:
-    reply, verdict, _ = told(result)
+def test_a_malformed_answer_is_retried_and_never_counts_as_ended(result: object) -> None:
+    reply, verdict, _ = concluded(result)
     assert (reply.ok, verdict) == (False, Verdict.TRANSIENT)
 
 
-def test_an_error_beside_a_state_is_an_error() -> None:
-    _, verdict, status = told({"WebCastTask": {"Status": 3}}, error={"Code": GONE})
+def test_an_error_beside_a_state_takes_precedence() -> None:
+    _, verdict, status = concluded({"WebCastTask": {"Status": 3}}, error={"Code": GONE})
     assert (verdict, status) == (Verdict.NO_SUCH_TASK, Status.UNKNOWN)
 
 
-def test_a_state_is_no_ok_to_who_wanted_a_task_stopped() -> None:
+def test_a_state_is_not_an_ok_for_stopping() -> None:
     body = b'{"ResponseMetadata":{"RequestId":"id"},"Result":{"WebCastTask":{"Status":3}}}'
     assert not read_answer(200, {}, body).ok
 
@@ -110,7 +110,7 @@ def test_a_state_is_no_ok_to_who_wanted_a_task_stopped() -> None:
 # The library
 
 
-async def test_a_verifier_tells_of_each_task_what_the_api_tells_and_stops_none() -> None:
+async def test_a_verifier_returns_the_state_of_each_task_and_stops_none() -> None:
     stopped, running, unborn, failed, never = tasks(5)
     states = {unborn: TaskState(1), failed: TaskState(4, "StartTaskFailed", 5)}
     async with Emulator([stopped, running], states=states) as emulator:
@@ -128,14 +128,14 @@ async def test_a_verifier_tells_of_each_task_what_the_api_tells_and_stops_none()
     assert (len(emulator.queries), emulator.calls, list(emulator.stopped)) == (5, 0, [stopped])
 
 
-async def test_ids_with_every_character_that_they_may_have_are_signed_as_they_are_sent() -> None:
+async def test_ids_with_every_allowed_character_are_signed_as_they_are_sent() -> None:
     task = Task("aZ09_@-.", "@@", "." * 128)
     async with Emulator() as emulator, Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
         outcome = await verifier.verify(task)
     assert (outcome.task, outcome.status) == (task, Status.STILL_RUNNING)
 
 
-async def test_its_cap_is_the_quota_for_asking_and_a_higher_one_is_refused_but_for_loopback() -> None:
+async def test_the_cap_of_a_verifier_is_the_quota_of_queries_except_on_loopback() -> None:
     async with Emulator() as emulator, Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
         assert isinstance(verifier.limiter, TokenBucket)
         assert 59 < verifier.limiter.full_rate < 60
@@ -147,7 +147,7 @@ async def test_its_cap_is_the_quota_for_asking_and_a_higher_one_is_refused_but_f
 FAULTY = ("throttled", "throttled_200", "internal", "html_502", "empty", "close", "reset", "cut_body", "not_json")
 
 
-async def test_faults_on_the_way_change_no_answer() -> None:
+async def test_network_faults_change_no_outcome() -> None:
     listed = tasks(20)
     faults = Faults({name: [listed[number], listed[-1 - number]] for number, name in enumerate(FAULTY)})
     async with (
@@ -160,7 +160,7 @@ async def test_faults_on_the_way_change_no_answer() -> None:
     assert {it.task for it in outcomes if it.status is Status.UNKNOWN} == set(listed[10:])
 
 
-async def test_the_quotas_of_stopping_and_of_asking_are_apart() -> None:
+async def test_stopping_and_queries_have_separate_quotas() -> None:
     async with Emulator(quota_per_second=1, query_quota_per_second=3) as emulator:
         async with Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url, max_per_second=1000) as verifier:
             await asyncio.gather(*(verifier.verify(task) for task in tasks(6)))
@@ -184,7 +184,7 @@ def test_after_a_run_every_task_has_ended_and_the_status_is_0(shell: Shell, api:
     assert len(api.queries) == 30
 
 
-def test_a_task_that_still_runs_makes_the_status_1_and_the_words_say_how_to_stop_it(
+def test_a_task_that_still_runs_gives_status_1_and_a_command_that_stops_it(
     shell: Shell, api: Emulator, at: At, asked: At
 ) -> None:
     listed = tasks(5)
@@ -199,7 +199,7 @@ def test_a_task_that_still_runs_makes_the_status_1_and_the_words_say_how_to_stop
     assert statuses(shell / "again.jsonl") == {"stopped": 1}
 
 
-def test_resumed_it_asks_only_about_those_that_had_not_ended(shell: Shell, api: Emulator, asked: At) -> None:
+def test_a_resumed_verification_skips_tasks_that_have_ended(shell: Shell, api: Emulator, asked: At) -> None:
     listed = tasks(4)
     name = write_csv(shell / "list.csv", listed)
     first = shell.run("verify", name, *asked, "--json")
@@ -220,8 +220,8 @@ def test_resumed_it_asks_only_about_those_that_had_not_ended(shell: Shell, api: 
 
 def test_lines_older_than_72_hours_are_left_out_and_counted(shell: Shell, api: Emulator, asked: At) -> None:
     old, new = tasks(2), tasks(3, first=2)
-    a_report(shell / "report.jsonl", old, hours_ago=72.1)
-    a_report(shell / "report.jsonl", new, hours_ago=71.9)
+    write_report(shell / "report.jsonl", old, hours_ago=72.1)
+    write_report(shell / "report.jsonl", new, hours_ago=71.9)
     api.running = set()
     api.states = dict.fromkeys(new, TaskState(3, "StopByAPI", 5))
     ended = shell.run("verify", "report.jsonl", *asked)
@@ -231,11 +231,11 @@ def test_lines_older_than_72_hours_are_left_out_and_counted(shell: Shell, api: E
     assert len(api.queries) == 3
 
 
-def test_of_a_report_every_task_is_asked_about_but_those_known_to_have_ended(
+def test_a_verification_of_a_report_skips_rows_without_a_task_or_with_an_ended_one(
     shell: Shell, api: Emulator, asked: At
 ) -> None:
     for number, status in enumerate(Status):
-        a_report(shell / "report.jsonl", tasks(1, first=number), status=status)
+        write_report(shell / "report.jsonl", tasks(1, first=number), status=status)
     assert shell.run("verify", "report.jsonl", *asked).status == 1
     left_out = {Status.INVALID, Status.DUPLICATE, Status.ENDED}
     assert len(api.queries) == len(Status) - len(left_out)
@@ -243,7 +243,7 @@ def test_of_a_report_every_task_is_asked_about_but_those_known_to_have_ended(
     assert len(read_report(shell / "some.jsonl")) == 2
 
 
-def test_a_verification_goes_on_with_no_report_of_a_run_nor_a_run_with_one_of_a_verification(
+def test_a_run_and_a_verification_refuse_to_continue_each_others_reports(
     shell: Shell, api: Emulator, at: At, asked: At
 ) -> None:
     name = write_csv(shell / "list.csv", tasks(2))
@@ -256,7 +256,7 @@ def test_a_verification_goes_on_with_no_report_of_a_run_nor_a_run_with_one_of_a_
     assert (len(api.queries), api.calls) == (2, 2)
 
 
-def test_a_refused_key_ends_it_with_3_and_names_the_right_that_is_missing(
+def test_a_refused_key_ends_a_verification_with_3_and_names_the_missing_right(
     shell: Shell, api: Emulator, asked: At
 ) -> None:
     api.faults = Faults({"LackPolicy": 1.0})
@@ -265,13 +265,13 @@ def test_a_refused_key_ends_it_with_3_and_names_the_right_that_is_missing(
     assert len(api.queries) < 50 or len(read_report(shell / PROOF)) == 0
 
 
-def test_a_cap_above_the_quota_for_asking_is_refused(shell: Shell) -> None:
+def test_a_cap_above_the_quota_of_queries_is_refused(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(1))
     ended = shell.run("verify", name, "--max-per-second", "61")
     assert (ended.status, "quota of 60" in ended.err) == (2, True)
 
 
-def test_a_run_that_verifies_asks_at_its_end_and_tells_both_in_one_object(shell: Shell, api: Emulator, at: At) -> None:
+def test_run_with_verify_prints_both_summaries_in_one_object(shell: Shell, api: Emulator, at: At) -> None:
     listed = tasks(6)
     api.faults = Faults({"ignored": [listed[0]], "parameter": [listed[1]]})
     name = write_csv(shell / "list.csv", [*listed, listed[5]])
@@ -285,7 +285,7 @@ def test_a_run_that_verifies_asks_at_its_end_and_tells_both_in_one_object(shell:
     assert again.summary["verify"]["settled_earlier"] == 4
 
 
-def test_the_canaries_of_a_run_are_none_of_its_verification(shell: Shell, api: Emulator, at: At) -> None:
+def test_the_canary_of_a_run_does_not_apply_to_its_verification(shell: Shell, api: Emulator, at: At) -> None:
     listed = tasks(6)
     api.faults = Faults({"ignored": listed})
     name = write_csv(shell / "list.csv", listed)
@@ -293,7 +293,7 @@ def test_the_canaries_of_a_run_are_none_of_its_verification(shell: Shell, api: E
     assert statuses(shell / "r.verify.jsonl") == {"still_running": 6}
 
 
-def test_a_run_that_verifies_is_refused_before_any_call_where_the_proof_has_no_place(
+def test_run_with_verify_is_refused_before_any_call_if_its_second_report_cannot_be_written(
     shell: Shell, api: Emulator, at: At
 ) -> None:
     name = write_csv(shell / "list.csv", tasks(2))
@@ -301,11 +301,13 @@ def test_a_run_that_verifies_is_refused_before_any_call_where_the_proof_has_no_p
     ended = shell.run("run", name, *at, "--verify", "-o", "r.jsonl")
     assert (ended.status, "r.verify.jsonl exists already" in ended.err) == (2, True)
     ended = shell.run("run", name, *at, "--verify", "-o", "/dev/null")
-    assert (ended.status, "/dev/null is no file" in ended.err) == (2, True)
+    assert (ended.status, "/dev/null is not a file" in ended.err) == (2, True)
     assert api.calls == 0
 
 
-def test_a_signal_while_it_verifies_ends_it_and_says_how_to_go_on(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_signal_during_the_verification_prints_the_command_that_continues(
+    shell: Shell, api: Emulator, at: At
+) -> None:
     listed = tasks(40)
     api.query_quota_per_second = 0
     name = write_csv(shell / "list.csv", listed)
@@ -319,7 +321,7 @@ def test_a_signal_while_it_verifies_ends_it_and_says_how_to_go_on(shell: Shell, 
     assert statuses(shell / "r.jsonl") == {"stopped": 40}
 
 
-def test_in_the_sandbox_a_run_can_be_verified_too(shell: Shell) -> None:
+def test_a_sandbox_run_can_be_verified(shell: Shell) -> None:
     shell.variables.clear()
     name = write_csv(shell / "list.csv", tasks(3))
     ended = shell.run("run", name, "--sandbox", "--verify", "--verify-after", "0")

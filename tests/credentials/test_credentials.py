@@ -1,24 +1,27 @@
-"""Where a key is found, what is said of a place that cannot be used, and that no secret is ever shown."""
+"""Where a key is found, the message for a place that cannot be used, and that no message shows a secret."""
 
 from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stopcast.credentials.chain import PLACES, find_credentials, look_everywhere
-from stopcast.credentials.files import State
+from stopcast.credentials.chain import find_credentials, home_directory, list_sources
+from stopcast.credentials.files import SourceState
+from stopcast.credentials.places import PLACES
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError, CredentialsNotFoundError
 
-#: In every value that no message may show any part of.
+#: Part of every secret value. No message may show it.
 SECRET = "hunter2"
 NEW = {"VOLCENGINE_ACCESS_KEY": "AKnew", "VOLCENGINE_SECRET_KEY": f"{SECRET}-new"}
 OLD = {"VOLC_ACCESSKEY": "AKold", "VOLC_SECRETKEY": f"{SECRET}-old"}
@@ -68,15 +71,15 @@ class Found(NamedTuple):
 
 
 def find(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> Found:
-    look = find_credentials(environ=environ or {}, home=home, profile=asked)
-    assert SECRET not in repr(look)
-    assert look.credentials is not None
-    assert look.region == look.credentials.region
-    return Found(look.credentials, look.warnings)
+    source = find_credentials(environ=environ or {}, home=home, profile=asked)
+    assert SECRET not in repr(source)
+    assert source.credentials is not None
+    assert source.region == source.credentials.region
+    return Found(source.credentials, source.warnings)
 
 
 def refusal(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> str:
-    """Return what is said where the search ends without a key, having checked that nothing secret is in it."""
+    """Return the message with which the search ends, after a check that it holds no secret."""
     with pytest.raises(ConfigurationError) as refused:
         find_credentials(environ=environ or {}, home=home, profile=asked)
     assert SECRET not in str(refused.value)
@@ -86,7 +89,7 @@ def refusal(home: Path, environ: Mapping[str, str] | None = None, *, asked: str 
     return str(refused.value)
 
 
-# --- the order
+# The order
 
 
 def test_the_new_names_in_the_environment_come_first(home: Path) -> None:
@@ -128,19 +131,19 @@ def test_the_oldest_file_comes_last(home: Path) -> None:
     assert find(home) == Found(Credentials("AKoldest", f"{SECRET}-oldest", source=OLDEST))
 
 
-def test_a_place_after_the_one_that_won_is_not_even_opened(home: Path) -> None:
+def test_places_after_the_first_usable_one_are_not_opened(home: Path) -> None:
     put(home, CONFIG, "broken")
 
     assert find(home, NEW).credentials.source == NEW_PLACE
 
 
-def test_a_byte_order_mark_does_no_harm(home: Path) -> None:
+def test_a_byte_order_mark_is_ignored(home: Path) -> None:
     put(home, OLDEST, b"\xef\xbb\xbf" + json.dumps({"ak": "AK", "sk": "sk"}).encode())
 
     assert find(home).credentials == Credentials("AK", "sk", source=OLDEST)
 
 
-# --- which profile
+# The profile
 
 
 def test_the_profile_is_the_argument_then_the_variable_then_current_then_default(home: Path) -> None:
@@ -156,24 +159,26 @@ def test_the_profile_is_the_argument_then_the_variable_then_current_then_default
     assert find(home).credentials.access_key == "AKdefault"
 
 
-def test_a_profile_given_as_argument_is_stronger_than_keys_in_the_environment(home: Path) -> None:
+def test_a_profile_given_as_argument_comes_before_keys_in_the_environment(home: Path) -> None:
     put_config(home, **profile("a"))
 
     assert find(home, NEW | OLD, asked="a") == Found(Credentials("AKa", f"{SECRET}-a", source=f"{CONFIG}, profile a"))
 
 
-def test_a_profile_in_the_environment_is_weaker_than_a_key_there_and_that_is_said(home: Path) -> None:
+def test_a_key_in_the_environment_comes_before_a_profile_there_with_a_warning(home: Path) -> None:
     put_config(home, **profile("a"))
     found = find(home, NEW | {"VOLCENGINE_PROFILE": "a"})
 
     assert found.credentials.source == NEW_PLACE
-    assert found.warnings == ("VOLCENGINE_PROFILE is set, but so is VOLCENGINE_ACCESS_KEY, which comes first",)
+    assert found.warnings == (
+        "VOLCENGINE_PROFILE is ignored, because VOLCENGINE_ACCESS_KEY is set too and comes first",
+    )
 
 
 @pytest.mark.parametrize(
     ("environ", "asked"), [({}, "prod"), ({"VOLCENGINE_PROFILE": "prod"}, None), (NEW | OLD, "prod"), ({}, "")]
 )
-def test_a_profile_that_is_asked_for_and_not_there_ends_the_search_and_names_those_there_are(
+def test_a_missing_profile_that_is_asked_for_ends_the_search_and_the_message_lists_the_others(
     home: Path, environ: dict[str, str], asked: str | None
 ) -> None:
     put_config(home, **profile("test"), **profile("default"))
@@ -195,14 +200,14 @@ def test_a_profile_that_is_asked_for_and_cannot_be_used_ends_the_search(home: Pa
     assert "profile 'prod' is asked for" in message
 
 
-def test_a_current_profile_that_is_not_there_ends_the_search(home: Path) -> None:
+def test_a_missing_current_profile_ends_the_search(home: Path) -> None:
     put_config(home, current="gone", **profile("test"))
     put_ini(home)
 
-    assert "there is no profile 'gone'; VOLCENGINE_PROFILE can choose of: 'test'" in refusal(home)
+    assert "there is no profile 'gone'; VOLCENGINE_PROFILE can choose one of: 'test'" in refusal(home)
 
 
-def test_another_file_can_be_named_and_its_name_is_told(home: Path) -> None:
+def test_a_variable_can_name_another_file_and_the_source_shows_both(home: Path) -> None:
     path = put(home, "elsewhere.json", {"profiles": profile()})
     put_config(home, **profile("default", region="cn-north-1"))
     found = find(home, {"VOLCENGINE_CLI_CONFIG_FILE": str(path)})
@@ -210,7 +215,7 @@ def test_another_file_can_be_named_and_its_name_is_told(home: Path) -> None:
     assert found.credentials.source == f"{path} (VOLCENGINE_CLI_CONFIG_FILE), profile default"
 
 
-def test_a_file_that_is_named_and_not_there_ends_the_search(home: Path) -> None:
+def test_a_missing_file_that_a_variable_names_ends_the_search(home: Path) -> None:
     put_config(home, **profile())
     put_ini(home)
     message = refusal(home, {"VOLCENGINE_CLI_CONFIG_FILE": str(home / "gone.json")})
@@ -219,38 +224,38 @@ def test_a_file_that_is_named_and_not_there_ends_the_search(home: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RamRoleArn", "OIDC", "EcsRole", "sso", "console-login"])
-def test_a_login_that_needs_the_vendor_s_sdk_says_how_to_install_it_where_it_is_missing(
+def test_the_message_about_a_missing_vendor_sdk_says_how_to_install_it(
     home: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_config(home, **profile(mode=mode, region="cn-beijing"))
     put_ini(home)
-    look = find_credentials(environ={}, home=home)
-    assert (look.place, look.credentials, look.region) == (f"{CONFIG}, profile default", None, "cn-beijing")
-    assert look.given is look.provider
-    assert SECRET not in repr(look)
+    source = find_credentials(environ={}, home=home)
+    assert (source.place, source.credentials, source.region) == (f"{CONFIG}, profile default", None, "cn-beijing")
+    assert source.for_stopper is source.provider
+    assert SECRET not in repr(source)
     monkeypatch.setitem(sys.modules, "volcenginesdkcore", None)
 
     assert f"has mode {mode!r}, which needs the vendor's SDK: pip install 'stopcast[volc]'" in refusal(home)
 
 
-def test_a_login_of_a_kind_that_nobody_knows_is_passed_over_and_named(home: Path) -> None:
+def test_a_login_of_an_unknown_kind_is_skipped_with_a_warning(home: Path) -> None:
     put_config(home, **profile(mode="StsToken"))
-    words = f"{CONFIG}: profile 'default' has mode 'StsToken', which is not known here"
+    words = f"{CONFIG}: profile 'default' has mode 'StsToken', which stopcast does not know"
 
     assert words in refusal(home)
     put_ini(home)
     assert find(home).credentials.source == INI
-    assert find(home).warnings == (f"{words}; passed over",)
+    assert find(home).warnings == (f"{words}; skipped",)
 
 
 @pytest.mark.parametrize("mode", ["AK", "ak", " AK ", "", None])
-def test_a_key_in_the_file_is_the_mode_that_goes_without_saying(home: Path, mode: str | None) -> None:
+def test_a_profile_without_a_mode_holds_a_key(home: Path, mode: str | None) -> None:
     put_config(home, **profile(mode=mode))
 
     assert find(home).credentials.access_key == "AKdefault"
 
 
-# --- what ends the search: somebody meant this place, and the next may be another account's
+# What ends the search: a person filled this place in, and the next one may belong to another account
 
 
 @pytest.mark.parametrize(
@@ -271,39 +276,42 @@ def test_a_key_in_the_file_is_the_mode_that_goes_without_saying(home: Path, mode
         (NEW | {"VOLCENGINE_SESSION_TOKEN": f"a\x00{SECRET}"}, "VOLCENGINE_SESSION_TOKEN holds a character"),
         (NEW | {"VOLCENGINE_SECRET_KEY": f"{SECRET}\udcff"}, "VOLCENGINE_SECRET_KEY holds a character"),
         (NEW | {"VOLCENGINE_SECRET_KEY": f"{SECRET}é"}, "VOLCENGINE_SECRET_KEY holds a character"),
-        (NEW | {"VOLCENGINE_REGION": "cn north"}, "VOLCENGINE_REGION holds a character that cannot stand in a region"),
+        (
+            NEW | {"VOLCENGINE_REGION": "cn north"},
+            "VOLCENGINE_REGION holds a character that is not allowed in a region",
+        ),
     ],
 )
-def test_a_variable_that_is_mis_set_ends_the_search(home: Path, environ: dict[str, str], words: str) -> None:
+def test_a_variable_that_is_set_wrong_ends_the_search(home: Path, environ: dict[str, str], words: str) -> None:
     put_config(home, **profile())
     put_ini(home)
-    # The older names are whole wherever the case is about the new ones.
+    # The older names are complete where the case is about the new ones.
     message = refusal(home, environ if "VOLC_ACCESSKEY" in environ else OLD | environ)
 
     assert words in message
-    assert "another account's" in message
+    assert "belong to another account" in message
 
 
 @pytest.mark.parametrize(
     ("place", "content", "words"),
     [
         (CONFIG, "", "not JSON"),
-        (CONFIG, f'{{"secret-key": "{SECRET}" "x"}}', "not JSON, from line 1, column 26 on"),
+        (CONFIG, f'{{"secret-key": "{SECRET}" "x"}}', "not JSON: line 1, column 26"),
         (CONFIG, "[" * 100_000, "not JSON"),
         (CONFIG, f'["{SECRET}"]', "not a JSON object"),
         (CONFIG, f'"{SECRET}"', "not a JSON object"),
         (CONFIG, f"\udcff{SECRET}".encode("utf-8", "surrogateescape"), "not UTF-8"),
-        (CONFIG, {"profiles": [SECRET]}, "profiles is no object"),
-        (CONFIG, {"profiles": SECRET}, "profiles is no object"),
-        (CONFIG, {"profiles": profile(), "current": [SECRET]}, "current no string"),
-        (CONFIG, {"profiles": {"default": [SECRET]}}, "profile 'default' is no object"),
-        (CONFIG, {"profiles": profile(mode=[SECRET])}, "its mode no string"),
-        (CONFIG, {"profiles": profile(**{"access-key": [SECRET]})}, "profile default: access-key is no string"),
-        (CONFIG, {"profiles": profile(**{"secret-key": 7})}, "secret-key is no string"),
+        (CONFIG, {"profiles": [SECRET]}, "profiles is not an object"),
+        (CONFIG, {"profiles": SECRET}, "profiles is not an object"),
+        (CONFIG, {"profiles": profile(), "current": [SECRET]}, "current is not a string"),
+        (CONFIG, {"profiles": {"default": [SECRET]}}, "profile 'default' is not an object"),
+        (CONFIG, {"profiles": profile(mode=[SECRET])}, "its mode is not a string"),
+        (CONFIG, {"profiles": profile(**{"access-key": [SECRET]})}, "profile default: access-key is not a string"),
+        (CONFIG, {"profiles": profile(**{"secret-key": 7})}, "secret-key is not a string"),
         (CONFIG, {"profiles": profile(**{"secret-key": None})}, "access-key without secret-key"),
-        (CONFIG, {"profiles": profile(**{"session-token": {"a": SECRET}})}, "session-token is no string"),
+        (CONFIG, {"profiles": profile(**{"session-token": {"a": SECRET}})}, "session-token is not a string"),
         (CONFIG, {"profiles": profile(**{"access-key": f"{SECRET}\n"})}, "access-key begins or ends with white space"),
-        (CONFIG, {"profiles": profile(region="cn/north")}, "region holds a character that cannot stand in a region"),
+        (CONFIG, {"profiles": profile(region="cn/north")}, "region holds a character that is not allowed in a region"),
         (CONFIG, {"profiles": profile("other")}, "there is no profile 'default'"),
         (INI, f"secret_access_key = {SECRET}", "not an ini file"),
         (INI, f"[default]\naccess_key_id\n{SECRET}", "not an ini file"),
@@ -328,38 +336,38 @@ def test_a_broken_file_ends_the_search(home: Path, place: str, content: Any, wor
 
 
 @pytest.mark.parametrize("place", [CONFIG, INI, OLDEST])
-def test_what_is_no_file_ends_the_search(home: Path, place: str) -> None:
+def test_a_directory_in_place_of_a_file_ends_the_search(home: Path, place: str) -> None:
     (home / place.removeprefix("~/")).mkdir(parents=True)
 
     assert f"credentials in {place}: Is a directory" in refusal(home)
 
 
-def test_a_file_that_may_not_be_read_ends_the_search(home: Path) -> None:
+def test_a_file_without_read_permission_ends_the_search(home: Path) -> None:
     path = put_config(home, **profile())
     path.chmod(0)
     if os.access(path, os.R_OK):
-        pytest.skip("whoever runs the tests may read every file, as root may")
+        pytest.skip("root can read every file")
     put_ini(home)
 
     assert f"credentials in {CONFIG}: Permission denied" in refusal(home)
 
 
-# --- what does not end it
+# What does not end the search
 
 
 @pytest.mark.parametrize(
     "empty", [{"VOLCENGINE_ACCESS_KEY": ""}, {"VOLCENGINE_ACCESS_KEY": "", "VOLCENGINE_SECRET_KEY": ""}]
 )
-def test_variables_that_are_only_empty_are_passed_over_and_that_is_said(home: Path, empty: dict[str, str]) -> None:
+def test_empty_variables_are_skipped_with_a_warning(home: Path, empty: dict[str, str]) -> None:
     found = find(home, empty | OLD)
 
     assert found.credentials.source == OLD_PLACE
     assert found.warnings == (
-        f"{NEW_PLACE}: VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY are missing or empty; passed over",
+        f"{NEW_PLACE}: VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY are missing or empty; skipped",
     )
 
 
-def test_a_region_alone_is_no_key(home: Path) -> None:
+def test_a_region_alone_is_not_a_key(home: Path) -> None:
     assert f"{NEW_PLACE}: not set" in refusal(home, {"VOLCENGINE_REGION": "cn-north-1"})
 
 
@@ -376,87 +384,107 @@ def test_a_region_alone_is_no_key(home: Path) -> None:
         (INI, "[default]\naccess_key_id=\nsecret_access_key="),
     ],
 )
-def test_a_file_that_is_not_filled_in_is_passed_over_and_that_is_said(home: Path, place: str, content: Any) -> None:
+def test_a_file_that_is_not_filled_in_is_skipped_with_a_warning(home: Path, place: str, content: Any) -> None:
     put_oldest(home)
     put(home, place, content)
     found = find(home)
 
     assert found.credentials.source == OLDEST
-    assert [warning.startswith(place) and warning.endswith("; passed over") for warning in found.warnings] == [True]
+    assert [warning.startswith(place) and warning.endswith("; skipped") for warning in found.warnings] == [True]
 
 
-# --- nothing found
+# Nothing found
 
 
-def test_where_nothing_is_found_every_place_is_named_with_its_state(home: Path) -> None:
+def test_the_message_that_nothing_was_found_names_every_place_and_what_it_holds(home: Path) -> None:
     put(home, INI, "")
     with pytest.raises(CredentialsNotFoundError) as refused:
         find(home)
 
     assert str(refused.value).splitlines() == [
-        "no credentials found. Looked at:",
+        "no credentials found. Searched:",
         f"  {NEW_PLACE}: not set",
         f"  {OLD_PLACE}: not set",
         f"  {CONFIG}: no such file",
-        f"  {INI}: it has no section [default]",
+        f"  {INI}: there is no section [default]",
         f"  {OLDEST}: no such file",
-        "Set VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY, or rehearse with --sandbox, which needs none",
+        "Set VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY, or rehearse with --sandbox, which needs no key",
     ]
 
 
-def test_a_home_that_is_no_directory_holds_nothing(home: Path) -> None:
+def test_without_a_home_directory_only_files_below_it_are_missing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", Mock(side_effect=KeyError("no such user")))
+    assert home_directory() is None
+
+    assert find_credentials(environ=NEW, home=None).for_stopper == Credentials(
+        "AKnew", f"{SECRET}-new", source=NEW_PLACE
+    )
+    path = put(home, "elsewhere.json", {"profiles": profile()})
+    found = find_credentials(environ={"VOLCENGINE_CLI_CONFIG_FILE": str(path)}, home=None)
+    assert found.state is SourceState.USABLE
+    with pytest.raises(CredentialsNotFoundError, match=f"{CONFIG}: there is no home directory, and HOME is not set"):
+        find_credentials(environ={}, home=None)
+
+
+def test_the_home_directory_is_that_of_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    assert home_directory() == home
+
+
+def test_a_home_that_is_not_a_directory_holds_nothing(home: Path) -> None:
     (home / "file").write_text("")
     with pytest.raises(CredentialsNotFoundError):
         find(home / "file")
 
 
-# --- files that others may read
+# Files that other users can read
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
-def test_a_file_open_to_others_is_warned_of_with_what_to_type(home: Path, mode: int) -> None:
+def test_the_warning_about_a_file_that_others_can_read_says_what_to_type(home: Path, mode: int) -> None:
     path = put_config(home, **profile())
     path.chmod(mode)
 
-    assert find(home).warnings == (f"{CONFIG} is open to others, mode {mode:o}: chmod 600 {path}",)
+    assert find(home).warnings == (f"{CONFIG} can be read by other users, mode {mode:o}: chmod 600 {path}",)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
-def test_a_file_of_ones_own_is_not_warned_of(home: Path, mode: int) -> None:
+def test_a_file_that_only_its_owner_can_read_causes_no_warning(home: Path, mode: int) -> None:
     put_ini(home).chmod(mode)
 
     assert find(home).warnings == ()
 
 
-def test_what_to_type_can_be_typed_where_a_name_has_a_space(home: Path) -> None:
+def test_the_command_to_type_quotes_a_name_with_a_space(home: Path) -> None:
     path = put(home, "my keys.json", {"profiles": profile()}, mode=0o644)
     (warning,) = find(home, {"VOLCENGINE_CLI_CONFIG_FILE": str(path)}).warnings
 
     assert warning.endswith(f"chmod 600 '{path}'")
 
 
-# --- all places
+# All places
 
 
-def test_every_place_can_be_looked_at_those_after_the_winner_too(home: Path) -> None:
+def test_the_list_of_places_includes_those_after_the_first_usable_one(home: Path) -> None:
     put_config(home, **profile(mode="StsToken"))
     put_ini(home).chmod(0o644)
     put(home, OLDEST, {"ak": SECRET})
-    looks = look_everywhere(environ=OLD, home=home)
+    sources = list_sources(environ=OLD, home=home)
 
-    assert [(look.place, look.state) for look in looks] == [
-        (NEW_PLACE, State.ABSENT),
-        (OLD_PLACE, State.USABLE),
-        (CONFIG, State.PASSED_OVER),
-        (INI, State.USABLE),
-        (OLDEST, State.BROKEN),
+    assert [(source.place, source.state) for source in sources] == [
+        (NEW_PLACE, SourceState.ABSENT),
+        (OLD_PLACE, SourceState.USABLE),
+        (CONFIG, SourceState.SKIPPED),
+        (INI, SourceState.USABLE),
+        (OLDEST, SourceState.BROKEN),
     ]
-    assert len(looks) == len(PLACES)
-    assert [bool(look.warnings) for look in looks] == [False, False, False, True, False]
-    assert SECRET not in repr(looks)
+    assert len(sources) == len(PLACES)
+    assert [bool(source.warnings) for source in sources] == [False, False, False, True, False]
+    assert SECRET not in repr(sources)
 
 
-def test_a_name_that_would_drive_the_terminal_is_shown_quoted(home: Path) -> None:
+def test_a_name_with_control_characters_is_shown_quoted(home: Path) -> None:
     values = {"access-key": "AK", "secret-key": "sk"}
     put_config(home, current="\x1b[2J", **{"\x1b[2J": values})
 
@@ -496,23 +524,24 @@ INI_LINES = st.lists(
     ),
     asked=st.none() | st.sampled_from(["default", "", "x"]),
 )
-def test_no_content_whatever_leads_to_anything_but_a_key_or_a_reason(
+def test_any_content_gives_a_key_or_a_reason(
     *, config: bytes, ini: bytes, oldest: bytes, environ: dict[str, str], asked: str | None, home: Path
 ) -> None:
     put(home, CONFIG, config)
     put(home, INI, ini)
     put(home, OLDEST, oldest)
-    looks = look_everywhere(environ=environ, home=home, profile=asked)
+    sources = list_sources(environ=environ, home=home, profile=asked)
 
     assert all(
-        look.words.encode() and bool(look.provider or look.credentials) == (look.state is State.USABLE)
-        for look in looks
+        source.description.encode()
+        and bool(source.provider or source.credentials) == (source.state is SourceState.USABLE)
+        for source in sources
     )
     try:
         found = find_credentials(environ=environ, home=home, profile=asked)
     except ConfigurationError:
-        ends = [look.state for look in looks if look.state in {State.USABLE, State.BROKEN}]
-        assert ends[:1] != [State.USABLE]
+        ends = [source.state for source in sources if source.state in {SourceState.USABLE, SourceState.BROKEN}]
+        assert ends[:1] != [SourceState.USABLE]
     else:
-        assert found.given
-        assert found.place in [look.place for look in looks]
+        assert found.for_stopper
+        assert found.place in [source.place for source in sources]

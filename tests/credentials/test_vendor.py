@@ -132,7 +132,7 @@ def console_login(issuer: Issuer, home: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["oidc", "assume role"])
-async def test_the_vendor_s_provider_gives_credentials_with_their_expiry_and_anew_each_time(
+async def test_the_vendor_s_provider_returns_new_credentials_with_their_expiry_each_time(
     issuer: Issuer, tmp_path: Path, kind: str
 ) -> None:
     provider = oidc(issuer, tmp_path) if kind == "oidc" else assume_role(issuer)
@@ -143,7 +143,7 @@ async def test_the_vendor_s_provider_gives_credentials_with_their_expiry_and_ane
     assert first.expires_at == pytest.approx(time.time() + 600, abs=30)
 
 
-async def test_a_login_is_refreshed_with_the_refresh_token_that_came_last(issuer: Issuer, tmp_path: Path) -> None:
+async def test_a_login_is_refreshed_with_the_latest_refresh_token(issuer: Issuer, tmp_path: Path) -> None:
     config = console_login(issuer, tmp_path)
     look = find_credentials(environ={}, home=tmp_path)
     assert look.provider is not None
@@ -158,7 +158,7 @@ async def test_a_login_is_refreshed_with_the_refresh_token_that_came_last(issuer
     assert (await other()).access_key == "AK2"
 
 
-async def test_a_provider_that_cannot_is_an_error_without_a_secret(issuer: Issuer, tmp_path: Path) -> None:
+async def test_a_provider_without_credentials_is_an_error_without_a_secret(issuer: Issuer, tmp_path: Path) -> None:
     console_login(issuer, tmp_path)
     issuer.refused = True
     look = find_credentials(environ={}, home=tmp_path)
@@ -169,7 +169,7 @@ async def test_a_provider_that_cannot_is_an_error_without_a_secret(issuer: Issue
     assert error.value.__cause__ is None
 
 
-async def test_the_event_loop_goes_on_while_the_provider_takes_its_time() -> None:
+async def test_the_event_loop_goes_on_while_the_provider_blocks() -> None:
     asked, may_answer = threading.Event(), threading.Event()
 
     class Slow:
@@ -186,7 +186,7 @@ async def test_the_event_loop_goes_on_while_the_provider_takes_its_time() -> Non
         await asking
 
 
-async def test_a_stopper_signs_with_what_the_vendor_s_provider_gives(issuer: Issuer, tmp_path: Path) -> None:
+async def test_a_stopper_signs_with_the_credentials_of_the_vendor_s_provider(issuer: Issuer, tmp_path: Path) -> None:
     given = []
 
     async def provider() -> Any:

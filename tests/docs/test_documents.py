@@ -18,7 +18,7 @@ import stopcast
 from stopcast.cli.group import group
 from stopcast.cli.usage import HELP
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
-from support.documents import DOCUMENTS, MANUAL, README, ROOT, blocks, masked, page
+from support.documents import DOCUMENTS, MANUAL, README, ROOT, assert_tests_pass, blocks, masked, page
 from support.processes import Shell, serving
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
@@ -132,17 +132,7 @@ def test_the_recipes_for_tests_pass_as_they_stand(tmp_path: Path) -> None:
     conftest, *recipes = blocks(page("testing"), "python")
     (tmp_path / "conftest.py").write_text(conftest)
     (tmp_path / "test_recipes.py").write_text("\n\n".join(recipes))
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\nfilterwarnings = error\n")
-    arguments = ["-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, f"{len(recipes) - 1} passed" in done.stdout) == (0, True), done.stdout
+    assert_tests_pass(tmp_path, len(recipes) - 1)
 
 
 def test_continuous_integration_runs_the_readme_s_two_commands() -> None:

@@ -9,82 +9,81 @@ from typing import Any
 import pytest
 import trustme
 
-from stopcast.doctor.calls import NO_SUCH_TASK
-from stopcast.doctor.connection import room_for
-from stopcast.doctor.findings import State
-from stopcast.doctor.key import masked
+from stopcast.doctor import FindingState
+from stopcast.doctor.connection import check_report
+from stopcast.doctor.key import IMPOSSIBLE_TASK, masked
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import ID_PATTERN
 from support.command import Finished
 from support.processes import Shell, obey_permissions, serving
 
-#: A secret that would be seen wherever it was shown.
+#: A secret that is easy to find wherever it is shown.
 SECRET = "Vm0wd2QyUXlVWGxWV0d4V1YwZDRXRmxVUm1GV01rNVg"
 
 
 @pytest.fixture
 def watched(shell: Shell) -> Shell:
-    """The shell, with a secret that must not be shown."""
+    """The shell, with a secret whose appearance in any output fails the test."""
     shell.variables["VOLCENGINE_SECRET_KEY"] = SECRET
     return shell
 
 
 def findings(ended: Finished) -> dict[str, dict[str, Any]]:
-    """Return what was found by its part, and hold whatever was shown to hide the secret."""
+    """Return the findings by part. Check that no output has the secret, and that every problem has advice."""
     assert SECRET not in ended.out + ended.err
     assert ended.told_in_words
-    told = {it["part"]: it for it in json.loads(ended.out)["findings"]}
-    for part, finding in told.items():
+    by_part = {finding["part"]: finding for finding in json.loads(ended.out)["findings"]}
+    for part, finding in by_part.items():
         assert finding["advice"] or finding["state"] in {"ok", "not tried"}, part
-    return told
+    return by_part
 
 
 def failed(ended: Finished) -> set[str]:
-    """Return the parts that are to be mended; the exit status must say whether there are any."""
-    parts = {part for part, finding in findings(ended).items() if finding["state"] == State.FAILED}
+    """Return the parts that failed. Check that the exit status says whether there are any."""
+    parts = {part for part, finding in findings(ended).items() if finding["state"] == FindingState.FAILED}
     assert ended.status == (3 if parts else 0)
     return parts
 
 
-def test_the_one_call_to_stop_something_names_what_no_task_can_be_called() -> None:
-    assert not any(ID_PATTERN.fullmatch(value) for value in NO_SUCH_TASK)
+def test_the_only_call_of_stopwebcast_has_ids_that_no_task_can_have() -> None:
+    assert not any(ID_PATTERN.fullmatch(value) for value in IMPOSSIBLE_TASK)
 
 
-def test_where_all_is_well_the_status_is_0_and_nothing_was_stopped(shell: Shell, api: Emulator) -> None:
+def test_without_a_problem_the_status_is_0_and_nothing_is_stopped(shell: Shell, api: Emulator) -> None:
     ended = shell.run("doctor", "--endpoint", api.url)
     assert (ended.status, ended.err) == (0, "")
     assert "A run would work" in ended.out
-    assert "for a task that cannot exist: its ids hold spaces" in ended.out
+    assert "one call of StopWebcast with ids that cannot exist" in ended.out
     assert (api.calls, len(api.stopped)) == (1, 0)
     assert list(shell.directory.iterdir()) == [shell.home]
 
 
-def test_it_tells_the_key_that_won_and_every_place_that_it_looked_at(watched: Shell, api: Emulator) -> None:
+def test_the_key_in_use_and_every_place_of_keys_are_listed(watched: Shell, api: Emulator) -> None:
     watched.variables["VOLCENGINE_ACCESS_KEY"] = "AKLTmiddleofthekey9f3c"
     (watched.home / ".volc").mkdir()
     (watched.home / ".volc/config").write_text(json.dumps({"ak": "another", "sk": SECRET}))
-    told = findings(watched.run("doctor", "--endpoint", api.url, "--json"))["credentials"]
-    assert "AKLT…9f3c" in told["words"]
-    assert "environment VOLCENGINE_ACCESS_KEY" in told["words"]
-    assert len(told["details"]) == 5
-    assert told["details"][-1] == "~/.volc/config: usable; not used, as an earlier place comes first"
+    found = findings(watched.run("doctor", "--endpoint", api.url, "--json"))["credentials"]
+    assert "AKLT…9f3c" in found["words"]
+    assert "environment VOLCENGINE_ACCESS_KEY" in found["words"]
+    assert len(found["details"]) == 5
+    assert found["details"][-1] == "~/.volc/config: usable; not used, because an earlier place comes first"
 
 
-def test_of_a_short_key_nothing_is_shown_that_would_tell_it_all() -> None:
+def test_of_a_short_key_only_the_beginning_is_shown() -> None:
     assert [masked(key) for key in ("", "a", "short", "x" * 15)] == ["…", "a…", "sh…", "xx…"]
 
 
-def test_without_credentials_it_says_what_to_set_and_looks_at_the_rest(shell: Shell, api: Emulator) -> None:
+def test_without_credentials_the_advice_says_what_to_set_and_the_rest_is_checked(shell: Shell, api: Emulator) -> None:
     shell.variables.clear()
     ended = shell.run("doctor", "--endpoint", api.url, "--json")
     assert failed(ended) == {"credentials"}
-    told = findings(ended)
-    assert "VOLCENGINE_ACCESS_KEY" in told["credentials"]["advice"]
-    assert (told["clock"]["state"], told["key accepted"]["state"]) == ("ok", "not tried")
+    found = findings(ended)
+    assert "VOLCENGINE_ACCESS_KEY" in found["credentials"]["advice"]
+    assert (found["clock"]["state"], found["key accepted"]["state"]) == ("ok", "not tried")
     assert api.calls == 0
 
 
-def test_credentials_that_cannot_be_used_are_named_and_no_further_ones_are_taken(watched: Shell, api: Emulator) -> None:
+def test_unusable_credentials_are_named_and_later_places_are_not_used(watched: Shell, api: Emulator) -> None:
     del watched.variables["VOLCENGINE_ACCESS_KEY"]
     watched.variables |= {"VOLC_ACCESSKEY": "sandbox", "VOLC_SECRETKEY": "sandbox-secret"}
     ended = watched.run("doctor", "--endpoint", api.url, "--json")
@@ -93,7 +92,7 @@ def test_credentials_that_cannot_be_used_are_named_and_no_further_ones_are_taken
     assert api.calls == 0
 
 
-def test_a_key_file_open_to_others_is_a_warning_with_the_command_that_mends_it(shell: Shell, api: Emulator) -> None:
+def test_a_key_file_open_to_others_is_a_warning_with_the_command_that_fixes_it(shell: Shell, api: Emulator) -> None:
     shell.variables.clear()
     path = shell.home / ".volc/credentials"
     path.parent.mkdir()
@@ -101,11 +100,11 @@ def test_a_key_file_open_to_others_is_a_warning_with_the_command_that_mends_it(s
     path.chmod(0o644)
     ended = shell.run("doctor", "--endpoint", api.url, "--json")
     assert failed(ended) == set()
-    told = findings(ended)["credentials"]
-    assert (told["state"], f"chmod 600 {path}" in told["advice"]) == ("warning", True)
+    found = findings(ended)["credentials"]
+    assert (found["state"], f"chmod 600 {path}" in found["advice"]) == ("warning", True)
 
 
-def test_a_wrong_secret_is_told_with_the_code_and_the_request(watched: Shell, api: Emulator) -> None:
+def test_a_wrong_secret_is_reported_with_the_code_and_the_request(watched: Shell, api: Emulator) -> None:
     ended = watched.run("doctor", "--endpoint", api.url, "--json")
     assert failed(ended) == {"key accepted"}
     words = findings(ended)["key accepted"]["words"]
@@ -114,8 +113,8 @@ def test_a_wrong_secret_is_told_with_the_code_and_the_request(watched: Shell, ap
 
 
 @pytest.mark.parametrize("code", ["InvalidAccessKey", "LackPolicy", "AccessDenied", "InternalError", "html_502"])
-def test_a_refusal_that_is_not_about_the_task_is_no_acceptance(shell: Shell, api: Emulator, code: str) -> None:
-    # Faults strike calls with good ids only, so that the check of ids has to be out of the way.
+def test_a_refusal_that_is_not_about_the_task_is_not_an_acceptance(shell: Shell, api: Emulator, code: str) -> None:
+    # The emulator applies faults only to calls that pass its check of the ids.
     api.running = set()
     api.faults = Faults({code: 1.0})
     ended = shell.run("doctor", "--endpoint", api.url, "--app-id", "app", "--json")
@@ -123,7 +122,9 @@ def test_a_refusal_that_is_not_about_the_task_is_no_acceptance(shell: Shell, api
 
 
 @pytest.mark.parametrize("seconds", [1200, -1200])
-def test_a_clock_off_by_twenty_minutes_fails_and_hides_nothing_else(shell: Shell, api: Emulator, seconds: int) -> None:
+def test_a_clock_off_by_twenty_minutes_fails_and_the_key_is_still_checked(
+    shell: Shell, api: Emulator, seconds: int
+) -> None:
     api.clock_offset = seconds
     ended = shell.run("doctor", "--endpoint", api.url, "--json")
     assert failed(ended) == {"clock"}
@@ -140,7 +141,7 @@ def test_a_clock_off_by_a_minute_is_a_warning(shell: Shell, api: Emulator) -> No
     assert findings(ended)["clock"]["state"] == "warning"
 
 
-def test_an_app_that_is_another_account_s_is_told_by_a_call_that_only_reads(shell: Shell, api: Emulator) -> None:
+def test_an_appid_of_another_account_fails_by_a_call_that_only_reads(shell: Shell, api: Emulator) -> None:
     api.refused_apps = {"theirs": "InvalidParameter.AccountIdMismatch"}
     ended = shell.run("doctor", "--endpoint", api.url, "--app-id", "theirs", "--json")
     assert failed(ended) == {"AppId theirs"}
@@ -149,14 +150,14 @@ def test_an_app_that_is_another_account_s_is_told_by_a_call_that_only_reads(shel
     assert not api.stopped
 
 
-def test_a_name_without_an_address_fails_and_what_lies_behind_is_not_tried(shell: Shell) -> None:
+def test_a_host_without_an_address_fails_and_what_depends_on_it_is_not_tried(shell: Shell) -> None:
     ended = shell.run("doctor", "--endpoint", "https://no-such-host.invalid", "--json")
     assert failed(ended) in ({"addresses"}, {"connection"})  # the latter where DNS does not answer at all
-    told = findings(ended)
-    assert {told[part]["state"] for part in ("clock", "key accepted")} == {"not tried"}
+    found = findings(ended)
+    assert {found[part]["state"] for part in ("clock", "key accepted")} == {"not tried"}
 
 
-def test_where_nobody_listens_it_says_so(shell: Shell) -> None:
+def test_a_refused_connection_fails(shell: Shell) -> None:
     ended = shell.run("doctor", "--endpoint", "http://127.0.0.1:9", "--json")
     assert failed(ended) == {"connection"}
     assert "refused" in findings(ended)["connection"]["words"]
@@ -164,7 +165,7 @@ def test_where_nobody_listens_it_says_so(shell: Shell) -> None:
 
 @pytest.fixture
 def authority() -> trustme.CA:
-    """A certificate authority that nobody trusts unasked."""
+    """A certificate authority that is not trusted by default."""
     return trustme.CA()
 
 
@@ -177,7 +178,7 @@ def secure_api(authority: trustme.CA) -> Iterator[Emulator]:
         yield emulator
 
 
-def test_a_certificate_is_told_where_it_is_trusted_and_refused_where_it_is_not(
+def test_a_certificate_is_shown_if_it_is_trusted_and_fails_if_it_is_not(
     shell: Shell, secure_api: Emulator, authority: trustme.CA, tmp_path: Path
 ) -> None:
     url = secure_api.url.replace("127.0.0.1", "localhost")
@@ -192,13 +193,13 @@ def test_a_certificate_is_told_where_it_is_trusted_and_refused_where_it_is_not(
     assert findings(ended)["TLS"]["words"].startswith("TLSv1.")
 
 
-def test_tls_to_a_port_that_speaks_none_is_told_as_that(shell: Shell, api: Emulator) -> None:
+def test_a_port_without_tls_fails_with_that_reason(shell: Shell, api: Emulator) -> None:
     ended = shell.run("doctor", "--endpoint", api.url.replace("http:", "https:"), "--json")
     assert failed(ended) == {"TLS"}
     assert "does not speak TLS" in findings(ended)["TLS"]["words"]
 
 
-def test_a_folder_that_is_missing_comes_with_the_command_that_makes_it(shell: Shell, api: Emulator) -> None:
+def test_a_missing_folder_fails_with_the_command_that_makes_it(shell: Shell, api: Emulator) -> None:
     ended = shell.run("doctor", "--endpoint", api.url, "-o", "not there/r.jsonl", "--json")
     assert failed(ended) == {"report"}
     assert findings(ended)["report"]["advice"] == "mkdir -p 'not there'"
@@ -206,19 +207,21 @@ def test_a_folder_that_is_missing_comes_with_the_command_that_makes_it(shell: Sh
 
 def test_a_folder_that_cannot_be_written_to_fails(shell: Shell, api: Emulator) -> None:
     (shell / "locked").mkdir(mode=0o555)
-    ended = shell.run("doctor", "--endpoint", api.url, "-o", "locked/r.jsonl", "--json", before=obey_permissions)
+    ended = shell.run_process(
+        "doctor", "--endpoint", api.url, "-o", "locked/r.jsonl", "--json", before=obey_permissions
+    )
     assert failed(ended) == {"report"}
 
 
-def test_a_report_that_exists_is_a_warning_and_left_as_it_is(tmp_path: Path) -> None:
+def test_an_existing_report_is_a_warning_and_is_not_changed(tmp_path: Path) -> None:
     report = tmp_path / "r.jsonl"
     report.write_text("x")
-    assert room_for(report).state is State.WARNING
-    assert room_for(tmp_path / "new.jsonl").state is State.OK
+    assert check_report(report).state is FindingState.WARNING
+    assert check_report(tmp_path / "new.jsonl").state is FindingState.OK
     assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl"}
 
 
-def test_wrong_usage_is_no_illness(shell: Shell) -> None:
+def test_wrong_usage_is_status_2_and_not_a_finding(shell: Shell) -> None:
     ended = shell.run("doctor", "--endpoint", "ftp://x")
     assert (ended.status, ended.out) == (2, "")
     assert shell.run("doctor", "--app-id", "a b").status == 2

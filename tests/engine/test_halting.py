@@ -7,7 +7,7 @@ import pytest
 from stopcast import ConfigurationError, HaltAfter, Outcome, Status, Stopper, Task, TooManyFailuresError, Unlimited
 from stopcast.engine.halting import Failures
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
-from support.processes import Shell, settled_by, statuses, tasks, told, write_csv
+from support.processes import Shell, lines_by_task, settled_by, statuses, tasks, write_csv
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -50,8 +50,8 @@ def test_only_failed_and_given_up_tasks_count_as_bad() -> None:
 
 def test_a_share_says_nothing_before_a_hundred_tasks_have_ended() -> None:
     failures = Failures(HaltAfter(share=0.05))
-    told = [failures.count(ended(Status.FAILED)) is not None for _ in range(100)]
-    assert told.index(True) == 99
+    halted = [failures.count(ended(Status.FAILED)) is not None for _ in range(100)]
+    assert halted.index(True) == 99
 
 
 def test_a_share_is_of_the_tasks_that_have_ended() -> None:
@@ -86,17 +86,17 @@ def test_a_run_is_given_up_with_status_3_and_says_what_to_look_at_and_how_to_go_
     name = write_csv(shell / "list.csv", [*good, *bad])
     run = shell.run("run", name, *at, "--max-at-once", "4", "--halt-after", halt_after)
     assert run.status == 3
-    assert run.told_in_words
+    assert run.without_traceback
     assert "most often" in run.err.lower()
     assert "InvalidParameter" in run.err
     assert f"lines of {REPORT}" in run.err
     assert "stopcast run --resume" in run.err
     assert 20 <= statuses(shell / REPORT)["failed"] <= 24
-    assert api.calls == sum(told(shell / REPORT).values()) < 480
+    assert api.calls == sum(lines_by_task(shell / REPORT).values()) < 480
     api.faults = Faults()
     assert shell.run("run", name, *at, "--halt-after", halt_after, "--resume").status == 1
     assert settled_by(shell / REPORT, "stopped") | settled_by(shell / REPORT, "failed") == {*good, *bad}
-    assert set(told(shell / REPORT).values()) == {1}
+    assert set(lines_by_task(shell / REPORT).values()) == {1}
 
 
 def test_rows_that_name_no_task_and_tasks_that_had_stopped_never_halt_a_run(

@@ -17,7 +17,7 @@ from stopcast import (
     ports,
 )
 from stopcast.events import ClockCorrected, Event
-from stopcast.ports import Gate, TransportError
+from stopcast.ports import Gate, Request, TransportError
 from stopcast.sandbox.answers import Answer, ok, refusal
 from support.processes import tasks
 from support.streams import counted, everything
@@ -52,11 +52,11 @@ def test_an_outage_of_a_minute_ends_with_every_task_stopped(how: str, count: int
 
 def test_refused_connections_for_a_minute_end_with_every_task_stopped() -> None:
     class Refusing(Api):
-        async def send(self, body: bytes, gate: Gate, query: str = "") -> ports.Answer:
+        async def send(self, request: Request, gate: Gate) -> ports.Answer:
             if asyncio.get_running_loop().time() < 60:
                 await asyncio.sleep(0.001)
                 raise TransportError("refused", unsent=True)
-            return await super().send(body, gate, query)
+            return await super().send(request, gate)
 
     async def main() -> list[Outcome]:
         async with virtual_stopper(api) as stopper:

@@ -102,7 +102,7 @@ def test_a_deadline_for_one_task_is_a_timeout_around_it() -> None:
     in_virtual_time(main)
 
 
-async def test_a_second_event_loop_is_told_to_make_its_own() -> None:
+async def test_a_second_event_loop_needs_a_stopper_of_its_own() -> None:
     api = Api(stopped)
     async with virtual_stopper(api) as stopper:
 

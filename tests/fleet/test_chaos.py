@@ -1,4 +1,4 @@
-"""A queue and its workers while everything goes wrong: a small one. The whole of it is ``benchmarks/chaos.py``."""
+"""A short run of ``benchmarks/chaos.py``: a queue whose workers and whose Redis are killed and stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 
-def test_workers_and_redis_are_killed_and_stopped_and_every_task_is_settled_and_told_once() -> None:
+def test_every_task_is_stopped_and_reported_while_workers_and_redis_are_killed_and_stopped() -> None:
     done = subprocess.run(
         [sys.executable, CHAOS, "--tasks", "700", "--cap", "400", "--strikes-every", "0.7", "--seed", "7"],
         capture_output=True,

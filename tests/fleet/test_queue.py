@@ -1,32 +1,23 @@
-"""The queue as a program has it, against a real Redis."""
+"""The queue as a program uses it, against a real Redis: putting tasks in, working them off, and the status."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from typing import Any
 
 import pytest
-import redis
 
-from stopcast import (
-    ConfigurationError,
-    Outcome,
-    QueueError,
-    RedisConsumer,
-    RedisQueue,
-    Status,
-    Task,
-)
+from stopcast import ConfigurationError, Outcome, QueueError, RedisConsumer, RedisQueue, Status, Task
 from stopcast.errors import ListError
-from stopcast.events import DeadLettered, Event, QueueFound, QueueLost
+from stopcast.events import DeadLettered, Event
+from stopcast.report.line import read_line, task_of
 from stopcast.sandbox import Emulator, Faults
+from stopcast.tasks.identities import identity
 from support.processes import tasks
-from support.redis_server import RedisServer
+from support.queues import SOON, client_of, drained, leave_pending, put
 from support.streams import eventually, stopper_at
-
-SOON = 0.2  # seconds of silence after which these tests take a worker for dead
 
 
 @pytest.fixture
@@ -36,33 +27,12 @@ def url(redis_url: str) -> str:
 
 @pytest.fixture
 def there(redis_url: str) -> Iterator[Any]:
-    """Looks at what lies in Redis."""
-    with closing(redis.Redis.from_url(redis_url, decode_responses=True)) as client:
+    """A client for looking at what is in Redis."""
+    with client_of(redis_url) as client:
         yield client
 
 
-async def put(url: str, *given: Task, **settings: Any) -> tuple[int, int]:
-    async with RedisQueue(url) as queue:
-        return await queue.put(given, **settings)
-
-
-async def drained(url: str, emulator: Emulator, **settings: Any) -> list[Outcome]:
-    """Work the queue off, and return what came of it."""
-    outcomes: list[Outcome] = []
-    async with (
-        stopper_at(emulator) as stopper,
-        RedisConsumer(url, until_empty=True, claim_after_seconds=SOON, **settings) as consumer,
-    ):
-        async for outcome in stopper.stop_all(consumer):
-            outcomes.append(outcome)
-            consumer.ack([outcome])
-    return outcomes
-
-
-# Putting in
-
-
-async def test_what_is_put_in_comes_out_once_and_leaves_nothing(url: str, there: Any) -> None:
+async def test_each_task_of_a_list_comes_out_once_and_leaves_nothing_in_the_queue(url: str, there: Any) -> None:
     assert await put(url, *tasks(1200)) == (1200, 0)
     async with Emulator(quota_per_second=None) as emulator:
         outcomes = await drained(url, emulator)
@@ -72,7 +42,7 @@ async def test_what_is_put_in_comes_out_once_and_leaves_nothing(url: str, there:
     assert (there.xlen("tasks"), there.xpending("tasks", "stopcast")["pending"]) == (0, 0)
 
 
-async def test_the_same_list_put_in_twice_is_no_more_work_than_once(url: str, there: Any) -> None:
+async def test_a_list_that_is_put_in_twice_is_worked_on_once(url: str, there: Any) -> None:
     assert await put(url, *tasks(700)) == (700, 0)
     assert await put(url, *tasks(900)) == (200, 700)
     async with Emulator(quota_per_second=None) as emulator:
@@ -82,14 +52,14 @@ async def test_the_same_list_put_in_twice_is_no_more_work_than_once(url: str, th
     assert await put(url, *tasks(3), again=True) == (3, 0)
 
 
-async def test_an_identity_is_forgotten_after_two_days_at_most(url: str, there: Any) -> None:
+async def test_an_identity_expires_after_two_days_at_most(url: str, there: Any) -> None:
     await put(url, *tasks(50))
     shelves = there.keys("{tasks}:seen:*")
     assert shelves
     assert all(86_400 < there.ttl(shelf) <= 2 * 86_400 for shelf in shelves)
 
 
-async def test_a_task_that_ended_badly_may_be_put_in_again_and_one_that_ended_well_may_not(url: str) -> None:
+async def test_only_a_task_that_ended_badly_can_be_put_in_again(url: str) -> None:
     listed = tasks(4)
     await put(url, *listed)
     async with Emulator(quota_per_second=None, faults=Faults({"parameter": listed[:2]})) as emulator:
@@ -98,13 +68,13 @@ async def test_a_task_that_ended_badly_may_be_put_in_again_and_one_that_ended_we
     assert await put(url, *listed) == (2, 2)
 
 
-async def test_a_full_queue_lets_wait_whoever_puts_in(url: str, there: Any) -> None:
-    told = asyncio.Event()
-    async with RedisQueue(url, max_length=600, on_full=told.set) as queue, Emulator(quota_per_second=None) as emulator:
+async def test_put_waits_while_the_queue_is_full(url: str, there: Any) -> None:
+    full = asyncio.Event()
+    async with RedisQueue(url, max_length=600, on_full=full.set) as queue, Emulator(quota_per_second=None) as emulator:
         putting = asyncio.create_task(queue.put(tasks(2000)))
-        await told.wait()
+        await full.wait()
         assert not putting.done()
-        # Whole steps go in, so it may hold a step more than that.
+        # Tasks go in by steps of 500, so the queue may exceed its length by a step.
         assert 600 <= there.xlen("tasks") < 1100
         draining = asyncio.create_task(drained(url, emulator))
         assert await putting == (2000, 0)
@@ -112,8 +82,8 @@ async def test_a_full_queue_lets_wait_whoever_puts_in(url: str, there: Any) -> N
     assert {outcome.task for outcome in rest} == set(tasks(2000))
 
 
-async def test_what_is_no_task_is_not_put_in(url: str, there: Any) -> None:
-    with pytest.raises(ListError, match="task 2 names none: RoomId is empty"):
+async def test_a_task_with_an_empty_id_is_not_put_in(url: str, there: Any) -> None:
+    with pytest.raises(ListError, match="task 2 cannot be put in: RoomId is empty"):
         await put(url, *tasks(1), Task("a", "", "t"))
     assert not there.exists("tasks")
 
@@ -121,19 +91,19 @@ async def test_what_is_no_task_is_not_put_in(url: str, there: Any) -> None:
 @pytest.mark.parametrize(
     "address", ["redis://localhost/0", "redis://localhost", "redis://:secret@localhost/7", "unix:///socket", "x"]
 )
-def test_an_address_without_a_queue_s_name_is_refused_and_no_password_shown(address: str) -> None:
+def test_an_address_without_a_queue_name_is_refused_without_showing_its_password(address: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RedisQueue(address)
     assert "NAME" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-async def test_a_queue_may_be_named_behind_any_address(redis_url: str) -> None:
+async def test_a_queue_can_be_named_in_the_path_or_in_the_query_of_the_address(redis_url: str) -> None:
     assert await put(f"{redis_url}?queue=a.b:c", *tasks(1)) == (1, 0)
     assert await put(f"{redis_url}/a.b:c", *tasks(1)) == (0, 1)
 
 
-async def test_a_redis_that_is_not_there_is_told_in_words() -> None:
+async def test_a_redis_that_cannot_be_reached_is_a_queue_error() -> None:
     with pytest.raises(QueueError, match="cannot be used"):
         await put("redis://127.0.0.1:1/0/tasks", *tasks(1))
     with pytest.raises(QueueError, match="cannot be used"):
@@ -144,17 +114,26 @@ async def test_a_redis_that_is_not_there_is_told_in_words() -> None:
 # What others put in
 
 
-async def test_entries_of_other_programs_are_taken_and_odd_ones_are_invalid_rows(url: str, there: Any) -> None:
-    for fields in ({"task": "a,r,t"}, {"task": "a,r"}, {"task": "a,,t"}, {"job": "a,r,u"}, {"task": b"\xff,r,t"}):
-        there.xadd("tasks", fields)
+async def test_an_entry_of_another_program_is_a_task_or_an_invalid_row_with_its_id(url: str, there: Any) -> None:
+    there.xadd("tasks", {"task": "a,r,t"})
+    bad = {
+        "the field task is not AppId,RoomId,TaskId (found 'a,r')": {"task": "a,r"},
+        "RoomId is empty (found 'a,,t')": {"task": "a,,t"},
+        "it has no field named task (found nothing)": {"job": "a,r,u"},
+        r"AppId may not hold '\\': '\\xff' (found '\\xff,r,t')": {"task": b"\xff,r,t"},
+    }
+    ids = [there.xadd("tasks", fields) for fields in bad.values()]
     async with Emulator(quota_per_second=None) as emulator:
         outcomes = await drained(url, emulator)
     assert emulator.stopped == {Task("a", "r", "t")}
-    assert sorted(outcome.status for outcome in outcomes) == ["invalid"] * 4 + ["stopped"]
+    assert {outcome.message for outcome in outcomes if outcome.status is Status.INVALID} == {
+        f"entry {entry_id} of the queue names no task: {reason}" for entry_id, reason in zip(ids, bad, strict=True)
+    }
+    assert len(outcomes) == 5
     assert there.xlen("tasks") == 0
 
 
-async def test_one_task_twice_at_the_same_time_is_one_call_and_one_outcome(url: str, there: Any) -> None:
+async def test_two_entries_of_one_task_are_one_call_and_one_outcome(url: str, there: Any) -> None:
     await put(url, *tasks(1))
     await put(url, *tasks(1), again=True)
     async with Emulator(quota_per_second=None) as emulator:
@@ -162,10 +141,9 @@ async def test_one_task_twice_at_the_same_time_is_one_call_and_one_outcome(url: 
     assert there.xlen("tasks") == 0
 
 
-# Workers that end
-
-
-async def test_what_a_worker_did_not_send_is_handed_back_and_not_in_doubt(url: str, there: Any) -> None:
+async def test_a_worker_that_ends_hands_back_unsent_tasks_without_doubt_and_sent_ones_in_doubt(
+    url: str, there: Any
+) -> None:
     await put(url, *tasks(100))
     async with Emulator(running=[], quota_per_second=None) as emulator:
         async with (
@@ -178,12 +156,12 @@ async def test_what_a_worker_did_not_send_is_handed_back_and_not_in_doubt(url: s
         handed_back = there.xrange("tasks")
         assert there.xpending("tasks", "stopcast")["pending"] == 0
         assert there.xinfo_consumers("tasks", "stopcast") == []
-        # Those that were sent, and whose outcome nobody took, are in doubt.
+        # A task that was sent, and whose outcome was not taken, is in doubt.
         doubts = [fields for _, fields in handed_back if "in_doubt" in fields]
         assert len(handed_back) == 99
         assert len(doubts) == emulator.calls - 1
         rest = await drained(url, emulator)
-    counted = {status: sum(it.status is status for it in rest) for status in Status}
+    counted = {status: sum(outcome.status is status for outcome in rest) for status in Status}
     assert counted[Status.PRESUMED_STOPPED] == len(doubts)
     assert counted[Status.ALREADY_STOPPED] == 99 - len(doubts)
 
@@ -205,26 +183,21 @@ async def test_a_call_that_was_cut_off_is_handed_back_in_doubt(url: str) -> None
     assert outcome.status is Status.PRESUMED_STOPPED
 
 
-async def test_what_a_dead_worker_had_is_taken_over_in_doubt(url: str, there: Any) -> None:
+async def test_the_tasks_of_a_dead_worker_are_taken_over_in_doubt(url: str, there: Any) -> None:
     await put(url, *tasks(3))
-    there.xgroup_create("tasks", "stopcast", id="0")
-    there.xreadgroup("stopcast", "dead", {"tasks": ">"}, count=2)
+    leave_pending(there, worker="dead", count=2)
     async with Emulator(running=[], quota_per_second=None) as emulator:
         outcomes = await drained(url, emulator)
-    told = {outcome.task: outcome.status for outcome in outcomes}
-    assert told == {
+    assert {outcome.task: outcome.status for outcome in outcomes} == {
         tasks(3)[0]: Status.PRESUMED_STOPPED,
         tasks(3)[1]: Status.PRESUMED_STOPPED,
         tasks(3)[2]: Status.ALREADY_STOPPED,
     }
 
 
-async def test_what_was_settled_before_a_crash_is_acknowledged_and_not_sent_again(url: str, there: Any) -> None:
-    from stopcast.tasks.identities import identity
-
+async def test_a_task_that_a_report_settles_is_acknowledged_and_not_sent_again(url: str, there: Any) -> None:
     await put(url, *tasks(2))
-    there.xgroup_create("tasks", "stopcast", id="0")
-    there.xreadgroup("stopcast", "dead", {"tasks": ">"})
+    leave_pending(there, worker="dead", count=2)
     async with (
         RedisConsumer(url, until_empty=True, claim_after_seconds=SOON) as consumer,
         aclosing(consumer.take(settled={identity(tasks(2)[0])})) as batches,
@@ -234,7 +207,7 @@ async def test_what_was_settled_before_a_crash_is_acknowledged_and_not_sent_agai
     assert there.xlen("tasks") == 1
 
 
-async def test_a_live_worker_s_long_task_stays_its_own(url: str, there: Any) -> None:
+async def test_a_task_that_takes_long_stays_with_its_living_worker(url: str, there: Any) -> None:
     await put(url, *tasks(1))
     async with (
         RedisConsumer(url, claim_after_seconds=SOON) as slow,
@@ -252,31 +225,32 @@ async def test_a_live_worker_s_long_task_stays_its_own(url: str, there: Any) -> 
         await asyncio.wait([nothing])
 
 
-async def test_a_worker_that_comes_back_leaves_to_the_other_what_it_took_over(url: str, there: Any) -> None:
+async def test_a_worker_that_comes_back_does_not_take_its_tasks_back_and_adds_no_second_result(
+    url: str, there: Any
+) -> None:
     await put(url, *tasks(1))
-    async with RedisConsumer(url, claim_after_seconds=60, results=True) as asleep, aclosing(asleep.take()) as batches:
+    async with (
+        RedisConsumer(url, claim_after_seconds=SOON, results=True) as asleep,
+        aclosing(asleep.take()) as batches,
+    ):
         batch = await anext(batches)
         (entry,) = there.xpending_range("tasks", "stopcast", "-", "+", 1)
         there.xclaim("tasks", "stopcast", "other", 0, [entry["message_id"]])
-        # A sign of life of the first does not take it back, and its outcome is no second result.
         await asleep._member.keep([entry["message_id"].encode()])
         (entry,) = there.xpending_range("tasks", "stopcast", "-", "+", 1)
         assert entry["consumer"] == "other"
         async with Emulator(quota_per_second=None) as emulator:
-            there.xpending_range("tasks", "stopcast", "-", "+", 1)
             (outcome,) = await drained(url, emulator, results=True)
         asleep.ack([Outcome(outcome.task, Status.STOPPED, line=batch.rows[0].line)])
     assert there.xlen("{tasks}:results") == 1
     assert there.xlen("tasks") == 0
 
 
-async def test_a_task_that_kills_its_workers_ends_among_the_dead_letters_and_is_told(url: str, there: Any) -> None:
+async def test_a_task_that_was_delivered_too_often_goes_to_the_dead_letters(url: str, there: Any) -> None:
     await put(url, *tasks(2))
-    there.xgroup_create("tasks", "stopcast", id="0")
-    there.xreadgroup("stopcast", "dead", {"tasks": ">"}, count=1)
-    (entry,) = there.xpending_range("tasks", "stopcast", "-", "+", 1)
+    (entry,) = leave_pending(there, worker="dead", count=1)
     for _ in range(2):
-        there.xclaim("tasks", "stopcast", "dead", 0, [entry["message_id"]])
+        there.xclaim("tasks", "stopcast", "dead", 0, [entry])
     events: list[Event] = []
     async with Emulator(quota_per_second=None) as emulator:
         outcomes = await drained(url, emulator, max_deliveries=3, observers=[events.append])
@@ -288,7 +262,7 @@ async def test_a_task_that_kills_its_workers_ends_among_the_dead_letters_and_is_
         assert (await queue.status()).dead == 1
 
 
-async def test_a_drain_is_not_counted_as_a_death(url: str, there: Any) -> None:
+async def test_handing_back_does_not_count_as_a_death(url: str, there: Any) -> None:
     await put(url, *tasks(1))
     for _ in range(4):
         async with RedisConsumer(url) as consumer, aclosing(consumer.take()) as batches:
@@ -296,9 +270,7 @@ async def test_a_drain_is_not_counted_as_a_death(url: str, there: Any) -> None:
     assert [fields for _, fields in there.xrange("tasks")] == [{"task": "app,room-0,task-0"}]
 
 
-async def test_each_outcome_is_in_the_results_once_and_in_the_report_s_words(url: str, there: Any) -> None:
-    from stopcast.report.line import read_line, task_of
-
+async def test_the_results_stream_has_one_report_line_for_each_outcome(url: str, there: Any) -> None:
     await put(url, *tasks(30))
     async with Emulator(quota_per_second=None) as emulator:
         await drained(url, emulator, results=True)
@@ -310,7 +282,7 @@ async def test_each_outcome_is_in_the_results_once_and_in_the_report_s_words(url
 # How it stands
 
 
-async def test_the_status_tells_length_pending_oldest_and_workers(url: str) -> None:
+async def test_the_status_has_length_pending_tasks_age_and_workers(url: str) -> None:
     async with RedisQueue(url) as queue:
         empty = await queue.status()
         assert (empty.length, empty.pending, empty.oldest_seconds, empty.workers) == (0, 0, None, ())
@@ -321,66 +293,6 @@ async def test_the_status_tells_length_pending_oldest_and_workers(url: str) -> N
             assert (status.length, status.pending) == (70, 64)
             assert status.oldest_seconds is not None
             assert status.oldest_seconds >= 0
-            assert [(it.name, it.pending) for it in status.workers] == [(consumer.name, 64)]
+            assert [(worker.name, worker.pending) for worker in status.workers] == [(consumer.name, 64)]
         status = await queue.status()
         assert (status.length, status.pending, status.workers) == (70, 0, ())
-
-
-# Redis away
-
-
-async def test_redis_killed_while_tasks_are_worked_on_loses_and_doubles_nothing(redis_server: RedisServer) -> None:
-    redis_server.kill()
-    redis_server._options = ("--appendonly", "yes")
-    redis_server.start()
-    url = f"{redis_server.url}/tasks"
-    events: list[Event] = []
-    await put(url, *tasks(1500))
-    outcomes: list[Outcome] = []
-    async with (
-        Emulator(quota_per_second=None) as emulator,
-        stopper_at(emulator) as stopper,
-        RedisConsumer(url, until_empty=True, observers=[events.append]) as consumer,
-    ):
-        async for outcome in stopper.stop_all(consumer):
-            outcomes.append(outcome)
-            consumer.ack([outcome])
-            if len(outcomes) in {300, 900}:
-                redis_server.kill()
-                asyncio.get_running_loop().call_later(0.3, redis_server.start)
-    assert {outcome.task for outcome in outcomes} == set(tasks(1500))
-    assert emulator.calls == len(outcomes) == 1500
-    assert {type(event) for event in events} == {QueueLost, QueueFound}
-    with closing(redis.Redis.from_url(redis_server.url)) as there:
-        assert there.xlen("tasks") == 0
-
-
-async def test_a_redis_that_forgot_everything_takes_new_tasks(redis_server: RedisServer) -> None:
-    url = f"{redis_server.url}/tasks"
-    await put(url, *tasks(1))
-    async with RedisConsumer(url) as consumer, aclosing(consumer.take()) as batches:
-        await anext(batches)
-        redis_server.kill()
-        redis_server.start()
-        coming = asyncio.create_task(anext(batches))
-        await put(url, *tasks(1, first=5))
-        assert [row.task_id for row in (await coming).rows] == ["task-5"]
-
-
-async def test_flushed_scripts_and_cut_connections_are_not_noticed(url: str, there: Any) -> None:
-    await put(url, *tasks(1000))
-    outcomes: list[Outcome] = []
-    async with (
-        Emulator(quota_per_second=None) as emulator,
-        stopper_at(emulator) as stopper,
-        RedisConsumer(url, until_empty=True) as consumer,
-    ):
-        async for outcome in stopper.stop_all(consumer):
-            outcomes.append(outcome)
-            consumer.ack([outcome])
-            if len(outcomes) % 200 == 0:
-                there.script_flush()
-                there.client_kill_filter(_type="normal", skipme=True)
-    assert {outcome.task for outcome in outcomes} == set(tasks(1000))
-    assert len(outcomes) == emulator.calls
-    assert there.xlen("tasks") == 0

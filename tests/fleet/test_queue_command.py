@@ -1,4 +1,4 @@
-"""The queue from a shell: enqueue, worker and status, as processes, against a real Redis."""
+"""The queue from a shell: enqueue, worker and status, against a real Redis. Signals and crashes need processes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from typing import Any
 
 import pytest
-import redis
 
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
@@ -27,6 +25,7 @@ from support.processes import (
     with_variables,
     write_csv,
 )
+from support.queues import client_of, leave_pending
 from support.redis_server import RedisServer
 
 At = tuple[str, ...]
@@ -35,8 +34,8 @@ SOON = ("--claim-after", "0.5")
 
 @pytest.fixture
 def there(redis_url: str) -> Iterator[Any]:
-    """Looks at what lies in Redis."""
-    with closing(redis.Redis.from_url(redis_url, decode_responses=True)) as client:
+    """A client for looking at what is in Redis."""
+    with client_of(redis_url) as client:
         yield client
 
 
@@ -54,7 +53,7 @@ def work(queue: Shell, report: str, *options: str) -> Any:
     return queue.run("worker", "--until-empty", "-o", report, *SOON, *options)
 
 
-def test_a_list_that_is_put_in_is_stopped_by_a_worker_and_told_once(queue: Shell, api: Emulator, at: At) -> None:
+def test_a_worker_stops_each_task_of_a_list_once(queue: Shell, api: Emulator, at: At) -> None:
     enqueued(queue, tasks(200))
     ended = work(queue, "report.jsonl", *at, "--json")
     assert (ended.status, ended.summary["statuses"]["stopped"]) == (0, 200)
@@ -66,7 +65,7 @@ def test_a_list_that_is_put_in_is_stopped_by_a_worker_and_told_once(queue: Shell
     assert not (queue / "report.jsonl.inflight").exists()
 
 
-def test_two_workers_share_a_queue_and_each_task_is_told_by_one_of_them(queue: Shell, api: Emulator) -> None:
+def test_two_workers_share_a_queue_and_each_task_is_in_one_report(queue: Shell, api: Emulator) -> None:
     enqueued(queue, tasks(400))
     options = ("--until-empty", *SOON, "--endpoint", api.url, "--max-per-second", "300")
     workers = [queue.start("worker", "-o", f"{name}.jsonl", *options) for name in "ab"]
@@ -78,7 +77,7 @@ def test_two_workers_share_a_queue_and_each_task_is_told_by_one_of_them(queue: S
     assert api.calls == 400
 
 
-def test_a_worker_that_is_asked_to_end_leaves_nothing_pending_and_no_doubt(
+def test_a_signal_lets_a_worker_hand_its_unsent_tasks_back_without_doubt(
     queue: Shell, api: Emulator, at: At, there: Any
 ) -> None:
     enqueued(queue, tasks(300))
@@ -97,7 +96,7 @@ def test_a_worker_that_is_asked_to_end_leaves_nothing_pending_and_no_doubt(
     assert statuses(queue / "b.jsonl").keys() == {"stopped"}
 
 
-def test_a_second_signal_cuts_calls_off_and_hands_them_back_in_doubt(
+def test_a_second_signal_cuts_calls_off_and_hands_their_tasks_back_in_doubt(
     queue: Shell, api: Emulator, at: At, there: Any
 ) -> None:
     api.faults = Faults({"hang": tasks(1)})
@@ -115,7 +114,7 @@ def test_a_second_signal_cuts_calls_off_and_hands_them_back_in_doubt(
     assert statuses(queue / "b.jsonl") == {"presumed_stopped": 1}
 
 
-def test_what_a_killed_worker_had_is_taken_over_and_none_is_lost(queue: Shell, api: Emulator, at: At) -> None:
+def test_the_tasks_of_a_killed_worker_are_taken_over(queue: Shell, api: Emulator, at: At) -> None:
     enqueued(queue, tasks(300))
     worker = queue.start("worker", "-o", "a.jsonl", *SOON, "--endpoint", api.url, "--max-per-second", "200")
     until(lambda: api.calls > 50)
@@ -124,16 +123,15 @@ def test_what_a_killed_worker_had_is_taken_over_and_none_is_lost(queue: Shell, a
     assert work(queue, "b.jsonl", *at).status == 0
     by_a, by_b = told(queue / "a.jsonl"), told(queue / "b.jsonl")
     assert set(by_a) | set(by_b) == set(tasks(300)) == api.stopped
-    # What was sent before the death and not known to be told is no "already stopped".
+    # A task that was sent before the death, and has no line, is not "already stopped".
     assert statuses(queue / "b.jsonl").keys() <= {"stopped", "presumed_stopped"}
 
 
-def test_a_killed_worker_that_is_started_again_sends_nothing_that_its_report_settles(
+def test_a_killed_worker_that_is_started_again_does_not_send_what_its_report_settles(
     queue: Shell, api: Emulator, at: At, there: Any
 ) -> None:
     enqueued(queue, tasks(3))
-    there.xgroup_create("tasks", "stopcast", id="0")
-    there.xreadgroup("stopcast", "killed", {"tasks": ">"}, count=2)
+    leave_pending(there, worker="killed", count=2)
     assert queue.run("run", write_csv(queue / "one.csv", tasks(1)), *at, "-o", "a.jsonl").status == 0
     assert work(queue, "a.jsonl", *at, "--resume").status == 0
     assert told(queue / "a.jsonl") == dict.fromkeys(tasks(3), 1)
@@ -141,17 +139,17 @@ def test_a_killed_worker_that_is_started_again_sends_nothing_that_its_report_set
     assert there.xlen("tasks") == 0
 
 
-def test_a_dirty_list_is_told_and_its_good_rows_are_put_in(queue: Shell) -> None:
+def test_the_good_rows_of_a_dirty_list_are_put_in_and_the_others_are_reported(queue: Shell) -> None:
     (queue / "list.csv").write_text("a,r,1\na,r,1\na,,2\nb,r,1\n\n,,\n")
     ended = queue.run("enqueue", "list.csv", "--json")
     assert ended.status == 1
     assert "list.csv:3: RoomId is empty" in ended.err
-    told_of = ended.summary
-    assert (told_of["rows"], told_of["queued"], told_of["duplicates"], told_of["invalid"]) == (5, 2, 1, 2)
+    totals = ended.summary
+    assert (totals["rows"], totals["queued"], totals["duplicates"], totals["invalid"]) == (5, 2, 1, 2)
     assert "2 tasks" in queue.run("status").out
 
 
-def test_a_list_is_put_in_once_however_often_putting_it_in_was_cut_off(queue: Shell, there: Any) -> None:
+def test_a_list_is_in_the_queue_once_after_enqueue_was_killed_three_times(queue: Shell, there: Any) -> None:
     listed = tasks(5000)
     text = "".join(f"{','.join(task)}\n" for task in listed).encode()
 
@@ -171,7 +169,7 @@ def test_a_list_is_put_in_once_however_often_putting_it_in_was_cut_off(queue: Sh
     assert sorted(fields["task"] for _, fields in there.xrange("tasks")) == sorted(",".join(task) for task in listed)
 
 
-def test_what_ended_badly_is_put_in_again_from_the_report(queue: Shell, api: Emulator, at: At) -> None:
+def test_a_report_puts_the_tasks_that_ended_badly_in_again(queue: Shell, api: Emulator, at: At) -> None:
     listed = tasks(20)
     api.fail_forever = set(listed[:4])
     enqueued(queue, listed)
@@ -183,7 +181,7 @@ def test_what_ended_badly_is_put_in_again_from_the_report(queue: Shell, api: Emu
     assert set(told(queue / "b.jsonl")) == set(listed[:4])
 
 
-def test_outcomes_may_go_to_the_queue_s_results_alone(queue: Shell, at: At, there: Any) -> None:
+def test_outcomes_can_go_to_the_results_stream_alone(queue: Shell, at: At, there: Any) -> None:
     enqueued(queue, tasks(10))
     assert queue.run("worker", "--until-empty", "--results", *at).status == 0
     lines = [json.loads(fields["line"]) for _, fields in there.xrange("{tasks}:results")]
@@ -191,14 +189,14 @@ def test_outcomes_may_go_to_the_queue_s_results_alone(queue: Shell, at: At, ther
     assert "results: 10" in queue.run("status").out
 
 
-def test_a_worker_has_to_be_told_where_the_outcomes_go(queue: Shell) -> None:
+def test_a_worker_without_a_place_for_its_outcomes_is_a_usage_error(queue: Shell) -> None:
     ended = queue.run("worker", "--sandbox")
     assert ended.status == 2
     assert "-o PATH" in ended.err
 
 
 @pytest.mark.parametrize("command", [("enqueue", "list.csv"), ("worker", "--sandbox", "--results"), ("status",)])
-def test_a_queue_that_is_not_there_is_told_in_words_and_no_password_shown(
+def test_a_queue_that_cannot_be_reached_is_reported_without_its_password(
     shell: Shell, command: tuple[str, ...]
 ) -> None:
     write_csv(shell / "list.csv", tasks(1))
@@ -209,7 +207,7 @@ def test_a_queue_that_is_not_there_is_told_in_words_and_no_password_shown(
         assert "hush" not in ended.err + ended.out
 
 
-def test_redis_that_goes_away_and_comes_back_is_told_and_costs_nothing(
+def test_a_restart_of_redis_is_reported_and_costs_no_task_and_no_call(
     shell: Shell, api: Emulator, redis_server: RedisServer
 ) -> None:
     redis_server.kill()
@@ -218,15 +216,56 @@ def test_redis_that_goes_away_and_comes_back_is_told_and_costs_nothing(
     queue = with_variables(shell, {"STOPCAST_QUEUE": f"{redis_server.url}/tasks"})
     enqueued(queue, tasks(600))
     options = ("--until-empty", *SOON, "--endpoint", api.url, "--max-per-second", "300")
-    with (queue / "told").open("wb") as err:
+    with (queue / "log").open("wb") as err:
         worker = queue.start("worker", "-o", "a.jsonl", *options, stderr=err)
     until(lambda: api.calls > 50)
     redis_server.kill()
     calls = api.calls
-    until(lambda: api.calls >= calls + 20)  # what is at hand goes on
-    until(lambda: "the queue is away" in (queue / "told").read_text())
+    until(lambda: api.calls >= calls + 20)  # the tasks at hand are stopped
+    until(lambda: "the queue is away" in (queue / "log").read_text())
     redis_server.start()
     assert end_of(worker).status == 0
-    assert "the queue is back" in (queue / "told").read_text()
+    assert "the queue is back" in (queue / "log").read_text()
     assert told(queue / "a.jsonl") == dict.fromkeys(tasks(600), 1)
     assert api.calls == 600
+
+
+def test_every_worker_ends_with_status_1_when_the_queue_has_lost_its_data(
+    queue: Shell, api: Emulator, there: Any
+) -> None:
+    enqueued(queue, tasks(300))
+    options = ("--endpoint", api.url, "--max-per-second", "100")
+    workers = [queue.start("worker", "-o", f"{name}.jsonl", *options) for name in "ab"]
+    until(lambda: api.calls > 10 and len(there.xinfo_consumers("tasks", "stopcast")) == 2)
+    there.flushall()
+    for ended in map(end_of, workers):
+        assert ended.status == 1
+        assert "the queue tasks has lost its tasks" in ended.err
+        assert "Put the list in again: stopcast enqueue LIST" in ended.err
+        assert "could not be handed back" not in ended.err
+
+
+def test_a_results_key_of_another_type_ends_the_worker_with_status_3(queue: Shell, at: At, there: Any) -> None:
+    enqueued(queue, tasks(3))
+    there.set("{tasks}:results", "something else")
+    ended = queue.run("worker", "--until-empty", "--results", *at)
+    assert ended.status == 3
+    assert "{tasks}:results is not a stream" in ended.err
+    assert there.xlen("tasks") == 3
+
+
+def test_a_worker_warns_that_it_uses_the_settings_of_the_others(queue: Shell, at: At) -> None:
+    enqueued(queue, tasks(1))
+    assert work(queue, "a.jsonl", *at).status == 0
+    ended = queue.run("worker", "--until-empty", "-o", "b.jsonl", *at, "--claim-after", "5")
+    assert ended.status == 0
+    assert "claim_after_seconds is 0.5, as the queue keeps it for all its workers, and not 5" in ended.err
+
+
+def test_dead_letters_are_counted_with_the_command_that_puts_them_in_again(queue: Shell, at: At, there: Any) -> None:
+    enqueued(queue, tasks(3))
+    leave_pending(there, worker="dead", count=2)
+    ended = work(queue, "a.jsonl", *at, "--max-deliveries", "1")
+    assert ended.status == 1
+    assert "2 tasks came back too often" in ended.err
+    assert "redis-cli XRANGE '{tasks}:dead' - +" in ended.err

@@ -12,8 +12,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from stopcast.fleet.quota.redis_ledger import Request, ledger_keys
+from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.fleet.quota.shared_quota import SharedQuota
-from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.limiters.pacer import ARRIVAL_JITTER
+from stopcast.limiters.throttling import recovered_rate, slowed_rate
 from stopcast.virtual_clock import VirtualClock
 from support.simulated_redis import SimulatedLedger, SimulatedRedis
 from support.virtual import cancelled, keep_asking, most_within, on_virtual_clock, up_to
@@ -34,8 +37,13 @@ class Fleet:
         self._quotas: list[SharedQuota] = []
         self._asking: list[list[asyncio.Task[None]]] = []
 
-    async def join(self, waiting: int = 20, *, lost_share: int | None = None) -> list[float]:
-        """Let one more process ask over and over; return its own permits."""
+    async def join(
+        self, waiting: int = 20, *, lost_share: int | None = None, max_per_second: float = 150.0, coarse: bool = False
+    ) -> list[float]:
+        """Let one more process ask over and over; return its own permits.
+
+        ``coarse`` gives it a clock of whole milliseconds, as uvloop's loop has.
+        """
         own: list[float] = []
 
         def granted(moment: float) -> None:
@@ -46,7 +54,9 @@ class Fleet:
             SimulatedLedger(self.redis, "account", self._way),
             account="account",
             lost_share=lost_share,
-            arrival_jitter=self._arrival_jitter,
+            arrival_jitter=self._arrival_jitter + (0.002 if coarse else 0.0),
+            max_per_second=max_per_second,
+            clock=(lambda: int(self.clock.time() * 1000) / 1000) if coarse else self.clock.time,
         )
         await quota.__aenter__()
         self._quotas.append(quota)
@@ -56,6 +66,9 @@ class Fleet:
     def throttled(self, place: int, times: int, seconds: float = 0.0) -> None:
         for _ in range(times):
             self._quotas[place % len(self._quotas)].hold(seconds)
+
+    async def change(self, place: int, max_per_second: float) -> None:
+        await self._quotas[place % len(self._quotas)].change_settings(max_per_second=max_per_second)
 
     async def leave(self, place: int = 0) -> None:
         """Let a process die: what it had leased goes with it."""
@@ -69,7 +82,23 @@ class Fleet:
 
 shares = st.floats(0.0, 1.0)
 steps = st.tuples(
-    st.sampled_from(["pass", "join", "leave", "stall", "throttled", "set back", "flush", "restart", "fail over"]),
+    st.sampled_from(
+        [
+            "pass",
+            "join",
+            "join with another cap",
+            "join with a coarse clock",
+            "leave",
+            "stall",
+            "throttled",
+            "change the cap",
+            "set back",
+            "flush",
+            "restart",
+            "fail over",
+            "another version",
+        ]
+    ),
     shares,
 )
 
@@ -82,6 +111,12 @@ async def trouble(clock: VirtualClock, redis: SimulatedRedis, step: str, share: 
             redis.clock_set_by -= share * 3600 if share > 0.5 else share
         case "flush":
             redis.hashes.clear()
+        case "another version":
+            # A process of version 0.1 uses its own key of the account for a while.
+            keys = ledger_keys("account", "StopWebcast")
+            redis.hashes[keys[1]] = {"seen": str(int(redis.now() * 1e6))}
+            await asyncio.sleep(share)
+            redis.hashes.pop(keys[1], None)
         case "fail over":
             # To a replica that has not got the newest.
             kept = deepcopy(redis.hashes)
@@ -107,6 +142,12 @@ async def live_through(
                 await asyncio.sleep(share)
             case "join" if len(processes) < 8:
                 processes.append(await fleet.join(1 + int(share * 30)))
+            case "join with another cap" if len(processes) < 8:
+                processes.append(await fleet.join(max_per_second=1 + int(share * 300)))
+            case "join with a coarse clock" if len(processes) < 8:
+                processes.append(await fleet.join(coarse=True))
+            case "change the cap":
+                await fleet.change(int(share * 8), 100 + int(share * 50))
             case "leave" if len(processes) > 1:
                 await fleet.leave()
                 processes.pop()
@@ -158,7 +199,7 @@ def test_together_they_use_98_and_a_half_percent_of_the_cap_in_even_shares(proce
 
 
 @pytest.mark.parametrize("seconds", [-7200.0, -0.7, 0.3, 0.7, 7200.0])
-def test_a_clock_that_is_set_while_all_call_breaks_nothing_and_stops_nobody_for_long(seconds: float) -> None:
+def test_a_clock_that_is_set_while_all_call_breaks_nothing_and_stops_no_process_for_long(seconds: float) -> None:
     async def main(clock: VirtualClock) -> list[float]:
         redis = SimulatedRedis()
         fleet = Fleet(clock, redis, way_seconds=0.001, seed=2)
@@ -175,7 +216,7 @@ def test_a_clock_that_is_set_while_all_call_breaks_nothing_and_stops_nobody_for_
     assert max(after - before for before, after in pairwise(permits)) < 1.6
 
 
-def test_those_who_all_lose_it_make_their_shares_of_the_cap_and_no_more_when_it_is_back() -> None:
+def test_processes_that_lose_redis_together_use_their_shares_of_the_cap_and_no_more_when_it_is_back() -> None:
     async def main(clock: VirtualClock) -> list[float]:
         redis = SimulatedRedis()
         fleet = Fleet(clock, redis, way_seconds=0.001, seed=3)
@@ -195,7 +236,7 @@ def test_those_who_all_lose_it_make_their_shares_of_the_cap_and_no_more_when_it_
 
 
 @pytest.mark.parametrize("way_seconds", [0.001, 0.020, 0.050])
-def test_who_asks_now_and_then_waits_for_the_way_to_redis_and_no_longer(way_seconds: float) -> None:
+def test_a_caller_now_and_then_waits_for_the_way_to_redis_and_no_longer(way_seconds: float) -> None:
     async def main(clock: VirtualClock) -> list[float]:
         waits: list[float] = []
         ledger = SimulatedLedger(SimulatedRedis(), "account", lambda: way_seconds)
@@ -209,3 +250,45 @@ def test_who_asks_now_and_then_waits_for_the_way_to_redis_and_no_longer(way_seco
 
     # The first of all waits for what is not known of the account.
     assert max(on_virtual_clock(main, lateness=up_to(0.003))[1:]) < 3 * way_seconds + 0.010
+
+
+def test_a_process_that_dies_leaves_its_part_to_the_others() -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        fleet = Fleet(clock, SimulatedRedis(), way_seconds=0.001, seed=4)
+        await fleet.join()
+        own = await fleet.join()
+        await asyncio.sleep(3)
+        await fleet.leave()
+        await asyncio.sleep(2)
+        await fleet.end()
+        return own
+
+    own = on_virtual_clock(main, lateness=up_to(0.003))
+    # The first slots are a second away, and the leases of the one that died were 42 ms at most.
+    assert sum(3.2 <= moment < 4.2 for moment in own) >= 0.985 * 148.5
+
+
+@bounded(max_examples=50)
+@given(
+    cap=st.sampled_from([0.5, 1.0, 2.5, 10.0, 60.0, 150.0, 1000.0]),
+    story=st.lists(st.tuples(st.integers(0, 200), st.floats(0.0, 30.0)), max_size=20),
+)
+def test_the_script_slows_the_rate_by_the_law_of_throttling(cap: float, story: list[tuple[int, float]]) -> None:
+    async def main(clock: VirtualClock) -> None:
+        redis, settings = SimulatedRedis(), QuotaSettings(max_per_second=cap)
+        full = settings.full_rate
+        ledger = SimulatedLedger(redis, "account", lambda: 0.0)
+        await ledger.ask(Request(settings=settings, verify=True))
+        rate = full
+        for answers, seconds in story:
+            before = clock.time()
+            await asyncio.sleep(seconds)
+            ledger.unverified = False
+            lease = await ledger.ask(Request(settings=settings, throttled=answers))
+            assert lease is not None
+            rate = recovered_rate(rate, full_rate=full, seconds=clock.time() - before)
+            rate = slowed_rate(rate, full_rate=full, answers=answers)
+            # Redis counts in microseconds, and the script answers in thousandths of a call.
+            assert lease.rate == pytest.approx(rate, abs=0.0011 + full * 1e-5)
+
+    on_virtual_clock(main)

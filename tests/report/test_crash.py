@@ -1,4 +1,4 @@
-"""What a killed run leaves behind, and what becomes of it."""
+"""What a killed run leaves behind, and how a resumed run continues."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from stopcast.sandbox import Emulator
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Task
 from support import dying_run, noting_api
-from support.processes import Shell, end_of, read_report, serving, statuses, until, write_csv
+from support.processes import HANGS_AFTER_SECONDS, Shell, end_of, read_report, serving, statuses, until, write_csv
 
 REPORT = "stopcast-report.jsonl"
 KILLS = 30
@@ -130,23 +131,40 @@ def test_killing_a_run_at_30_random_instants_and_resuming_leaves_the_accounts_of
     assert not (shell / f"{REPORT}.tidying").exists()
 
 
-def test_dying_at_any_change_of_a_file_and_resuming_leaves_one_true_line_a_row(shell: Shell) -> None:
-    asked = Counter[Task]()
+@pytest.mark.parametrize("kind", ["fresh", "resumed"])
+def test_dying_at_any_change_of_a_file_and_resuming_leaves_one_true_line_a_row(shell: Shell, kind: str) -> None:
+    sent = Counter[Task]()
 
     def fails_at_first(task: Task) -> bool:
-        asked[task] += 1
-        return task.room_id == dying_run.LATER and asked[task] == 1
+        sent[task] += 1
+        return task.room_id == dying_run.LATER and sent[task] == 1
 
     with serving(Emulator(quota_per_second=None, fail_forever=fails_at_first)) as api:
-        ended = end_of(shell.start(api.url, program=(sys.executable, dying_run.__file__)))
+        process = shell.start(api.url, kind, program=(sys.executable, dying_run.__file__))
+        assert process.stdout is not None
+        scenarios = []
+        # As many scenarios as there are changes: each has its time, and not all together.
+        while line := within_seconds(HANGS_AFTER_SECONDS, process, process.stdout.readline):
+            scenarios.append(json.loads(line))
+        ended = end_of(process)
         assert ended.status == 0, ended.err
-        scenarios = [json.loads(line) for line in ended.out.splitlines()]
         stopped = set(api.stopped)
-    assert sum(told["died"] == -signal.SIGKILL for told in scenarios) > 20
-    for told in scenarios:
-        kinds = Counter(line["status"] for line in told["lines"])
-        assert (kinds["duplicate"], kinds["invalid"], kinds["already_stopped"], kinds["gave_up"]) == (1, 1, 0, 0), told
-        ended_tasks = [Task(it["AppId"], it["RoomId"], it["TaskId"]) for it in told["lines"] if it["attempts"]]
-        assert Counter(ended_tasks) == dict.fromkeys((task for task in stopped if task.app_id == told["app"]), 1), told
+    assert sum(result["died"] == -signal.SIGKILL for result in scenarios) > 12
+    for result in scenarios:
+        kinds = Counter(line["status"] for line in result["lines"])
+        counts = (kinds["duplicate"], kinds["invalid"], kinds["already_stopped"], kinds["gave_up"])
+        assert counts == (1, 1, 0, 0), result
+        ended_tasks = [Task(it["AppId"], it["RoomId"], it["TaskId"]) for it in result["lines"] if it["attempts"]]
+        stopped_here = [task for task in stopped if task.app_id == result["app"]]
+        assert Counter(ended_tasks) == dict.fromkeys(stopped_here, 1), result
         assert len(ended_tasks) == dying_run.TASKS
-        assert (told["ended"], told["left"]) == (1, []), told
+        assert (result["ended"], result["left"]) == (1, []), result
+
+
+def within_seconds(seconds: float, process: subprocess.Popen[bytes], act: Callable[[], bytes]) -> bytes:
+    hangs = threading.Timer(seconds, process.kill)
+    hangs.start()
+    try:
+        return act()
+    finally:
+        hangs.cancel()

@@ -18,7 +18,8 @@ import pytest
 
 from stopcast.errors import ReportError, ReportLockedError
 from stopcast.report.line import LineWriter, read_line, task_of
-from stopcast.report.writer import Report, open_report
+from stopcast.report.opening import open_report
+from stopcast.report.writer import Report
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
@@ -163,7 +164,7 @@ def test_an_empty_file_of_that_name_is_not_overwritten_either(shell: Shell, at: 
 
 
 def test_a_report_to_standard_output_is_all_that_stands_there(shell: Shell, at: At) -> None:
-    ended = shell.run("run", write_csv(shell / "list.csv", tasks(200)), *at, "-o", "/dev/stdout")
+    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(200)), *at, "-o", "/dev/stdout")
     assert ended.status == 0
     lines = [json.loads(line) for line in ended.out.splitlines()]
     assert {Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in lines} == set(tasks(200))
@@ -230,7 +231,7 @@ def test_a_full_disk_stops_the_sending_keeps_whole_lines_and_resume_finishes(
     listed = tasks(1500)
     name = write_csv(shell / "list.csv", listed)
     at = ("--endpoint", api.url, "--max-per-second", "400")
-    ended = shell.run("run", name, *at, "--json", before=full_after(size))
+    ended = shell.run_process("run", name, *at, "--json", before=full_after(size))
     assert ended.status == 3
     assert ended.told_in_words
     assert "too large" in ended.err
@@ -253,7 +254,7 @@ def test_a_disk_that_is_full_when_the_run_is_resumed_is_told_in_words(shell: She
     assert shell.run("run", name, *at, "--limit", "5").status == 0
     whole = (shell / REPORT).read_bytes()
     (shell / REPORT).write_bytes(whole[:-1])
-    ended = shell.run("run", name, *at, "--resume", before=full_after(len(whole) - 1))
+    ended = shell.run_process("run", name, *at, "--resume", before=full_after(len(whole) - 1))
     assert ended.status == 3
     assert ended.told_in_words
     assert "--resume" in ended.err
@@ -273,7 +274,7 @@ def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_mend
     def no_room_beside() -> None:
         (shell / f"{REPORT}.tidying").mkdir()
 
-    ended = shell.run("run", name, *at, "--resume", before=no_room_beside)
+    ended = shell.run_process("run", name, *at, "--resume", before=no_room_beside)
     assert ended.status == 3
     assert ended.told_in_words
     assert (shell / REPORT).stat().st_size > before
@@ -310,7 +311,7 @@ async def test_an_outcome_is_durable_once_its_line_is_synced_and_each_is_told_on
         assert set(durable) <= set(on_disk)
         first.set()
 
-    descriptor = open_report(path, resume=False)
+    descriptor = await open_report(path, resume=False)
     report = Report(descriptor, path, on_error=lambda error: pytest.fail(str(error)), on_durable=on_durable)
     for line in range(1, 71):
         report.write(Outcome(Task("a", "r", f"t{line}"), Status.STOPPED, line=line))
@@ -329,7 +330,7 @@ async def test_an_outcome_that_finds_no_room_is_never_called_durable(shell: Shel
     durable: list[Outcome] = []
     errors: list[Exception] = []
     path = shell / REPORT
-    descriptor = open_report(path, resume=False)
+    descriptor = await open_report(path, resume=False)
     report = Report(descriptor, path, on_error=errors.append, on_durable=durable.extend)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
@@ -346,7 +347,7 @@ async def test_an_outcome_that_finds_no_room_is_never_called_durable(shell: Shel
 
 
 @pytest.mark.parametrize("replace", [True, False], ids=["written anew", "taken away because it was empty"])
-def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not_written_to(
+async def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not_written_to(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     replace: bool,  # noqa: FBT001
@@ -361,9 +362,9 @@ def test_a_report_that_an_ending_run_replaces_between_opening_and_locking_is_not
             report.touch()
         locked(descriptor, operation)
 
-    monkeypatch.setattr("stopcast.report.writer.fcntl.flock", late)
+    monkeypatch.setattr("stopcast.report.opening.fcntl.flock", late)
     with pytest.raises(ReportLockedError):
-        open_report(report, resume=True)
+        await open_report(report, resume=True)
 
 
 def test_a_power_cut_finds_the_report_under_its_name_from_the_first_line_on_and_once_written_anew(

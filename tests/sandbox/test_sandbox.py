@@ -28,6 +28,7 @@ from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import Signer
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
+from stopcast.ports import Request
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sandbox.answers import REFUSALS
 from stopcast.sandbox.faults import FAULTS
@@ -76,7 +77,7 @@ class Client:
         query = endpoint.query if query is None else query
         signer = Signer(credentials, host=endpoint.host, region=endpoint.region, query=query)
         body = request_body(task) if body is None else body
-        headers = signer.sign(body, time.time() + ahead)
+        headers = signer.sign(Request(body, query), time.time() + ahead)
         spoil(headers)
         return await self.send(body, headers, query)
 
@@ -107,12 +108,12 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @pytest.mark.parametrize("version", ["2020-12-01", "2023-11-01"])
-async def test_a_stopped_task_is_answered_in_the_vendors_words(connect: Connect, version: str) -> None:
+async def test_a_stopped_task_gets_the_vendors_answer(connect: Connect, version: str) -> None:
     async with Emulator() as emulator:
         answer = await (await connect(emulator)).stop(version=version)
-    told = json.loads(answer.body)
-    assert told["ResponseMetadata"].pop("RequestId")
-    assert told == {
+    said = json.loads(answer.body)
+    assert said["ResponseMetadata"].pop("RequestId")
+    assert said == {
         "ResponseMetadata": {"Action": "StopWebcast", "Version": version, "Service": "rtc", "Region": "cn-north-1"},
         "Result": "ok",
     }
@@ -120,14 +121,14 @@ async def test_a_stopped_task_is_answered_in_the_vendors_words(connect: Connect,
     assert emulator.stopped == {TASK}
 
 
-async def test_a_refusal_is_answered_in_the_vendors_words(connect: Connect) -> None:
+async def test_a_refusal_is_the_vendors_answer(connect: Connect) -> None:
     async with Emulator(running=[]) as emulator:
         answer = await (await connect(emulator)).stop()
-    told = json.loads(answer.body)
-    error = told["ResponseMetadata"].pop("Error")
-    assert (answer.status, error["Code"], told["Result"]) == (400, GONE, None)
+    said = json.loads(answer.body)
+    error = said["ResponseMetadata"].pop("Error")
+    assert (answer.status, error["Code"], said["Result"]) == (400, GONE, None)
     assert set(error) == {"CodeN", "Code", "Message"}
-    assert set(told["ResponseMetadata"]) == {"RequestId", "Action", "Version", "Service", "Region"}
+    assert set(said["ResponseMetadata"]) == {"RequestId", "Action", "Version", "Service", "Region"}
 
 
 async def test_every_answer_has_a_request_id_of_its_own(connect: Connect) -> None:
@@ -190,7 +191,7 @@ def rewrite(old: str, new: str) -> Callable[[dict[str, str]], object]:
         ({"query": ""}, "InvalidActionOrVersion"),
     ],
 )
-async def test_a_call_that_is_not_rightly_signed_or_directed_is_refused(
+async def test_a_call_with_a_wrong_signature_or_target_is_refused(
     connect: Connect, spoiled: dict[str, Any], code: str
 ) -> None:
     async with Emulator() as emulator:
@@ -204,7 +205,7 @@ async def test_a_body_other_than_the_signed_one_is_refused(connect: Connect) -> 
     async with Emulator() as emulator:
         endpoint = Endpoint.parse(emulator.url)
         signer = Signer(SANDBOX_CREDENTIALS, host=endpoint.host, region=endpoint.region, query=endpoint.query)
-        headers = signer.sign(request_body(TASK), time.time())
+        headers = signer.sign(Request(request_body(TASK), endpoint.query), time.time())
         client = await connect(emulator)
         answer = await client.send(request_body(Task("app", "room", "other")), headers, endpoint.query)
     assert (answer.code, len(emulator.stopped)) == ("SignatureDoesNotMatch", 0)
@@ -247,7 +248,7 @@ async def test_a_task_stops_once_and_one_that_never_ran_does_not(connect: Connec
     assert list(emulator.stopped) == [TASK]
 
 
-async def test_an_app_that_is_refused_stays_so(connect: Connect) -> None:
+async def test_a_refused_app_is_refused_in_every_call(connect: Connect) -> None:
     async with Emulator(refused_apps={"bad": "InvalidParameter.NotExistAppId"}) as emulator:
         client = await connect(emulator)
         assert (await client.stop(Task("bad", "r", "t"))).code == "InvalidParameter.NotExistAppId"
@@ -269,7 +270,7 @@ async def test_calls_over_the_quota_are_throttled_until_a_second_has_passed(conn
         assert [(await client.stop(Task("app", "room", f"n{n}"))).code for n in range(9)] == ["ok"] * 9
 
 
-async def test_a_call_that_is_not_the_accounts_takes_nothing_from_its_quota(connect: Connect) -> None:
+async def test_a_call_that_is_not_the_accounts_does_not_count_for_its_quota(connect: Connect) -> None:
     async with Emulator(quota_per_second=1) as emulator:
         client = await connect(emulator)
         await client.stop(credentials=Credentials("stranger", "x"))
@@ -348,7 +349,7 @@ async def meet(client: Client) -> type[BaseException] | tuple[int, str | None]:
 
 
 @pytest.mark.parametrize(("fault", "met", "stopped"), FAULT_TABLE)
-async def test_a_fault_strikes_its_task_once_and_then_the_truth_is_told(
+async def test_a_fault_hits_its_task_once_and_the_next_answer_is_true(
     connect: Connect, fault: str, met: object, *, stopped: bool
 ) -> None:
     async with Emulator(faults=Faults({fault: [TASK]})) as emulator:
@@ -359,14 +360,12 @@ async def test_a_fault_strikes_its_task_once_and_then_the_truth_is_told(
         assert await meet(client) == ((400, GONE) if stopped else (200, "ok"))
 
 
-def test_every_fault_stands_in_the_table() -> None:
+def test_the_table_of_expectations_has_every_fault() -> None:
     assert {fault for fault, _, _ in FAULT_TABLE} == set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", ["reset", "reset_after", "close", "cut_body", "drip", "hang", "huge"])
-async def test_faults_of_the_connection_strike_over_tls_too(
-    connect: Connect, authority: trustme.CA, fault: str
-) -> None:
+async def test_faults_of_the_connection_also_work_over_tls(connect: Connect, authority: trustme.CA, fault: str) -> None:
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     async with Emulator(ssl_context=server_context(authority), faults=Faults({fault: [TASK]})) as emulator:
@@ -378,7 +377,7 @@ async def test_faults_of_the_connection_strike_over_tls_too(
         assert await meet(client) in {(200, "ok"), (400, GONE)}
 
 
-async def test_what_some_faults_send_beside_their_status(connect: Connect) -> None:
+async def test_some_faults_send_special_headers_and_bodies(connect: Connect) -> None:
     faults = Faults({name: [TASK] for name in ("unavailable", "redirect", "huge", "gzip")})
     async with Emulator(faults=faults) as emulator:
         client = await connect(emulator)
@@ -389,14 +388,14 @@ async def test_what_some_faults_send_beside_their_status(connect: Connect) -> No
     assert (compressed.headers["Content-Encoding"], b'"ok"' in gzip.decompress(compressed.body)) == ("gzip", True)
 
 
-async def test_a_task_is_struck_as_often_as_it_is_mentioned_and_by_one_fault_after_the_other(connect: Connect) -> None:
+async def test_a_task_meets_one_fault_for_each_mention_in_their_order(connect: Connect) -> None:
     async with Emulator(faults=Faults({"throttled": [TASK, TASK], "internal": [TASK]})) as emulator:
         client = await connect(emulator)
         statuses = [(await client.stop()).status for _ in range(4)]
     assert statuses == [429, 429, 500, 200]
 
 
-async def test_shares_strike_by_chance_and_the_seed_decides_the_chances(connect: Connect) -> None:
+async def test_shares_are_random_and_the_seed_makes_them_repeatable(connect: Connect) -> None:
     struck = []
     for seed in (1, 1, 2):
         faults = Faults({"internal": 0.3, "throttled": 0.2}, seed=seed)
@@ -408,7 +407,7 @@ async def test_shares_strike_by_chance_and_the_seed_decides_the_chances(connect:
     assert 25 < struck[0].count(429) < 55
 
 
-def test_shares_are_read_as_people_write_them() -> None:
+def test_shares_are_parsed() -> None:
     assert Faults.parse("throttled=5%, reset = 2.5 %,LackPolicy=1%") == Faults(
         {"throttled": 0.05, "reset": 0.025, "LackPolicy": 0.01}
     )
@@ -418,21 +417,21 @@ def test_shares_are_read_as_people_write_them() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("trottled=5%", "'trottled': there is none of that name.*throttled"),
+        ("trottled=5%", "'trottled': there is no fault of this name.*throttled"),
         ("throttled", "expected NAME=SHARE%"),
         ("throttled=0.05", "expected NAME=SHARE%"),
         ("throttled=-5%", "expected NAME=SHARE%"),
         ("throttled=101%", "0 to 100 %"),
-        ("throttled=60%,reset=60%", "all of them together"),
+        ("throttled=60%,reset=60%", "and their sum too"),
         ("reset=1%,reset=2%", "'reset' is named twice"),
     ],
 )
-def test_a_share_that_is_none_is_told_with_what_was_expected(text: str, words: str) -> None:
+def test_a_malformed_share_is_an_error_that_says_what_was_expected(text: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         Faults.parse(text)
 
 
-async def test_a_task_that_fails_for_ever_does_so(connect: Connect) -> None:
+async def test_a_task_can_fail_for_ever(connect: Connect) -> None:
     other = Task("app", "room", "other")
     async with Emulator(fail_forever=[TASK]) as emulator:
         client = await connect(emulator)
@@ -463,7 +462,7 @@ async def test_an_outage_can_refuse_connections_and_ends_at_the_same_port(connec
         assert await meet(client) == (400, GONE)
 
 
-async def test_it_may_end_in_the_middle_of_an_outage(connect: Connect) -> None:
+async def test_the_emulator_can_end_during_an_outage(connect: Connect) -> None:
     async with Emulator() as emulator:
         client = await connect(emulator)
         outage = emulator.outage(refuse=True)
@@ -472,7 +471,7 @@ async def test_it_may_end_in_the_middle_of_an_outage(connect: Connect) -> None:
     assert await meet(client) is aiohttp.ClientConnectorError
 
 
-async def test_its_clock_may_be_wrong_in_what_it_checks_and_what_it_dates(connect: Connect) -> None:
+async def test_the_emulators_clock_can_be_wrong_in_its_checks_and_its_dates(connect: Connect) -> None:
     async with Emulator(clock_offset=3600) as emulator:
         client = await connect(emulator)
         refused = await client.stop()
@@ -482,7 +481,7 @@ async def test_its_clock_may_be_wrong_in_what_it_checks_and_what_it_dates(connec
         assert (await client.stop(ahead=server_time - time.time())).code == "ok"
 
 
-async def test_the_answer_takes_its_time_but_the_task_is_stopped_at_once(connect: Connect) -> None:
+async def test_with_latency_the_task_is_stopped_before_the_answer(connect: Connect) -> None:
     async with Emulator(faults=Faults(latency_seconds=0.2, jitter_seconds=0.05)) as emulator:
         began = time.monotonic()
         assert await meet(await connect(emulator, timeout=0.1)) is TimeoutError
@@ -493,7 +492,7 @@ async def test_the_answer_takes_its_time_but_the_task_is_stopped_at_once(connect
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "huge", None])
 @pytest.mark.parametrize("tls", [False, True])
-async def test_it_ends_at_once_whatever_its_calls_are_waiting_for(
+async def test_the_emulator_ends_at_once_whatever_its_calls_wait_for(
     connect: Connect, authority: trustme.CA, fault: str | None, *, tls: bool
 ) -> None:
     faults = Faults({fault: 1.0} if fault else {}, latency_seconds=0 if fault else 60)
@@ -516,7 +515,7 @@ async def test_it_ends_at_once_whatever_its_calls_are_waiting_for(
     assert asyncio.all_tasks() == before
 
 
-async def test_a_call_that_its_client_gave_up_leaves_nothing_waiting(connect: Connect) -> None:
+async def test_a_call_that_its_client_cancelled_leaves_no_handler(connect: Connect) -> None:
     async with Emulator(faults=Faults({"hang": 1.0})) as emulator:
         before = len(asyncio.all_tasks())
         assert await meet(await connect(emulator, timeout=0.1)) is TimeoutError
@@ -524,7 +523,7 @@ async def test_a_call_that_its_client_gave_up_leaves_nothing_waiting(connect: Co
         assert len(asyncio.all_tasks()) == before
 
 
-async def test_others_can_ask_it_what_came_and_what_was_stopped(connect: Connect) -> None:
+async def test_another_process_can_read_the_statistics_and_the_stopped_tasks(connect: Connect) -> None:
     async with Emulator(faults=Faults({"reset": [TASK]})) as emulator:
         client = await connect(emulator)
         await meet(client)
@@ -578,20 +577,20 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_the_command_serves_until_it_is_told_to_end(connect: Connect, number: signal.Signals) -> None:
+async def test_the_command_serves_until_a_signal(connect: Connect, number: signal.Signals) -> None:
     with command("--fault", "throttled=100%", "--latency", "1", "--jitter", "1", "--seed", "7") as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         client = await connect(SimpleNamespace(url=url))
         assert (await client.stop()).status == 429
         process.send_signal(number)
-        _, told = process.communicate(timeout=5)
+        _, err = process.communicate(timeout=5)
     assert process.returncode == 0
-    assert told.splitlines() == [
+    assert err.splitlines() == [
         "export VOLCENGINE_ACCESS_KEY=sandbox",
         "export VOLCENGINE_SECRET_KEY=sandbox-secret",
         f"stopcast run tasks.csv --endpoint {url}",
-        "1 calls, 0 tasks stopped, 0 calls over the quota, 1 calls in the worst second, 0.0 a second on average",
+        "1 calls, 0 tasks stopped, 0 calls over the quota, 1 calls in the worst second, 0.0 calls a second on average",
     ]
 
 
@@ -608,8 +607,8 @@ async def test_the_command_serves_https(connect: Connect, authority: trustme.CA,
         assert url.startswith("https://127.0.0.1:")
         assert (await client.stop()).code == "ok"
         process.terminate()
-        _, told = process.communicate(timeout=5)
-    assert (process.returncode, f"export SSL_CERT_FILE={certificate}\n" in told) == (0, True)
+        _, err = process.communicate(timeout=5)
+    assert (process.returncode, f"export SSL_CERT_FILE={certificate}\n" in err) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -617,17 +616,17 @@ async def test_the_command_serves_https(connect: Connect, authority: trustme.CA,
     [
         (["--fault", "nonsense=1%"], "nonsense"),
         (["--quota", "-1"], "--quota"),
-        (["--tls-cert", __file__], "belong together"),
+        (["--tls-cert", __file__], "need each other"),
         (["--tls-cert", __file__, "--tls-key", __file__], "--tls-cert, --tls-key"),
         (["--port", "{taken}"], "--port: Address already in use"),
     ],
 )
-def test_the_command_refuses_what_it_cannot_use_as_wrong_usage(arguments: list[str], words: str) -> None:
+def test_the_command_refuses_wrong_arguments_with_a_usage_error(arguments: list[str], words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = str(server.getsockname()[1])
         with command(*(argument.format(taken=taken) for argument in arguments)) as process:
-            out, told = process.communicate(timeout=5)
-    assert (process.returncode, out, words in told) == (2, "", True)
+            out, err = process.communicate(timeout=5)
+    assert (process.returncode, out, words in err) == (2, "", True)
 
 
 def test_the_commands_help_names_every_fault_and_imports_no_aiohttp() -> None:

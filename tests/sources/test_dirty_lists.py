@@ -19,7 +19,7 @@ def stop(shell: Shell, name: str, data: bytes, at: At) -> tuple[Finished, dict[i
     """Run a list that has bad rows; return how it ended, and the report's lines by their line in the list."""
     (shell / name).write_bytes(data)
     ended = shell.run("run", name, *at, "--json")
-    assert ended.told_in_words, ended.err
+    assert ended.without_traceback, ended.err
     lines = read_report(shell / "stopcast-report.jsonl")
     assert ended.summary["rows"] == len(lines)
     assert all(line["source"] == name for line in lines)
@@ -182,7 +182,7 @@ def test_ids_that_differ_only_in_case_or_dots_are_different_tasks(shell: Shell, 
     assert len(api.stopped) == 6
 
 
-def test_a_list_in_utf_16_is_told_in_one_line(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_list_in_utf_16_is_reported_in_one_line(shell: Shell, api: Emulator, at: At) -> None:
     (shell / "list.csv").write_bytes("AppId,RoomId,TaskId\na,r,t\n".encode("utf-16"))
     ended = shell.run("run", "list.csv", *at)
     assert (ended.status, ended.err.count("\n"), api.calls) == (2, 1, 0), ended.err
@@ -196,11 +196,11 @@ def test_what_is_no_list_at_all_is_never_a_traceback(shell: Shell, api: Emulator
     (shell / "list").write_bytes(data)
     ended = shell.run("run", "list", *at)
     assert ended.status in {1, 2}
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert api.calls == 0
 
 
-def test_a_list_named_with_odd_characters_is_told_in_every_line(shell: Shell, at: At) -> None:
+def test_a_list_named_with_odd_characters_is_named_in_every_line(shell: Shell, at: At) -> None:
     ended, _ = stop(shell, "li\u2028st \x1b[31m ü.csv", b"a,r,first\na,r,last\n", at)
     assert ended.status == 0
     assert "\x1b" not in ended.err
@@ -211,7 +211,7 @@ def test_a_list_whose_name_is_no_utf_8_is_read_and_its_lines_are_whole(shell: Sh
     (shell / name).write_bytes(b"a,r,first\na,r,last\n")
     ended = shell.run("run", name, *at)
     assert ended.status == 0
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert len(read_report(shell / "stopcast-report.jsonl")) == len(api.stopped) == 2
 
 
@@ -223,6 +223,6 @@ def test_a_gzip_bomb_is_read_in_bounded_memory(shell: Shell, api: Emulator, at: 
     def within_one_gigabyte() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 
-    ended = shell.run("run", "list.csv.gz", *at, before=within_one_gigabyte)
+    ended = shell.run_process("run", "list.csv.gz", *at, before=within_one_gigabyte)
     assert ended.status == 1
     assert api.stopped == set(GOOD)

@@ -1,4 +1,4 @@
-"""What observers are told, and that they cannot disturb."""
+"""The events that observers receive, and that an observer cannot disturb a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from stopcast.events import (
     TaskRefused,
     Throttled,
 )
-from stopcast.logs import ENTRIES
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from support.streams import stopper_at
 
@@ -43,7 +42,7 @@ async def observed(emulator: Emulator, *given: object, into: list[Event] | None 
     return events
 
 
-async def test_a_task_that_is_retried_is_told_with_each_of_its_attempts() -> None:
+async def test_a_retried_task_emits_an_event_for_each_attempt() -> None:
     async with Emulator(faults=Faults({"internal": [ONE]})) as emulator:
         first, retry, second, finished, end = await observed(emulator, ONE)
     assert isinstance(first, AttemptFinished)
@@ -59,7 +58,7 @@ async def test_a_task_that_is_retried_is_told_with_each_of_its_attempts() -> Non
     assert (end.calls, end.worst_second, end.error) == (2, 2, None)
 
 
-async def test_an_attempt_s_parts_say_where_its_time_went() -> None:
+async def test_an_attempt_reports_the_seconds_of_its_parts() -> None:
     async with Emulator(faults=Faults(latency_seconds=0.05)) as emulator:
         events = await observed(emulator, ONE, TWO, limiter=TokenBucket(5))
     first, second = of(AttemptFinished, events)
@@ -85,7 +84,7 @@ async def test_an_attempt_that_found_no_connection_waited_for_nothing_else() -> 
     assert "ClientConnectorError" in attempt.message
 
 
-async def test_every_row_is_told_once_as_refused_or_as_finished() -> None:
+async def test_every_row_emits_one_event_refused_or_finished() -> None:
     refused_apps = {"dead": "InvalidParameter.NotExistAppId"}
     dead = [Task("dead", "room", f"task-{number}") for number in range(20)]
     async with Emulator(refused_apps=refused_apps) as emulator:
@@ -98,7 +97,7 @@ async def test_every_row_is_told_once_as_refused_or_as_finished() -> None:
     assert of(AppSetAside, events) == [AppSetAside("dead", "InvalidParameter.NotExistAppId")]
 
 
-async def test_a_throttled_answer_is_told_with_the_rate_that_it_leaves() -> None:
+async def test_a_throttled_answer_emits_an_event_with_the_new_rate() -> None:
     async with Emulator(faults=Faults({"throttled": [ONE]})) as emulator:
         limiter = TokenBucket(100)
         events = await observed(emulator, ONE, limiter=limiter)
@@ -108,7 +107,7 @@ async def test_a_throttled_answer_is_told_with_the_rate_that_it_leaves() -> None
     assert of(Throttled, events) == [Throttled(0.0)]
 
 
-async def test_a_rate_that_is_limited_is_told() -> None:
+async def test_limiting_the_rate_emits_an_event() -> None:
     events: list[Event] = []
     async with Emulator() as emulator, stopper_at(emulator, limiter=TokenBucket(100), observers=[events.append]) as it:
         it.limit_to(50)
@@ -116,7 +115,7 @@ async def test_a_rate_that_is_limited_is_told() -> None:
     assert [round(event.per_second / event.full, 2) for event in of(RateChanged, events)] == [1.0, 0.5, 1.0]
 
 
-async def test_the_end_of_a_run_says_what_ended_it() -> None:
+async def test_the_last_event_of_a_run_names_the_error_that_ended_it() -> None:
     events: list[Event] = []
     async with Emulator(clock_offset=600) as emulator:
         with pytest.raises(CredentialsRefusedError):
@@ -129,8 +128,8 @@ async def test_the_end_of_a_run_says_what_ended_it() -> None:
     assert of(ClockCorrected, events) == []
 
 
-async def test_an_observer_runs_in_the_context_of_whoever_asked() -> None:
-    caller: ContextVar[str] = ContextVar("caller", default="nobody")
+async def test_an_observer_runs_in_the_context_of_the_caller() -> None:
+    caller: ContextVar[str] = ContextVar("caller", default="none")
     seen: list[tuple[str, str]] = []
 
     def observe(event: Event) -> None:
@@ -147,11 +146,11 @@ async def test_an_observer_runs_in_the_context_of_whoever_asked() -> None:
 
 
 async def test_an_observer_that_raises_is_logged_once_and_disturbs_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[Event] = []
+    received: list[Event] = []
 
     class Failing:
         def __call__(self, event: Event) -> None:
-            told.append(event)
+            received.append(event)
             raise LookupError("of the observer")
 
     events: list[Event] = []
@@ -161,14 +160,14 @@ async def test_an_observer_that_raises_is_logged_once_and_disturbs_nothing(caplo
     ):
         outcomes = [outcome async for outcome in stopper.stop_all([ONE, TWO])]
     assert [outcome.status for outcome in outcomes] == [Status.STOPPED] * 2
-    assert told == events
+    assert received == events
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert (record.name, record.__dict__["event"]) == ("stopcast", "observer_failed")
     assert "Failing" in record.getMessage()
     assert record.exc_info is not None
 
 
-async def test_without_an_observer_no_event_is_made_of_what_goes_well(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_an_observer_no_event_is_made_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     for kind in (AttemptFinished, TaskFinished, TaskRefused):
         monkeypatch.setattr(kind, "__init__", lambda self, *_, **__: made.append(type(self).__name__))
@@ -182,5 +181,5 @@ def test_events_are_frozen_and_each_has_a_name_in_the_log() -> None:
     event = Throttled(1.0)
     with pytest.raises(FrozenInstanceError):
         event.retry_after = 2.0  # type: ignore[misc]
-    assert set(ENTRIES) == set(Event.__args__)
-    assert len({entry.name for entry in ENTRIES.values()}) == len(ENTRIES)
+    names = {kind.log_entry.name for kind in Event.__args__}
+    assert len(names) == len(Event.__args__)

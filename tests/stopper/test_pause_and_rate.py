@@ -24,7 +24,7 @@ from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 TASK = Task("app", "room", "task")
 
 
-def test_while_paused_no_call_is_made_and_none_waits_signed_then_all_are_made_once() -> None:
+def test_a_pause_holds_back_every_call_and_resuming_makes_each_once() -> None:
     api = Api(stopped)
 
     async def main() -> list[Outcome]:
@@ -65,7 +65,7 @@ def test_a_retry_that_falls_due_while_paused_waits_too() -> None:
 
 
 @pytest.mark.usefixtures("complaints")
-async def test_a_stopper_that_is_left_while_paused_leaves_nothing_behind() -> None:
+async def test_leaving_a_paused_stopper_leaves_nothing_behind() -> None:
     async with Emulator() as emulator, stopper_at(emulator, drain_seconds=0.01) as stopper:
         stopper.pause()
         stopping = asyncio.create_task(stopper.stop(TASK))
@@ -94,13 +94,13 @@ def test_the_rate_can_be_changed_while_calls_wait() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, 0.5, 150.1, float("nan"), float("inf")])
-async def test_a_rate_above_the_cap_or_next_to_none_is_refused(rate: float) -> None:
+async def test_a_rate_above_the_cap_or_near_zero_is_refused(rate: float) -> None:
     async with Emulator() as emulator, stopper_at(emulator, limiter=TokenBucket(150)) as stopper:
         with pytest.raises(ConfigurationError, match="from 1 to 150"):
             stopper.limit_to(rate)
 
 
-async def test_a_limiter_whose_rate_cannot_be_changed_says_so() -> None:
+async def test_a_limiter_with_a_fixed_rate_refuses_to_change_it() -> None:
     async with Emulator() as emulator, stopper_at(emulator, limiter=Unlimited()) as stopper:
         with pytest.raises(ConfigurationError, match="cannot be changed"):
             stopper.limit_to(10)

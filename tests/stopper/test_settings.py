@@ -15,7 +15,7 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS
 
 
 @pytest.mark.parametrize("endpoint", [None, "https://open.byteplusapi.com", "https://example.com"])
-def test_more_than_the_quota_is_refused_unless_a_limiter_says_so(endpoint: str | None) -> None:
+def test_a_rate_above_the_quota_needs_a_limiter(endpoint: str | None) -> None:
     with pytest.raises(ConfigurationError, match="quota"):
         Stopper(SANDBOX_CREDENTIALS, max_per_second=150.5, endpoint=endpoint)
     assert Stopper(SANDBOX_CREDENTIALS, limiter=TokenBucket(300), endpoint=endpoint).limiter

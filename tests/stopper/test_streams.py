@@ -17,9 +17,9 @@ from stopcast import (
 )
 from stopcast.sandbox import Emulator
 from stopcast.tasks.task import Batch, RawRow
-from support.processes import tasks
+from support.processes import HANGS_AFTER_SECONDS, tasks
 from support.streams import counted, everything, one_by_one, stopper_at
-from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
+from support.virtual import Api, in_virtual_time, most_within, stopped, virtual_stopper
 
 TASK = Task("app", "room", "task")
 
@@ -44,7 +44,7 @@ async def test_tasks_may_come_in_any_kind_of_iterable(form: Callable[[list[Task]
     assert all(isinstance(outcome.task, Task) for outcome in outcomes)
 
 
-async def test_every_row_has_one_outcome_the_bad_ones_and_the_doubles_among_them() -> None:
+async def test_every_row_has_one_outcome_invalid_rows_and_duplicates_included() -> None:
     given: list[Any] = [*tasks(100), *tasks(50), ("a", "b"), ("a b", "c", "d"), None, ("a", 1, "c")]
     async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
         outcomes = await everything(stopper, given)
@@ -56,12 +56,12 @@ async def test_every_row_has_one_outcome_the_bad_ones_and_the_doubles_among_them
 async def test_a_source_s_batches_keep_their_lines_and_their_doubts() -> None:
     async def source() -> AsyncIterator[Batch]:
         rows = [RawRow(*task, line) for line, task in enumerate([*tasks(1), *tasks(2)], start=40)]
-        yield Batch("queue", rows, in_doubt=[False, False, True], told_apart=True)
+        yield Batch("queue", rows, in_doubt=[False, False, True], already_unique=True)
 
     async with Emulator(running=[]) as emulator, stopper_at(emulator) as stopper:
         outcomes = await everything(stopper, source())
-    told = sorted((outcome.source, outcome.line, outcome.status) for outcome in outcomes)
-    assert told == [
+    found = sorted((outcome.source, outcome.line, outcome.status) for outcome in outcomes)
+    assert found == [
         ("queue", 40, Status.ALREADY_STOPPED),
         ("queue", 41, Status.ALREADY_STOPPED),
         ("queue", 42, Status.PRESUMED_STOPPED),
@@ -123,20 +123,21 @@ async def test_a_slow_producers_rows_are_sent_as_they_come() -> None:
     ):
         for task in tasks(5):
             rows.put_nowait(task)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(HANGS_AFTER_SECONDS):
                 assert (await anext(outcomes)).task == task
 
 
-async def test_two_streams_share_the_cap() -> None:
-    async with (
-        Emulator(quota_per_second=None) as emulator,
-        # Calls may arrive 100 ms late, so that it does not matter how busy the machine is.
-        stopper_at(emulator, limiter=TokenBucket(50, arrival_jitter=0.1)) as stopper,
-    ):
-        both = await asyncio.gather(everything(stopper, tasks(40, app="a")), everything(stopper, tasks(40, app="b")))
-    assert [counted(outcomes) for outcomes in both] == [{Status.STOPPED: 40}] * 2
-    assert emulator.worst_second() <= 50
-    assert stopper.meter.calls == 80
+def test_two_streams_share_the_cap() -> None:
+    api = Api(stopped)
+
+    async def main() -> None:
+        async with virtual_stopper(api, limiter=TokenBucket(50)) as stopper:
+            both = await asyncio.gather(*(everything(stopper, tasks(400, app=app)) for app in ("a", "b")))
+        assert [counted(outcomes) for outcomes in both] == [{Status.STOPPED: 400}] * 2
+        assert (stopper.meter.calls, stopper.meter.worst_second) == (800, 50)
+
+    in_virtual_time(main)
+    assert most_within([moment for moment, _ in api.sent]) == 50
 
 
 def test_two_streams_take_turns() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from stopcast import Status, Stopper, Task
-from stopcast.ports import Answer, Gate
+from stopcast.ports import Answer, Gate, Request
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.stopper import Verifier
 
@@ -15,11 +15,10 @@ class Canned:
         self.answer = answer
         self.bodies: list[bytes] = []
 
-    async def send(self, body: bytes, gate: Gate, query: str = "") -> Answer:
-        del query
+    async def send(self, request: Request, gate: Gate) -> Answer:
         await gate.permit()
         gate.admit()
-        self.bodies.append(body)
+        self.bodies.append(request.body)
         return Answer(200, {}, self.answer)
 
 

@@ -1,4 +1,4 @@
-"""The page that is passed on: `stopcast summary --html`."""
+"""The page that `stopcast summary --html` writes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,20 +17,20 @@ from stopcast.summary.page.columns import columns_of
 from stopcast.summary.page.markup import percent
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
-from support.browser import tab_of
+from support.browser import chromium, tab_of
 from support.documents import page
 from support.outcomes import NOON, outcome, write_report
 from support.processes import Shell
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-#: What a list or an answer may hold, and a page must not obey.
+#: A list or an answer may contain this, and a page must show it as text.
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\x00\x1b\u202e\u2066"
 )
 
 
 class _Reader(HTMLParser):
-    """Reads the elements and the texts of a page."""
+    """Collects the elements and the texts of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ def page_of(shell: Shell, outcomes: Iterable[Outcome], *options: str) -> str:
 
 
 def mixed(number: int, *, text: str = "") -> list[Outcome]:
-    """Return outcomes of every status, a second apart in tens."""
-    words = list(Status)
+    """Return outcomes with every status, ten in each second."""
+    all_statuses = list(Status)
     return [
         outcome(
             Task(f"app-{n % 5}", f"room-{n}", f"task-{n}"),
-            words[n % len(words)],
+            all_statuses[n % len(all_statuses)],
             attempts=1 + n % 4,
             seconds=0.02 * (1 + n % 9),
             code=f"Code{n % 7}{text}",
@@ -74,11 +74,11 @@ def mixed(number: int, *, text: str = "") -> list[Outcome]:
     ]
 
 
-# What it weighs, holds and loads
+# Its size, and what it contains and loads
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_a_page_is_below_300_kb_whatever_the_report_holds(shell: Shell, language: str) -> None:
+def test_a_page_is_below_300_kb_whatever_the_report_contains(shell: Shell, language: str) -> None:
     long = "<&'\"" * 32
     outcomes = [
         outcome(
@@ -104,14 +104,14 @@ def test_a_page_loads_nothing_and_runs_only_its_own_script(shell: Shell) -> None
     for _, attributes in reader.elements:
         assert not attributes.keys() & {"src", "href", "srcset", "data", "action"}
         assert not any(name.startswith("on") for name in attributes)
-    (policy,) = [one["content"] for tag, one in reader.elements if one.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [each["content"] for _, each in reader.elements if each.get("http-equiv") == "Content-Security-Policy"]
     assert policy is not None
     assert "default-src 'none'" in policy
     assert "sha256-" in policy
     assert not any("url(" in style or "@import" in style for style in reader.texts["style"])
 
 
-def test_what_comes_from_outside_is_text_and_nothing_else(shell: Shell) -> None:
+def test_texts_from_outside_are_shown_as_text_and_never_as_markup(shell: Shell) -> None:
     page = page_of(shell, [*mixed(60, text=HOSTILE), outcome(Task(HOSTILE, HOSTILE, HOSTILE), Status.INVALID)])
     reader = _Reader(page)
     assert sum(tag == "script" for tag, _ in reader.elements) == 1
@@ -120,7 +120,7 @@ def test_what_comes_from_outside_is_text_and_nothing_else(shell: Shell) -> None:
     assert "\\u202e" in page
 
 
-def test_the_first_thousand_that_did_not_go_well_are_listed_and_a_command_lists_all(shell: Shell) -> None:
+def test_the_first_thousand_bad_rows_are_listed_and_a_command_lists_all(shell: Shell) -> None:
     bad = [outcome(Task("a", "r", str(n)), Status.FAILED, code="InvalidParameter") for n in range(1300)]
     reader = _Reader(page_of(shell, [*bad, outcome(Task("a", "r", "good"))]))
     assert sum(text == "failed" for text in reader.texts["span"]) == 1000
@@ -139,23 +139,23 @@ def test_the_first_thousand_that_did_not_go_well_are_listed_and_a_command_lists_
         [outcome(Task("a", "r", "t"), Status.STILL_RUNNING, http_status=200)],
     ],
 )
-def test_a_report_of_next_to_nothing_has_a_page_too(shell: Shell, outcomes: list[Outcome]) -> None:
+def test_an_almost_empty_report_has_a_page(shell: Shell, outcomes: list[Outcome]) -> None:
     assert page_of(shell, outcomes).endswith("</html>\n")
 
 
-def test_a_page_is_in_the_language_asked_for(shell: Shell) -> None:
+def test_a_page_is_in_the_language_of_the_option(shell: Shell) -> None:
     page = page_of(shell, mixed(50), "--lang", "zh")
     assert '<html lang="zh-CN">' in page
     assert "错误码" in page
 
 
-def test_a_long_time_of_nothing_is_folded() -> None:
+def test_a_long_time_without_calls_is_folded_into_a_gap() -> None:
     timeline = Timeline()
     for second in (*range(30), 500_000, 500_001):
         timeline.add((int(NOON) + second) * 1000, 0, Status.STOPPED, 1)
     columns = columns_of(timeline)
-    (gap,) = [one for one in columns if one.bin is None]
-    assert sum(one.columns for one in columns) < 60
+    (gap,) = [column for column in columns if column.bin is None]
+    assert sum(column.columns for column in columns) < 60
     assert gap.seconds == pytest.approx(500_000 - 30, abs=2 * timeline.bin_seconds)
 
 
@@ -167,7 +167,7 @@ def test_a_long_time_of_nothing_is_folded() -> None:
         (Status.STOPPED, ("--max-per-second", "33"), "33"),
     ],
 )
-def test_the_cap_drawn_is_the_api_s_unless_another_is_told(
+def test_the_cap_in_the_chart_is_the_quota_of_the_api_or_that_of_the_option(
     shell: Shell, status: Status, options: tuple[str, ...], cap: str
 ) -> None:
     assert f">cap {cap}<" in page_of(shell, [outcome(Task("a", "r", "t"), status)], *options)
@@ -177,7 +177,7 @@ def test_the_cap_drawn_is_the_api_s_unless_another_is_told(
     ("part", "whole", "shown"),
     [(0, 9, "0%"), (1, 10**7, "0.1%"), (1, 3, "33.3%"), (2, 3, "66.7%"), (9_999_999, 10**7, "99.9%"), (9, 9, "100%")],
 )
-def test_only_everything_is_100_percent(part: int, whole: int, shown: str) -> None:
+def test_only_the_whole_is_100_percent(part: int, whole: int, shown: str) -> None:
     assert percent(part, whole) == shown
 
 
@@ -196,7 +196,7 @@ def test_only_an_earlier_page_is_overwritten(shell: Shell) -> None:
     assert [shell.run("summary", name, "--html", "page.html").status for _ in range(2)] == [1, 1]
 
 
-def test_a_page_that_cannot_be_written_is_told_in_a_line(shell: Shell) -> None:
+def test_a_page_that_cannot_be_written_is_an_error_in_one_line(shell: Shell) -> None:
     name = write_report(shell / "r.jsonl", mixed(5))
     ended = shell.run("summary", name, "--html", "nowhere/page.html")
     assert ended.status == 2
@@ -204,13 +204,13 @@ def test_a_page_that_cannot_be_written_is_told_in_a_line(shell: Shell) -> None:
     assert "nowhere/page.html" in ended.err
 
 
-def test_a_page_says_nothing_of_the_folders_of_whoever_wrote_it(shell: Shell) -> None:
+def test_a_page_does_not_show_the_folders_of_its_author(shell: Shell) -> None:
     write_report(shell / "r.jsonl", mixed(20))
     assert shell.run("summary", str(shell / "r.jsonl"), "--html", "page.html").status == 1
     assert str(shell.directory) not in (shell / "page.html").read_text()
 
 
-def test_the_example_s_page_and_the_readme_s_summary_are_what_its_script_makes_today(tmp_path: Path) -> None:
+def test_the_example_page_and_the_manual_show_what_the_example_script_makes_today(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, EXAMPLES / "report_page.py", tmp_path / "page.html"],
         check=True,
@@ -221,50 +221,59 @@ def test_the_example_s_page_and_the_readme_s_summary_are_what_its_script_makes_t
     written = (EXAMPLES / "report_page.html").read_bytes()
     assert len(written) < 300_000
     assert written == (tmp_path / "page.html").read_bytes(), "run examples/report_page.py, look at the page, commit it"
-    said = re.sub(r"/\S*/(?=report\.jsonl)", "", done.stdout)
-    assert f"```\n{said}```" in page("summary")
+    printed = re.sub(r"/\S*/(?=report\.jsonl)", "", done.stdout)
+    assert f"```\n{printed}```" in page("summary")
 
 
 # In a browser
 
 
-async def test_in_a_browser_no_script_fails_nothing_is_fetched_and_the_table_can_be_searched(shell: Shell) -> None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[str]:
+    """One Chromium for all tests; each opens a tab of its own."""
+    with chromium() as address:
+        yield address
+
+
+async def test_in_a_browser_nothing_fails_or_is_fetched_and_the_table_can_be_searched(
+    shell: Shell, browser: str
+) -> None:
     page_of(shell, mixed(600))
     shown = "Array.from(document.querySelectorAll('#tasks tbody tr')).filter((row) => row.offsetHeight).length"
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         everything = await tab.evaluate(shown)
         await tab.type_into("#find", "GAVE app-1")
         found = await tab.evaluate(shown)
-        told = await tab.evaluate("document.getElementById('found').textContent")
+        count = await tab.evaluate("document.getElementById('found').textContent")
         first = await tab.evaluate("document.querySelector('#tasks tbody tr:not([hidden])').textContent")
         await tab.type_into("#find", "nothing of this kind")
         nothing = await tab.evaluate(shown)
         assert (everything, found, nothing) == (350, 10, 0)
-        assert told == "10 / 350"
+        assert count == "10 / 350"
         assert "gave up" in first
         assert "app-1" in first
         assert tab.complaints == []
-        assert [one["request"]["url"] for one in tab.told("Network.requestWillBeSent")] == [
+        assert [event["request"]["url"] for event in tab.events("Network.requestWillBeSent")] == [
             (shell / "page.html").as_uri()
         ]
 
 
-async def test_in_a_browser_hostile_texts_are_shown_and_not_obeyed(shell: Shell) -> None:
+async def test_in_a_browser_hostile_texts_are_shown_and_not_executed(shell: Shell, browser: str) -> None:
     page_of(shell, mixed(60, text=HOSTILE))
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         assert await tab.evaluate("document.title") != "owned"
         assert "</script><script>" in await tab.evaluate("document.querySelector('article').textContent")
         assert tab.complaints == []
 
 
-async def test_in_a_browser_nothing_is_wider_than_a_phone(shell: Shell) -> None:
+async def test_in_a_browser_the_page_fits_on_a_phone(shell: Shell, browser: str) -> None:
     page_of(shell, mixed(600, text="x" * 90))
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         await tab.command("Emulation.setDeviceMetricsOverride", width=400, height=800, deviceScaleFactor=1, mobile=True)
         assert await tab.evaluate("document.documentElement.scrollWidth") <= 400
 
 
-#: The contrast of two colours, as WCAG 2 counts it.
+#: The contrast of texts to the background, as WCAG 2 defines it.
 CONTRASTS = """(() => {
   const channels = (colour) => colour.match(/[0-9.]+/g).slice(0, 3).map((v) => v / 255)
     .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -277,9 +286,9 @@ CONTRASTS = """(() => {
 })()"""
 
 
-async def test_in_a_browser_texts_stand_out_in_the_light_and_in_the_dark(shell: Shell) -> None:
+async def test_in_a_browser_texts_have_enough_contrast_in_light_and_dark(shell: Shell, browser: str) -> None:
     page_of(shell, mixed(600))
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         papers = []
         for scheme in ("light", "dark"):
             features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -289,9 +298,9 @@ async def test_in_a_browser_texts_stand_out_in_the_light_and_in_the_dark(shell: 
         assert papers[0] != papers[1]
 
 
-async def test_in_a_browser_the_paper_holds_the_first_rows_only(shell: Shell) -> None:
+async def test_in_a_browser_only_the_first_rows_are_printed(shell: Shell, browser: str) -> None:
     page_of(shell, [outcome(Task("a", "r", str(n)), Status.FAILED, code="LackPolicy") for n in range(900)])
-    async with tab_of(shell / "page.html") as tab:
+    async with tab_of(shell / "page.html", browser) as tab:
         await tab.command("Emulation.setEmulatedMedia", media="print")
         rows = "Array.from(document.querySelectorAll('#tasks tbody tr')).filter((row) => row.offsetHeight).length"
         assert await tab.evaluate(rows) == 40

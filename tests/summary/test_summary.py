@@ -1,4 +1,4 @@
-"""What a report adds up to: `stopcast summary`."""
+"""The figures of reports, and `stopcast summary`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 
 from stopcast.report.line import LineWriter
 from stopcast.sandbox import Emulator, Faults
-from stopcast.summary import Figures
-from stopcast.summary.latency import Times
+from stopcast.summary import ReportFigures
+from stopcast.summary.latency import Durations
 from stopcast.summary.timeline import Timeline
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Task
@@ -24,16 +24,16 @@ from support.processes import Shell, read_report, serving, statuses, tasks, with
 NOT_FOUND = "InvalidParameter.ErrorActiveTaskNotFound"
 
 
-def figures_of(outcomes: Iterable[Outcome], **options: Any) -> Figures:
-    writer, figures = LineWriter(), Figures(**options)
-    figures.take({**json.loads(writer.line(one)), "status": one.status} for one in outcomes)
+def figures_of(outcomes: Iterable[Outcome], **options: Any) -> ReportFigures:
+    writer, figures = LineWriter(), ReportFigures(**options)
+    figures.add({**json.loads(writer.line(outcome)), "status": outcome.status} for outcome in outcomes)
     return figures
 
 
 # A real run's report
 
 
-def test_the_summary_of_a_run_tells_its_statuses_appids_codes_and_calls(shell: Shell) -> None:
+def test_the_summary_of_a_run_counts_its_statuses_appids_codes_and_calls(shell: Shell) -> None:
     gone, refused, foreign = tasks(3), tasks(2, first=10), tasks(2, app="foreign")
     faults = Faults({"gone": gone, "parameter": refused, "app": foreign[:1], "internal": tasks(1, first=50)})
     name = write_csv(shell / "list.csv", [*foreign, *tasks(60)])
@@ -42,13 +42,13 @@ def test_the_summary_of_a_run_tells_its_statuses_appids_codes_and_calls(shell: S
         assert shell.run("run", name, *at).status == 1
         calls = api.calls
     ended = shell.run("summary", "r.jsonl", "--json")
-    told = ended.summary
+    summary = ended.summary
     assert ended.status == 1
-    assert {status: number for status, number in told["statuses"].items() if number} == statuses(shell / "r.jsonl")
-    assert (told["rows"], told["good"], told["bad"], told["calls"]) == (62, 58, 4, calls)
-    assert {one["AppId"]: (one["rows"], one["bad"]) for one in told["apps"]} == {"app": (60, 2), "foreign": (2, 2)}
-    codes = {one["code"]: one for one in told["codes"]}
-    assert {code: one["rows"] for code, one in codes.items()} == {
+    assert {status: number for status, number in summary["statuses"].items() if number} == statuses(shell / "r.jsonl")
+    assert (summary["rows"], summary["good"], summary["bad"], summary["calls"]) == (62, 58, 4, calls)
+    assert {app["AppId"]: (app["rows"], app["bad"]) for app in summary["apps"]} == {"app": (60, 2), "foreign": (2, 2)}
+    codes = {code["code"]: code for code in summary["codes"]}
+    assert {name: code["rows"] for name, code in codes.items()} == {
         NOT_FOUND: 3,
         "InvalidParameter": 2,
         "InvalidParameter.NotExistAppId": 1,
@@ -56,19 +56,19 @@ def test_the_summary_of_a_run_tells_its_statuses_appids_codes_and_calls(shell: S
     }
     sample = codes[NOT_FOUND]["request_id"]
     assert sample in {line["request_id"] for line in read_report(shell / "r.jsonl") if line["code"] == NOT_FOUND}
-    assert told["attempts"] == {"1": 60, "2": 1}
-    assert told["latency"]["tasks"] == 60
-    assert 0 < told["worst_second"]["first_calls"] <= 61
+    assert summary["attempts"] == {"1": 60, "2": 1}
+    assert summary["latency"]["tasks"] == 60
+    assert 0 < summary["worst_second"]["first_calls"] <= 61
 
 
-def test_a_run_that_did_not_go_well_says_where_to_look_next(shell: Shell, at: tuple[str, ...]) -> None:
-    told = "what went wrong, and what to do: stopcast summary 'a report.jsonl'"
-    assert told in shell.run("run", "-", *at, "-o", "a report.jsonl", given=b"a,r,1\n,,\n").err
+def test_a_run_with_bad_rows_prints_the_command_that_explains_them(shell: Shell, at: tuple[str, ...]) -> None:
+    next_command = "what went wrong, and what to do: stopcast summary 'a report.jsonl'"
+    assert next_command in shell.run("run", "-", *at, "-o", "a report.jsonl", given=b"a,r,1\n,,\n").err
     assert "what to do" not in shell.run("run", "-", *at, "-o", "b.jsonl", given=b"a,r,1\n").err
-    assert "run again" not in shell.run("summary", "a report.jsonl", "--lang", "en").out
+    assert "-o again.jsonl" not in shell.run("summary", "a report.jsonl", "--lang", "en").out
 
 
-def test_the_words_tell_what_the_object_tells(shell: Shell) -> None:
+def test_the_text_has_the_figures_the_meanings_and_the_next_command(shell: Shell) -> None:
     name = write_report(
         shell / "r.jsonl",
         [
@@ -83,12 +83,12 @@ def test_the_words_tell_what_the_object_tells(shell: Shell) -> None:
         "a: 2 rows: 1 stopped, 1 failed",
         "LackPolicy: 1 failed",
         "IAM",
-        "such as RequestId the-request",
+        "for example RequestId the-request",
         "HTTP 502: 1 gave up",
         "22 calls for 3 tasks: 2 took 1, 1 took 20",
-        "worst second: 2 first calls",
-        "the 19 further calls are not in it",
-        "run again what did not go well: stopcast run r.jsonl -o again.jsonl",
+        "busiest second: 2 first calls",
+        "not included: 19 retries",
+        "run the rows again that are not good: stopcast run r.jsonl -o again.jsonl",
     ):
         assert words in out
 
@@ -104,7 +104,7 @@ def test_the_words_tell_what_the_object_tells(shell: Shell) -> None:
         ({"LC_ALL": "C.UTF-8", "STOPCAST_LANG": "zh"}, (), "错误码"),
     ],
 )
-def test_the_language_is_the_option_s_or_else_the_locale_s(
+def test_the_language_is_that_of_the_option_or_else_of_the_locale(
     shell: Shell, variables: dict[str, str], options: tuple[str, ...], words: str
 ) -> None:
     name = write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"), Status.FAILED, code="LackPolicy")])
@@ -114,29 +114,30 @@ def test_the_language_is_the_option_s_or_else_the_locale_s(
 # What may be wrong with a report
 
 
-def test_a_torn_last_line_is_left_out_and_told(shell: Shell) -> None:
+def test_an_incomplete_last_line_is_not_counted_and_is_reported(shell: Shell) -> None:
     name = write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"))], torn=b'{"AppId":"a","Roo')
     ended = shell.run("summary", name)
     assert ended.status == 0
     assert "1 row: 1 stopped" in ended.out
-    assert "not whole" in ended.out
+    assert "the last line of r.jsonl is incomplete" in ended.out
     assert shell.run("summary", name, "--json").summary["torn"] == ["r.jsonl"]
 
 
-def test_a_line_that_is_none_in_the_middle_is_status_2_and_names_its_place(shell: Shell) -> None:
+def test_a_line_in_the_middle_that_is_not_a_report_line_is_status_2_and_named(shell: Shell) -> None:
     good = write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"))])
     (shell / "bad.jsonl").write_bytes((shell / good).read_bytes() + b"{}\n" + (shell / good).read_bytes())
     ended = shell.run("summary", "bad.jsonl")
     assert (ended.status, ended.out) == (2, "")
-    assert "line 2 of bad.jsonl" in ended.err
+    assert "bad.jsonl" in ended.err
+    assert "line 2" in ended.err
 
 
-def test_a_report_is_read_from_a_pipe_too(shell: Shell) -> None:
+def test_a_report_can_be_read_from_a_pipe(shell: Shell) -> None:
     name = write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"))])
-    assert shell.run("summary", "/dev/stdin", "--json", given=(shell / name).read_bytes()).summary["rows"] == 1
+    assert shell.run_process("summary", "/dev/stdin", "--json", given=(shell / name).read_bytes()).summary["rows"] == 1
 
 
-def test_a_line_that_a_later_one_replaces_is_counted_as_calls_only() -> None:
+def test_a_superseded_line_counts_only_as_calls() -> None:
     task = Task("a", "r", "1")
     figures = figures_of(
         [
@@ -145,15 +146,15 @@ def test_a_line_that_a_later_one_replaces_is_counted_as_calls_only() -> None:
             outcome(task, Status.SET_ASIDE, attempts=0),
             outcome(task, Status.ALREADY_STOPPED, code=NOT_FOUND),
         ],
-        keep=10,
+        most_listed=10,
     )
     assert figures.total.statuses == {Status.ALREADY_STOPPED: 1, Status.FAILED: 1}
-    assert (figures.lines, figures.replaced, figures.calls) == (4, 2, 22)
-    assert [one.key for one in figures.by_reason()] == ["InvalidParameter", NOT_FOUND]
-    assert [kept.task.task_id for kept in figures.kept] == ["2"]
+    assert (figures.lines, figures.superseded, figures.calls) == (4, 2, 22)
+    assert [code.key for code in figures.by_reason()] == ["InvalidParameter", NOT_FOUND]
+    assert [row.task.task_id for row in figures.listed] == ["2"]
 
 
-def test_values_of_the_wrong_kind_cost_a_line_its_times_and_not_its_place(shell: Shell) -> None:
+def test_a_line_with_values_of_the_wrong_type_is_counted_without_its_times(shell: Shell) -> None:
     (line,) = [LineWriter().line(outcome(Task("a", "r", "1"), Status.FAILED))]
     odd: list[dict[str, Any]] = [
         {"attempts": "2"},
@@ -170,13 +171,13 @@ def test_values_of_the_wrong_kind_cost_a_line_its_times_and_not_its_place(shell:
         {"http_status": 99999, "message": 7, "request_id": False},
     ]
     lines = [json.dumps({**json.loads(line), **values}) for values in odd]
-    (shell / "r.jsonl").write_text("".join(f"{one}\n" for one in lines))
+    (shell / "r.jsonl").write_text("".join(f"{line}\n" for line in lines))
     ended = shell.run("summary", "r.jsonl", "--json")
     assert (ended.status, ended.err) == (1, "")
     assert ended.summary["statuses"]["failed"] == len(odd)
 
 
-def test_what_would_not_show_on_a_terminal_is_written_as_an_escape(shell: Shell) -> None:
+def test_invisible_characters_from_outside_are_printed_as_escapes(shell: Shell) -> None:
     hostile = "\x1b[2J\u202e"
     failed = outcome(Task("a", "r", "1"), Status.FAILED, code=hostile, message=hostile, request_id=hostile)
     out = shell.run("summary", write_report(shell / "r.jsonl", [failed])).out
@@ -185,7 +186,7 @@ def test_what_would_not_show_on_a_terminal_is_written_as_an_escape(shell: Shell)
     assert "\\x1b[2J\\u202e" in out
 
 
-def test_on_a_terminal_the_reading_of_a_long_report_is_shown(shell: Shell) -> None:
+def test_a_progress_bar_is_shown_on_a_terminal_while_a_large_report_is_read(shell: Shell) -> None:
     line = LineWriter().line(outcome(Task("a", "r", "1"), message="long" * 500))
     (shell / "r.jsonl").write_bytes(line * (21_000_000 // len(line)))
     status, shown = shell.terminal("summary", "r.jsonl")
@@ -193,11 +194,17 @@ def test_on_a_terminal_the_reading_of_a_long_report_is_shown(shell: Shell) -> No
     assert shell.run("summary", "r.jsonl").err == ""
 
 
+def test_within_one_report_the_later_line_counts_as_when_it_is_resumed() -> None:
+    task = Task("a", "r", "1")
+    figures = figures_of([outcome(task, Status.STILL_RUNNING, http_status=200), outcome(task, Status.UNKNOWN)])
+    assert figures.total.statuses == {Status.UNKNOWN: 1}
+
+
 # Several reports
 
 
 @pytest.mark.parametrize("order", [("first", "again"), ("again", "first")])
-def test_of_several_reports_each_task_is_told_once_by_its_most_settled_line(
+def test_of_several_reports_each_task_is_counted_once_by_its_most_reliable_line(
     shell: Shell, order: tuple[str, str]
 ) -> None:
     one, two, three, four = (Task("a", "r", str(n)) for n in range(4))
@@ -215,15 +222,15 @@ def test_of_several_reports_each_task_is_told_once_by_its_most_settled_line(
         ],
     }
     names = [write_report(shell / f"{name}.jsonl", reports[name]) for name in order]
-    told = shell.run("summary", *names, "--json").summary
-    assert {status: number for status, number in told["statuses"].items() if number} == {
+    summary = shell.run("summary", *names, "--json").summary
+    assert {status: number for status, number in summary["statuses"].items() if number} == {
         "stopped": 1,
         "presumed_stopped": 1,
         "failed": 1,
         "set_aside": 1,
     }
-    assert (told["lines"], told["lines_replaced"], told["calls"]) == (7, 3, 25)
-    assert {code["code"]: code["rows"] for code in told["codes"]} == {
+    assert (summary["lines"], summary["lines_replaced"], summary["calls"]) == (7, 3, 25)
+    assert {code["code"]: code["rows"] for code in summary["codes"]} == {
         "InvalidParameter": 1,
         NOT_FOUND: 1,
         "not sent": 1,
@@ -231,24 +238,24 @@ def test_of_several_reports_each_task_is_told_once_by_its_most_settled_line(
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "counted"),
     [
         ([Status.STILL_RUNNING], Status.STILL_RUNNING),
         ([Status.STILL_RUNNING, Status.ENDED], Status.ENDED),
         ([Status.UNKNOWN], Status.STOPPED),
     ],
 )
-def test_what_the_api_says_when_asked_goes_before_what_it_said_when_stopping(
-    shell: Shell, asked: list[Status], told: Status
+def test_the_answer_of_verify_counts_more_than_the_answer_of_the_stop(
+    shell: Shell, asked: list[Status], counted: Status
 ) -> None:
-    words = [Status.STOPPED, *asked]
+    lines = [Status.STOPPED, *asked]
     names = [
-        write_report(shell / f"{n}.jsonl", [outcome(Task("a", "r", "t"), word, http_status=200)])
-        for n, word in enumerate(words)
+        write_report(shell / f"{n}.jsonl", [outcome(Task("a", "r", "t"), status, http_status=200)])
+        for n, status in enumerate(lines)
     ]
     summary = shell.run("summary", *names, "--json").summary
-    assert (summary["rows"], summary["statuses"][told]) == (1, 1)
-    assert [one["code"] for one in summary["codes"]] == (["not ended"] if told is Status.STILL_RUNNING else [])
+    assert (summary["rows"], summary["statuses"][counted]) == (1, 1)
+    assert [code["code"] for code in summary["codes"]] == (["not ended"] if counted is Status.STILL_RUNNING else [])
 
 
 # Figures
@@ -257,17 +264,17 @@ def test_what_the_api_says_when_asked_goes_before_what_it_said_when_stopping(
 def test_percentiles_are_exact_below_a_second_and_within_half_a_percent_above() -> None:
     chance = random.Random(7)
     lengths = [int(chance.lognormvariate(6, 2)) for _ in range(20_000)]
-    times = Times()
+    durations = Durations()
     for length in lengths:
-        times.add(length)
+        durations.add(length)
     ordered = sorted(lengths)
-    for share, found in zip((1, 50, 90, 99, 100), times.percentiles((1, 50, 90, 99, 100)), strict=True):
+    for share, found in zip((1, 50, 90, 99, 100), durations.percentiles((1, 50, 90, 99, 100)), strict=True):
         true = ordered[len(ordered) * share // 100 - 1] / 1000
         assert found == pytest.approx(true, rel=0.005 if true >= 1 else 1e-9)
-    assert len(times.by_length) < 6000
+    assert len(durations.by_length) < 6000
 
 
-def test_the_worst_second_is_that_of_every_window_whatever_the_lines_order() -> None:
+def test_the_busiest_second_is_found_among_all_windows_whatever_the_order_of_lines() -> None:
     chance = random.Random(8)
     starts = sorted(int((chance.random() ** 2) * 130_000) for _ in range(3000))
     timeline, shuffled = Timeline(), list(starts)
@@ -280,32 +287,32 @@ def test_the_worst_second_is_that_of_every_window_whatever_the_lines_order() -> 
     assert timeline.began_at == NOON + starts[0] / 1000
 
 
-def test_the_bins_are_few_over_any_span_and_lose_nothing() -> None:
+def test_the_timeline_has_few_bins_over_any_time_and_loses_nothing() -> None:
     timeline = Timeline()
     for n in range(40_000):
         timeline.add((int(NOON) + n * 7) * 1000, 30_000, Status.STOPPED, 1 + n % 3)
     bins = timeline.bins.values()
     assert len(bins) <= 240
-    assert sum(one.first_calls for one in bins) == 40_000
-    assert sum(one.further_calls for one in bins) == sum(n % 3 for n in range(40_000))
-    assert sum(one.ended[Status.STOPPED] for one in bins) == 40_000
+    assert sum(each.first_calls for each in bins) == 40_000
+    assert sum(each.retries for each in bins) == sum(n % 3 for n in range(40_000))
+    assert sum(each.ended[Status.STOPPED] for each in bins) == 40_000
 
 
-def test_appids_and_codes_beyond_those_told_apart_are_counted_together() -> None:
+def test_appids_and_codes_beyond_the_listed_ones_are_counted_together() -> None:
     figures = figures_of(outcome(Task(f"app-{n}", "r", "t"), Status.FAILED, code=f"Code{n}") for n in range(3000))
     apps, codes = figures.by_app(), figures.by_reason()
     assert (len(apps), apps[-1].key, apps[-1].rows) == (1001, OTHERS, 2000)
     assert (len(codes), codes[-1].key, codes[-1].rows) == (201, OTHERS, 2800)
-    assert sum(one.rows for one in apps) == sum(one.rows for one in codes) == figures.total.rows == 3000
+    assert sum(app.rows for app in apps) == sum(code.rows for code in codes) == figures.total.rows == 3000
 
 
-def test_a_sample_is_one_that_the_vendor_can_look_up_where_there_is_one() -> None:
+def test_a_sample_has_a_request_id_if_any_line_has_one() -> None:
     refused = outcome(Task("a", "r", "t"), Status.FAILED, code="InvalidParameter", message="first")
     figures = figures_of([refused, replace(refused, request_id="second"), replace(refused, request_id="third")])
     assert figures.samples["InvalidParameter"].request_id == "second"
 
 
-def test_rows_are_counted_once_by_whatever_they_are_grouped() -> None:
+def test_rows_are_counted_once_however_they_are_grouped() -> None:
     figures = figures_of(outcome(Task(f"app-{n % 4}", "r", str(n)), list(Status)[n % 12]) for n in range(1200))
-    by_app = sum((one.statuses for one in figures.by_app()), Counter())
+    by_app = sum((app.statuses for app in figures.by_app()), Counter())
     assert by_app + Counter({Status.INVALID: 100}) == figures.total.statuses

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -32,14 +33,14 @@ class Tab:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._numbers = count(1)
-        self._events: list[dict[str, Any]] = []
+        self._received: list[dict[str, Any]] = []
 
     async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command, and return its result; what is told meanwhile is kept."""
+        """Send a command, and return its result; events that arrive meanwhile are kept."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while (answer := await self._socket.receive_json()).get("id") != number:
-            self._events.append(answer)
+            self._received.append(answer)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
@@ -49,8 +50,8 @@ class Tab:
         for domain in ("Runtime", "Log", "Network", "Page"):
             await self.command(f"{domain}.enable")
         await self.command("Page.navigate", url=path.as_uri())
-        while not self.told("Page.loadEventFired"):
-            self._events.append(await self._socket.receive_json())
+        while not self.events("Page.loadEventFired"):
+            self._received.append(await self._socket.receive_json())
 
     async def evaluate(self, expression: str) -> Any:
         """Return what a script comes to."""
@@ -66,41 +67,51 @@ class Tab:
         )
         await self.command("Input.insertText", text=text)
 
-    def told(self, method: str) -> list[dict[str, Any]]:
+    def events(self, method: str) -> list[dict[str, Any]]:
         """Return the events of one kind so far."""
-        return [event["params"] for event in self._events if event.get("method") == method]
+        return [event["params"] for event in self._received if event.get("method") == method]
 
     @property
     def complaints(self) -> list[object]:
         """Errors of scripts, what they logged, and what the browser blocked."""
         methods = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
-        return [params for method in methods for params in self.told(method)]
+        return [params for method in methods for params in self.events(method)]
+
+
+@contextmanager
+def chromium() -> Iterator[str]:
+    """Run a headless Chromium while the block lasts, and return the host and port of its DevTools."""
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
+        pytest.skip("no Chromium here (Debian: apt-get install chromium); the page was not opened in one")
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        subprocess.Popen(
+            [program, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"], stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stderr is not None
+            address = next(filter(None, (re.search(r"ws://([^/]+)/", line) for line in process.stderr)), None)
+            assert address, "Chromium ended before it listened"
+            # Chromium must not wait for room in the pipe.
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield address[1]
+        finally:
+            process.terminate()
 
 
 @asynccontextmanager
-async def tab_of(path: Path) -> AsyncIterator[Tab]:
-    """Open a file in a browser of its own, and close that in the end."""
-    chromium = next(filter(None, map(shutil.which, _NAMES)), None)
-    if chromium is None:
-        pytest.skip("no Chromium here (Debian: apt-get install chromium); the page was not opened in one")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = await asyncio.create_subprocess_exec(
-            chromium, *_OPTIONS, f"--user-data-dir={profile}", "about:blank", stderr=asyncio.subprocess.PIPE
-        )
+async def tab_of(path: Path, browser: str) -> AsyncIterator[Tab]:
+    """Open a file in a new tab of the browser, and close the tab at the end."""
+    async with aiohttp.ClientSession(f"http://{browser}") as session:
+        async with session.put("/json/new?about:blank") as answer:
+            target = await answer.json()
         try:
-            assert process.stderr is not None
-            address = None
-            while address is None:
-                line = (await process.stderr.readline()).decode()
-                assert line, "Chromium ended before it listened"
-                address = re.search(r"ws://([^/]+)/", line)
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://{address[1]}/json") as answer:
-                    pages = [one for one in await answer.json() if one["type"] == "page"]
-                async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    tab = Tab(socket)
-                    await tab.open(path)
-                    yield tab
+            async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                tab = Tab(socket)
+                await tab.open(path)
+                yield tab
         finally:
-            process.terminate()
-            await process.communicate()
+            async with session.get(f"/json/close/{target['id']}"):
+                pass

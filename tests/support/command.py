@@ -1,4 +1,4 @@
-"""The command inside the test's own process. It costs milliseconds where a process of its own costs half a second.
+"""The command inside the test's own process: 20 ms instead of the 250 ms of a new process.
 
 Use it for messages, usage errors, plans and outcomes. Start a real process (``support.processes``) for signals, pipes,
 terminals, limits, crashes and the report on standard output.
@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 from click.testing import CliRunner
 
+import stopcast.cli.output  # noqa: F401 - sets the level of its logger, which ``keeping_logging`` has to find
 from stopcast.cli.group import group
 
 
@@ -37,9 +38,14 @@ class Finished(NamedTuple):
         return value
 
     @property
-    def told_in_words(self) -> bool:
-        """Whether nothing looks like a crash of Python's."""
+    def without_traceback(self) -> bool:
+        """Whether standard error holds no trace of a crash of Python's."""
         return not any(word in self.err for word in ("Traceback", "Exception ignored", "internal error", "never retr"))
+
+    @property
+    def told_in_words(self) -> bool:
+        """The former name, until every folder uses the new one."""
+        return self.without_traceback
 
 
 def run_in_process(*arguments: str, directory: Path, environment: Mapping[str, str], given: bytes = b"") -> Finished:
@@ -78,8 +84,9 @@ def keeping_signals() -> Iterator[None]:
 
 @contextmanager
 def keeping_logging() -> Iterator[None]:
-    """Restore the handlers and levels of the root's and the project's loggers."""
-    loggers = [logging.getLogger(name) for name in (None, "stopcast", "stopcast.command")]
+    """Restore the handlers and levels of the root's and the library's loggers."""
+    # Not the command's own: importing it sets its level, once.
+    loggers = [logging.getLogger(name) for name in (None, "stopcast")]
     before = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
     try:
         yield

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -38,4 +40,14 @@ def words(text: str) -> set[str]:
 
 def masked(text: str) -> str:
     """Return the text without its figures, which differ from run to run."""
-    return re.sub(r"[0-9][0-9.,]*", "N", text).strip()
+    return re.sub(r"(under )?[0-9][0-9.,]*", "N", text).strip()
+
+
+def assert_tests_pass(directory: Path, number: int) -> None:
+    """Run the tests in a directory as a user of the library would, and fail unless this number passes."""
+    (directory / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, f"{number} passed" in done.stdout) == (0, True), done.stdout

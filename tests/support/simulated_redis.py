@@ -7,7 +7,7 @@ the tests with the real server are for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from lupa import lua51
 
 from stopcast.errors import QuotaLostError
-from stopcast.fleet.quota.redis_ledger import Lease, ledger_key
+from stopcast.fleet.quota.redis_ledger import Lease, Request, ledger_keys
 
 #: Unix time at which virtual time begins.
 _BEGAN_AT: Final = 1_800_000_000.0
@@ -26,7 +26,7 @@ class SimulatedRedis:
 
     Args:
         service_seconds: what the script takes.
-        timeout_seconds: after which nobody waits for its answer any more.
+        timeout_seconds: after which a caller gives up waiting for its answer.
 
     Attributes:
         hashes: what it keeps.
@@ -52,8 +52,12 @@ class SimulatedRedis:
         self._script = self._lua.execute(f"return function(redis, KEYS, ARGV) {script}\nend")
         self._redis = self._lua.table_from({"call": self._command, "pcall": self._command})
 
+    def now(self) -> float:
+        """Return what its clock shows, in Unix time."""
+        return _BEGAN_AT + asyncio.get_running_loop().time() + self.clock_set_by
+
     def _command(self, name: str, *arguments: Any) -> Any:
-        now = _BEGAN_AT + asyncio.get_running_loop().time() + self.clock_set_by
+        now = self.now()
         key = arguments[0] if arguments else ""
         kept = self.hashes.setdefault(key, {}) if name.startswith("H") else {}
         match name:
@@ -71,7 +75,7 @@ class SimulatedRedis:
                 self.hashes.pop(key, None)
         return 0
 
-    async def run(self, key: str, *arguments: float) -> list[int]:
+    async def run(self, keys: Sequence[str], *arguments: float | str) -> list[Any]:
         """Run the script when it is its turn, and return its answer."""
         loop = asyncio.get_running_loop()
         self._free_at = max(self._free_at, loop.time()) + self._service_seconds
@@ -82,8 +86,8 @@ class SimulatedRedis:
             await asyncio.sleep(min(wait, self._timeout_seconds))
         if not self.up or wait > self._timeout_seconds:
             raise QuotaLostError("away")
-        keys, values = self._lua.table_from([key]), self._lua.table_from([repr(value) for value in arguments])
-        return [int(value) for value in self._script(self._redis, keys, values).values()]
+        table = self._lua.table_from
+        return list(self._script(self._redis, table(keys), table([str(value) for value in arguments])).values())
 
 
 class SimulatedLedger:
@@ -91,16 +95,16 @@ class SimulatedLedger:
 
     Args:
         redis: the other side.
-        account: its key.
+        account: whose quota it is.
         delay: returns the seconds that the next way takes, there or back.
     """
 
     def __init__(self, redis: SimulatedRedis, account: str, delay: Callable[[], float]) -> None:
         self._redis = redis
-        self._key = ledger_key(account, "StopWebcast")
+        self._account = account
         self._delay = delay
         self._server = ""
-        self.strange = True
+        self.unverified = True
 
     async def __aenter__(self) -> Self:
         return self
@@ -110,27 +114,19 @@ class SimulatedLedger:
     ) -> None:
         pass
 
-    async def introduce(self, *, full_rate: float, pause: bool) -> Lease | None:
-        """Look at the server."""
-        self.strange = False
-        return await self._call(0, full_rate, 1, int(pause), 0, 0, 0)
-
-    async def lease(
-        self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float, reach_seconds: float
-    ) -> Lease | None:
-        """Reserve slots."""
-        return await self._call(
-            permits, full_rate, 0, 0, throttled, round(hold_seconds * 1e6), round(reach_seconds * 1e6)
-        )
-
-    async def _call(self, *arguments: float) -> Lease | None:
+    async def ask(self, request: Request) -> Lease | None:
+        """Run the script."""
+        if request.verify:
+            self.unverified = False
         try:
             await asyncio.sleep(self._delay())
             if self._server != self._redis.server:
-                self.strange, self._server = True, self._redis.server
-            answer = await self._redis.run(self._key, *arguments)
+                self.unverified, self._server = True, self._redis.server
+            answer = await self._redis.run(
+                ledger_keys(self._account, "StopWebcast"), *request.arguments(self._account, "StopWebcast")
+            )
             await asyncio.sleep(self._delay())
         except QuotaLostError:
-            self.strange = True
+            self.unverified = True
             raise
-        return Lease.of(answer)
+        return Lease.of(answer, where="the simulated Redis")

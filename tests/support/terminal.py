@@ -14,13 +14,21 @@ from contextlib import contextmanager, suppress
 
 import pyte
 
-from support.processes import HANGS_AFTER_SECONDS, Shell, own_the_terminal
+from support.processes import COMMAND, HANGS_AFTER_SECONDS, Shell, own_the_terminal
 
 
 class Terminal:
     """A command on a terminal of its own. ``raw`` is all that came, ``text`` what is on the screen now."""
 
-    def __init__(self, shell: Shell, *arguments: str, columns: int, rows: int, before: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        *arguments: str,
+        columns: int,
+        rows: int,
+        before: Callable[[], object],
+        program: tuple[str, ...],
+    ) -> None:
         self._ours, theirs = pty.openpty()
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -32,13 +40,15 @@ class Terminal:
             own_the_terminal()
             before()
 
-        self.process = shell.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, before=begin)
+        self.process = shell.start(
+            *arguments, stdin=theirs, stdout=theirs, stderr=theirs, before=begin, program=program
+        )
         os.close(theirs)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     def _read(self) -> None:
-        with suppress(OSError):  # a terminal's way to say that nobody is there any more
+        with suppress(OSError):  # EIO: the other end of the terminal is closed
             while piece := os.read(self._ours, 65536):
                 with self._lock:
                     self.raw += piece
@@ -81,11 +91,16 @@ def outlive_the_terminal() -> None:
 
 @contextmanager
 def terminal(
-    shell: Shell, *arguments: str, columns: int = 80, rows: int = 24, before: Callable[[], object] = nothing
+    shell: Shell,
+    *arguments: str,
+    columns: int = 80,
+    rows: int = 24,
+    before: Callable[[], object] = nothing,
+    program: tuple[str, ...] = COMMAND,
 ) -> Iterator[Terminal]:
-    """Run the command on a terminal while the block lasts."""
+    """Run the command, or another program, on a terminal while the block lasts."""
     shell.variables.setdefault("TERM", "xterm-256color")
-    shown = Terminal(shell, *arguments, columns=columns, rows=rows, before=before)
+    shown = Terminal(shell, *arguments, columns=columns, rows=rows, before=before, program=program)
     try:
         yield shown
     finally:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import orjson
 
 from stopcast import Stopper, Task, ports
-from stopcast.ports import Gate, Limiter
+from stopcast.ports import Gate, Limiter, Request
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import Answer, ok
 from stopcast.virtual_clock import VirtualClock
@@ -44,9 +44,8 @@ class Api:
         self.sent: list[tuple[float, Task]] = []
         self.in_flight = 0
 
-    async def send(self, body: bytes, gate: Gate, query: str = "") -> ports.Answer:
-        del query
-        ids = orjson.loads(body)
+    async def send(self, request: Request, gate: Gate) -> ports.Answer:
+        ids = orjson.loads(request.body)
         task = Task(ids["AppId"], ids["RoomId"], ids["TaskId"])
         self.in_flight += 1
         try:

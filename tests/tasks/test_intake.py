@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from stopcast.sources import Choice, Columns, Form, RowReader
 from stopcast.tasks import identities
-from stopcast.tasks.identities import Identities, identities_of, identity, told_identity
-from stopcast.tasks.intake import Accepted, Earlier, Intake, Taken
+from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, identity, row_fingerprint
+from stopcast.tasks.intake import Accepted, AlreadySettled, Intake, Taken
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Batch, BrokenRow, RawRow, RowColumns, Task
 
@@ -27,8 +27,12 @@ def batch(*rows: tuple[Any, ...], broken: Iterable[tuple[str, int]] = (), left_o
     return Batch("list", numbered, [BrokenRow(*row) for row in broken], left_out)
 
 
-def told(taken: Taken) -> list[tuple[Status, int | None]]:
+def statuses_and_lines(taken: Taken) -> list[tuple[Status, int | None]]:
     return [(outcome.status, outcome.line) for outcome in taken.outcomes]
+
+
+def parts(taken: Taken) -> tuple[list[Accepted], list[Outcome]]:
+    return taken.accepted, list(taken.outcomes)
 
 
 def test_a_good_row_is_accepted_with_its_place() -> None:
@@ -37,7 +41,7 @@ def test_a_good_row_is_accepted_with_its_place() -> None:
         Accepted(Task("a", "r", "t"), identity("a,r,t"), "list", 7, False),
         Accepted(Task("a", "r", "u"), identity("a,r,u"), "list", 8, False),
     ]
-    assert taken == Taken(expected, [])
+    assert parts(taken) == (expected, [])
     assert isinstance(taken.accepted[0], Accepted)
     assert isinstance(taken.accepted[0].task, Task)
 
@@ -49,7 +53,7 @@ def test_rows_by_column_are_the_same_rows() -> None:
         rows.rows, rows.rows[1], rows.rows[-1], rows.rows[1:]
     )  # fmt: skip
     assert RowColumns.of(columns) is columns
-    assert Intake().take(Batch("list", columns), NOW) == Intake().take(rows, NOW)
+    assert parts(Intake().take(Batch("list", columns), NOW)) == parts(Intake().take(rows, NOW))
 
 
 def test_the_same_task_again_is_a_duplicate_within_a_batch_and_across() -> None:
@@ -63,7 +67,7 @@ def test_the_same_task_again_is_a_duplicate_within_a_batch_and_across() -> None:
             source="list", line=3, finished_at=NOW,
         )
     ]  # fmt: skip
-    assert told(second) == [(Status.DUPLICATE, 5)]
+    assert statuses_and_lines(second) == [(Status.DUPLICATE, 5)]
 
 
 def test_a_task_id_in_another_room_or_app_is_another_task() -> None:
@@ -110,7 +114,7 @@ def test_ids_may_be_128_characters_of_the_vendors_alphabet() -> None:
     longest = ("aZ09_@-." * 16, "r" * 128, "." * 128)
     intake = Intake()
     assert len(intake.take(batch(longest, ("a", "r", "t")), NOW).accepted) == 2
-    assert told(intake.take(batch(("a", "r", "t" * 129)), NOW)) == [(Status.INVALID, 1)]
+    assert statuses_and_lines(intake.take(batch(("a", "r", "t" * 129)), NOW)) == [(Status.INVALID, 1)]
 
 
 @settings(max_examples=500, deadline=None)
@@ -118,9 +122,10 @@ def test_ids_may_be_128_characters_of_the_vendors_alphabet() -> None:
 def test_a_batch_is_judged_as_its_rows_are_one_by_one(rows: list[tuple[Any, ...]]) -> None:
     one, many = Intake(), Intake()
     whole = one.take(batch(*rows), NOW)
-    parts = [many.take(batch(row, first=line), NOW) for line, row in enumerate(rows, start=1)]
-    assert whole == Taken(
-        [row for part in parts for row in part.accepted], [outcome for part in parts for outcome in part.outcomes]
+    single = [many.take(batch(row, first=line), NOW) for line, row in enumerate(rows, start=1)]
+    assert parts(whole) == (
+        [row for taken in single for row in taken.accepted],
+        [outcome for taken in single for outcome in taken.outcomes],
     )
     assert one.as_json() == many.as_json()
 
@@ -178,9 +183,11 @@ def test_nothing_after_the_limit_is_looked_at() -> None:
     rows = [("a", "r", "t"), ("", "r", "t"), ("a", "r", "t"), ("a", "r", "u"), ("a", "r", "u"), ("", "r", "t")]
     taken = intake.take(batch(*rows[:4], *rows[4:], broken=[("early", 1), ("late", 9)]), NOW)
     assert [row.line for row in taken.accepted] == [1, 4]
-    assert sorted(told(taken)) == sorted([(Status.INVALID, 1), (Status.INVALID, 2), (Status.DUPLICATE, 3)])
+    assert sorted(statuses_and_lines(taken)) == sorted(
+        [(Status.INVALID, 1), (Status.INVALID, 2), (Status.DUPLICATE, 3)]
+    )
     assert intake.full
-    assert intake.take(batch(("a", "r", "v"), broken=[("x", 1)], left_out=1), NOW) == Taken([], [])
+    assert parts(intake.take(batch(("a", "r", "v"), broken=[("x", 1)], left_out=1), NOW)) == ([], [])
     assert (intake.rows, intake.left_out) == (5, 0)
 
 
@@ -191,13 +198,13 @@ def test_where_the_limit_falls_does_not_depend_on_the_batches(cut: int) -> None:
     first = intake.take(batch(*rows[:cut]), NOW)
     second = intake.take(batch(*rows[cut:], first=cut + 1), NOW)
     assert [row.line for row in first.accepted + second.accepted] == [1, 2, 4]
-    assert told(first) + told(second) == [(Status.DUPLICATE, 3)]
+    assert statuses_and_lines(first) + statuses_and_lines(second) == [(Status.DUPLICATE, 3)]
 
 
 def test_a_limit_that_the_last_row_reaches_is_reached() -> None:
     intake = Intake(limit=2)
     taken = intake.take(batch(("a", "r", "t"), ("a", "r", "u"), broken=[("late", 3)]), NOW)
-    assert (len(taken.accepted), taken.outcomes, intake.full) == (2, [], True)
+    assert (len(taken.accepted), list(taken.outcomes), intake.full) == (2, [], True)
 
 
 def test_a_limit_of_none_and_of_nothing() -> None:
@@ -206,9 +213,9 @@ def test_a_limit_of_none_and_of_nothing() -> None:
 
 
 def test_settled_tasks_count_for_the_limit() -> None:
-    earlier = Earlier()
-    earlier.settled.add(identity("a,r,t"))
-    intake = Intake(limit=2, earlier=earlier)
+    earlier = AlreadySettled()
+    earlier.settle(identity("a,r,t"))
+    intake = Intake(limit=2, settled=earlier)
     taken = intake.take(batch(("a", "r", "t"), ("a", "r", "u"), ("a", "r", "v")), NOW)
     assert [row.line for row in taken.accepted] == [2]
     assert (intake.settled, intake.tasks, intake.full) == (1, 1, True)
@@ -217,17 +224,17 @@ def test_settled_tasks_count_for_the_limit() -> None:
 # Going on with a report
 
 
-def earlier_of(lines: Iterable[bytes]) -> Earlier:
+def earlier_of(lines: Iterable[bytes]) -> AlreadySettled:
     """What a reader of the report makes of it, going by the lines alone."""
-    earlier = Earlier()
+    earlier = AlreadySettled()
     for line in lines:
         values = orjson.loads(line)
         status = Status(values["status"])
         task = Task(*(values[key] or "" for key in ("AppId", "RoomId", "TaskId")))
         if status in {Status.INVALID, Status.DUPLICATE}:
-            earlier.told[told_identity(status, task, values["message"])] += 1
+            earlier.rows[row_fingerprint(status, task, values["message"])] += 1
         else:
-            earlier.settled.add(identity(task))
+            earlier.settle(identity(task))
     return earlier
 
 
@@ -242,7 +249,7 @@ ROWS = st.lists(st.tuples(IDS, IDS, IDS), max_size=20)
 
 @settings(max_examples=300, deadline=None)
 @given(ROWS, st.data())
-def test_a_second_run_over_the_same_lists_tells_only_what_the_first_did_not(
+def test_a_second_run_over_the_same_lists_reports_only_what_the_first_did_not(
     rows: list[tuple[Any, ...]], data: st.DataObject
 ) -> None:
     whole = batch(*rows, broken=[("not UTF-8", 50), ("not UTF-8", 51)])
@@ -251,46 +258,46 @@ def test_a_second_run_over_the_same_lists_tells_only_what_the_first_did_not(
     lines += [line_of(Outcome(row.task, Status.STOPPED)) for row in first.accepted]
     kept = data.draw(st.sets(st.integers(0, max(0, len(lines) - 1)))) if lines else set()
     earlier = earlier_of(lines[number] for number in kept)
-    intake = Intake(earlier=earlier)
+    intake = Intake(settled=earlier)
     second = intake.take(whole, NOW)
     again = [line_of(outcome) for outcome in second.outcomes]
     again += [line_of(Outcome(row.task, Status.STOPPED)) for row in second.accepted]
     assert Counter(again) + Counter(lines[number] for number in kept) == Counter(lines)
     assert intake.rows == len(rows) + 2
-    # It only reads what the report tells: a second pass comes to the same.
-    assert Intake(earlier=earlier).take(whole, NOW) == second
+    # It only reads what the report says: a second pass has the same result.
+    assert parts(Intake(settled=earlier).take(whole, NOW)) == parts(second)
 
 
 def test_a_row_that_a_report_settles_is_skipped_and_counted() -> None:
     earlier = earlier_of([line_of(Outcome(Task("a", "r", "t"), Status.STOPPED))])
-    intake = Intake(earlier=earlier)
+    intake = Intake(settled=earlier)
     taken = intake.take(batch(("a", "r", "t"), ("a", "r", "u"), ("a", "r", "t")), NOW)
     assert [row.task.task_id for row in taken.accepted] == ["u"]
-    assert told(taken) == [(Status.DUPLICATE, 3)]
+    assert statuses_and_lines(taken) == [(Status.DUPLICATE, 3)]
     assert (intake.settled, intake.tasks, intake.duplicates, intake.rows) == (1, 1, 1, 3)
 
 
 def test_a_task_that_was_in_flight_at_a_crash_is_in_doubt() -> None:
-    earlier = Earlier()
-    earlier.in_doubt.add(identity(Task("a", "r", "t")))
-    taken = Intake(earlier=earlier).take(batch(("a", "r", "t"), ("a", "r", ""), ("a", "r", "t"), ("a", "r", "u")), NOW)
+    earlier = AlreadySettled()
+    earlier.doubt([identity(Task("a", "r", "t"))])
+    taken = Intake(settled=earlier).take(batch(("a", "r", "t"), ("a", "r", ""), ("a", "r", "t"), ("a", "r", "u")), NOW)
     assert [(row.line, row.in_doubt) for row in taken.accepted] == [(1, True), (4, False)]
 
 
-def test_rows_that_a_queue_told_apart_are_each_a_task_and_only_those_it_says_are_in_doubt() -> None:
+def test_rows_that_are_unique_already_are_each_a_task_and_only_those_of_a_doubtful_delivery_are_in_doubt() -> None:
     intake = Intake()
     rows = batch(("a", "r", "1"), ("a", "", "2"), ("a", "r", "3"))
     for _ in range(2):
-        taken = intake.take(replace(rows, in_doubt=[False, True, True], told_apart=True), 0.0)
+        taken = intake.take(replace(rows, in_doubt=[False, True, True], already_unique=True), 0.0)
         assert [(row.task.task_id, row.in_doubt) for row in taken.accepted] == [("1", False), ("3", True)]
-        assert told(taken) == [(Status.INVALID, 2)]
+        assert statuses_and_lines(taken) == [(Status.INVALID, 2)]
     assert (intake.tasks, intake.invalid, intake.duplicates, len(intake._seen)) == (4, 2, 0, 0)
 
 
-def test_what_a_report_tells_may_be_filled_in_later() -> None:
-    earlier = Earlier()
-    intake = Intake(earlier=earlier)
-    earlier.settled.add(identity("a,r,t"))
+def test_an_intake_sees_what_is_added_to_the_settled_tasks_later() -> None:
+    earlier = AlreadySettled()
+    intake = Intake(settled=earlier)
+    earlier.settle(identity("a,r,t"))
     assert not intake.take(batch(("a", "r", "t")), NOW).accepted
 
 
@@ -308,23 +315,22 @@ def test_an_identity_is_128_bits_and_the_same_in_every_form() -> None:
     assert identity("a\ud800") != identity("a\udc00")
 
 
-def test_lines_that_tell_of_rows_are_known_by_what_they_show() -> None:
+def test_the_fingerprint_of_an_invalid_row_is_made_of_what_its_line_shows() -> None:
     task = Task("a", "r", "t")
-    assert told_identity(Status.DUPLICATE, task, "x") == identity(task)
+    assert row_fingerprint(Status.DUPLICATE, task, "x") == identity(task)
     distinct = {
-        told_identity(Status.DUPLICATE, task, "x"),
-        told_identity(Status.INVALID, task, "x"),
-        told_identity(Status.INVALID, task, "y"),
-        told_identity(Status.INVALID, task, None),
-        told_identity(Status.INVALID, Task("a", "r", "t', 'x"), ""),
+        row_fingerprint(Status.DUPLICATE, task, "x"),
+        row_fingerprint(Status.INVALID, task, "x"),
+        row_fingerprint(Status.INVALID, task, "y"),
+        row_fingerprint(Status.INVALID, task, None),
+        row_fingerprint(Status.INVALID, Task("a", "r", "t', 'x"), ""),
     }
     assert len(distinct) == 5
 
 
-@pytest.fixture(params=["loose", "packed"])
+@pytest.fixture(params=[1 << 20, 2], ids=["few shelves", "shelves that grow"])
 def empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Identities:
-    if request.param == "packed":
-        monkeypatch.setattr(identities, "_LOOSE", 0)
+    monkeypatch.setattr(identities, "_FULL_SHELF", request.param)
     return Identities()
 
 
@@ -339,43 +345,44 @@ def test_identities_are_a_set(empty: Identities) -> None:
     assert empty.add(digests[1999])
 
 
-def test_an_identity_can_be_taken_out_again(empty: Identities) -> None:
-    digests = identities_of(b"%d" % number for number in range(100))
+def test_an_identity_can_be_removed_and_added_again(empty: Identities) -> None:
+    digests = identities_of(b"%d" % number for number in range(1000))
     empty.add_all(digests)
     for digest in digests[::2]:
         empty.discard(digest)
         empty.discard(digest)
-    assert len(empty) == 50
-    assert [digest in empty for digest in digests] == [False, True] * 50
-    assert empty.add_all(digests) == [True, False] * 50
+    assert len(empty) == 500
+    assert [digest in empty for digest in digests] == [False, True] * 500
+    assert empty.add_all(digests) == [True, False] * 500
 
 
-def test_the_first_and_the_packed_ones_are_one_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identities, "_LOOSE", 100)
-    digests = identities_of(b"%d" % number for number in range(1000))
-    found = Identities()
-    for start in range(0, 1000, 70):
-        found.add_all(digests[start : start + 70])
-    assert len(found) == 1000
-    assert found.add_all(digests) == [False] * 1000
-    assert all(digest in found for digest in digests)
-    for digest in digests:
-        found.discard(digest)
-    assert len(found) == 0
-    assert found.add_all(digests) == [True] * 1000
+def test_shelves_that_grow_one_batch_after_the_other_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "_FULL_SHELF", 1)
+    digests = identities_of(b"%d" % number for number in range(40_000))
+    found, numbers = Identities(), IdentityNumbers()
+    for start in range(0, 40_000, 70):
+        assert all(found.add_all(digests[start : start + 70]))
+        for digest in digests[start : start + 70]:
+            numbers[digest] += 1
+        assert digests[0] in found
+    assert len(found) == len(numbers) == 40_000
+    assert not any(found.add_all(digests))
+    assert {numbers[digest] for digest in digests} == {1}
 
 
-def test_the_end_of_one_identity_and_the_beginning_of_the_next_are_no_third(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identities, "_LOOSE", 0)
-    monkeypatch.setattr(identities, "_SHELVES", 1)
-    found = Identities()
+def test_bytes_across_two_identities_of_a_shelf_are_not_a_third(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "_FIRST_SHELVES", 1)
+    found, numbers = Identities(), IdentityNumbers()
     one, two = bytes(range(16)), bytes(range(16, 32))
     found.add_all([one, two])
+    for digest in (one, two):
+        numbers[digest] = 16
     for shift in range(1, 16):
         across = (one + two)[shift : shift + 16]
         assert across not in found
         found.discard(across)
         assert len(found) == 2
+        assert not numbers[(one + b"\x10" + two)[shift : shift + 16]]
     across = (one + two)[8:24]
     assert found.add(across)
     assert not found.add(across)
@@ -384,13 +391,30 @@ def test_the_end_of_one_identity_and_the_beginning_of_the_next_are_no_third(monk
     assert not found.add_all([across, one, two]).count(True)
 
 
-def test_packed_identities_take_less_than_35_bytes_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identities, "_LOOSE", 0)
-    monkeypatch.setattr(identities, "_SHELVES", 1 << 10)
+def test_numbers_of_identities_may_be_of_any_size() -> None:
+    numbers = IdentityNumbers()
+    one, two = identities_of([b"1", b"2"])
+    assert not numbers
+    for number in (1, 254, 255, 256, 70_000, 3, 0):
+        numbers[one] = number
+        assert (numbers[one], numbers[two], len(numbers)) == (number, 0, 1)
+
+
+def peak_bytes(act: Callable[[], object]) -> int:
     tracemalloc.start()
-    found = Identities()
-    for start in range(0, 50_000, 200):
-        found.add_all(identities_of(b"%d" % number for number in range(start, start + 200)))
+    kept = act()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak / len(found) < 35
+    assert kept is not None
+    return peak
+
+
+@pytest.mark.parametrize("rows", [10_000, 70_000, 200_000])
+def test_deduplication_takes_at_most_30_bytes_a_row(rows: int) -> None:
+    def add() -> Identities:
+        found = Identities()
+        for start in range(0, rows, 200):
+            found.add_all(identities_of(b"%d" % number for number in range(start, start + 200)))
+        return found
+
+    assert peak_bytes(add) / rows < 30

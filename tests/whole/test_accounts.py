@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stopcast import RetryPolicy, StopcastError, Stopper, Task, Unlimited, ports
-from stopcast.ports import Gate, TransportError
+from stopcast.ports import Gate, Request, TransportError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import Answer, ok, refusal
@@ -53,7 +53,7 @@ class Api:
         self.faulty = True
         self.stopped: set[Task] = set()
         self.calls = Counter[Task]()
-        #: Of the present run: the tasks called for, those whose end it was told, and calls that have no effect yet.
+        #: Of the present run: tasks sent, tasks whose final answer arrived, and calls that have no effect yet.
         self.sent_for: list[Task] = []
         self.ended: set[Task] = set()
         self._on_the_way: dict[Task, str] = {}
@@ -61,19 +61,18 @@ class Api:
         self._dead = False
 
     def begin(self, *, end: tuple[int, Callable[[], None]] | None) -> None:
-        """Begin a run whose end comes about when so many calls have been made."""
+        """Begin a run; ``end`` is the number of calls after which it ends, and the function that ends it."""
         self.sent_for, self.ended, self._on_the_way, self._end, self._dead = [], set(), {}, end, False
 
     def die(self) -> None:
-        """Let every call on its way arrive or not; nobody hears of it."""
+        """Let each call on its way arrive or not, by chance; no answer comes back."""
         for task, fate in self._on_the_way.items():
             if self.chance.random() < 0.5:
                 self._answer(task, fate)
         self._dead = True
 
-    async def send(self, body: bytes, gate: Gate, query: str = "") -> ports.Answer:
-        del query
-        task = Task(*orjson.loads(body).values())
+    async def send(self, request: Request, gate: Gate) -> ports.Answer:
+        task = Task(*orjson.loads(request.body).values())
         (fate,) = self.chance.choices(list(FATES), list(FATES.values())) if self.faulty else ("answered",)
         if fate == "not connected":
             raise TransportError("refused", unsent=True)
@@ -131,6 +130,8 @@ class Account:
         #: Tasks whose line a power cut took away, the note that they were in flight with it.
         self.forgotten: set[Task] = set()
         self._kept: dict[Path, bytes] = {}
+        #: Outcomes of the last run by status.
+        self.totals = Counter[Status]()
 
     def settled(self) -> set[Task]:
         """Return the tasks that the report settles; its last line may be torn."""
@@ -174,6 +175,7 @@ class Account:
             async with aclosing(open_list(self.list)) as batches:
                 with suppress(*([StopcastError, asyncio.CancelledError] if end else [])):
                     await run.stop_lists(batches)
+            self.totals = run.summary().statuses
         return run
 
     def _end(self, kind: str, run: Run, ours: asyncio.Task[Run]) -> None:
@@ -238,7 +240,7 @@ def test_rows_in_are_lines_out_each_task_is_settled_once_and_the_report_agrees_w
             account.run(end)
         account.run()
         api.faulty = False
-        run = account.run()
+        account.run()
 
         lines = read_report(account.report) if account.report.exists() else []
         by_status: dict[str, list[Task]] = {status: [] for status in Status}
@@ -248,7 +250,7 @@ def test_rows_in_are_lines_out_each_task_is_settled_once_and_the_report_agrees_w
         assert len(lines) == len(rows)
         assert len(by_status["invalid"]) == len(rows) - len(listed)
         assert Counter(by_status["duplicate"]) == Counter(listed) - Counter(set(listed))
-        assert run.summary().statuses == Counter({Status(kind): len(its) for kind, its in by_status.items() if its})
+        assert account.totals == Counter({Status(kind): len(its) for kind, its in by_status.items() if its})
 
         ended = [one for kind in Status if kind not in {"invalid", "duplicate"} for one in by_status[kind]]
         assert Counter(ended) == Counter(set(listed))

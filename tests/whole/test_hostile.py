@@ -19,7 +19,7 @@ from stopcast.report.line import LineWriter
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
-from support.processes import Shell, end_of, read_report, serving, statuses, tasks, told, until
+from support.processes import Shell, end_of, lines_by_task, read_report, serving, statuses, tasks, until
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -31,9 +31,9 @@ CLEAR_SCREEN = "\x1b[2J\x9b2J\x07"
 
 
 async def test_a_clock_that_jumps_by_an_hour_while_calls_go_out_costs_one_correction_each_time_and_no_task() -> None:
-    told: list[Event] = []
+    events: list[Event] = []
     async with Emulator(quota_per_second=None, clock_offset=1200) as emulator:
-        settings = {"endpoint": emulator.url, "limiter": Unlimited(), "max_at_once": 16, "observers": [told.append]}
+        settings = {"endpoint": emulator.url, "limiter": Unlimited(), "max_at_once": 16, "observers": [events.append]}
         ended = []
         async with Stopper(SANDBOX_CREDENTIALS, **settings) as stopper:  # type: ignore[arg-type]
             async for outcome in stopper.stop_all(tasks(300)):
@@ -41,7 +41,7 @@ async def test_a_clock_that_jumps_by_an_hour_while_calls_go_out_costs_one_correc
                 if len(ended) in {100, 200}:
                     emulator.clock_offset += -3600 if len(ended) == 100 else 7200
     assert ended == [Status.STOPPED] * 300
-    corrections = [event.offset_seconds for event in told if isinstance(event, ClockCorrected)]
+    corrections = [event.offset_seconds for event in events if isinstance(event, ClockCorrected)]
     assert [round(offset / 1200) for offset in corrections] == [1, -2, 4]
 
 
@@ -98,13 +98,13 @@ def test_a_list_that_changes_while_it_is_read_is_taken_as_it_is_found(shell: She
         # In the note of row 501: nothing of its task is left.
         os.truncate(shell / "list.csv", len(header) + sum(map(len, rows[:500])) + 5)
     ended = end_of(process)
-    assert ended.told_in_words, ended.err
+    assert ended.without_traceback, ended.err
     if change == "grows":
         assert (ended.status, set(api.stopped)) == (0, {*first, *further})
     else:
         assert (ended.status, set(api.stopped)) == (1, set(first[:500]))
         assert statuses(shell / REPORT) == {"stopped": 500, "invalid": 1}
-    assert max(told(shell / REPORT).values()) == 1
+    assert max(lines_by_task(shell / REPORT).values()) == 1
 
 
 def test_an_id_that_would_be_another_header_query_or_path_is_not_sent(shell: Shell, api: Emulator, at: At) -> None:
@@ -215,7 +215,7 @@ def test_control_characters_that_others_wrote_never_reach_the_terminal(shell: Sh
     assert not {"\x1b", "\x9b", "\x07"} & set(shown)
 
 
-def test_a_message_of_the_api_is_told_without_its_control_characters(shell: Shell) -> None:
+def test_a_message_of_the_api_is_shown_without_its_control_characters(shell: Shell) -> None:
     (shell / "list.csv").write_text("a,r,t\n")
     with answering(500, lambda _: {"Code": f"Evil{CLEAR_SCREEN}", "Message": f"Evil{CLEAR_SCREEN}"}) as url:
         options = ("--endpoint", url, "--max-attempts", "2", "--halt-after", "1", "-v")

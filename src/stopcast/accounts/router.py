@@ -11,7 +11,7 @@ from typing import Final, Self
 from stopcast.accounts.dispatch import RoutingDispatcher
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
-from stopcast.background import finish
+from stopcast.background import END_WITHIN_SECONDS, finish_task
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.errors import ClosedError, ConfigurationError, HaltedError, StopcastError
 from stopcast.events import AccountGivenUp
@@ -104,7 +104,7 @@ class Router:
                 await stopper.__aenter__()
             except HaltedError as error:
                 given_up[name] = error
-                self._observers.notify(AccountGivenUp(name, str(error)))
+                self._observers.emit(AccountGivenUp(name, str(error)))
             else:
                 dispatchers[name] = stopper.dispatcher
 
@@ -113,7 +113,7 @@ class Router:
             dispatchers,
             given_up=given_up,
             max_backlog=self._max_backlog,
-            observe=self._observers.notify,
+            observe=self._observers.emit,
             observed=self._observers.want_all,
         )
         try:
@@ -132,20 +132,12 @@ class Router:
         dispatcher, self._dispatcher = self.dispatcher, None
         # What is synchronous comes first: this task may be cancelled again at any await.
         dispatcher.stop(ClosedError("the Router was left"))
-        await finish(self._close(dispatcher, exc_type, exc, tb))
-
-    async def _close(
-        self,
-        dispatcher: RoutingDispatcher,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
         entered = [self.stoppers[name] for name in dispatcher.accounts]
+        leaving = asyncio.gather(*(stopper.__aexit__(exc_type, exc, tb) for stopper in entered))
         try:
-            await asyncio.gather(*(stopper.__aexit__(exc_type, exc, tb) for stopper in entered))
+            await leaving
         finally:
-            await dispatcher.close()
+            await finish_task(asyncio.create_task(dispatcher.close()), within_seconds=2 * END_WITHIN_SECONDS)
 
     @property
     def dispatcher(self) -> RoutingDispatcher:

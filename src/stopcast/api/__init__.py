@@ -1,1 +1,1 @@
-"""Everything that is Volcengine's: where a call goes, what it says, how it is signed, and what an answer means."""
+"""All that is specific to Volcengine: where a call goes, what it says, how it is signed, and what an answer means."""

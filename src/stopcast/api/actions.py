@@ -1,59 +1,63 @@
-"""What the API is asked for each task: stop it, or tell how it is. Pure: a task becomes a request, an answer a status.
+"""The API's two actions for a task: StopWebcast stops it, GetWebCastTask reads its state. Nothing here sends anything.
 
-Sources: for StopWebcast see ``stopcast.api``; for GetWebCastTask the vendor's pages 6348/204054 and 6348/1188209.
+Sources: for StopWebcast see ``stopcast.api.endpoint``; for GetWebCastTask the vendor's pages 6348/204054 and
+6348/1188209.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from stopcast.api.answers import Reply, read_answer
 from stopcast.api.endpoint import ACTION
+from stopcast.ports import Request
 from stopcast.tasks.outcome import Status, TaskState
 from stopcast.tasks.task import Task
 
-#: Calls a second that an account may make of this API, all its AppIds, processes and hosts together.
+#: Calls a second that an account may make of StopWebcast, with all its AppIds, processes and hosts.
 QUOTA_PER_SECOND: Final = 150
-_REASON_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to ask of the API for a task: how it is put, and what an answer comes to.
+    """An action of the API: how to ask for it, and which status an answer gives the task.
 
     Attributes:
-        name: the API's, as it stands in the query.
+        name: the API's name for it, as in the query.
         method: HTTP's.
         quota_per_second: calls a second that an account may make of it.
         changes: whether a call whose answer was lost leaves its task in doubt.
-        request: of a task and the action's canonical query, the body, and the query in that one's place, or "".
-        read: of an answer's HTTP status, headers and bytes, what it says, however odd it is; it never raises.
-        conclude: of an answer that is ok, or that knows no such running task, and of whether an earlier call may have
-            done the work unseen, the task's status.
+        request: takes a task and the action's canonical query; returns the request for the task.
+        conclude: takes an answer that is ok, or that knows no such running task, and whether an earlier call may have
+            stopped the task; returns the task's status.
+        state_of: reads the task's state from an answer's Result; None where the Result is just "ok".
     """
 
     name: str
     method: str
     quota_per_second: int
     changes: bool
-    request: Callable[[Task, str], tuple[bytes, str]]
-    read: Callable[[int, Mapping[str, str], bytes], Reply]
+    request: Callable[[Task, str], Request]
     conclude: Callable[[Reply, bool], Status]
+    state_of: Callable[[Any], TaskState | None] | None = None
+
+    def read(self, http_status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> Reply:
+        """Return what an answer says, as ``read_answer`` does."""
+        return read_answer(http_status, headers, body, state_of=self.state_of, secret=secret)
 
 
 def request_body(task: Task) -> bytes:
-    """Return the JSON to send. The ids' form has been checked, and nothing in it needs escaping."""
+    """Return the JSON to send. The ids have been checked, and no character that they may hold needs escaping."""
     return f'{{"AppId":"{task.app_id}","RoomId":"{task.room_id}","TaskId":"{task.task_id}"}}'.encode()
 
 
-def _stop_request(task: Task, _query: str) -> tuple[bytes, str]:
-    return request_body(task), ""
+def _stop_request(task: Task, query: str) -> Request:
+    return Request(request_body(task), query)
 
 
-def _stopped(reply: Reply, in_doubt: bool) -> Status:  # noqa: FBT001 - its place in Action says what it is
+def _status_when_stopped(reply: Reply, in_doubt: bool) -> Status:  # noqa: FBT001 - Action says what it is
     if reply.ok:
         return Status.STOPPED
     return Status.PRESUMED_STOPPED if in_doubt else Status.ALREADY_STOPPED
@@ -65,11 +69,10 @@ STOP_WEBCAST: Final = Action(
     quota_per_second=QUOTA_PER_SECOND,
     changes=True,
     request=_stop_request,
-    read=read_answer,
-    conclude=_stopped,
+    conclude=_status_when_stopped,
 )
 
-#: By the number that the API gives a task's state. One that failed does not run either; its StopReason says why.
+#: By the API's number for a task's state. A task that failed (4) does not run either; its StopReason says why.
 _STATUSES: Final[Mapping[int, Status]] = {
     1: Status.NOT_STARTED,
     2: Status.STILL_RUNNING,
@@ -78,14 +81,14 @@ _STATUSES: Final[Mapping[int, Status]] = {
 }
 
 
-def _state_request(task: Task, query: str) -> tuple[bytes, str]:
-    # In the order that a signature wants; of what an id may hold, only @ is written otherwise in a query.
+def _state_request(task: Task, query: str) -> Request:
+    # In the order that a signature needs. Of the characters that an id may hold, only @ is encoded in a query.
     ids = f"&AppId={task.app_id}&RoomId={task.room_id}&TaskId={task.task_id}&".replace("@", "%40")
-    return b"", query.replace("&", ids, 1)
+    return Request(b"", query.replace("&", ids, 1))
 
 
 def _state_of(result: Any) -> TaskState | None:
-    """Return what a Result tells of a task, None where it has not that form at all."""
+    """Return the task's state from a Result, None where the Result does not have that form."""
     found = result.get("WebCastTask") if isinstance(result, dict) else result
     if not found:
         return TaskState(0)
@@ -94,7 +97,7 @@ def _state_of(result: Any) -> TaskState | None:
     reason, end_time = found.get("StopReason"), found.get("EndTime")
     return TaskState(
         number,
-        reason[:_REASON_CHARACTERS] if reason and isinstance(reason, str) else None,
+        reason if reason and isinstance(reason, str) else None,
         end_time if end_time and _is_whole(end_time) else None,
     )
 
@@ -103,7 +106,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _told(reply: Reply, _in_doubt: bool) -> Status:  # noqa: FBT001 - likewise
+def _status_when_read(reply: Reply, _in_doubt: bool) -> Status:  # noqa: FBT001 - likewise
     return Status.UNKNOWN if reply.state is None else _STATUSES.get(reply.state.number, Status.UNKNOWN)
 
 
@@ -113,8 +116,8 @@ GET_WEBCAST_TASK: Final = Action(
     quota_per_second=60,
     changes=False,
     request=_state_request,
-    read=partial(read_answer, state_of=_state_of),
-    conclude=_told,
+    conclude=_status_when_read,
+    state_of=_state_of,
 )
-#: How long after its start the API still tells of a task.
-TOLD_FOR_SECONDS: Final = 72 * 3600
+#: The API returns a task's state for this long after the task's start.
+STATE_KEPT_SECONDS: Final = 72 * 3600

@@ -1,7 +1,9 @@
-"""What an answer of the API says, however odd it is. Source: the vendor's page 6348/1178322."""
+"""Reads an answer of the API into a ``Reply``, however odd the answer is. Source: the vendor's page 6348/1178322."""
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -11,27 +13,32 @@ import orjson
 
 from stopcast.tasks.outcome import TaskState
 
-#: An answer is a few hundred bytes; whatever is longer than this is no answer of the API.
+#: Bytes. An answer has a few hundred; the API sends nothing that is longer than this.
 ANSWER_LIMIT: Final = 1 << 20
-
-
 _TEXT_LIMIT: Final = 2000
+_STOP_REASON_LIMIT: Final = 200
+_EXCERPT: Final = 80
+_HIDDEN: Final = "***"
+_GZIP: Final = b"\x1f\x8b"
+_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+#: A character that is escaped as in JSON, perhaps several times, or as in a URL.
+_ESCAPED: Final = re.compile(r"\\+u00([0-9a-f]{2})|%([0-9a-f]{2})|\\+(.)", re.IGNORECASE | re.DOTALL)
 
 
 class Reply(NamedTuple):
     """What an answer says.
 
     Attributes:
-        http_status: of the answer; None where none came, and then ``message`` says what did.
-        ok: whether it is the API's "ok", and no error beside it.
-        readable: whether it has the vendor's form at all.
+        http_status: of the answer; None where no answer came, and then ``message`` says what happened.
+        ok: whether it is the API's "ok" without an error.
+        readable: whether it has the API's form.
         code: the API's error code, such as ``InvalidParameter.ErrorActiveTaskNotFound``.
         code_number: the gateway's number for it.
-        message: the API's words, cut at 2000 characters.
-        request_id: names the call for the vendor's support.
+        message: the API's words, at most 2000 characters.
+        request_id: identifies the call for the vendor's support.
         retry_after: seconds that the server asked to wait, None where it did not.
         server_time: the answer's Date as Unix time, None where it had none.
-        state: what it tells of the task, where that was asked.
+        state: the task's state, where the call asked for it.
     """
 
     http_status: int | None
@@ -52,31 +59,34 @@ def read_answer(
     body: bytes,
     *,
     state_of: Callable[[Any], TaskState | None] | None = None,
+    secret: str = "",
 ) -> Reply:
-    """Read one answer, however odd. Never raises for what a server may send.
+    """Read one answer. Never raises, whatever a server sends.
 
     Args:
         http_status: its status.
-        headers: looked up by ``Date`` and ``Retry-After`` only, and only where the answer is no plain ok.
-        body: its bytes, as they came.
-        state_of: reads a Result that is not just "ok"; None for one that has not the form it should have.
+        headers: only ``Date`` and ``Retry-After`` are used, and only where the answer is not a plain ok.
+        body: its bytes as they arrived. A gzip body is decoded, although the request asks for none.
+        state_of: reads a Result that is not just "ok"; returns None for a Result that does not have the right form.
+        secret: the session token that was sent. Where the server returns it, the reply has ``***`` instead.
     """
     try:
-        answer = orjson.loads(body)
+        answer = _parsed(body)
         metadata = answer["ResponseMetadata"]
-        request_id = _text(metadata.get("RequestId"))
+        request_id = _text(metadata.get("RequestId"), secret)
         error = metadata.get("Error")
         result = answer.get("Result")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError):
-        return _unreadable(http_status, headers, body)
-    if error is None:
+        return _unreadable(http_status, headers, body, secret)
+    if error is None or _is_empty(error):
         if http_status == 200:  # noqa: PLR2004 - HTTP's own word for ok
             if state_of is None:
                 if result == "ok":
                     return Reply(http_status, ok=True, request_id=request_id)
             elif (state := state_of(result)) is not None:
+                state = state._replace(stop_reason=_text(state.stop_reason, secret, _STOP_REASON_LIMIT))
                 return Reply(http_status, ok=True, request_id=request_id, state=state)
-        shown = repr(result[:80]) if isinstance(result, str) else type(result).__name__
+        shown = repr(hide(result, secret)[:_EXCERPT]) if isinstance(result, str) else type(result).__name__
         return Reply(
             http_status,
             readable=False,
@@ -87,34 +97,76 @@ def read_answer(
         )
     if not isinstance(error, dict):
         error = {"Message": error}
-    code, number = _text(error.get("Code")), error.get("CodeN")
+    code, number = _text(error.get("Code"), secret), error.get("CodeN")
     code_number = number if isinstance(number, int) and not isinstance(number, bool) else None
     return Reply(
         http_status,
         readable=code is not None or code_number is not None,
         code=code,
         code_number=code_number,
-        message=_text(error.get("Message")),
+        message=_text(error.get("Message"), secret),
         request_id=request_id,
         retry_after=_retry_after(headers),
         server_time=_server_time(headers),
     )
 
 
-def _unreadable(http_status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-    shown = body[:80].decode("utf-8", "replace") if body else "nothing"
+def hide(text: str, secret: str) -> str:
+    """Return the text with ``***`` where the secret was, be it as it is or escaped as in JSON, a URL or HTML."""
+    if not secret or len(text) < len(secret):
+        return text
+    text = text.replace(secret, _HIDDEN)
+    from html import unescape  # noqa: PLC0415 - few answers are searched
+
+    plain = unescape(_ESCAPED.sub(_unescaped, text))
+    return plain.replace(secret, _HIDDEN) if secret in plain else text
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1] or match[2]
+    return chr(int(code, 16)) if code else match[3]
+
+
+def _parsed(body: bytes) -> Any:
+    """Return the JSON value; raise JSONDecodeError for anything else."""
+    # Some proxies compress although no request asks for it.
+    return orjson.loads(_decompressed(body) if body.startswith(_GZIP) else body)
+
+
+def _decompressed(body: bytes) -> bytes:
+    """Return what is inside a gzip body, b"" where it is damaged, cut, or longer than any answer."""
+    decoder = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        plain = decoder.decompress(body, ANSWER_LIMIT)
+    except zlib.error:
+        return b""
+    return plain if decoder.eof and not decoder.unused_data else b""
+
+
+def _is_empty(error: Any) -> bool:
+    """Whether this is an object without any value: some gateways send one beside every answer."""
+    return isinstance(error, dict) and not any(error.values())
+
+
+def _unreadable(http_status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Reply:
+    # Hidden before it is cut, so that no half of a secret is left.
+    begin = (
+        hide(body.decode("utf-8", "replace"), secret)[:_EXCERPT]
+        if secret
+        else body[:_EXCERPT].decode("utf-8", "replace")
+    )
     return Reply(
         http_status,
         readable=False,
-        message=f"HTTP {http_status} and no answer of the API's form: {shown}",
+        message=f"HTTP {http_status} and no answer of the API's form: {begin or 'nothing'}",
         retry_after=_retry_after(headers),
         server_time=_server_time(headers),
     )
 
 
-def _text(value: Any) -> str | None:
-    """Return a string, cut; None for an empty one and for what is none: a list may be nested deeper than str() goes."""
-    return value[:_TEXT_LIMIT] if isinstance(value, str) and value else None
+def _text(value: Any, secret: str, limit: int = _TEXT_LIMIT) -> str | None:
+    """Return a string, cut to the limit; None for an empty one and for other types, which may be nested too deep."""
+    return hide(value, secret)[:limit] if isinstance(value, str) and value else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -122,7 +174,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:10])
-    # A date is held against the server's own Date, so that neither clock has to be right.
+    # A date is compared with the server's own Date, so that neither clock has to be right.
     then, now = _http_date(value), _server_time(headers)
     return max(0.0, then - now) if then is not None and now is not None else None
 
@@ -134,7 +186,7 @@ def _server_time(headers: Mapping[str, str]) -> float | None:
 def _http_date(value: str) -> float | None:
     try:
         moment = parsedate_to_datetime(value)
-        # An HTTP date is GMT even where it does not say so; left naive, it would be read in this machine's zone.
+        # An HTTP date is GMT even where it does not say so; a naive one would be read in this machine's zone.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -1,7 +1,6 @@
-"""StopWebcast on the wire: where a call goes, what it says, and what an answer says.
+"""The endpoint: the address of the API, and the host, query and region that signatures use. Nothing is sent here.
 
-Pure: a task becomes bytes, bytes become a reply. Facts and where they come from: the vendor's pages 6348/1178321 and
-1178322 (parameters, answers), 6348/69828 (hosts), 6348/1188205 (the version of 2023).
+Sources: the vendor's pages 6348/1178321 (parameters), 6348/69828 (hosts), 6348/1188205 (the version of 2023).
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from stopcast.errors import ConfigurationError
 ACTION: Final = "StopWebcast"
 VERSIONS: Final = ("2020-12-01", "2023-11-01")
 DEFAULT_ENDPOINT: Final = "https://rtc.volcengineapi.com"
-#: The vendor's hosts with the region that each one's signatures name.
+#: The vendor's hosts with their signing regions.
 REGIONS: Final[Mapping[str, str]] = {
     "rtc.volcengineapi.com": "cn-north-1",
-    # One page of the vendor says ap-southeast-1, its Go SDK and its sample answers ap-singapore-1: hence a setting.
+    # One page of the vendor says ap-southeast-1; its Go SDK and sample answers say ap-singapore-1. So it is a setting.
     "open-ap-singapore-1.volcengineapi.com": "ap-singapore-1",
     "open.byteplusapi.com": "ap-singapore-1",
 }
 _FALLBACK_REGION: Final = "cn-north-1"
 _VERSION_PATTERN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-# Narrower than a URL's grammar: what is signed as the host has to be, letter by letter, what is sent.
+# Narrower than the grammar of URLs: the signed host has to be exactly the host that is sent.
 _ADDRESS_PATTERN: Final = re.compile(
     rf"(https?)://(?:\[([0-9a-f:.]+)\]|({_LABEL}(?:\.{_LABEL})*))(?::([0-9]{{1,5}}))?/?", re.ASCII | re.IGNORECASE
 )
@@ -39,14 +38,14 @@ _LAST_PORT: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the calls go. Make one with ``Endpoint.parse``.
+    """Where the calls go. Make it with ``Endpoint.parse``.
 
     Attributes:
-        url: the whole request address, action and version in it.
-        host: as it is signed and stands in the Host header, with the port unless that is 80 or 443.
+        url: the complete request address, including action and version.
+        host: as in the signature and the Host header, with the port unless that is 80 or 443.
         query: the canonical query string.
-        region: that the signature names.
-        loopback: whether this machine itself answers, so that no account's quota is at stake.
+        region: the signing region.
+        loopback: whether this machine itself answers, so that no account's quota is used.
     """
 
     url: str
@@ -64,23 +63,23 @@ class Endpoint:
         key_region: str | None = None,
         version: str = VERSIONS[0],
     ) -> Endpoint:
-        """Check ``url`` (scheme, host, port; no path) and complete it.
+        """Return the endpoint for an address.
 
         Args:
-            url: the address.
-            region: that signatures name, whatever else is known.
-            key_region: the region that came with the credentials. It is often another service's (VOLCENGINE_REGION is
-                shared by all of them), so it counts only where the host is none of the vendor's that are known here.
+            url: scheme, host and port, without a path.
+            region: the signing region; it overrides everything else.
+            key_region: the region that came with the credentials. It is often another service's, because all services
+                share VOLCENGINE_REGION, so it is used only where the host is not one of ``REGIONS``.
             version: of the API.
 
         Raises:
-            ConfigurationError: an address that is none, plain http to another machine, or a region or version that
-                cannot be one.
+            ConfigurationError: the address, the region or the version is malformed, or the address is plain http to
+                another machine.
         """
         if "@" in url:
             raise ConfigurationError(
-                "endpoint: no user and no password belong in it (not shown here); the key comes from the environment, "
-                "such as VOLCENGINE_ACCESS_KEY, or from the vendor's files"
+                "endpoint: it must not hold a user or a password (not shown here); put the key into the environment, "
+                "such as VOLCENGINE_ACCESS_KEY, or into the vendor's files"
             )
         match = _ADDRESS_PATTERN.fullmatch(url)
         if match is None:
@@ -93,12 +92,12 @@ class Endpoint:
         address = _ip_address(host)
         if (bracketed and not isinstance(address, ipaddress.IPv6Address)) or not 0 < port <= _LAST_PORT:
             raise ConfigurationError(
-                f"endpoint {url!r}: there is no such address or port; a port is at most {_LAST_PORT}"
+                f"endpoint {url!r}: the address or the port is not valid; a port is at most {_LAST_PORT}"
             )
         loopback = host == "localhost" if address is None else address.is_loopback
         if scheme == "http" and not loopback:
             raise ConfigurationError(
-                f"endpoint {url!r}: plain http is for loopback only; name it as https://{url.partition('//')[2]}"
+                f"endpoint {url!r}: plain http is allowed to loopback only; use https://{url.partition('//')[2]}"
             )
         if region and not REGION_PATTERN.fullmatch(region):
             raise ConfigurationError(f"region {region!r}: expected letters, digits and hyphens, such as cn-north-1")
@@ -116,7 +115,7 @@ class Endpoint:
         )
 
     def of(self, action: str) -> Endpoint:
-        """Return the same place for another action of the API."""
+        """Return the same endpoint for another action of the API."""
         query = self.query.replace(f"Action={ACTION}", f"Action={action}")
         return replace(self, url=self.url.replace(self.query, query), query=query)
 

@@ -1,8 +1,8 @@
 """The signature of Volcengine's open API: HMAC-SHA256, much like AWS's version 4.
 
-It differs from AWS's in three places: the algorithm's name is ``HMAC-SHA256``, the scope ends in ``request``, and the
-key chain starts from the bare secret. Time and secret are arguments; nothing here reads a clock. Source of the facts:
-the vendor's own signers (``volcengine.auth.SignerV4``, ``volcenginesdkcore.signv4.SignerV4``).
+It differs from AWS's in three points: the algorithm's name is ``HMAC-SHA256``, the scope ends in ``request``, and the
+key chain starts from the bare secret. Time and secret are arguments; nothing here reads a clock. Source: the vendor's
+own signers (``volcengine.auth.SignerV4``, ``volcenginesdkcore.signv4.SignerV4``).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from stopcast.credentials.value import Credentials
+from stopcast.ports import Request
 
 ALGORITHM: Final = "HMAC-SHA256"
 SERVICE: Final = "rtc"
 CONTENT_TYPE: Final = "application/json"
-#: Seconds that a signature is accepted after its X-Date.
+#: A signature is accepted for this many seconds after its X-Date.
 SIGNATURE_LIFETIME: Final = 900
 #: SHA-256's block in bytes, and HMAC's two pads as tables for ``bytes.translate``.
 _BLOCK: Final = 64
@@ -28,7 +29,7 @@ _OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
-    """Return the query string as it is signed and sent: encoded as RFC 3986 has it, then sorted."""
+    """Return the query string as it is signed and sent: encoded by RFC 3986, then sorted."""
     encoded = [(quote(key, safe="-_.~"), quote(value, safe="-_.~")) for key, value in parameters.items()]
     return "&".join(f"{key}={value}" for key, value in sorted(encoded))
 
@@ -44,7 +45,7 @@ def signing_key(secret_key: str, day: str, region: str) -> bytes:
 def signature(
     *, key: bytes, method: str, path: str, query: str, headers: Mapping[str, str], scope: str, body_sha256: str
 ) -> str:
-    """Return the signature in hex over exactly these headers, their names in lower case, ``x-date`` among them."""
+    """Return the signature in hex. It covers exactly these headers; names are in lower case and include ``x-date``."""
     names = sorted(headers)
     lines = "".join(f"{name}:{headers[name]}\n" for name in names)
     canonical = f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{body_sha256}"
@@ -53,11 +54,11 @@ def signature(
 
 
 class Signer:
-    """Signs the bodies of one action at one host with one key.
+    """Signs requests of one action to one host with one key.
 
-    A hash that has read what is the same for all calls, for a day or for a second is kept, and each call goes on from a
-    copy of it. The standard library's ``hmac`` makes its two hashes of the key anew for every message, which is half
-    of a signature's time.
+    Hashes of the parts that are the same for all calls, for a day, or for a second are kept, and each call continues
+    from a copy. The standard library's ``hmac`` hashes the key twice for every message, which is half of a signature's
+    time.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Signer:
         "_middle",
         "_names",
         "_outer",
+        "_query",
         "_region",
         "_second",
         "_secret_key",
@@ -84,7 +86,7 @@ class Signer:
         self._access_key = credentials.access_key
         self._secret_key = credentials.secret_key
         self._region = region
-        # Host is among the headers so that what is signed is what is sent, whatever the HTTP client makes of the URL.
+        # Host is set here so that the signed host is the one that is sent, whatever the HTTP client makes of the URL.
         self._headers = {"Content-Type": CONTENT_TYPE, "Host": host}
         self._names = "content-type;host;x-content-sha256;x-date"
         #: The session token, None where there is none. Of the secrets, the only one that is sent.
@@ -95,12 +97,13 @@ class Signer:
             self._names += ";x-security-token"
             self._token_line = f"x-security-token:{credentials.session_token}\n"
         self._method = method
+        self._query = query
         self._head = self._head_of(query)
         self._day = ""
         self._turn_second(0)
 
     def _head_of(self, query: str) -> Any:
-        """Return a hash that has read the canonical request up to the body's hash."""
+        """Return a hash of the canonical request up to the body's hash."""
         host = self._headers["Host"]
         head = f"{self._method}\n/\n{query}\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-content-sha256:"
         return sha256(head.encode())
@@ -111,7 +114,7 @@ class Signer:
         scope = f"{day}/{self._region}/{SERVICE}/request"
         if day != self._day:
             self._day = day
-            # RFC 2104: HMAC is H(key ^ opad, H(key ^ ipad, message)), the key filled up with zeros to a block.
+            # RFC 2104: HMAC is H(key ^ opad, H(key ^ ipad, message)); the key is padded with zeros to a block.
             key = signing_key(self._secret_key, day, self._region).ljust(_BLOCK, b"\0")
             self._keyed = sha256(key.translate(_INNER_PAD))
             self._outer = sha256(key.translate(_OUTER_PAD))
@@ -119,21 +122,22 @@ class Signer:
             self._authorization = f"{ALGORITHM} Credential={credential}, SignedHeaders={self._names}, Signature="
         self._second = second
         self._headers["X-Date"] = x_date
-        # What stands in the canonical request between the two places of the body's hash.
+        # The canonical request between the two places where the body's hash is.
         self._middle = f"\nx-date:{x_date}\n{self._token_line}\n{self._names}\n"
         self._inner = self._keyed.copy()
         self._inner.update(f"{ALGORITHM}\n{x_date}\n{scope}\n".encode())
 
-    def sign(self, body: bytes, at: float, query: str = "") -> dict[str, str]:
-        """Return the headers to send with ``body``, signed for the Unix time ``at`` in seconds.
+    def sign(self, request: Request, at: float) -> dict[str, str]:
+        """Return the headers to send with the request, signed for the Unix time ``at``.
 
-        ``query``, as ``canonical_query`` would return it, takes the place of the one prepared for, unless it is "".
+        A request whose query is not the one that the signer was made for takes longer to sign.
         """
         second = int(at)
         if second != self._second:
             self._turn_second(second)
-        body_sha256 = sha256(body).hexdigest()
-        canonical = self._head_of(query) if query else self._head.copy()
+        body_sha256 = sha256(request.body).hexdigest()
+        same_query = request.query == self._query
+        canonical = self._head.copy() if same_query else self._head_of(request.query)
         canonical.update(f"{body_sha256}{self._middle}{body_sha256}".encode())
         inner = self._inner.copy()
         inner.update(canonical.hexdigest().encode())

@@ -22,7 +22,7 @@ from weakref import WeakSet
 import aiohttp
 
 from stopcast.api.answers import ANSWER_LIMIT
-from stopcast.ports import Answer, Gate, TransportError
+from stopcast.ports import Answer, Gate, Request, TransportError
 
 if TYPE_CHECKING:
     from aiohttp.client import ClientTimeout
@@ -146,7 +146,7 @@ class AiohttpTransport:
         # The query is signed as it stands, so yarl must not write it anew.
         self._url = URL(url, encoded=True)
         self._url_of = partial(URL, encoded=True)
-        self._address = url.partition("?")[0]
+        self._address, _, self._query = url.partition("?")
         self._method = method
         self._connect_timeout_seconds = connect_timeout_seconds
         # Reading the system's authorities takes as long as a hundred calls.
@@ -171,14 +171,14 @@ class AiohttpTransport:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, body: bytes, gate: Gate, query: str = "") -> Answer:
+    async def send(self, request: Request, gate: Gate) -> Answer:
         """Send and receive, as ``stopcast.ports.Transport`` says."""
         assert self._session is not None, "the transport is an async context manager"  # noqa: S101 - a programmer's slip
         exchange = _Exchange(gate)
         _exchange.set(exchange)
-        url = self._url_of(f"{self._address}?{query}") if query else self._url
+        url = self._url if request.query == self._query else self._url_of(f"{self._address}?{request.query}")
         try:
-            response = await self._session.request(self._method, url, data=body or None, allow_redirects=False)
+            response = await self._session.request(self._method, url, data=request.body or None, allow_redirects=False)
             try:
                 return Answer(response.status, response.headers, await _read(response.content), exchange.drop)
             finally:

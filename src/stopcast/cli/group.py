@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -50,6 +48,9 @@ class _LazyGroup(click.Group):
 
 
 def _suggestion(args: list[str]) -> str:
+    import shlex
+    from difflib import get_close_matches
+
     if Path(args[0]).is_file():
         return f"Did you mean: stopcast run {shlex.join(args)}"
     if close := get_close_matches(args[0], _COMMANDS, n=1):

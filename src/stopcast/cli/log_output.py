@@ -13,11 +13,12 @@ from functools import wraps
 from typing import Final, ParamSpec
 
 from stopcast.cli.options.output import OutputOptions
-from stopcast.cli.output import give_up, ignoring_closed_pipe
+from stopcast.cli.output import COMMAND_LOG, give_up, ignoring_closed_pipe
 from stopcast.errors import StopcastError
 from stopcast.i18n import visible
-from stopcast.logs import LOG
 
+#: Not imported from stopcast.logs, which imports every event: a plan needs none of them.
+_LOG: Final = logging.getLogger("stopcast")
 #: The attributes of every record. Any others are fields of the event.
 _COMMON: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: The library's level by ``--verbose``: warnings; what is out of the ordinary; every call and every task.
@@ -33,12 +34,15 @@ def log_output(options: OutputOptions) -> Iterator[None]:
     handler.setFormatter(_Json() if options.log_format == "json" else _Text())
     # At the root, so that a record of another library has the same form.
     logging.root.addHandler(handler)
-    level_before = LOG.level
-    LOG.setLevel(logging.ERROR if options.quiet else _LEVELS[min(options.verbose, 2)])
+    levels_before = _LOG.level, COMMAND_LOG.level
+    _LOG.setLevel(logging.ERROR if options.quiet else _LEVELS[min(options.verbose, 2)])
+    # The command's own messages are written at any level of the library's log.
+    COMMAND_LOG.setLevel(logging.INFO)
     try:
         yield
     finally:
-        LOG.setLevel(level_before)
+        for logger, level in zip((_LOG, COMMAND_LOG), levels_before, strict=True):
+            logger.setLevel(level)
         logging.root.removeHandler(handler)
 
 

@@ -16,21 +16,21 @@ from stopcast.errors import (
     ConfigurationError,
     InterruptedRunError,
     ListError,
+    QueueDataLostError,
     ReportExistsError,
     StopcastError,
     TimeIsUpError,
 )
 
-#: The command's own messages appear at any level of the library's log.
-_LOG: Final = logging.getLogger("stopcast.command")
-_LOG.setLevel(logging.INFO)
+#: The command's own messages.
+COMMAND_LOG: Final = logging.getLogger("stopcast.command")
 
 EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
 
 def log(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
     """Log a message for the user on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
-    _LOG.log(level, "%s", text, extra={"event": event, **fields})
+    COMMAND_LOG.log(level, "%s", text, extra={"event": event, **fields})
 
 
 def write_stdout(data: str | bytes) -> None:
@@ -56,6 +56,8 @@ def ignoring_closed_pipe(stream: TextIO | None) -> Iterator[None]:
 def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:
     """Log the error and the command that continues, and exit with the status of the error."""
     if isinstance(error, InterruptedRunError):
+        for note in getattr(error, "__notes__", ()):
+            log(f"stopcast: {note}", event="report_incomplete", level=logging.ERROR)
         if resume_with:
             log(f"stopcast: interrupted. Continue with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
         raise SystemExit(128 + error.signal_number)
@@ -67,4 +69,5 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
     if resume_with:
         when = "Continue with" if time_is_up else "After you have fixed the cause, continue with"
         log(f"{when}:\n  {resume_with}", event="resumable", resume_with=resume_with)
-    raise SystemExit(EXIT_BAD_ROWS if time_is_up else EXIT_GIVEN_UP)
+    # After a queue's loss of its data the work has ended: what was at hand is done, and nothing else is left.
+    raise SystemExit(EXIT_BAD_ROWS if time_is_up or isinstance(error, QueueDataLostError) else EXIT_GIVEN_UP)

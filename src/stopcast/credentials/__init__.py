@@ -1,1 +1,1 @@
-"""A key and its secret, and the places where people keep them."""
+"""The account's key: the value, the places where people keep it, and the vendor's logins that issue it."""

@@ -1,7 +1,7 @@
-"""What the files that people keep their key in hold: the ``ve`` command's, and the older SDKs'.
+"""Reads the files in which people keep their key: the ``ve`` command's, and the older SDKs'.
 
-A file's text becomes values by name, unchecked. No reason holds any part of a value: parsers quote the lines they fail
-on, so their words are never passed on.
+A file's text becomes values by name, unchecked. No message holds any part of a value: parsers quote the lines on which
+they fail, so their messages are never passed on.
 """
 
 from __future__ import annotations
@@ -17,29 +17,34 @@ import orjson
 
 from stopcast.credentials import vendor
 
-#: Chooses of the profiles in the ``ve`` command's file.
+#: Chooses one of the profiles in the ``ve`` command's file.
 PROFILE_VARIABLE: Final = "VOLCENGINE_PROFILE"
 
 
-class State(StrEnum):
-    """What a place was found to be."""
+class SourceState(StrEnum):
+    """Whether a place can be used."""
 
     USABLE = "usable"
     ABSENT = "absent"
     """Nothing is there."""
-    PASSED_OVER = "passed over"
-    """Something is there, of no use and no harm; whoever runs is told."""
+    SKIPPED = "skipped"
+    """Something is there that is neither useful nor harmful; the user is warned."""
     BROKEN = "broken"
-    """Somebody meant it to be used, and it cannot be."""
+    """A person filled the place in, and it cannot be used."""
 
 
-class Holding(NamedTuple):
-    """Values by their names, unchecked, and the part of the place that they stand in.
+class SourceValues(NamedTuple):
+    """What a place holds.
 
-    ``profile`` and ``mode`` are told where it is the vendor's provider that makes credentials of them.
+    Attributes:
+        by_name: the values, unchecked.
+        part: the part of the place that holds them, such as a profile.
+        warnings: what should be fixed.
+        profile: of the ``ve`` command's file, where the vendor's provider logs in for it; else "".
+        mode: the profile's kind of login; else "".
     """
 
-    values: Mapping[str, object]
+    by_name: Mapping[str, object]
     part: str = ""
     warnings: tuple[str, ...] = ()
     profile: str = ""
@@ -47,86 +52,86 @@ class Holding(NamedTuple):
 
 
 class UnusableError(Exception):
-    """A place cannot be used; ``words`` say why, without any part of a value."""
+    """A place cannot be used. The reason holds no part of a value."""
 
-    def __init__(self, state: State, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, state: SourceState, reason: str) -> None:
+        super().__init__(reason)
         self.state = state
-        self.words = words
+        self.reason = reason
 
 
 def read_file(path: Path) -> tuple[str, int]:
-    """Return the file's text and its mode; raise UnusableError where there is none to be had."""
+    """Return the file's text and its mode; raise UnusableError where it cannot be read."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             return file.read(), os.fstat(file.fileno()).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise UnusableError(State.ABSENT, "no such file") from None
+        raise UnusableError(SourceState.ABSENT, "no such file") from None
     except OSError as error:
-        broken(error.strerror or type(error).__name__)
+        raise_broken(error.strerror or type(error).__name__)
     except ValueError:
-        broken("not UTF-8")
+        raise_broken("not UTF-8")
 
 
-def pick_profile(text: str, asked: str | None) -> Holding:
-    """Return what the profile holds: the one asked for, else the ``current`` one, else ``default``."""
+def pick_profile(text: str, asked: str | None) -> SourceValues:
+    """Return the values of a profile: the one asked for, else the ``current`` one, else ``default``."""
     config = _json_object(text)
     profiles, current = config.get("profiles") or {}, config.get("current") or "default"
     if not isinstance(profiles, dict) or not isinstance(current, str):
-        broken("profiles is no object, or current no string")
+        raise_broken("profiles is not an object, or current is not a string")
     name = current if asked is None else asked
     if name not in profiles:
-        there = ", ".join(map(repr, profiles)) or "none"
-        words = f"there is no profile {name!r}; {PROFILE_VARIABLE} can choose of: {there}"
-        raise UnusableError(State.BROKEN if profiles else State.PASSED_OVER, words)
+        profile_names = ", ".join(map(repr, profiles)) or "none"
+        reason = f"there is no profile {name!r}; {PROFILE_VARIABLE} can choose one of: {profile_names}"
+        raise UnusableError(SourceState.BROKEN if profiles else SourceState.SKIPPED, reason)
     profile = profiles[name]
     mode = (profile.get("mode") or "AK") if isinstance(profile, dict) else None
     if not isinstance(mode, str):
-        broken(f"profile {name!r} is no object, or its mode no string")
-    holding = Holding(profile, f", profile {shown(name)}")
+        raise_broken(f"profile {name!r} is not an object, or its mode is not a string")
+    values = SourceValues(profile, f", profile {printable(name)}")
     login = mode.strip().lower()
     if login == "ak":
-        return holding
+        return values
     if login not in vendor.MODES:
-        raise UnusableError(State.PASSED_OVER, f"profile {name!r} has mode {mode!r}, which is not known here")
+        raise UnusableError(SourceState.SKIPPED, f"profile {name!r} has mode {mode!r}, which stopcast does not know")
     if not vendor.installed():
-        broken(f"profile {name!r} has mode {mode!r}, which needs the vendor's SDK: pip install 'stopcast[volc]'")
-    return holding._replace(profile=name, mode=login)
+        raise_broken(f"profile {name!r} has mode {mode!r}, which needs the vendor's SDK: pip install 'stopcast[volc]'")
+    return values._replace(profile=name, mode=login)
 
 
-def pick_ini(text: str, _asked: str | None) -> Holding:
-    """Return what the section ``[default]`` of an ini file holds."""
-    # Raw: in a secret, % is a character like any other.
+def pick_ini(text: str, _asked: str | None) -> SourceValues:
+    """Return the values in the section ``[default]`` of an ini file."""
+    # Raw, because % has no special meaning in a secret.
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
     except configparser.Error:
-        broken("not an ini file")
+        raise_broken("not an ini file")
     if not parser.has_section("default"):
-        raise UnusableError(State.PASSED_OVER, "it has no section [default]")
-    return Holding(dict(parser.items("default")))
+        raise UnusableError(SourceState.SKIPPED, "there is no section [default]")
+    return SourceValues(dict(parser.items("default")))
 
 
-def pick_object(text: str, _asked: str | None) -> Holding:
-    """Return what a file that is one JSON object holds."""
-    return Holding(_json_object(text))
+def pick_object(text: str, _asked: str | None) -> SourceValues:
+    """Return the values of a file that is one JSON object."""
+    return SourceValues(_json_object(text))
 
 
 def _json_object(text: str) -> dict[str, object]:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        broken(f"not JSON, from line {error.lineno}, column {error.colno} on")
+        raise_broken(f"not JSON: line {error.lineno}, column {error.colno}")
     if not isinstance(value, dict):
-        broken("not a JSON object")
+        raise_broken("not a JSON object")
     return value
 
 
-def broken(words: str) -> NoReturn:
-    """Raise: somebody meant this place to be used, and it cannot be."""
-    raise UnusableError(State.BROKEN, words)
+def raise_broken(reason: str) -> NoReturn:
+    """Raise the error for a place that a person filled in and that cannot be used."""
+    raise UnusableError(SourceState.BROKEN, reason)
 
 
-def shown(text: str) -> str:
-    """Return a name from outside as one that cannot upset a terminal."""
+def printable(text: str) -> str:
+    """Return a name from outside in a form that cannot disturb a terminal."""
     return text if text.isprintable() else repr(text)

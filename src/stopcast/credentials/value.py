@@ -1,4 +1,4 @@
-"""The account's key, as a value that does not show its secret, and what gives one."""
+"""The account's key as a value that never shows its secret, and the type of a function that returns one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Credentials:
     """An access key with its secret.
 
     Attributes:
-        access_key: the public half; it names the key.
-        secret_key: the private half; never shown by ``repr``.
-        session_token: with temporary credentials, sent as ``X-Security-Token``.
-        region: the signing region that came with them, None to take the endpoint's.
+        access_key: the public half, which identifies the key.
+        secret_key: the private half; ``repr`` does not show it.
+        session_token: of temporary credentials; sent as ``X-Security-Token``, not shown by ``repr``.
+        region: the signing region that came with them, None for the endpoint's.
         source: where they were found, in words.
-        expires_at: Unix time, in seconds, at which they expire; None where they do not, or nobody knows.
+        expires_at: Unix time at which they expire, None where they do not expire or the time is not known.
     """
 
     access_key: str
@@ -29,7 +29,7 @@ class Credentials:
     expires_at: float | None = None
 
     def same_key(self, other: Credentials) -> bool:
-        """Whether both sign alike, whatever else is told of them."""
+        """Whether both sign alike. Source, region and expiry may differ."""
         return (self.access_key, self.secret_key, self.session_token) == (
             other.access_key,
             other.secret_key,
@@ -37,9 +37,8 @@ class Credentials:
         )
 
 
-#: Gives the credentials of the moment, each time anew. It is called on the event loop and may take its time.
+#: Returns the current credentials. It is called on the event loop and may take a minute.
 CredentialsProvider = Callable[[], Awaitable[Credentials]]
 
-
-#: What a signature can name as a region.
+#: The form of a region in a signature.
 REGION_PATTERN: Final = re.compile(r"[a-zA-Z0-9-]{1,64}")

@@ -1,4 +1,4 @@
-"""The vendor's own credential providers, as credentials that refresh. They come with the extra ``volc``.
+"""The vendor's own credential providers as a ``stopcast.CredentialsProvider``. They need the extra ``volc``.
 
     Stopper(credentials=VolcProvider(lambda: StsOidcCredentialProvider()))
 
@@ -22,28 +22,28 @@ from stopcast.errors import CredentialsUnavailableError
 
 T = TypeVar("T")
 
-#: The modes of a profile that the vendor's providers know, beside AK.
+#: The modes of a profile for which the vendor has a provider. AK needs none.
 MODES: Final = frozenset({"ramrolearn", "oidc", "ecsrole", "sso", "console-login"})
-#: Those whose provider holds a refresh token that is good for one use: a second provider would find it used up.
-_WITH_MEMORY: Final = frozenset({"sso", "console-login"})
-#: The providers hand nothing out that has less than this to live.
+#: The modes whose provider holds a refresh token for one use only, so that one provider has to be kept.
+_KEPT: Final = frozenset({"sso", "console-login"})
+#: The providers return no credentials that expire sooner than this.
 _LEAST_LIFE_SECONDS: Final = 60.0
-_WORDS_LIMIT: Final = 300
+_MESSAGE_LIMIT: Final = 300
 
 
 class VendorProvider(Protocol):
-    """What stopcast asks of the vendor's providers."""
+    """What stopcast uses of the vendor's providers."""
 
     def get_credentials(self) -> Any:
-        """Return a value with ``ak``, ``sk`` and ``session_token``. It may block for a minute."""
+        """Return a value with ``ak``, ``sk`` and ``session_token``. May block for a minute."""
 
 
 class VolcProvider:
-    """Asks one of the vendor's providers, in a thread. Fills ``stopcast.CredentialsProvider``.
+    """Calls one of the vendor's providers in a thread. It is a ``stopcast.CredentialsProvider``.
 
     Args:
-        make: makes the vendor's provider. It is called each time that credentials are asked for, because a provider
-            that is kept gives the same ones until they are about to expire, even when they are refused.
+        make: makes the vendor's provider. It is called for each request for credentials, because a provider that is
+            kept returns the same ones until shortly before they expire, even after the API has refused them.
         source: where the credentials come from, in words.
     """
 
@@ -52,10 +52,10 @@ class VolcProvider:
         self._source = source
 
     async def __call__(self) -> Credentials:
-        """Return the provider's credentials, with their expiry as far as it tells.
+        """Return the provider's credentials, with their expiry where the provider has one.
 
         Raises:
-            CredentialsUnavailableError: the provider cannot give any, and says why.
+            CredentialsUnavailableError: the provider raised; the message is its own.
         """
         return await _in_thread(self._ask)
 
@@ -64,10 +64,10 @@ class VolcProvider:
         try:
             provider = self._make()
             value = provider.get_credentials()
-        except Exception as error:  # noqa: BLE001 - the vendor's providers raise what they like
-            # Where an answer could not be read, the whole of it follows.
-            words = " ".join(str(error).partition("raw=")[0].split())[:_WORDS_LIMIT]
-            raise CredentialsUnavailableError(f"{self._source}: {words or type(error).__name__}") from None
+        except Exception as error:  # noqa: BLE001 - the vendor's providers raise many types
+            # After "raw=" follows the whole of an answer that could not be read.
+            message = " ".join(str(error).partition("raw=")[0].split())[:_MESSAGE_LIMIT]
+            raise CredentialsUnavailableError(f"{self._source}: {message or type(error).__name__}") from None
         return Credentials(
             access_key=value.ak,
             secret_key=value.sk,
@@ -86,7 +86,7 @@ def profile_provider(name: str, mode: str, path: Path, *, source: str) -> VolcPr
         provider: VendorProvider = CLIConfigCredentialProvider(profile_name=name, config_path=str(path))
         return provider
 
-    return VolcProvider(cache(make) if mode in _WITH_MEMORY else make, source=source)
+    return VolcProvider(cache(make) if mode in _KEPT else make, source=source)
 
 
 def installed() -> bool:
@@ -95,16 +95,16 @@ def installed() -> bool:
 
 
 def _expiry(provider: object, asked_at: float) -> float:
-    """Return when what the provider gave expires. There is no common name for that; where there is none, the least."""
+    """Return when the credentials expire. Providers keep it under different names; without any, assume the least."""
     provider = getattr(provider, "_delegate", None) or provider
     for name in ("expired_time", "_expired_time", "_expiration"):
-        if isinstance(told := getattr(provider, name, None), int | float):
-            return float(told)
+        if isinstance(expiry := getattr(provider, name, None), int | float):
+            return float(expiry)
     return asked_at + _LEAST_LIFE_SECONDS
 
 
 async def _in_thread(function: Callable[[], T]) -> T:
-    """Run a function that blocks in a thread that nobody waits for in the end, as asyncio's own are waited for."""
+    """Run a blocking function in a daemon thread. asyncio waits for its own threads at the end, a minute here."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -120,9 +120,9 @@ async def _in_thread(function: Callable[[], T]) -> T:
         result, error = None, None
         try:
             result = function()
-        except Exception as caught:  # noqa: BLE001 - it is raised where the result is awaited
+        except Exception as caught:  # noqa: BLE001 - raised again where the result is awaited
             error = caught
-        # The loop may have been closed meanwhile.
+        # The loop may be closed by now.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 

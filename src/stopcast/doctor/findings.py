@@ -1,4 +1,4 @@
-"""What the doctor looks at, and what it finds."""
+"""What the doctor is given to check, and what it finds. Nothing here makes a call."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stopcast.api.endpoint import Endpoint
-from stopcast.credentials.chain import Look
+from stopcast.credentials.places import CredentialSource
 
 
-class State(StrEnum):
-    """How a part was found."""
+class FindingState(StrEnum):
+    """The result of one check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -22,36 +22,36 @@ class State(StrEnum):
 
 
 class Finding(NamedTuple):
-    """What was found of one part.
+    """The finding of one check.
 
     Attributes:
-        part: its name.
-        state: the word for it.
+        part: what was checked.
+        state: the result.
         words: what was found, without any secret.
-        advice: what to do; "" where nothing is to be done.
-        details: what it was found from, line by line.
+        advice: what to do about it; "" if nothing.
+        details: how it was found, line by line.
     """
 
     part: str
-    state: State
+    state: FindingState
     words: str
     advice: str = ""
     details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
-    """What is looked at.
+class Checkup:
+    """What is to be checked.
 
     Attributes:
-        places: where credentials may be, each as it was found.
-        endpoint: makes the place where the calls go, once it is known whether credentials bring a region.
-        report: the report of the run to come.
-        app_id: to ask about as well, None for none.
+        places: where credentials may be, with what each place holds.
+        endpoint: returns where the calls go, given the region that the credentials name, None for none.
+        report: the report that the run would write.
+        app_id: an AppId to ask about, None for none.
         timeout_seconds: for each step.
     """
 
-    places: Sequence[Look]
+    places: Sequence[CredentialSource]
     endpoint: Callable[[str | None], Endpoint]
     report: Path
     app_id: str | None = None

@@ -11,16 +11,14 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from stopcast.api.actions import Action
-from stopcast.api.answers import Reply
+from stopcast.api.answers import Reply, hide
 from stopcast.api.signing import Signer
 from stopcast.engine.account import Account
 from stopcast.engine.job import Job
 from stopcast.errors import EndpointError
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.ports import Answer, Limiter, Transport, TransportError
+from stopcast.ports import Answer, Limiter, Request, Transport, TransportError
 
-#: Stands where a secret stood.
-_HIDDEN: Final = "***"
 #: After a standstill of the process, answers that have long arrived are read first: a call is not cut off before this.
 _GRACE_SECONDS: Final = 1.0
 #: A timer that is later than this shows a standstill.
@@ -166,13 +164,12 @@ class _NotAdmittedError(Exception):
 class _CallGate:
     """The gate of one call. Fills ``stopcast.ports.Gate``."""
 
-    __slots__ = ("_body", "_caller", "_query", "_slot", "clock_offset", "limiter_seconds", "permit_at", "signer")
+    __slots__ = ("_caller", "_request", "_slot", "clock_offset", "limiter_seconds", "permit_at", "signer")
 
-    def __init__(self, caller: Caller, slot: Slot, body: bytes, query: str) -> None:
+    def __init__(self, caller: Caller, slot: Slot, request: Request) -> None:
         self._caller = caller
         self._slot = slot
-        self._body = body
-        self._query = query
+        self._request = request
         self.limiter_seconds = 0.0
         self.permit_at: float | None = None
         self.signer: Signer | None = None
@@ -208,7 +205,7 @@ class _CallGate:
         self.signer = caller.account.key.current()
         self.clock_offset = caller.account.clock_offset
         caller.admitted(now)
-        return self.signer.sign(self._body, time.time() + self.clock_offset, self._query)
+        return self.signer.sign(self._request, time.time() + self.clock_offset)
 
 
 class Caller:
@@ -260,18 +257,18 @@ class Caller:
             EndpointError: the endpoint's certificate is not to be trusted.
             StopcastError: no call could be made: the key is dead, or the note of the call could not be written.
         """
-        body, query = self._action.request(job.task, self._query)
+        request = self._action.request(job.task, self._query)
         while True:
             slot.begin(job)
-            gate = _CallGate(self, slot, body, query)
+            gate = _CallGate(self, slot, request)
             try:
                 await self.account.key.wait()
-                reply: Reply | None = self._read(await self._transport.send(body, gate, query), gate)
+                reply: Reply | None = self._read(await self._transport.send(request, gate), gate)
             except TransportError as error:
                 if error.untrusted:
                     raise EndpointError(f"{error}. Nothing was sent; TLS is always verified") from error
                 sent = slot.sent and not error.unsent
-                reply = Reply(None, readable=False, message=_without_token(str(error), gate.signer))
+                reply = Reply(None, readable=False, message=hide(str(error), _token(gate)))
                 return self._attempt(reply, gate, sent=sent, why=slot.end())
             except _NotAdmittedError as error:
                 why = slot.end() or error.why
@@ -295,31 +292,21 @@ class Caller:
         return Attempt(reply, sent, gate.permit_at, gate.limiter_seconds, gate.signer, gate.clock_offset, why)
 
     def _read(self, answer: Answer, gate: _CallGate) -> Reply:
-        body = answer.body
-        reply = self._action.read(answer.status, answer.headers, body)
+        reply = self._action.read(answer.status, answer.headers, answer.body, _token(gate))
         request_id = reply.request_id
-        if request_id is not None:
-            if request_id in self._seen_ids:
-                # A second copy of an answer that another call has had. Whose answer comes next is not known.
-                answer.drop()
-                return Reply(
-                    answer.status, readable=False, message=f"the answer {request_id} came before, to another call"
-                )
-            self._seen_ids.add(request_id)
-            self._ids_in_order.append(request_id)
-            if len(self._ids_in_order) > _IDS_REMEMBERED:
-                self._seen_ids.discard(self._ids_in_order.popleft())
-        token = gate.signer.token if gate.signer is not None else None
-        return reply if token is None else _hidden(reply, token)
+        if request_id is None:
+            return reply
+        if request_id in self._seen_ids:
+            # A second copy of an answer that another call has had. Whose answer comes next is not known.
+            answer.drop()
+            return Reply(answer.status, readable=False, message=f"the answer {request_id} came before, to another call")
+        self._seen_ids.add(request_id)
+        self._ids_in_order.append(request_id)
+        if len(self._ids_in_order) > _IDS_REMEMBERED:
+            self._seen_ids.discard(self._ids_in_order.popleft())
+        return reply
 
 
-def _hidden(reply: Reply, token: str) -> Reply:
-    """Return the reply without the one secret that is sent: some servers and proxies send back what they were sent."""
-    texts = {name: getattr(reply, name) for name in ("code", "message", "request_id")}
-    found = {name: text.replace(token, _HIDDEN) for name, text in texts.items() if text and token in text}
-    return reply._replace(**found) if found else reply
-
-
-def _without_token(text: str, signer: Signer | None) -> str:
-    token = signer.token if signer is not None else None
-    return text.replace(token, _HIDDEN) if token else text
+def _token(gate: _CallGate) -> str:
+    """Return the one secret that is sent. Some servers and proxies send back what they were sent."""
+    return (gate.signer.token if gate.signer is not None else None) or ""

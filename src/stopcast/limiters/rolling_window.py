@@ -1,4 +1,4 @@
-"""The calls of the last second: the measure of what was promised, and its last guard."""
+"""The calls of the last second: they measure the promise, and they bound it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from collections import deque
 
 
 class RollingWindow:
-    """Counts calls in the half-open second that ends with the latest one, and keeps the greatest count.
+    """Counts calls in the half-open second that ends with the latest call, and keeps the greatest count.
 
-    Times are those of one monotonic clock, in seconds, and never go back.
+    Times are seconds of one monotonic clock, and never go back.
 
     Args:
         seconds: the length of the window, where it is not one second.
+
+    Attributes:
+        calls: all calls that were counted.
+        worst_second: the most calls in any window.
+        first: when the first call was made.
+        last: when the last call was made.
     """
 
     __slots__ = ("_seconds", "_times", "calls", "first", "last", "worst_second")
@@ -37,7 +43,7 @@ class RollingWindow:
         self.last = now
 
     def postpone(self, since: float, until: float) -> None:
-        """Let the calls that were counted from ``since`` on count as made at ``until``."""
+        """Count the calls that were made from ``since`` on as made at ``until``."""
         late = 0
         while self._times and self._times[-1] >= since:
             self._times.pop()
@@ -45,7 +51,7 @@ class RollingWindow:
         self._times.extend([until] * late)
 
     def wait(self, now: float, most: int) -> float:
-        """Return the seconds until one more call makes at most ``most`` in its window; 0 or less: it may go."""
+        """Return the seconds until a further call makes at most ``most`` in its window; 0 or less means now."""
         times = self._times
         return self._seconds - (now - times[-most]) if len(times) >= most else 0.0
 

@@ -1,165 +1,220 @@
-"""Going on with a report: what it tells already, and how it is left with one line a row.
+"""Continuing a report: what its lines say, and how the lines that newer ones have replaced are removed.
 
-What flows in is the report of runs that ended somehow, a crash among the ways. What flows out is what a new run must
-not do again, and the totals so far. What can go wrong: a torn last line (cut off, and told), a line that is none
-(refused: it would be lost silently otherwise), rows that were not settled (their old lines go when a new one is there).
+A torn last line is cut off. A line that is not a report's is an error, because what it says would be lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
 from stopcast.errors import ReportError
-from stopcast.report.line import LineReader, read_line, task_of
-from stopcast.tasks.identities import Identities, identity, told_identity
-from stopcast.tasks.intake import Earlier
+from stopcast.report.line import LineReader, looks_like_a_line, read_line, task_of
+from stopcast.tasks.identities import identity, row_fingerprint
+from stopcast.tasks.intake import AlreadySettled
 from stopcast.tasks.outcome import Outcome, Status
 
-#: Lines handled between two looks at the event loop.
+#: Lines handled before the event loop has its turn.
 _LINES_AT_ONCE: Final = 500
-_TOLD: Final = frozenset({Status.INVALID, Status.DUPLICATE})
+#: Lines about rows that were not sent.
+_ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
+#: A task's number in AlreadySettled: its flags, then the status of a line that a newer one would replace (0: none),
+#: then how many of its lines have been replaced.
+_STATUS_BITS: Final = 3
+_UNSETTLED: Final = (None, *(status for status in Status if not status.settled))
+_STATUS: Final = {status: place << AlreadySettled.FLAG_BITS for place, status in enumerate(_UNSETTLED)}
+_STATUS_MASK: Final = ((1 << _STATUS_BITS) - 1) << AlreadySettled.FLAG_BITS
+_ONE_REPLACED: Final = 1 << (AlreadySettled.FLAG_BITS + _STATUS_BITS)
+#: How a file system says that a file cannot take the place of this one, which may still be written to.
+_NOT_REPLACEABLE: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES})
 
 
-@dataclass(slots=True)
-class Past:
-    """What a report tells when a run goes on with it.
+class ReportHistory:
+    """What a report says when a run continues with it.
 
     Attributes:
-        earlier: what the lists' rows are held against.
-        statuses: its lines by status, those that a new line has replaced left out.
-        torn_bytes: what was cut off its end because the line was not whole.
-        size: its length in bytes after that.
+        settled: what an Intake compares the lists' rows with.
+        statuses: its lines by status, without those that a newer line has replaced.
+        lines_replaced: old lines that a newer one has replaced.
+        torn_bytes: the length of the torn last line, which was cut off.
+        size: the report's length in bytes after that.
     """
 
-    earlier: Earlier = field(default_factory=Earlier)
-    statuses: Counter[Status] = field(default_factory=Counter)
-    torn_bytes: int = 0
-    size: int = 0
-    _unsettled: dict[Status, Identities] = field(default_factory=dict)
-    _replaced: Counter[bytes] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.settled = AlreadySettled()
+        self.statuses: Counter[Status] = Counter()
+        self.lines_replaced = 0
+        self.torn_bytes = 0
+        self.size = 0
+        self._any_unsettled = False
 
     def read(self, values: dict[str, Any]) -> None:
-        """Take note of one line."""
+        """Add one line."""
         status: Status = values["status"]
         task = task_of(values)
-        if status in _TOLD:
-            self.earlier.told[told_identity(status, task, values.get("message"))] += 1
-        else:
-            digest = identity(task)
-            self._replace(digest)
-            if status.settled:
-                self.earlier.settled.add(digest)
-            else:
-                self._unsettled.setdefault(status, Identities()).add(digest)
-                if values.get("in_doubt") is True:
-                    self.earlier.in_doubt.add(digest)
         self.statuses[status] += 1
+        if status in _ROWS_ONLY:
+            self.settled.rows[row_fingerprint(status, task, values.get("message"))] += 1
+            return
+        digest = identity(task)
+        number = self._replaced(self.settled.tasks[digest])
+        if status.settled:
+            number |= AlreadySettled.SETTLED
+        else:
+            self._any_unsettled = True
+            number |= _STATUS[status]
+        if values.get("in_doubt") is True:
+            number |= AlreadySettled.IN_DOUBT
+        self.settled.tasks[digest] = number
 
     def replaced_by(self, outcome: Outcome) -> None:
-        """Take note of a new line; the old one of the same task, if it was not settled, is to go."""
-        if self._unsettled and outcome.status not in _TOLD:
-            self._replace(identity(outcome.task))
+        """Add a new line's outcome: an old line about the same task that was not settled is replaced."""
+        if self._any_unsettled and outcome.status not in _ROWS_ONLY:
+            digest = identity(outcome.task)
+            if number := self.settled.tasks[digest]:
+                self.settled.tasks[digest] = self._replaced(number)
 
-    def _replace(self, digest: bytes) -> None:
-        for status, digests in self._unsettled.items():
-            if digest in digests:
-                digests.discard(digest)
-                self.statuses[status] -= 1
-                self._replaced[digest] += 1
+    def _replaced(self, number: int) -> int:
+        if not number & _STATUS_MASK:
+            return number
+        status = _UNSETTLED[(number & _STATUS_MASK) >> AlreadySettled.FLAG_BITS]
+        assert status is not None  # noqa: S101 - the mask says so
+        self.statuses[status] -= 1
+        self.lines_replaced += 1
+        return (number & ~_STATUS_MASK) + _ONE_REPLACED
 
-    @property
-    def lines_replaced(self) -> int:
-        """Old lines that a newer one has made untrue."""
-        return self._replaced.total()
+    def rewritten(self, line: bytes) -> bytes:
+        """Return a line of the report, read again from its start, as it is to be: b"" if it has been replaced.
 
-    def drops(self, values: dict[str, Any]) -> bool:
-        """Whether this line, read again from the start of the report, is one that has been replaced."""
+        A line that is not good keeps the doubt of the lines that it has replaced.
+        """
+        values = read_line(line)
+        if values is None:
+            return line
         status: Status = values["status"]
-        if status.settled or not self._replaced:
-            return False
+        if status.good or status in _ROWS_ONLY:
+            return line
         digest = identity(task_of(values))
-        if not self._replaced[digest]:
-            return False
-        self._replaced[digest] -= 1
-        return True
+        number = self.settled.tasks[digest]
+        if not status.settled and number >= _ONE_REPLACED:
+            self.settled.tasks[digest] = number - _ONE_REPLACED
+            return b""
+        if number & AlreadySettled.IN_DOUBT and not values.get("in_doubt"):
+            return orjson.dumps(values | {"in_doubt": True}, option=orjson.OPT_APPEND_NEWLINE)
+        return line
 
 
-async def peek_past(path: Path) -> Past:
-    """Read a report that another run may be writing, and change nothing. One that is not there yet tells nothing.
+async def peek_history(path: Path) -> ReportHistory:
+    """Read a report that another run may be writing, and change nothing. A report that does not exist has no lines.
 
     Raises:
-        ReportError: it cannot be read, or a line in it is no line of a report.
+        ReportError: it cannot be read, or a line in it is not a report's.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return Past()
+        return ReportHistory()
     except OSError as error:
         raise ReportError(f"the report {path} cannot be read: {error.strerror}") from None
     try:
-        return await read_past(descriptor, path, mend=False)
+        return await read_history(descriptor, path, repair=False)
     finally:
         os.close(descriptor)
 
 
-async def read_past(descriptor: int, path: Path, *, mend: bool = True) -> Past:
-    """Read the whole report, and cut a torn last line off unless ``mend`` is False.
+async def read_history(descriptor: int, path: Path, *, repair: bool = True) -> ReportHistory:
+    """Read the whole report, and cut off a torn last line unless ``repair`` is False.
 
     Raises:
-        ReportError: a line in it is no line of a report.
+        ReportError: a line in it is not a report's. The file is unchanged.
     """
-    past, reader = Past(), LineReader(str(path))
-    try:
-        async for lines in _lines(descriptor):
-            for values in reader.read(lines):
-                past.read(values)
-        reader.finish()
-    except ReportError as error:
-        raise ReportError(f"{error}; move it away by hand, then --resume") from None
-    past.size, past.torn_bytes = reader.size, len(reader.torn)
-    if mend and reader.torn:
-        os.ftruncate(descriptor, past.size)
-    if mend and reader.unended:
-        past.size += os.write(descriptor, b"\n")
-    return past
+    if repair:
+        await _finish_overwriting(descriptor, path)
+    history, reader = ReportHistory(), LineReader(str(path))
+    async for lines in _lines(descriptor):
+        for values in reader.read(lines):
+            history.read(values)
+    reader.finish()
+    history.size, history.torn_bytes = reader.size, len(reader.torn)
+    if repair and reader.torn:
+        os.ftruncate(descriptor, history.size)
+    if repair and reader.unended:
+        history.size += os.write(descriptor, b"\n")
+    return history
 
 
-async def tidy(descriptor: int, path: Path, past: Past) -> None:
-    """Write the report anew without the lines that have been replaced, and put it in the old one's place at once.
+async def tidy(descriptor: int, path: Path, history: ReportHistory) -> None:
+    """Write the report anew without the lines that have been replaced, and put the new file in its place at once.
+
+    A file that cannot be replaced, such as a bind mount, is overwritten. ``PATH.tidied`` has all lines until that is
+    done, and the next run that continues with the report finishes it.
 
     Raises:
-        OSError: there is no room for it; the report is as it was.
+        OSError: there is no room for the new file; the report is as it was.
     """
-    path = _behind_links(path)
-    fresh = path.with_name(f"{path.name}.tidying")
+    path, fresh, whole = _files(path)
+    _remove_leftover(fresh)
     try:
-        # What stands there was left by a kill, or is a link that somebody laid to a file of ours.
-        fresh.unlink(missing_ok=True)
         with fresh.open("xb") as out:
             async for lines in _lines(descriptor):
-                for line in lines:
-                    values = read_line(line)
-                    if values is None or not past.drops(values):
-                        out.write(line)
+                out.writelines(map(history.rewritten, lines))
             out.flush()
             await asyncio.to_thread(os.fsync, out.fileno())
-        fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
-        fresh.replace(path)
+        with suppress(OSError):  # some network file systems have no modes
+            fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
+        try:
+            fresh.replace(path)
+        except OSError as error:
+            if error.errno not in _NOT_REPLACEABLE:
+                raise
+            _remove_leftover(whole)
+            fresh.rename(whole)
+            await _finish_overwriting(descriptor, path)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise
 
 
-def _behind_links(path: Path) -> Path:
-    """Return the file itself: a link to the report stays one."""
-    return path.resolve()
+def _files(path: Path) -> tuple[Path, Path, Path]:
+    """Return the report's real file, so that a link to it stays one, the new file, and the whole copy."""
+    path = path.resolve()
+    return path, path.with_name(f"{path.name}.tidying"), path.with_name(f"{path.name}.tidied")
+
+
+def _remove_leftover(path: Path) -> None:
+    """Remove what a killed run left under this name, or a link; a file that stopcast did not write is an error."""
+    if path.is_file() and not path.is_symlink():
+        with path.open("rb") as file:
+            if not looks_like_a_line(file.readline()):
+                raise FileExistsError(errno.EEXIST, f"{path} exists and was not written by stopcast")
+    path.unlink(missing_ok=True)
+
+
+async def _finish_overwriting(descriptor: int, path: Path) -> None:
+    """Overwrite the report with the whole copy beside it, if an unfinished ``tidy`` left one."""
+    path, _, whole = _files(path)
+    # An empty report is a new one; the copy belonged to another.
+    if os.fstat(descriptor).st_size and whole.is_file() and not whole.is_symlink():
+        await asyncio.to_thread(_overwrite, path, whole)
+
+
+def _overwrite(path: Path, whole: Path) -> None:
+    with whole.open("rb") as source, path.open("r+b") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        target.truncate()
+        target.flush()
+        os.fsync(target.fileno())
+    whole.unlink()
 
 
 async def _lines(descriptor: int) -> AsyncIterator[list[bytes]]:

@@ -1,4 +1,4 @@
-"""The lines of a report: an outcome as JSON, and back."""
+"""The lines of a report: how an outcome is written as JSON, and read again. No file is opened here."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from stopcast.errors import ReportError
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
-#: What every line begins with.
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_BLANK: Final = b" \t\r\n" + _BYTE_ORDER_MARK
+#: How every line begins.
 _LINE_BEGINS: Final = b'{"AppId":'
-#: To format one anew would be a quarter of a line's cost.
+#: Formatting them for each line would be a quarter of its cost.
 _FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
 
 class LineWriter:
-    """Turns outcomes into lines."""
+    """Writes outcomes as lines."""
 
     def __init__(self) -> None:
         self._second = -1
@@ -45,10 +47,10 @@ class LineWriter:
             "source": outcome.source,
             "line": outcome.line,
             "finished_at": self._date + _FRACTIONS[milliseconds],
-            # As round() has it, at a fifth of its cost.
+            # The same as round(), at a fifth of its cost.
             "seconds": int(outcome.seconds * 1000 + 0.5) / 1000,
         }
-        if outcome.in_doubt:
+        if outcome.in_doubt and not outcome.good:
             values["in_doubt"] = True
         if outcome.state is not None:
             values["StopReason"] = outcome.state.stop_reason
@@ -60,7 +62,7 @@ class LineWriter:
 
 
 def _writable(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with every lone surrogate written out as an escape: UTF-8 has no form for one."""
+    """Return the values with each lone surrogate as an escape: UTF-8 cannot encode one."""
     return {
         key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
         for key, value in values.items()
@@ -72,14 +74,14 @@ _STATUSES: Final = {status.value: status for status in Status}
 
 
 def read_line(line: bytes) -> dict[str, Any] | None:
-    """Return the values of a report's line with ``status`` as a Status, None for what is no such line."""
+    """Return the values of a report's line with ``status`` as a Status, None for any other line."""
     try:
         values = orjson.loads(line)
         values["status"] = _STATUSES[values["status"]]
         app_id, room_id, task_id = values["AppId"], values["RoomId"], values["TaskId"]
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return None
-    # Ten million lines pass here: each id is nearly always a string, and the rest is looked at only where one is not.
+        return read_line(line[len(_BYTE_ORDER_MARK) :]) if line.startswith(_BYTE_ORDER_MARK) else None
+    # Ten million lines pass here: each id is nearly always a string, and the rest is checked only where one is not.
     if type(app_id) is type(room_id) is type(task_id) is str:
         read: dict[str, Any] = values
         return read
@@ -87,15 +89,23 @@ def read_line(line: bytes) -> dict[str, Any] | None:
 
 
 def task_of(values: dict[str, Any]) -> Task:
-    """Return the task that a report's line is about; an id that it does not hold is ""."""
+    """Return the task that a report's line is about; an id that the line does not have is ""."""
     return Task(values["AppId"] or "", values["RoomId"] or "", values["TaskId"] or "")
 
 
+def looks_like_a_line(start: bytes) -> bool:
+    """Return whether these bytes can be the beginning of a report's line that was cut off."""
+    return start.startswith(_LINE_BEGINS[: len(start)])
+
+
 class LineReader:
-    """Reads the lines of one report in their order; the last one may be torn, because a crash cut it off.
+    """Reads the lines of one report in their order.
+
+    Blank lines are skipped. The last line may be torn, because a crash cut it off: it has no newline, or the zeros that
+    a power cut leaves, and it is not JSON.
 
     Args:
-        name: of the report, for the words of an error.
+        name: the report's name, for error messages.
 
     Attributes:
         torn: the torn line, b"" where there is none.
@@ -113,20 +123,23 @@ class LineReader:
         """Return the values of some lines, as ``read_line`` does.
 
         Raises:
-            ReportError: one of them is no line of a report, and not the last.
+            ReportError: one of them is not a report's, or follows a torn line.
         """
         read = []
         for line in lines:
             if self.torn:
-                raise self._no_line()
+                raise self._error()
             self._number += 1
             values = read_line(line)
-            if values is None:
-                self.torn = line
-            else:
-                self.size += len(line)
-                self._last = line
+            if values is not None:
                 read.append(values)
+            elif line.strip(_BLANK):
+                if not _may_be_torn(line):
+                    raise self._error()
+                self.torn = line
+                continue
+            self.size += len(line)
+            self._last = line
         return read
 
     @property
@@ -135,15 +148,24 @@ class LineReader:
         return not self._last.endswith(b"\n")
 
     def finish(self) -> None:
-        """Take it that no more lines follow.
+        """Say that no more lines follow.
 
         Raises:
-            ReportError: the last one is no line of a report, and not the beginning of one either.
+            ReportError: the last line cannot be the beginning of a report's line.
         """
-        # A power cut leaves zeros behind it.
-        written = self.torn.rstrip(b"\0")
-        if not written.startswith(_LINE_BEGINS[: len(written)]):
-            raise self._no_line()
+        if not looks_like_a_line(self.torn.rstrip(b"\0")):
+            raise self._error()
 
-    def _no_line(self) -> ReportError:
-        return ReportError(f"line {self._number} of {self._name} is no line of a report. Is that the right file?")
+    def _error(self) -> ReportError:
+        where = f"{self._name} is not a report (line {self._number})"
+        return ReportError(f"{where}. Name a file that `stopcast run` wrote")
+
+
+def _may_be_torn(line: bytes) -> bool:
+    if b"\0" in line:
+        return True
+    try:
+        orjson.loads(line.removeprefix(_BYTE_ORDER_MARK))
+    except orjson.JSONDecodeError:
+        return not line.endswith(b"\n")
+    return False

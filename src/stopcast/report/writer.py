@@ -1,96 +1,64 @@
-"""The report on disk: appended in groups, synced every second, never overwritten, one writer at a time."""
+"""Writing the report: appended in groups, synced every second. What an earlier run wrote is not read here."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
-import shlex
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from stopcast.errors import ReportError, ReportExistsError, ReportLockedError
-from stopcast.report.in_flight import FlightLog
+from stopcast.errors import ReportError
+from stopcast.report.blocking import BlockingCalls, write_all
+from stopcast.report.in_flight import InFlightLog
 from stopcast.report.line import LineWriter
 from stopcast.tasks.outcome import Outcome, Status
 
 #: Lines in a group, and the longest that one waits for its group.
 _GROUP: Final = 64
 _GROUP_SECONDS: Final = 0.1
-#: What a line with one of these says of its task replaces the note that it is in flight.
-_LANDED: Final = frozenset(Status) - {Status.INVALID, Status.DUPLICATE, Status.SET_ASIDE}
-#: What a power cut may cost.
+#: Outcomes without a line, while the thread writes, at which the calls are to pause.
+_STALLED: Final = 256
+#: Lines with these statuses are about rows, and no note is about a row.
+_ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
+#: A power cut may cost what was written in this time.
 _SYNC_SECONDS: Final = 0.8
+#: The time that a write or a sync still has after a cancellation.
+_HURRIED_SECONDS: Final = 1.5
 
 
-def open_report(path: Path, *, resume: bool) -> int:
-    """Open the report for appending, alone, and return its file descriptor.
+class Pausable(Protocol):
+    """Calls that can be paused, as those of a Stopper."""
 
-    A pipe or a device is just written to, by as many as like. A file that a dead process had locked is free.
+    @property
+    def paused(self) -> bool:
+        """Whether they are paused."""
 
-    Raises:
-        ReportExistsError: it exists, and nobody said to go on with it.
-        ReportLockedError: another run writes it.
-        ReportError: it cannot be opened.
-    """
-    special = path.exists() and not path.is_file()
-    new_only = 0 if resume or special else os.O_EXCL
-    try:
-        # Readable too, because a resumed report is read to its end before anything is appended.
-        access = os.O_WRONLY if special else os.O_RDWR
-        report = os.open(path, access | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | new_only, 0o644)
-    except FileExistsError:
-        raise ReportExistsError(
-            f"the report {path} exists already. Go on with it: --resume. Or name another one: -o PATH"
-        ) from None
-    except OSError as error:
-        raise ReportError(f"the report {path} cannot be opened: {error.strerror}. {_way_out(path, error)}") from None
-    if special:
-        return report
-    try:
-        fcntl.flock(report, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(report)
-        if error.errno in {errno.EAGAIN, errno.EACCES}:
-            raise ReportLockedError(
-                f"another run is writing the report {path}. Let it end, or name another one: -o PATH"
-            ) from None
-        raise ReportError(f"the report {path} cannot be locked: {error.strerror}") from None
-    if not _is_at(path, report):
-        # A run that ended just now has put another file in its place, and lines of ours would be nobody's.
-        os.close(report)
-        raise ReportLockedError(f"another run was just writing the report {path}; try again")
-    return report
+    def pause(self) -> None:
+        """Send no further call until ``resume``."""
 
-
-def _way_out(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOENT:
-        return f"Make its folder: mkdir -p {shlex.quote(str(path.parent))}"
-    if error.errno == errno.EISDIR:
-        return f"Name a file in it: -o {shlex.quote(str(path / 'report.jsonl'))}"
-    return "Name another one: -o PATH"
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    def resume(self) -> None:
+        """Send calls again."""
 
 
 class Report:
-    """Appends outcomes. A line is written within a tenth of a second, and on the disk within one.
+    """Appends outcomes. A line is written within a tenth of a second, and on the disk within a second.
+
+    The lines of a plain file are written on the event loop, like the notes in the in-flight log. A pipe or a device may
+    block for ever, so its lines are written in a thread, and the calls pause while too many lines wait for that.
 
     Args:
         descriptor: as ``open_report`` returned it; the caller closes it after ``finish``.
-        on_error: told once, on the event loop, when the report cannot be written any more.
-        on_durable: told of outcomes, on the event loop, once their lines would outlive a power cut. Pipes and devices
-            have no such thing; there it is told when they have been written.
-        flights: what is in doubt until its line is written.
+        path: the report's name, for error messages.
+        on_error: is called once, on the event loop, when the report cannot be written any more.
+        on_durable: is called on the event loop with outcomes whose lines would survive a power cut. Pipes and devices
+            have no such thing; there it is called when the lines have been written.
+        calls: are paused while too many lines wait to be written.
+        in_flight: the in-flight log, whose notes are freed when the lines are written.
     """
 
     def __init__(
@@ -100,126 +68,233 @@ class Report:
         *,
         on_error: Callable[[ReportError], None],
         on_durable: Callable[[Sequence[Outcome]], None] | None = None,
-        flights: FlightLog | None = None,
+        calls: Pausable | None = None,
+        in_flight: InFlightLog | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._path = path
         self._on_error = on_error
         self._on_durable = on_durable
+        self._calls = calls
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        self._flights = flights
+        self._in_flight = in_flight
         self._writer = LineWriter()
-        #: That have no line yet, and, where somebody wants to know, those whose lines are not synced yet.
+        #: Without a line yet; the first of them may be with the thread.
         self._outcomes: list[Outcome] = []
+        #: Written and not synced, where ``on_durable`` is to be called with them.
         self._not_durable: list[Outcome] = []
         self._loop = asyncio.get_running_loop()
+        self._thread = BlockingCalls("report")
         self._group_timer: asyncio.TimerHandle | None = None
+        self._sync_timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._syncing: asyncio.Future[None] | None = None
         self._error: ReportError | None = None
-        self._unsynced = False
-        self._syncing = self._loop.create_task(self._sync_regularly())
+        #: Linux reports a failed sync once. What it was to put on the disk may be lost, whatever a later sync returns.
+        self._sync_error: ReportError | None = None
+        self._paused = False
+        self._finishing = False
+        self._wait_seconds: float | None = None
+        self._hurried: asyncio.Future[None] = self._loop.create_future()
 
     def write(self, outcome: Outcome) -> None:
-        """Take one outcome. After an error it is kept, in case there is room again when the report is closed."""
-        # A group's lines are made together: alone, each would find the processor's caches full of the calls' work.
+        """Take one outcome. After an error it is kept, in case there is room again when the report is finished."""
+        # The lines of a group are made together: alone, each would find the processor's caches full of the calls' work.
         self._outcomes.append(outcome)
         if self._error is not None:
             return
-        if len(self._outcomes) >= _GROUP:
+        if self._writing is not None:
+            if len(self._outcomes) >= _STALLED and self._calls is not None and not self._calls.paused:
+                self._paused = True
+                self._calls.pause()
+        elif len(self._outcomes) >= _GROUP:
             self._write_group()
         elif self._group_timer is None:
             self._group_timer = self._loop.call_later(_GROUP_SECONDS, self._write_group)
 
     @property
     def unwritten(self) -> Sequence[Outcome]:
-        """Those that have no line in the report: not yet, or after an error not at all."""
+        """Outcomes that have no line in the report: not yet, or after an error not at all."""
         return self._outcomes
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a write or a sync has not returned."""
+        return self._writing is not None or self._syncing is not None
+
+    def hurry(self, seconds: float) -> None:
+        """Let ``finish`` wait this long, and no longer, for a write or a sync that does not return."""
+        self._wait_seconds = seconds
+        if self._finishing:
+            self._loop.call_later(seconds, self._hurried.cancel)
 
     def _write_group(self) -> None:
         if self._group_timer is not None:
             self._group_timer.cancel()
             self._group_timer = None
+        if not self._regular:
+            self._write_in_thread()
+            return
         try:
             self._write_out()
         except OSError as error:
-            if self._flights is not None:
-                self._flights.give_up_room()
+            if self._in_flight is not None:
+                self._in_flight.give_up_room()
             self._fail(error)
 
     def _write_out(self) -> None:
-        """Write the lines there are; where that fails, the whole ones among them that got through are done with."""
+        """Write the lines of all outcomes; where that fails, those of whole lines that were written are done."""
         group = b"".join(map(self._writer.line, self._outcomes))
         written = 0
         try:
             while written < len(group):
                 written += os.write(self._descriptor, group[written:] if written else group)
         finally:
-            if written < len(group) and self._regular:
+            if written < len(group):
                 written -= self._take_back(group, written)
-            # Counted only where it has to be: one byte after the other, it takes a sixth of what a line takes.
+            # Counted only where necessary: counting bytes takes a sixth of what a line takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
 
     def _take_back(self, group: bytes, written: int) -> int:
-        """Cut the beginning of a line that did not get through whole, and return its bytes."""
+        """Cut off the beginning of a line that was not written whole, and return its length in bytes."""
         torn = written - (group.rfind(b"\n", 0, written) + 1)
         with suppress(OSError):
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - torn)
         return torn
 
-    def _written(self, lines: int) -> None:
-        if self._flights is not None:
-            self._flights.end(it.task for it in self._outcomes[:lines] if it.status in _LANDED)
-        if self._on_durable is not None:
-            self._not_durable += self._outcomes[:lines]
-        del self._outcomes[:lines]
-        self._unsynced = True
+    def _write_in_thread(self) -> None:
+        """Let the thread write the lines of all outcomes, unless it is writing; then that comes afterwards."""
+        if self._writing is not None or not self._outcomes:
+            return
+        lines = [self._writer.line(outcome) for outcome in self._outcomes]
+        self._writing = self._thread.start(partial(write_all, self._descriptor, b"".join(lines)))
+        self._writing.add_done_callback(partial(self._wrote_in_thread, len(lines)))
 
-    def _fail(self, error: OSError) -> None:
+    def _wrote_in_thread(self, lines: int, writing: asyncio.Future[None]) -> None:
+        self._writing = None
+        if (error := writing.exception()) is not None:
+            self._fail(error)
+            return
+        self._written(lines)
+        self._write_in_thread()
+        if self._paused and self._calls is not None:
+            self._paused = False
+            self._calls.resume()
+
+    def _written(self, lines: int) -> None:
+        written = self._outcomes[:lines]
+        if self._in_flight is not None:
+            self._in_flight.settled(it.task for it in written if it.status.settled and it.status not in _ROWS_ONLY)
+            self._in_flight.end(it.task for it in written if not it.status.settled)
+        del self._outcomes[:lines]
+        if not self._regular:
+            self._call_on_durable(written)
+            return
+        if self._on_durable is not None:
+            self._not_durable += written
+        if self._sync_timer is None:
+            self._sync_timer = self._loop.call_later(_SYNC_SECONDS, self._sync)
+
+    def _fail(self, error: BaseException) -> None:
         if self._error is None:
-            self._error = ReportError(f"the report {self._path} cannot be written: {error.strerror}")
+            self._error = self._described(error)
             self._on_error(self._error)
 
-    async def _sync_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(_SYNC_SECONDS)
-            if self._unsynced and self._error is None:
-                self._unsynced = False
-                try:
-                    await self._make_durable()
-                except OSError as error:
-                    self._fail(error)
+    def _described(self, error: BaseException) -> ReportError:
+        why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        described = ReportError(f"the report {self._path} cannot be written: {why}")
+        described.__cause__ = None if isinstance(error, OSError) else error
+        return described
 
-    async def _make_durable(self) -> None:
-        outcomes = self._not_durable.copy()
-        await asyncio.to_thread(self._sync)
-        # Not before: whoever cancels the waiting leaves them to the sync at the end.
-        del self._not_durable[: len(outcomes)]
-        if self._on_durable is not None and outcomes:
+    def _call_on_durable(self, outcomes: Sequence[Outcome]) -> None:
+        if self._on_durable is None or not outcomes:
+            return
+        try:
             self._on_durable(outcomes)
+        except Exception as error:  # noqa: BLE001 - it ends the run, with its cause
+            self._fail_to_sync(error)
+
+    def _fail_to_sync(self, error: BaseException) -> None:
+        self._sync_error = self._sync_error or self._described(error)
+        self._fail(error)
 
     def _sync(self) -> None:
-        if self._regular:
-            os.fsync(self._descriptor)
-        if self._flights is not None:
-            self._flights.sync()
+        """Let the thread sync what has been written, unless it is syncing; then that comes afterwards."""
+        if self._sync_timer is not None:
+            self._sync_timer.cancel()
+            self._sync_timer = None
+        if self._syncing is not None:
+            self._sync_timer = self._loop.call_later(_SYNC_SECONDS, self._sync)
+            return
+        self._syncing = self._thread.start(self._sync_files)
+        self._syncing.add_done_callback(partial(self._synced, len(self._not_durable)))
+
+    def _sync_files(self) -> None:
+        os.fsync(self._descriptor)
+        if self._in_flight is not None:
+            self._in_flight.sync()
+
+    def _synced(self, outcomes: int, syncing: asyncio.Future[None]) -> None:
+        self._syncing = None
+        synced, self._not_durable = self._not_durable[:outcomes], self._not_durable[outcomes:]
+        if (error := syncing.exception()) is not None:
+            self._fail_to_sync(error)
+        elif self._sync_error is None:
+            self._call_on_durable(synced)
 
     async def finish(self) -> None:
         """Write and sync what there is; nothing can be written after that.
 
+        A cancellation is raised at the end. After the first, a write or a sync has one more second.
+
         Raises:
-            ReportError: lines remain that could not be written. Their tasks have no line, and a resumed run sends them.
+            ReportError: lines could not be written or not be synced. A task without a line is sent by a resumed run.
         """
-        self._syncing.cancel()
-        await asyncio.wait([self._syncing])
+        self._finishing = True
+        if self._wait_seconds is not None:
+            self.hurry(self._wait_seconds)
         if self._group_timer is not None:
             self._group_timer.cancel()
+        error = self._write_rest()
+        cancelled = await self._until_idle()
+        if self._regular and not self.stuck:
+            self._sync()
+            cancelled = await self._until_idle() or cancelled
+        if self._sync_timer is not None:
+            self._sync_timer.cancel()
+        self._thread.stop()
+        if self.stuck:
+            # Kept, so that what the thread returns later is not reported as a second error.
+            error = self._error = self._described(OSError(errno.ETIMEDOUT, "it takes nothing any more"))
+        elif not self._regular:
+            error = self._error
+        error = error or self._sync_error
+        if cancelled is not None:
+            raise cancelled
+        if error is not None:
+            lost = f"; {len(self._outcomes)} outcomes have no line" if self._outcomes else ""
+            if lost and self._regular:
+                lost += ", and --resume sends their tasks again"
+            raise ReportError(f"{error}{lost}") from error.__cause__
+
+    def _write_rest(self) -> ReportError | None:
+        if not self._regular:
+            if self._error is None:
+                self._write_in_thread()
+            return None
         try:
-            if self._outcomes:
-                self._write_out()
-            await self._make_durable()
+            self._write_out()
         except OSError as error:
-            lost = (
-                f"; {len(self._outcomes)} outcomes have no line, and --resume takes their tasks up"
-                if self._outcomes
-                else ""
-            )
-            raise ReportError(f"the report {self._path} cannot be written: {error.strerror}{lost}") from None
+            return self._described(error)
+        return None
+
+    async def _until_idle(self) -> asyncio.CancelledError | None:
+        """Return when no write and no sync runs, or when the time for that is over."""
+        cancelled = None
+        while (running := self._writing or self._syncing) is not None and not self._hurried.done():
+            try:
+                await asyncio.wait((running, self._hurried), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.hurry(_HURRIED_SECONDS)
+        return cancelled

@@ -1,6 +1,7 @@
-"""An emulator of the API, for trying a run and for tests: nothing real is called, nothing real is stopped.
+"""An emulator of the API, for rehearsals and tests. Nothing real is called or stopped.
 
-``Emulator`` serves it, ``Faults`` says what goes wrong, and ``SANDBOX_CREDENTIALS`` is the key that it knows.
+``Emulator`` is the server, ``Faults`` are the faults that it simulates, and ``SANDBOX_CREDENTIALS`` is the key that it
+accepts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ SANDBOX_CREDENTIALS: Final = Credentials("sandbox", "sandbox-secret", source="th
 
 
 def __getattr__(name: str) -> object:
-    """Import what needs aiohttp, and this module, when it is asked for."""
+    """Import a class when it is used, because it needs aiohttp, and its module needs this one."""
     if (module := {"Emulator": "emulator", "Faults": "faults"}.get(name)) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{module}"), name)

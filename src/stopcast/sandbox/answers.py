@@ -1,4 +1,4 @@
-"""How the API words its answers."""
+"""The emulator's answers, in the API's own words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stopcast.tasks.outcome import TaskState
 
 
 class Refusal(NamedTuple):
-    """How the API words an error. The number is the gateway's (vendor page 6369/68677), 0 where none is known."""
+    """The API's answer with an error. The number is the gateway's (vendor page 6369/68677), 0 where it is not known."""
 
     http_status: int
     code_number: int
@@ -35,10 +35,18 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
     "InternalServiceError": Refusal(502, 0, "The service behind the gateway failed."),
     "InternalServiceTimeout": Refusal(504, 100016, "The service behind the gateway did not answer in time."),
     "FlowLimitExceeded": Refusal(429, 0, "The request was throttled."),
-    "ServiceUnavailable": Refusal(503, 0, "The service is unavailable for the moment.", {"Retry-After": "1"}),
+    "FailToConnect": Refusal(502, 100015, "The gateway cannot connect to the service."),
+    "ServiceUnavailable": Refusal(503, 0, "The service is temporarily unavailable.", {"Retry-After": "1"}),
     "InvalidAuthorization": Refusal(400, 100024, "The Authorization header cannot be read."),
     "InvalidCredential": Refusal(400, 0, "The credential in the Authorization header is not valid."),
     "InvalidSecretToken": Refusal(400, 100026, "The security token is missing, not valid or expired."),
+    "InvalidClientTokenId": Refusal(401, 0, "The security token in the request is not valid."),
+    "LackProjectPolicy": Refusal(403, 0, "The account has no policy for this action in this project."),
+    "MissingRequestInfo": Refusal(400, 0, "Required information is missing in the request."),
+    # Their HTTP statuses are not published.
+    "InnerApiNeedAccountInfo": Refusal(400, 0, "An inner API needs the account's information."),
+    "MethodNotAllowed": Refusal(405, 0, "The method is not allowed."),
+    "RequestForbidden": Refusal(403, 0, "The request is forbidden."),
     "AccountFlowLimitExceeded": Refusal(429, 100027, "The account's requests were throttled."),
     "FlowLimitExceeded.QPSOverLimit": Refusal(429, 100027, "The account's requests a second are over the limit."),
     "MissingParameter": Refusal(400, 0, "A parameter is missing."),
@@ -54,7 +62,7 @@ REFUSALS: Final[Mapping[str, Refusal]] = {
 
 
 class Answer(NamedTuple):
-    """One answer; ``code`` is "ok", the API's error code, or None where it is not the API that answers."""
+    """One answer. ``code`` is "ok", the API's error code, or None for an answer that is not the API's."""
 
     code: str | None = None
     status: int = 200
@@ -63,18 +71,18 @@ class Answer(NamedTuple):
 
 
 def ok(metadata: Mapping[str, str]) -> Answer:
-    """Return the API's answer to a task that it has stopped."""
+    """Return the answer to a call that stopped its task."""
     return Answer("ok", body=orjson.dumps({"ResponseMetadata": metadata, "Result": "ok"}))
 
 
-def told(metadata: Mapping[str, str], state: TaskState) -> Answer:
-    """Return the API's answer to who asks about a task."""
+def task_state(metadata: Mapping[str, str], state: TaskState) -> Answer:
+    """Return the answer to a call that asks for a task's state."""
     task = {"Status": state.number, "StopReason": state.stop_reason or "", "EndTime": state.end_time or 0}
     return Answer("ok", body=orjson.dumps({"ResponseMetadata": metadata, "Result": {"WebCastTask": task}}))
 
 
 def refusal(metadata: Mapping[str, Any], code: str) -> Answer:
-    """Return the API's answer to a call that it refuses with ``code``, one of ``REFUSALS``."""
+    """Return the answer to a call that is refused with ``code``, one of ``REFUSALS``."""
     status, number, message, headers = REFUSALS[code]
     metadata = {**metadata, "Error": {"CodeN": number, "Code": code, "Message": message}}
     body = orjson.dumps({"ResponseMetadata": metadata, "Result": None})

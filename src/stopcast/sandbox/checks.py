@@ -1,7 +1,7 @@
-"""What a call must be like to be let through.
+"""The checks that a call has to pass: signature, action, and the three ids.
 
-The signature is computed anew from the request as it came, with the general function of ``stopcast.signing`` and none
-of ``Signer``'s short cuts, so that it tells when those are wrong.
+The signature is computed from the received request with the general function of ``stopcast.api.signing``, without the
+optimizations of ``Signer``, so a fault of those is found here.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from stopcast.tasks.task import ID_PATTERN, Task
 
 
 class RefusedError(Exception):
-    """A call that does not pass; its text is one of the codes in ``REFUSALS``."""
+    """A call is refused. The text is one of the codes in ``REFUSALS``."""
 
 
 class Target(NamedTuple):
-    """What a request's first line asks for."""
+    """The target in a request's first line."""
 
     path: str
     query: str
@@ -40,7 +40,7 @@ class Target(NamedTuple):
 
 @lru_cache(maxsize=64)
 def read_target(raw_path: str) -> Target:
-    """Read path and query as they came; the query returned is the canonical one."""
+    """Split the received path and query. The query in the result is the canonical one."""
     path, _, query = raw_path.partition("?")
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     return Target(
@@ -66,7 +66,7 @@ def _unix_time(x_date: str) -> float:
 def check_signature(
     credentials: Credentials, target: Target, *, method: str, headers: Mapping[str, str], body: bytes, now: float
 ) -> str:
-    """Return the region that the signature names; raise RefusedError unless it fits the request as it came.
+    """Return the region in the signature; raise RefusedError unless the signature fits the received request.
 
     ``now`` is the server's clock, Unix time in seconds.
     """
@@ -102,7 +102,7 @@ def check_signature(
 
 
 def check_action(target: Target, *, method: str) -> Action:
-    """Return what is called; raise RefusedError unless the API has it, in this version."""
+    """Return the action; raise RefusedError unless the API has it in this version."""
     for action in (STOP_WEBCAST, GET_WEBCAST_TASK):
         if (method, target.path, target.action) == (action.method, "/", action.name) and target.version in VERSIONS:
             return action
@@ -110,7 +110,7 @@ def check_action(target: Target, *, method: str) -> Action:
 
 
 def read_task(action: Action, target: Target, body: bytes) -> Task:
-    """Read the three ids; raise RefusedError if one is missing or has not the form of an id, or there is more."""
+    """Return the task; raise RefusedError if an id is missing or malformed, or if there is any other parameter."""
     try:
         parameters: Any = target.parameters if action is GET_WEBCAST_TASK else orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""The emulator's server: it takes calls, remembers them, and plays out what ``stopcast.sandbox.faults`` decided."""
+"""The emulator's server: it answers and records calls, and simulates faults as ``stopcast.sandbox.faults`` decides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stopcast.api.signing import SERVICE
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
 from stopcast.sandbox import SANDBOX_CREDENTIALS
-from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal, told
+from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal, task_state
 from stopcast.sandbox.checks import RefusedError, check_action, check_signature, read_target, read_task
 from stopcast.sandbox.faults import FAULTS, Call, Deliver, FaultPlan, Faults, send_whole
 from stopcast.sandbox.records import Records
@@ -34,34 +34,34 @@ from stopcast.tasks.task import Task
 
 _ARRIVED: Final = web.RequestKey("arrived", float)
 _PAGES: Final = frozenset({"/stats", "/tasks"})
-#: Long enough for the handlers to be cancelled; it is not waited for unless one of them hangs on.
+#: The bound for cancelling the handlers, which usually takes no time.
 _SHUTDOWN_SECONDS: Final = 1.0
 _BACKLOG: Final = 1024
 _http_date: Final = lru_cache(maxsize=8)(partial(formatdate, usegmt=True))
 
 
 class Emulator(Records):
-    """StopWebcast and GetWebCastTask on this machine. Used as an async context manager; it serves one event loop.
+    """StopWebcast and GetWebCastTask on this machine: an async context manager that serves one event loop.
 
-    The settings are attributes as well, and may be changed while it runs.
+    The settings are also attributes, which may be changed while the emulator runs.
 
     Args:
-        running: the tasks that run; None for every well-formed one, until it is stopped.
-        host: the address to listen at.
-        port: to listen at, 0 for any free one; ``url`` tells it.
-        ssl_context: with a certificate; then ``url`` begins with https.
-        credentials: the only ones that are accepted.
-        quota_per_second: calls of StopWebcast that pass in any sliding second, None for no quota. Those it throttles do
+        running: the tasks that run; None means that every well-formed task runs until it is stopped.
+        host: the address to listen on.
+        port: the port to listen on, 0 for any free one, which ``url`` then contains.
+        ssl_context: holds a certificate; then ``url`` begins with https.
+        credentials: the only credentials that are accepted.
+        quota_per_second: calls of StopWebcast that pass in any sliding second, None for no quota. Throttled calls do
             not count.
         query_quota_per_second: the same for GetWebCastTask.
-        states: what GetWebCastTask tells of these tasks, whatever becomes of them here.
-        faults: what goes wrong, and how long answers take.
-        fail_forever: tasks, or a function that knows them, whose every call answers HTTP 500.
+        states: fixed states that GetWebCastTask returns for these tasks.
+        faults: the faults to simulate, and the latency of answers.
+        fail_forever: tasks whose every call is answered with HTTP 500, or a function that selects them.
         refused_apps: AppIds with the error code that each of their calls gets.
-        clock_offset: seconds that its clock is ahead of this machine's, both in what it checks and in its Date.
+        clock_offset: seconds by which its clock is ahead of this machine's, in its checks and in its Date header.
 
     Raises:
-        ConfigurationError: an error code in ``refused_apps`` that the API does not have.
+        ConfigurationError: ``refused_apps`` has an error code that the API does not have.
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class Emulator(Records):
 
     @property
     def url(self) -> str:
-        """Scheme, host and port: what ``--endpoint`` takes."""
+        """Scheme, host and port, as for ``--endpoint``."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._ssl_context else 'http'}://{host}:{self._port}"
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong, and how long answers take. Set anew, its mentions and chances begin anew."""
+        """The faults to simulate, and the latency. Setting it starts planned faults and random numbers again."""
         return self._faults
 
     @faults.setter
@@ -126,7 +126,7 @@ class Emulator(Records):
         await self._runner.cleanup()
 
     def _bind(self) -> socket.socket:
-        """Take the address; calls are refused there until ``_listen``."""
+        """Reserve the address. Connections are refused there until ``_listen``."""
         bound = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -141,7 +141,7 @@ class Emulator(Records):
         await web.SockSite(self._runner, bound, ssl_context=self._ssl_context, backlog=_BACKLOG).start()
 
     async def _hang_up(self) -> None:
-        """Stop listening, and drop every connection whatever is going on there."""
+        """Stop listening, and close every connection at once."""
         for site in self._runner.sites:
             await site.stop()
         for connection in self._runner.server.connections if self._runner.server else ():
@@ -150,7 +150,7 @@ class Emulator(Records):
 
     @asynccontextmanager
     async def outage(self, *, refuse: bool = False) -> AsyncIterator[None]:
-        """Answer 503 to every call while the block runs; with ``refuse``, drop and refuse connections instead."""
+        """Answer 503 to every call during the block; with ``refuse``, close and refuse all connections instead."""
         if not refuse:
             self._unavailable = True
             try:
@@ -159,7 +159,7 @@ class Emulator(Records):
                 self._unavailable = False
             return
         await self._hang_up()
-        # Unless it is held, the port may be given to a client's own next connection.
+        # Otherwise the system may give the port to a client's next connection.
         held = self._bind()
         try:
             yield
@@ -177,9 +177,9 @@ class Emulator(Records):
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        """Note the time, here and not in the handler: that is another turn of the event loop later."""
+        """Record the arrival here, because the handler runs one turn of the event loop later."""
         loop = asyncio.get_running_loop()
-        arrived = loop.time()  # a virtual clock's, where a test runs on one
+        arrived = loop.time()  # virtual time, where a test runs on a virtual clock
         if message.path not in _PAGES:
             queries = GET_WEBCAST_TASK.name in message.path
             (self.queries if queries else self.arrivals).append(arrived)
@@ -240,7 +240,7 @@ class Emulator(Records):
             return refusal(metadata, code)
         runs = task not in self._stopped and (self.running is None or task in self.running)
         if action is GET_WEBCAST_TASK:
-            return told(metadata, self.states.get(task) or self._state(task, runs=runs))
+            return task_state(metadata, self.states.get(task) or self._state(task, runs=runs))
         if not runs:
             return refusal(metadata, "InvalidParameter.ErrorActiveTaskNotFound")
         self._stopped[task] = time.time() + self.clock_offset

@@ -1,4 +1,4 @@
-"""What goes wrong on request: the table of faults, and the settings that say when each one strikes."""
+"""The table of faults that the emulator can simulate, and the settings for when each one happens."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def _stream(
     request: web.BaseRequest, answer: Answer, blocks: Iterable[bytes], *, length: int, pause_seconds: float = 0.0
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers={**answer.headers, "Content-Length": str(length)})
-    # Whoever goes away in the middle did what a fault is there for.
+    # A client that closes the connection has reacted as the fault intends.
     with suppress(ConnectionError):
         await response.prepare(request)
         for block in blocks:
@@ -71,7 +71,7 @@ async def _stream(
 async def _close(request: web.BaseRequest, _: Answer) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.close()
-    return web.Response()  # aiohttp wants one, and finds nowhere to send it
+    return web.Response()  # aiohttp needs one, and cannot send it
 
 
 async def _reset(request: web.BaseRequest, _: Answer) -> web.StreamResponse:
@@ -91,8 +91,9 @@ async def _never(_request: web.BaseRequest, _: Answer) -> web.StreamResponse:
 class Call(NamedTuple):
     """A call that has passed the checks.
 
-    ``settle`` does what it asks for, such as to stop the task, and returns the true answer; ``metadata`` is repeated in
-    every answer.
+    Attributes:
+        metadata: part of every answer to it.
+        settle: carries the call out, for example stops the task, and returns the true answer.
     """
 
     metadata: Mapping[str, str]
@@ -100,7 +101,7 @@ class Call(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """An answer, and how it gets out, or does not."""
+    """An answer, and how it is sent, or not sent."""
 
     answer: Callable[[Call], Answer]
     deliver: Deliver = send_whole
@@ -111,7 +112,7 @@ def _refused(code: str) -> Fault:
 
 
 def _instead(answer: Answer) -> Fault:
-    """Not the API answers, but something before it; the task is left alone."""
+    """Answer as a proxy before the API would; the task is not stopped."""
     return Fault(lambda _: answer)
 
 
@@ -139,7 +140,7 @@ def _nothing(_: Call) -> Answer:
 
 _HTML: Final = {"Content-Type": "text/html"}
 
-#: By name. close_after, reset_after, cut_body, drip and gzip let the call stop its task; the others leave it alone.
+#: By name. With close_after, reset_after, cut_body, drip and gzip the task is stopped; with the others it is not.
 FAULTS: Final[Mapping[str, Fault]] = {
     "gone": _refused("InvalidParameter.ErrorActiveTaskNotFound"),
     "throttled": _refused("FlowLimitExceeded.QPSOverLimit"),
@@ -172,18 +173,18 @@ FAULTS: Final[Mapping[str, Fault]] = {
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """When faults strike, and how long answers take.
+    """Which calls meet a fault, and how long answers take.
 
     Attributes:
-        hits: by the fault's name, either the share of the calls that it strikes (0 to 1, all together at most 1), or
-            tasks. Each mention of a task strikes one call: one named twice is struck twice, one named under two faults
-            by the first, then by the other.
+        hits: by the fault's name, either the share of calls that meet it (0 to 1, at most 1 in sum), or tasks. Each
+            mention of a task is one call: a task that is listed twice meets the fault twice, and a task that is listed
+            under two faults meets the first, then the second.
         latency_seconds: between a call's effect and its answer.
-        jitter_seconds: the latency is this much more or less, evenly spread.
-        seed: of the chances that are taken.
+        jitter_seconds: how far the latency varies up and down, uniformly distributed.
+        seed: of the random numbers.
 
     Raises:
-        ConfigurationError: a name that is not in ``FAULTS``, or shares that are none.
+        ConfigurationError: a name is not in ``FAULTS``, or a share is out of range.
     """
 
     hits: Mapping[str, float | Collection[Task]] = field(default_factory=dict)
@@ -194,19 +195,17 @@ class Faults:
     def __post_init__(self) -> None:
         for name in self.hits:
             if name not in FAULTS:
-                raise ConfigurationError(f"fault {name!r}: there is none of that name{_like(name)}")
+                raise ConfigurationError(f"fault {name!r}: there is no fault of this name{_like(name)}")
         shares = [hit for hit in self.hits.values() if isinstance(hit, int | float)]
         if not all(0 <= share <= 1 for share in shares) or sum(shares) > 1 + 1e-9:
-            raise ConfigurationError(
-                "faults: each share is 0 to 100 %, and so are all of them together, such as throttled=5%"
-            )
+            raise ConfigurationError("faults: each share must be 0 to 100 %, and their sum too, such as throttled=5%")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read shares as people write them: "throttled=5%,reset=2%".
+        """Return the faults that a text such as "throttled=5%,reset=2%" names.
 
         Raises:
-            ConfigurationError: a name that is not in ``FAULTS`` or stands there twice, or a share that is none.
+            ConfigurationError: a name is not in ``FAULTS`` or occurs twice, or a share is out of range.
         """
         hits: dict[str, float] = {}
         for item in filter(None, (part.strip() for part in text.split(","))):
@@ -222,11 +221,11 @@ class Faults:
 def _like(name: str) -> str:
     if close := get_close_matches(name, FAULTS, n=1):
         return f". Did you mean {close[0]!r}?"
-    return ". `stopcast sandbox --help` tells them all"
+    return ". `stopcast sandbox --help` lists them all"
 
 
 class FaultPlan:
-    """The faults still to come, as ``Faults`` says."""
+    """The faults still to come, as ``Faults`` defines them."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
@@ -241,7 +240,7 @@ class FaultPlan:
                 self._queued.setdefault(Task(*task), deque()).append(name)
 
     def draw(self, task: Task) -> str | None:
-        """Return the name of the fault that strikes this call, None for none."""
+        """Return the name of the fault for this call, None for no fault."""
         if queue := self._queued.get(task):
             return queue.popleft()
         chance = self._random.random()
@@ -252,6 +251,6 @@ class FaultPlan:
         return None
 
     def delay_seconds(self) -> float:
-        """Return how long this answer takes."""
+        """Return the latency of this answer."""
         jitter_seconds = self._faults.jitter_seconds
         return self._faults.latency_seconds + self._random.uniform(-jitter_seconds, jitter_seconds)

@@ -1,6 +1,6 @@
 """A pytest fixture for the tests of programs that stop webcast tasks.
 
-Ask for it in a conftest, with pytest-asyncio installed: ``pytest_plugins = ["stopcast.sandbox.fixtures"]``.
+To use it, install pytest-asyncio and add to conftest.py: ``pytest_plugins = ["stopcast.sandbox.fixtures"]``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ from stopcast.sandbox.emulator import Emulator
 
 @pytest_asyncio.fixture
 async def stopcast_sandbox() -> AsyncIterator[Emulator]:
-    """Yield an emulator that runs on the test's own event loop; its settings are attributes, to be set by the test."""
+    """Yield an emulator that runs on the test's own event loop; a test changes its settings through its attributes."""
     async with Emulator() as emulator:
         yield emulator

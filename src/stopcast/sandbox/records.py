@@ -1,4 +1,4 @@
-"""What reached the emulator, for tests to look at."""
+"""What the emulator records about its calls, for tests and for its command."""
 
 from __future__ import annotations
 
@@ -11,28 +11,34 @@ from stopcast.tasks.task import Task
 
 
 class Records:
-    """What came, and what became of it."""
+    """The calls that arrived, and their results.
+
+    Attributes:
+        arrivals: monotonic time of every call of StopWebcast, whatever its answer.
+        queries: the same for GetWebCastTask.
+        by_code: counts the API's answers by error code, or "ok".
+        by_fault: counts the faults that were simulated, by name.
+        throttled: calls that were refused because of the quota.
+    """
 
     def __init__(self) -> None:
-        #: Monotonic time of every call, whatever became of it: those of StopWebcast, and those that only ask.
         self.arrivals, self.queries = array("d"), array("d")
-        #: The API's answers: "ok", or the error's code. By name, the faults that struck. Calls refused for the quota.
         self.by_code, self.by_fault, self.throttled = Counter[str](), Counter[str](), 0
-        #: When each was stopped, Unix time in seconds.
+        #: The stopped tasks with the time of their stop, Unix time in seconds.
         self._stopped: dict[Task, float] = {}
 
     @property
     def calls(self) -> int:
-        """Calls of StopWebcast that have arrived."""
+        """The number of calls of StopWebcast."""
         return len(self.arrivals)
 
     @property
     def stopped(self) -> KeysView[Task]:
-        """The tasks that were stopped, in that order; compares with sets."""
+        """The stopped tasks in the order of their stops. Can be compared with a set."""
         return self._stopped.keys()
 
     def worst_second(self) -> int:
-        """Return the most calls that arrived in any second, its end not included."""
+        """Return the most calls that arrived in any second (its end excluded)."""
         worst = first = 0
         for last, arrived in enumerate(self.arrivals):
             while arrived - self.arrivals[first] >= 1:
@@ -41,12 +47,12 @@ class Records:
         return worst
 
     def rate(self) -> float:
-        """Return the calls a second, from the first arrival to the last."""
+        """Return the mean number of calls a second, from the first arrival to the last."""
         span = self.arrivals[-1] - self.arrivals[0] if self.arrivals else 0.0
         return (len(self.arrivals) - 1) / span if span else 0.0
 
     def stats(self) -> dict[str, Any]:
-        """Return what ``GET /stats`` answers."""
+        """Return the figures for ``GET /stats``."""
         return {
             "calls": self.calls,
             "stopped": len(self.stopped),

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
@@ -15,8 +14,8 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.api.signing import Signer
 from stopcast.api.transport import AiohttpTransport
-from stopcast.background import finish
-from stopcast.credentials.chain import find_credentials
+from stopcast.background import END_WITHIN_SECONDS, finish_task
+from stopcast.credentials.chain import find_credentials, home_directory
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.account import Account
 from stopcast.engine.attempts import Attempts
@@ -106,8 +105,8 @@ class TaskCalls:
         if max_at_once < 1 or max_waiting < 0 or not timeout_seconds > 0:
             raise ConfigurationError("max_at_once and timeout_seconds must be above 0, max_waiting not below")
         if credentials is None:
-            found = find_credentials(environ=os.environ, home=Path.home())
-            credentials = found.given
+            found = find_credentials(environ=os.environ, home=home_directory())
+            credentials = found.for_stopper
             for warning in found.warnings:
                 LOG.warning(warning, extra={"event": "credentials_warning"})
             key_region = found.region
@@ -179,16 +178,16 @@ class TaskCalls:
             max_waiting=self._max_waiting,
             stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER_SECONDS,
             failures=None if self._halt_after is None else Failures(self._halt_after),
-            observe=observers.notify,
+            observe=observers.emit,
             observed=observers.want_all,
         )
         caller.when_admitted(dispatcher.on_admitted)
         if refresher is not None:
             await self._stack.enter_async_context(refresher)
-        self._report_rate = partial(attempts.report_rate, observers.notify)
+        self._report_rate = partial(attempts.report_rate, observers.emit)
         self._report_rate()
         self._stack.callback(self.limiter.subscribe(partial(self._on_limiter_event, observers, working_time)))
-        self._stack.callback(self._report_end, observers.notify, dispatcher, loop.time())
+        self._stack.callback(self._report_end, observers.emit, dispatcher, loop.time())
         return self
 
     def _on_background_failure(self, error: BackgroundTaskError) -> None:
@@ -212,7 +211,7 @@ class TaskCalls:
             account,
             action=self.action.name,
             make_signer=self._signer,
-            observe=observers.notify,
+            observe=observers.emit,
             on_failure=self._on_background_failure,
         )
 
@@ -223,7 +222,7 @@ class TaskCalls:
                 working_time.pause("quota")
             case QuotaFound():
                 working_time.resume("quota")
-        observers.notify(event)
+        observers.emit(event)
 
     def _signer(self, credentials: Credentials) -> Signer:
         endpoint = self.endpoint
@@ -249,7 +248,7 @@ class TaskCalls:
         except TimeoutError:
             pass
         finally:
-            await finish(self._close(dispatcher))
+            await finish_task(asyncio.create_task(self._close(dispatcher)), within_seconds=2 * END_WITHIN_SECONDS)
 
     async def _close(self, dispatcher: Dispatcher) -> None:
         try:

@@ -1,8 +1,8 @@
-"""What the lines of reports add up to: totals, reasons, latency, and when it all happened."""
+"""Figures of reports: totals, reasons, latency and the course of time. Nothing here reads files or prints."""
 
-from stopcast.summary.figures import Figures
-from stopcast.summary.samples import Kept, Sample
+from stopcast.summary.figures import ReportFigures
+from stopcast.summary.samples import ListedRow, Sample
 from stopcast.summary.timeline import Bin, Timeline, WorstSecond
-from stopcast.summary.totals import Kind, Total
+from stopcast.summary.totals import RowGroup, Total
 
-__all__ = ["Bin", "Figures", "Kept", "Kind", "Sample", "Timeline", "Total", "WorstSecond"]
+__all__ = ["Bin", "ListedRow", "ReportFigures", "RowGroup", "Sample", "Timeline", "Total", "WorstSecond"]

@@ -1,4 +1,4 @@
-"""Figures as the one object that ``stopcast summary --json`` prints."""
+"""The figures of reports as the object that ``stopcast summary --json`` prints."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from stopcast.api.meanings import explain
 from stopcast.i18n import Language
 from stopcast.report.totals import statuses_as_json
-from stopcast.summary.figures import Figures
+from stopcast.summary.figures import ReportFigures
 from stopcast.summary.totals import Total
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import OTHERS
 
 
-def as_json(figures: Figures, language: Language, *, report: str) -> dict[str, Any]:
-    """Return the figures. Times are in seconds, moments in UTC, and null where nothing was sent.
+def as_json(figures: ReportFigures, language: Language, *, report: str) -> dict[str, Any]:
+    """Return the figures. Durations are in seconds; times are in UTC, and null if nothing was sent.
 
     Args:
-        figures: to tell.
+        figures: of the reports.
         language: of the meanings and the advice.
-        report: how a command in the advice names the report.
+        report: the report's name as it stands in a command of the advice.
     """
     total, timeline = figures.total, figures.timeline
     worst = timeline.worst_second()
@@ -30,24 +30,24 @@ def as_json(figures: Figures, language: Language, *, report: str) -> dict[str, A
         "good": total.rows - total.bad,
         "bad": total.bad,
         "statuses": statuses_as_json(total.statuses),
-        "apps": [{"AppId": None if one.key == OTHERS else one.key, **_rows(one)} for one in figures.by_app()],
-        "codes": [_code(figures, one, language, report) for one in figures.by_reason()],
+        "apps": [{"AppId": None if app.key == OTHERS else app.key, **_rows(app)} for app in figures.by_app()],
+        "codes": [_code(figures, code, language, report) for code in figures.by_reason()],
         "lines": figures.lines,
-        "lines_replaced": figures.replaced,
+        "lines_replaced": figures.superseded,
         "torn": figures.torn,
         "calls": figures.calls,
         "attempts": {str(attempts): number for attempts, number in sorted(figures.attempts.items())},
         "latency": figures.one_call.as_json(),
         "time_to_end": (figures.one_call + figures.more_calls).as_json(),
-        "worst_second": {"first_calls": worst.calls, "ended_at": moment(worst.ended_at)},
-        "began_at": moment(timeline.began_at),
-        "ended_at": moment(timeline.ended_at),
+        "worst_second": {"first_calls": worst.calls, "ended_at": utc(worst.ended_at)},
+        "began_at": utc(timeline.began_at),
+        "ended_at": utc(timeline.ended_at),
         "seconds": round(timeline.ended_at - timeline.began_at, 3),
     }
 
 
-def moment(at: float) -> str | None:
-    """Return Unix time as it stands in a report, None for 0."""
+def utc(at: float) -> str | None:
+    """Return Unix time in the form of a report, None for 0."""
     milliseconds = round(at * 1000)
     date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
     return f"{date}.{milliseconds % 1000:03d}Z" if at else None
@@ -61,7 +61,7 @@ def _named(statuses: Counter[Status]) -> dict[str, int]:
     return {status.value: number for status, number in statuses.items()}
 
 
-def _code(figures: Figures, total: Total, language: Language, report: str) -> dict[str, Any]:
+def _code(figures: ReportFigures, total: Total, language: Language, report: str) -> dict[str, Any]:
     sample = figures.samples.get(total.key)
     if sample is None:
         return {"code": None, **_rows(total)}

@@ -1,4 +1,4 @@
-"""The figures of reports, taken line by line in bounded memory: totals, reasons, samples, attempts, times."""
+"""Counts the lines of reports, one by one and in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,68 +9,68 @@ from typing import Any, Final
 
 from stopcast.api.meanings import HTTP, NO_ANSWER, NO_TASK, NOT_ENDED, NOT_SENT
 from stopcast.report.line import task_of
-from stopcast.summary.latency import Times
-from stopcast.summary.samples import HTTP_STATUSES, Kept, Sample, kept_of, sample_of, text_of
+from stopcast.summary.latency import Durations
+from stopcast.summary.latest_per_task import LatestPerTask, LineResult
+from stopcast.summary.samples import HTTP_STATUSES, ListedRow, Sample, listed_row_of, sample_of, text_of
 from stopcast.summary.timeline import Timeline
-from stopcast.summary.told_once import ToldOnce, Word
-from stopcast.summary.totals import Kind, Total, totals_of
+from stopcast.summary.totals import RowGroup, Total, totals_of
 from stopcast.tasks.identities import identity
 from stopcast.tasks.outcome import ASKED, Status
 from stopcast.tasks.task import OTHERS
 
-#: So many different AppIds and reasons are told apart, the first ones met; the others are counted together.
+#: The first AppIds and reasons that are met are listed, at most this many; all others are counted together.
 MOST_APPS: Final = 1000
 MOST_REASONS: Final = 200
-#: A task with more attempts counts as one with this many.
+#: A task with more attempts is counted with this many.
 MOST_ATTEMPTS: Final = 100
 _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 _YEAR_SECONDS: Final = 366 * 86400
 _HTTP_OK: Final = 200
 
 
-class Figures:
-    """Counts the lines of one report, or of several that may speak of the same tasks.
+class ReportFigures:
+    """Counts the lines of one report, or of several that may have lines about the same tasks.
 
-    What became of rows is counted once a task. Calls and times are counted for every line: a line that a later one
-    replaces was paid for all the same.
+    Each task is counted once (``LatestPerTask``). Calls and durations are counted for every line, because the calls of
+    a superseded line were made too.
 
     Args:
-        several: the lines are of more than one report; tasks are told apart at 20 to 100 bytes each.
-        keep: so many rows that did not go well are kept, the first ones.
+        several_reports: the lines are of more than one report; each task takes 20 to 100 bytes.
+        most_listed: how many rows that are not good are kept for a table; the first ones are.
 
     Attributes:
-        rows: how many rows ended how, in which AppId, and why.
-        samples: by reason, the first line with a RequestId, or the first of all.
-        lines: of the reports.
-        replaced: lines that do not count, because another one says more of the same task.
-        torn: names of reports whose last line is not whole; that line is left out.
-        attempts: tasks that were sent, by their attempts.
-        calls: attempts altogether.
-        one_call: how long the tasks took that needed one call.
-        more_calls: how long the others took that were sent, from the first call to the end, waits included.
-        timeline: when.
+        rows: the number of rows in each group.
+        samples: by reason, the first line with a RequestId, or else the first line.
+        lines: the number of lines.
+        superseded: lines that are not counted as rows, because another line about the same task counts.
+        torn: names of reports whose last line is incomplete; that line is not counted.
+        attempts: the number of tasks that were sent, by their number of attempts.
+        calls: the number of attempts.
+        one_call: the durations of tasks that took one call.
+        more_calls: the durations of tasks that took more, from the first call to the end, waits included.
+        timeline: calls and ended tasks over time.
     """
 
-    def __init__(self, *, several: bool = False, keep: int = 0) -> None:
-        self._told_once = ToldOnce(everything=several)
-        self._keep = keep
-        self._kept: dict[bytes | int, Kept] = {}
+    def __init__(self, *, several_reports: bool = False, most_listed: int = 0) -> None:
+        self._latest_per_task = LatestPerTask(several_reports=several_reports)
+        self._most_listed = most_listed
+        self._listed: dict[bytes | int, ListedRow] = {}
         self._apps: set[str] = set()
-        self.rows: Counter[Kind] = Counter()
+        self.rows: Counter[RowGroup] = Counter()
         self.samples: dict[str, Sample] = {}
         self.lines = 0
-        self.replaced = 0
+        self.superseded = 0
         self.torn: list[str] = []
         self.attempts: Counter[int] = Counter()
         self.calls = 0
-        self.one_call = Times()
-        self.more_calls = Times()
+        self.one_call = Durations()
+        self.more_calls = Durations()
         self.timeline = Timeline()
         self._second = ""
         self._second_ms: int | None = None
 
-    def take(self, lines: Iterable[dict[str, Any]]) -> None:
-        """Count some lines, as ``report_line.read_line`` returns them."""
+    def add(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Count lines, as ``report.line.read_line`` returns them."""
         for values in lines:
             self.lines += 1
             self._count_row(values)
@@ -79,50 +79,50 @@ class Figures:
                 self._count_calls(values, attempts)
 
     @property
-    def kept(self) -> list[Kept]:
-        """The rows kept, in the order in which they stand."""
-        return list(self._kept.values())
+    def listed(self) -> list[ListedRow]:
+        """The rows for a table of what is not good, in the order of the lines."""
+        return list(self._listed.values())
 
     @property
     def total(self) -> Total:
         """All rows."""
         statuses: Counter[Status] = Counter()
-        for kind, number in self.rows.items():
-            statuses[kind.status] += number
+        for group, number in self.rows.items():
+            statuses[group.status] += number
         return Total("", +statuses)
 
     def by_app(self) -> list[Total]:
-        """Return the rows by AppId, most rows first, the others last; rows that name no task are left out."""
-        return totals_of((kind.app_id, kind.status, number) for kind, number in self.rows.items() if kind.app_id)
+        """Return the rows by AppId, the most rows first; invalid rows are left out."""
+        return totals_of((group.app_id, group.status, number) for group, number in self.rows.items() if group.app_id)
 
     def by_reason(self) -> list[Total]:
-        """Return the rows that have a reason by it, those that did not go well first, the others last."""
-        told = totals_of((kind.reason, kind.status, number) for kind, number in self.rows.items() if kind.reason)
-        return sorted(told, key=lambda one: (one.key == OTHERS, -one.bad))
+        """Return the rows by reason, the most bad rows first; rows without a reason are left out."""
+        totals = totals_of((group.reason, group.status, number) for group, number in self.rows.items() if group.reason)
+        return sorted(totals, key=lambda total: (total.key == OTHERS, -total.bad))
 
     def _count_row(self, values: dict[str, Any]) -> None:
-        kind = self._kind(values)
-        status = kind.status
+        group = self._group(values)
+        status = group.status
         key: bytes | int = self.lines
-        if status not in _ROWS_ONLY and self._told_once.concerns(status):
+        if status not in _ROWS_ONLY and self._latest_per_task.needs(status):
             key = identity(task_of(values))
-            word = Word(status, kind.reason)
-            replaced = self._told_once.replaces(key, word)
-            if replaced is not None:
-                self.replaced += 1
-                if replaced is word:
+            result = LineResult(status, group.reason)
+            superseded = self._latest_per_task.add(key, result)
+            if superseded is not None:
+                self.superseded += 1
+                if superseded is result:
                     return
-                self.rows[Kind(replaced.status, kind.app_id, replaced.reason)] -= 1
-                self._kept.pop(key, None)
-        self.rows[kind] += 1
-        if not status.good and len(self._kept) < self._keep:
-            self._kept[key] = kept_of(values, kind.reason)
+                self.rows[RowGroup(superseded.status, group.app_id, superseded.reason)] -= 1
+                self._listed.pop(key, None)
+        self.rows[group] += 1
+        if not status.good and len(self._listed) < self._most_listed:
+            self._listed[key] = listed_row_of(values, group.reason)
 
-    def _kind(self, values: dict[str, Any]) -> Kind:
+    def _group(self, values: dict[str, Any]) -> RowGroup:
         status: Status = values["status"]
         code = values.get("code")
         reason = None if code is None and status.good else self._reason(status, values)
-        return Kind(status, "" if status is Status.INVALID else self._app(values["AppId"] or ""), reason)
+        return RowGroup(status, "" if status is Status.INVALID else self._app(values["AppId"] or ""), reason)
 
     def _app(self, app_id: str) -> str:
         if app_id not in self._apps:
@@ -132,7 +132,7 @@ class Figures:
         return app_id
 
     def _reason(self, status: Status, values: dict[str, Any]) -> str | None:
-        """Return the code, or what stands in its place, None where there is nothing to explain."""
+        """Return the code, or what replaces it; None where there is nothing to explain."""
         reason = text_of(values.get("code"))
         if reason is None:
             if status.good:
@@ -159,12 +159,12 @@ class Figures:
         self.timeline.add(ended_ms, took_ms, values["status"], attempts)
 
     def _moment_ms(self, text: object) -> int | None:
-        """Return Unix time in milliseconds, None for what is no moment as a report tells it."""
+        """Return Unix time in milliseconds; None for anything but a time as a report has it."""
         if not isinstance(text, str):
             return None
         second = text[:19]
         if second != self._second:
-            # Lines that follow each other mostly end in the same second.
+            # Most lines have the same second as the line before.
             self._second = second
             try:
                 self._second_ms = int(datetime.fromisoformat(f"{second}+00:00").timestamp()) * 1000

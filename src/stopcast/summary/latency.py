@@ -1,39 +1,41 @@
-"""Times in little memory: each is kept to a millisecond, or from a second on to three digits."""
+"""Durations in bounded memory: to the millisecond below a second, to three digits above."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-#: From here on a time is kept to three digits.
-_EXACT_BELOW = 1000
+#: Milliseconds from which a duration is rounded to three digits.
+_EXACT_BELOW: Final = 1000
 
 
-class Times:
-    """Durations, counted by their length. Percentiles are exact below a second, and within 0.5 % above.
+class Durations:
+    """Counts durations by their length. Percentiles are exact below a second, and within 0.5 % above.
 
-    Some ten thousand different lengths at most are kept, whatever is added.
+    Attributes:
+        by_length: the number of durations by milliseconds, rounded to three digits from a second on. There are at most
+            about ten thousand different lengths.
     """
 
     def __init__(self) -> None:
         self.by_length: Counter[int] = Counter()
-        self._most = 0
+        self._longest = 0
 
     def add(self, milliseconds: int) -> None:
         """Count a duration."""
-        self._most = max(self._most, milliseconds)
+        self._longest = max(self._longest, milliseconds)
         self.by_length[milliseconds if milliseconds < _EXACT_BELOW else _to_three_digits(milliseconds)] += 1
 
-    def __add__(self, other: Times) -> Times:
+    def __add__(self, other: Durations) -> Durations:
         """Return the durations of both."""
-        both = Times()
+        both = Durations()
         both.by_length = self.by_length + other.by_length
-        both._most = max(self._most, other._most)
+        both._longest = max(self._longest, other._longest)
         return both
 
     def percentiles(self, shares: Sequence[float]) -> list[float]:
-        """Return for each share, in percent and rising, the seconds that so many durations do not exceed."""
+        """Return the percentiles in seconds; ``shares`` are percentages in ascending order."""
         total = self.by_length.total()
         lengths = iter(sorted(self.by_length.items()))
         found: list[float] = []
@@ -46,10 +48,10 @@ class Times:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """Return how many there are and, in seconds, their percentiles and the longest."""
+        """Return the number of durations and, in seconds, their percentiles and the longest."""
         names = ("p50", "p90", "p95", "p99")
         values = self.percentiles([float(name[1:]) for name in names])
-        return {"tasks": self.by_length.total(), **dict(zip(names, values, strict=True)), "max": self._most / 1000}
+        return {"tasks": self.by_length.total(), **dict(zip(names, values, strict=True)), "max": self._longest / 1000}
 
 
 def _to_three_digits(milliseconds: int) -> int:

@@ -1,4 +1,4 @@
-"""What is kept of single lines, whatever they hold."""
+"""What is kept of single lines of a report. The values of a line may be of any type."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from stopcast.report.line import task_of
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Task
 
-#: A kept row's texts are cut at this; ids are shorter.
+#: Longer texts are cut; an id has at most 128 characters.
 _TEXT_LIMIT: Final = 500
-#: What is a status of HTTP.
+#: The statuses that HTTP has.
 HTTP_STATUSES: Final = range(100, 600)
 
 
 class Sample(NamedTuple):
-    """One line with a certain reason; what it does not hold is None."""
+    """An example of the lines with one reason; None for what the line does not have."""
 
     request_id: str | None
     message: str | None
     http_status: int | None
 
 
-class Kept(NamedTuple):
-    """A row that did not go well."""
+class ListedRow(NamedTuple):
+    """A row that is not good, for the page's table."""
 
     task: Task
     status: Status
@@ -35,7 +35,7 @@ class Kept(NamedTuple):
 
 
 def sample_of(values: dict[str, Any]) -> Sample:
-    """Return what a line tells of its reason."""
+    """Return a line as an example of its reason."""
     http_status = values.get("http_status")
     return Sample(
         text_of(values.get("request_id")),
@@ -44,10 +44,10 @@ def sample_of(values: dict[str, Any]) -> Sample:
     )
 
 
-def kept_of(values: dict[str, Any], reason: str | None) -> Kept:
-    """Return a line's row."""
+def listed_row_of(values: dict[str, Any], reason: str | None) -> ListedRow:
+    """Return a line as a row of the table."""
     line = values.get("line")
-    return Kept(
+    return ListedRow(
         Task(*(part[:_TEXT_LIMIT] for part in task_of(values))),
         values["status"],
         reason,
@@ -59,5 +59,5 @@ def kept_of(values: dict[str, Any], reason: str | None) -> Kept:
 
 
 def text_of(value: object) -> str | None:
-    """Return a text, cut; None for none and for what is no text."""
+    """Return a text, cut to its limit; None for an empty text and for any other type."""
     return value[:_TEXT_LIMIT] if isinstance(value, str) and value else None

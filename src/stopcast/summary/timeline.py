@@ -1,4 +1,4 @@
-"""When the calls were made, and when tasks ended how: a bounded number of bins, and the busiest second."""
+"""The course of a run over time: calls and ended tasks in a bounded number of bins, and the busiest second."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Final, NamedTuple
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.tasks.outcome import Status
 
-#: Bins with anything in them. When there are more, each is made twice as wide.
+#: The most bins that are not empty. When there are more, each bin is made twice as wide.
 _MOST_BINS: Final = 240
 _MINUTE_MS: Final = 60_000
-#: More attempts of one task than this are drawn as this many.
+#: A task with more attempts is drawn with this many.
 _MOST_DRAWN: Final = 100
-#: The longest wait between attempts is so many times the first (``retry.RetryPolicy``).
-_MOST_DOUBLED: Final = 60
+#: The longest wait between attempts, as a multiple of the first wait (``engine.retry.RetryPolicy``).
+_LONGEST_WAIT: Final = 60
 
 
 def _usual_shares(attempts: int) -> list[float]:
-    """Return which share of a task's time has usually passed at each attempt after the first."""
-    passed = list(accumulate(min(2**wait, _MOST_DOUBLED) for wait in range(attempts - 1)))
+    """Return for each attempt after the first the share of the task's time that has usually passed."""
+    passed = list(accumulate(min(2**wait, _LONGEST_WAIT) for wait in range(attempts - 1)))
     return [share / passed[-1] for share in passed]
 
 
@@ -31,41 +31,41 @@ _USUAL_SHARES: Final = [_usual_shares(attempts) for attempts in range(_MOST_DRAW
 
 @dataclass(slots=True)
 class Bin:
-    """What happened between two moments.
+    """What happened in one interval of time.
 
     Attributes:
         first_calls: tasks whose first call was made.
-        further_calls: attempts after the first, where they usually are between their task's first call and its end:
-            a report does not tell it, but each wait is about twice the one before.
-        ended: tasks by the status they ended with.
+        retries: attempts after the first. A report does not record their times; they are placed where they usually
+            are between the first call and the end, because each wait is about twice the wait before.
+        ended: tasks that ended, by status.
     """
 
     first_calls: int = 0
-    further_calls: int = 0
+    retries: int = 0
     ended: Counter[Status] = field(default_factory=Counter)
 
     def add(self, other: Bin) -> None:
-        """Count what another bin holds."""
+        """Add the counts of another bin."""
         self.first_calls += other.first_calls
-        self.further_calls += other.further_calls
+        self.retries += other.retries
         self.ended += other.ended
 
 
 class WorstSecond(NamedTuple):
-    """The most first calls in any half-open second, and the Unix time, in seconds, of the last one of them."""
+    """The most first calls in any half-open second, and the Unix time of the last of them, in seconds."""
 
     calls: int
     ended_at: float
 
 
 class Timeline:
-    """Takes tasks in any order.
+    """Counts tasks over time; they are added in any order.
 
-    A report tells when a task's first call was admitted, to about 2 ms (the end less the time it took), but not when
-    the further ones were. The first ones are kept exactly, in 2 bytes each.
+    A report records when a task ended and how long it took, hence when its first call was admitted, to about 2 ms. It
+    does not record the times of the retries. The times of the first calls are kept exactly, in 2 bytes each.
 
     Attributes:
-        bins: by their number: their Unix time divided by ``bin_seconds``. Bins with nothing in them are not there.
+        bins: by number, which is Unix time divided by ``bin_seconds``; empty bins are left out.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Timeline:
         self._minutes: dict[int, array[int]] = {}
 
     def add(self, ended_ms: int, took_ms: int, status: Status, attempts: int) -> None:
-        """Count a task that was sent; its end is Unix time."""
+        """Count a task that was sent; ``ended_ms`` is Unix time in milliseconds."""
         began_ms = ended_ms - took_ms
         minute = began_ms // _MINUTE_MS
         if minute not in self._minutes:
@@ -86,11 +86,11 @@ class Timeline:
         self._ended_ms = max(self._ended_ms, ended_ms)
         if attempts > 1:
             for share in _USUAL_SHARES[min(attempts, _MOST_DRAWN)]:
-                self._bin(began_ms + int(took_ms * share)).further_calls += 1
+                self._bin(began_ms + int(took_ms * share)).retries += 1
 
     @property
     def began_at(self) -> float:
-        """Unix time of the first call, in seconds; 0 where nothing was sent."""
+        """The Unix time of the first call, in seconds; 0 if nothing was sent."""
         if not self._minutes:
             return 0.0
         minute = min(self._minutes)
@@ -98,7 +98,7 @@ class Timeline:
 
     @property
     def ended_at(self) -> float:
-        """Unix time of the last end, in seconds; 0 where nothing was sent."""
+        """The Unix time at which the last task ended, in seconds; 0 if nothing was sent."""
         return self._ended_ms / 1000
 
     def _bin(self, moment_ms: int) -> Bin:
@@ -112,15 +112,15 @@ class Timeline:
 
     @property
     def bin_seconds(self) -> int:
-        """How much time a bin covers."""
+        """The width of a bin."""
         return self._bin_ms // 1000
 
     def _widen(self) -> None:
         narrow = self.bins
         self._bin_ms *= 2
         self.bins = {}
-        for number, one in narrow.items():
-            self.bins.setdefault(number // 2, Bin()).add(one)
+        for number, each in narrow.items():
+            self.bins.setdefault(number // 2, Bin()).add(each)
 
     def worst_second(self) -> WorstSecond:
         """Return the second with the most first calls."""

@@ -1,4 +1,4 @@
-"""Rows that are counted together, and their totals."""
+"""Groups of rows that are counted together, and their totals."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import OTHERS
 
 
-class Kind(NamedTuple):
+class RowGroup(NamedTuple):
     """Rows that are counted together.
 
     Attributes:
-        status: theirs.
-        app_id: of their tasks; "" for invalid rows, which name none, ``OTHERS`` beyond those told apart.
-        reason: a code of the API or what stands in its place (``code_meanings``), ``OTHERS`` beyond those told apart,
-            None where there is nothing to explain.
+        status: of the rows.
+        app_id: of their tasks; "" for invalid rows, which name none; ``OTHERS`` beyond the AppIds that are listed.
+        reason: a code of the API or what replaces it (``api.meanings``); ``OTHERS`` beyond the reasons that are
+            listed; None where there is nothing to explain.
     """
 
     status: Status
@@ -26,7 +26,7 @@ class Kind(NamedTuple):
 
 
 class Total(NamedTuple):
-    """All rows of one AppId, or with one reason.
+    """The rows of one AppId, or with one reason.
 
     Attributes:
         key: the AppId or the reason.
@@ -38,20 +38,20 @@ class Total(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many rows."""
+        """The number of rows."""
         return self.statuses.total()
 
     @property
     def bad(self) -> int:
-        """Rows that are not known to be stopped."""
+        """The number of rows that are not good."""
         return sum(number for status, number in self.statuses.items() if not status.good)
 
 
 def totals_of(counted: Iterable[tuple[str, Status, int]]) -> list[Total]:
-    """Return one total for each key, most rows first, the others last."""
+    """Return one total for each key: the most rows first, ``OTHERS`` last."""
     by_key: dict[str, Counter[Status]] = {}
     for key, status, number in counted:
         by_key.setdefault(key, Counter())[status] += number
     totals = [Total(key, +statuses) for key, statuses in by_key.items()]
-    # A sort keeps the order of what is equal: the first ones met stay first.
-    return sorted((one for one in totals if one.rows), key=lambda one: (one.key == OTHERS, -one.rows))
+    # The sort is stable: of equal totals the one met first comes first.
+    return sorted((total for total in totals if total.rows), key=lambda total: (total.key == OTHERS, -total.rows))

@@ -1,4 +1,4 @@
-"""Whether a row names a task, and why not, in words for the person who has to mend it."""
+"""Checks whether a row names a task, and says why not, for the person who has to fix it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stopcast.tasks.task import ID_PATTERN, RawRow, RowColumns, Task
 _NAMES: Final = ("AppId", "RoomId", "TaskId")
 _ID_CHARACTERS: Final = 128
 _ALLOWED: Final = bytes(code for code in range(128) if ID_PATTERN.fullmatch(chr(code)))
-#: No id may hold a comma, so one match over the three together tells about each.
+#: No id may hold a comma, so one match over the three together checks each of them.
 _THREE_IDS: Final = re.compile(",".join([ID_PATTERN.pattern] * 3).encode())
-#: Three ids with their commas; when they are no longer than this together, none can be too long.
+#: If three ids with their commas are at most this long, no id is too long.
 _SHORT_KEY: Final = _ID_CHARACTERS + len(",a,a")
-#: A value that is no id is shown, but not at any length.
+#: A value that is not an id is shown up to this length.
 _SHOWN_CHARACTERS: Final = 256
 _EXCERPT_CHARACTERS: Final = 40
 _KINDS: Final[dict[type, str]] = {
@@ -29,13 +29,13 @@ _KINDS: Final[dict[type, str]] = {
 
 
 def good_keys(rows: RowColumns) -> Sequence[bytes]:
-    """Return each row's three ids with commas between, b"" for a row that is not good."""
+    """Return each row's three ids joined by commas, b"" for a row that does not name a task."""
     if not rows:
         return []
     ids: Any = rows.ids
     keys = _keys(ids) if rows.keys is None else rows.keys
     data = b"\n".join(keys)
-    # With everything deleted that an id may hold, the commas and line ends between the ids are left, and nothing else.
+    # Without the characters that an id may hold, only the commas and line ends between the ids are left.
     sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1] and all(map(all, ids))
     if sound and (max(map(len, keys)) <= _SHORT_KEY or max(map(len, chain(*ids))) <= _ID_CHARACTERS):
         return keys
@@ -55,7 +55,7 @@ def _keys(ids: Any) -> list[bytes]:
 
 
 def why_bad(row: RawRow) -> str:
-    """Return what is wrong with the first of the values that is no id."""
+    """Return what is wrong with the first value that is not an id."""
     for name, value in zip(_NAMES, row[:3], strict=True):
         if value is None:
             return f"{name} is missing"
@@ -68,11 +68,11 @@ def why_bad(row: RawRow) -> str:
         if not ID_PATTERN.fullmatch(value):
             odd = next(character for character in value if not ID_PATTERN.fullmatch(character))
             return f"{name} may not hold {odd!r}: {_excerpt(value)}"
-    raise AssertionError("the row is good")
+    raise AssertionError("every value is an id")
 
 
 def shown_task(row: RawRow) -> Task:
-    """Return what a report can show of a row that is not good: "" for what is no string."""
+    """Return what a report can show of a row that does not name a task: "" for a value that is not a string."""
     return Task(*map(_shown, row[:3]))
 
 
@@ -81,7 +81,7 @@ def _shown(value: object) -> str:
         return ""
     if len(value) > _SHOWN_CHARACTERS:
         value = value[:_SHOWN_CHARACTERS] + "…"
-    # A lone surrogate has no form in UTF-8.
+    # A lone surrogate cannot be encoded in UTF-8.
     return value.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,14 +1,13 @@
-"""Telling tasks apart: 128 bits for each, whatever its ids look like, packed tightly.
+"""Identities of tasks, and packed sets and maps of them; nothing here knows how a task is stopped.
 
-Two tasks with the same identity would leave one of them running. With 128 bits of a cryptographic hash that happens
-neither by chance (once in 10**24 lists of ten million) nor by design. How an identity is made must stay as it is:
-the note of the calls in flight keeps identities from one run to the next.
+An identity is 128 bits of a cryptographic hash. Two tasks with the same identity would leave one of them running. That
+happens neither by chance (once in 10**24 lists of ten million) nor by design. The way an identity is made must never
+change: the in-flight log keeps identities from one run to the next.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -19,13 +18,16 @@ from stopcast.tasks.task import Task
 _BYTES: Final = 16
 _HASH: Final = blake2b(digest_size=_BYTES)
 _WORDS: Final = _BYTES // array("I").itemsize
-#: As many are kept loose, at 0.3 us and 100 bytes each. Packed ones take 0.5 to 1 us, and 17 to 20 bytes.
-_LOOSE: Final = 1 << 20
-_SHELVES: Final = 1 << 17
+_FIRST_SHELVES: Final = 64
+_GROWTH: Final = 4
+#: Records on a shelf, on average, at which the number of shelves grows. A search takes 0.1 us there.
+_FULL_SHELF: Final = 32
+#: The value of a record whose real value does not fit into its byte.
+_LARGE: Final = 255
 
 
 def identity(task: Task | str) -> bytes:
-    """Return the identity of a task, given as such or as its three ids with commas between (no id may hold one)."""
+    """Return the identity of a task, or of its three ids with commas between (no id can hold a comma)."""
     key = task if isinstance(task, str) else ",".join(task)
     return identities_of([key.encode("utf-8", "surrogatepass")])[0]
 
@@ -34,103 +36,155 @@ def identities_of(keys: Iterable[bytes]) -> list[bytes]:
     """Return the identities of many tasks, each given as its three ids with commas between."""
     digests = []
     for key in keys:
-        # To copy a hash costs two thirds of making one anew.
+        # Copying a hash costs two thirds of making a new one.
         fresh = _HASH.copy()
         fresh.update(key)
         digests.append(fresh.digest())
     return digests
 
 
-def told_identity(status: Status, task: Task, message: str | None) -> bytes:
-    """Return the identity of a report's line that is about a row, and not about the end of a task.
+def row_fingerprint(status: Status, task: Task, message: str | None) -> bytes:
+    """Return the fingerprint of a report's line about a row that was not sent.
 
-    A ``duplicate`` is known by its task. An ``invalid`` row names none, and is known by what its line shows of it.
+    The fingerprint of a ``duplicate`` is its task's identity. An ``invalid`` row names no task, so its fingerprint is
+    made of what its line shows.
     """
     if status is Status.DUPLICATE:
         return identity(task)
     return blake2b(repr((*task, message)).encode(), digest_size=_BYTES, person=b"invalid").digest()
 
 
-class Identities:
-    """A set of identities in little memory, without the moments of doubling that a ``set`` of millions has.
+class _Shelves:
+    """Records of a fixed width that begin with an identity, in about 20 bytes each.
 
-    The first million are kept loose, in many small dictionaries; those after them packed, on shelves. A shelf is the
-    identities that begin with the same 17 bits, end to end.
+    A shelf is one string of records whose identities begin with the same bits. When the shelves are full, their number
+    grows. Each old shelf is divided only when it is next used, so that no single call has to move millions of records.
     """
 
-    __slots__ = ("_loose", "_shelves", "_size")
+    __slots__ = ("_mask", "_old", "_old_mask", "_shelves", "_size", "_width")
 
-    def __init__(self) -> None:
-        # The garbage collector passes dictionaries of bytes over, but goes through every set: 40 ms, at a million.
-        self._loose: defaultdict[int, dict[bytes, None]] = defaultdict(dict)
-        self._shelves: list[bytes] = []
+    def __init__(self, width: int) -> None:
+        self._width = width
         self._size = 0
+        self._mask = _FIRST_SHELVES - 1
+        self._shelves: list[bytes | None] = [b""] * _FIRST_SHELVES
+        self._old: list[bytes] = []
+        self._old_mask = 0
 
     def __len__(self) -> int:
         return self._size
 
+    def _grow(self) -> None:
+        number = len(self._shelves)
+        # Hardly a shelf is still undivided: each was used about 100 times since the last growth.
+        self._old = [self._divided(place) if shelf is None else shelf for place, shelf in enumerate(self._shelves)]
+        self._old_mask = self._mask
+        self._mask = number * _GROWTH - 1
+        self._shelves = [None] * (number * _GROWTH)
+
+    def _divided(self, place: int) -> bytes:
+        """Divide the old shelf that this new one is a part of, and return the new one."""
+        source = place & self._old_mask
+        old, width, mask = self._old[source], self._width, self._mask
+        self._old[source] = b""
+        parts = dict.fromkeys(range(source, mask + 1, self._old_mask + 1), b"")
+        for at in range(0, len(old), width):
+            parts[_word(old[at : at + 4]) & mask] += old[at : at + width]
+        for part, shelf in parts.items():
+            self._shelves[part] = shelf
+        return parts[place]
+
+    def _locate(self, digest: bytes) -> tuple[int, bytes, int]:
+        """Return an identity's place, the shelf there, and where on it the record begins, -1 where there is none."""
+        place = _word(digest[:4]) & self._mask
+        shelf = self._shelves[place]
+        if shelf is None:
+            shelf = self._divided(place)
+        return place, shelf, _find(shelf, digest, self._width)
+
+
+class Identities(_Shelves):
+    """A set of identities."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(_BYTES)
+
     def __contains__(self, digest: bytes) -> bool:
-        if digest in self._loose[digest[0]]:
-            return True
-        return bool(self._shelves) and _find(self._shelves[_places([digest])[0]], digest) >= 0
+        return self._locate(digest)[2] >= 0
 
     def add(self, digest: bytes) -> bool:
-        """Add one, and return whether it was new."""
+        """Add an identity, and return whether it was new."""
         return self.add_all([digest])[0]
 
     def add_all(self, digests: Sequence[bytes]) -> list[bool]:
-        """Add each in turn, and return for each whether it was new."""
-        if self._size >= _LOOSE and not self._shelves:
-            self._shelves = [b""] * _SHELVES
-        new = self._pack(digests) if self._shelves else self._keep(digests)
+        """Add each identity in turn, and return for each whether it was new."""
+        while self._size > len(self._shelves) * _FULL_SHELF:
+            self._grow()
+        shelves, mask, new = self._shelves, self._mask, []
+        for word, digest in zip(array("I", b"".join(digests))[::_WORDS], digests, strict=True):
+            place = word & mask
+            shelf = shelves[place]
+            if shelf is None:
+                shelf = self._divided(place)
+            # Searching for the bytes is quick; where they begin matters only when they are there.
+            if digest in shelf and _find(shelf, digest, _BYTES) >= 0:
+                new.append(False)
+            else:
+                # A new string costs no more than the growth of a bytearray, and wastes nothing.
+                shelves[place] = shelf + digest
+                new.append(True)
         self._size += new.count(True)
         return new
 
     def discard(self, digest: bytes) -> None:
-        """Take one out, if it is there."""
-        if digest not in self:
-            return
-        self._size -= 1
-        if digest in self._loose[digest[0]]:
-            del self._loose[digest[0]][digest]
-            return
-        place = _places([digest])[0]
-        shelf = self._shelves[place]
-        at = _find(shelf, digest)
-        self._shelves[place] = shelf[:at] + shelf[at + _BYTES :]
-
-    def _keep(self, digests: Sequence[bytes]) -> list[bool]:
-        loose = self._loose
-        new = []
-        for digest in digests:
-            some = loose[digest[0]]
-            before = len(some)
-            some[digest] = None
-            new.append(len(some) > before)
-        return new
-
-    def _pack(self, digests: Sequence[bytes]) -> list[bool]:
-        loose, shelves = self._loose, self._shelves
-        new = []
-        for place, digest in zip(_places(digests), digests, strict=True):
-            shelf = shelves[place]
-            # To look for the bytes is quick; where they begin matters only once they are there.
-            is_new = digest not in loose[digest[0]] and (digest not in shelf or _find(shelf, digest) < 0)
-            if is_new:
-                # A new string each time costs no more than a bytearray's growth does, and wastes nothing.
-                shelves[place] = shelf + digest
-            new.append(is_new)
-        return new
+        """Remove an identity if it is there."""
+        place, shelf, at = self._locate(digest)
+        if at >= 0:
+            self._size -= 1
+            self._shelves[place] = shelf[:at] + shelf[at + _BYTES :]
 
 
-def _places(digests: Sequence[bytes]) -> list[int]:
-    """Return each one's shelf."""
-    return [word % _SHELVES for word in array("I", b"".join(digests))[::_WORDS]]
+class IdentityNumbers(_Shelves):
+    """A map of identities to whole numbers from 0 on; 0 is the number of an identity that is not there.
+
+    Numbers up to 254 take one byte.
+    """
+
+    __slots__ = ("_large",)
+
+    def __init__(self) -> None:
+        super().__init__(_BYTES + 1)
+        self._large: dict[bytes, int] = {}
+
+    def __getitem__(self, digest: bytes) -> int:
+        _, shelf, at = self._locate(digest)
+        if at < 0:
+            return 0
+        number = shelf[at + _BYTES]
+        return self._large[digest] if number == _LARGE else number
+
+    def __setitem__(self, digest: bytes, number: int) -> None:
+        if self._size > len(self._shelves) * _FULL_SHELF:
+            self._grow()
+        place, shelf, at = self._locate(digest)
+        if at < 0:
+            self._size += 1
+            at = len(shelf)
+        if number >= _LARGE:
+            self._large[digest] = number
+        record = digest + bytes((min(number, _LARGE),))
+        self._shelves[place] = shelf[:at] + record + shelf[at + self._width :]
 
 
-def _find(shelf: bytes, digest: bytes) -> int:
-    """Return where an identity begins on its shelf, -1 if it is not there: bytes across two others are not it."""
+def _word(start: bytes) -> int:
+    return array("I", start)[0]
+
+
+def _find(shelf: bytes, digest: bytes, width: int) -> int:
+    """Return where a record with this identity begins, -1 if there is none. Bytes across two records do not count."""
     at = shelf.find(digest)
-    while at > 0 and at % _BYTES:
+    while at > 0 and at % width:
         at = shelf.find(digest, at + 1)
     return at

@@ -1,31 +1,31 @@
-"""What becomes of a row before anything is sent: checked, told apart from earlier ones, held against an earlier report.
+"""What is known about a row before anything is sent: whether it names a task, a new one, and one that is not settled.
 
-Batches flow in; tasks to stop, and rows that have their outcome already, flow out. Pure: the time is an argument. Where
-the batches were cut makes no difference, so a second pass over the same lists comes to the same.
+Pure: the time is an argument. It makes no difference where the batches were cut, so that a second pass over the same
+lists gives the same result.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, compress, repeat
-from operator import not_
+from operator import or_
 from typing import Any, Final, NamedTuple
 
 from stopcast.tasks.checks import good_keys, shown_task, why_bad
-from stopcast.tasks.identities import Identities, identities_of, told_identity
+from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, row_fingerprint
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Batch, RowColumns, Task
 
 _APPS_COUNTED: Final = 1000
-_DOUBLE: Final = "the same task as an earlier row"
+_DUPLICATE: Final = "the same task as an earlier row"
 _NO_TASK: Final = Task("", "", "")
 
 
 class Accepted(NamedTuple):
-    """A task to stop, its identity and its row, and whether a call that a crash cut off may have stopped it already."""
+    """A task to stop, its identity and its row, and whether a call that a crash cut off may have stopped it."""
 
     task: Task
     identity: bytes
@@ -34,76 +34,116 @@ class Accepted(NamedTuple):
     in_doubt: bool
 
 
-class Taken(NamedTuple):
-    """What a batch came to: tasks to stop, and rows that have their outcome."""
-
-    accepted: list[Accepted]
-    outcomes: list[Outcome]
-
-
-# Task._make and Accepted._make without their Python frames, which are half the cost of each.
-_task: Final[Callable[[Iterable[Any]], Task]] = partial(tuple.__new__, Task)
-_accepted: Final[Callable[[Iterable[Any]], Accepted]] = partial(tuple.__new__, Accepted)
-
-
-@dataclass(slots=True)
-class Earlier:
-    """What a report tells already when a run goes on with it; an Intake only reads it.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The rows of a batch: tasks to stop, and rows that have their outcome.
 
     Attributes:
-        settled: tasks that are not sent again.
-        told: how many lines it has for each invalid row and each double, by ``told_identity``.
-        in_doubt: tasks whose call may have been in flight when the earlier run ended.
+        outcomes: of the rows that are not sent and have no line yet.
+        places: where in ``batch`` the tasks to stop are.
+        identities: of all rows of the batch.
+        in_doubt: of all rows of the batch.
     """
 
-    settled: Identities = field(default_factory=Identities)
-    told: Counter[bytes] = field(default_factory=Counter)
-    in_doubt: Identities = field(default_factory=Identities)
+    batch: Batch
+    outcomes: Sequence[Outcome] = ()
+    places: Sequence[int] = ()
+    identities: Sequence[bytes] = ()
+    in_doubt: Sequence[bool] | None = None
+
+    @property
+    def accepted(self) -> list[Accepted]:
+        """The tasks to stop. They are made here, because a caller that only counts the rows does not need them."""
+        rows: Any = RowColumns.of(self.batch.rows)
+        source, identities, lines = self.batch.source, self.identities, rows.lines
+        app_ids, room_ids, task_ids = rows.ids
+        doubts = bytes(len(rows)) if self.in_doubt is None else self.in_doubt
+        return [
+            Accepted(Task(app_ids[at], room_ids[at], task_ids[at]), identities[at], source, lines[at], doubts[at] > 0)
+            for at in self.places
+        ]
+
+
+class AlreadySettled:
+    """What a report says about the rows of the lists when a run continues with it. An Intake only reads it.
+
+    ``identity in already_settled`` says that the task is not sent again.
+
+    Attributes:
+        tasks: the flags of each task: ``SETTLED`` and ``IN_DOUBT``. The bits above them belong to the report's reader.
+        rows: how many lines the report has for each invalid row and each duplicate, by ``row_fingerprint``.
+        all_in_doubt: whether a call for any task may have been in flight when the earlier run ended.
+    """
+
+    SETTLED: Final = 1
+    IN_DOUBT: Final = 2
+    FLAG_BITS: Final = 2
+
+    def __init__(self) -> None:
+        self.tasks = IdentityNumbers()
+        self.rows = IdentityNumbers()
+        self.all_in_doubt = False
 
     def __bool__(self) -> bool:
-        return bool(self.settled or self.told or self.in_doubt)
+        return bool(self.tasks or self.rows or self.all_in_doubt)
+
+    def __contains__(self, digest: object) -> bool:
+        return isinstance(digest, bytes) and bool(self.tasks[digest] & self.SETTLED)
+
+    def settle(self, digest: bytes) -> None:
+        """Say that a task is not sent again."""
+        self.tasks[digest] |= self.SETTLED
+
+    def doubt(self, digests: Iterable[bytes]) -> None:
+        """Say that calls for these tasks may have been in flight when the earlier run ended."""
+        for digest in digests:
+            self.tasks[digest] |= self.IN_DOUBT
 
 
 class Intake:
     """Takes the rows of a run's lists, in their order.
 
     Args:
-        limit: take only the first so many tasks, those counted that ``earlier`` settles. None takes all.
-        earlier: what the report tells that the run goes on with.
+        limit: how many tasks to take, those that ``settled`` settles included. None takes all.
+        settled: what the report says that the run continues with.
 
     Attributes:
-        tasks: to be sent.
+        tasks: tasks to send.
         settled: tasks that the report settles.
-        told_earlier: invalid rows and doubles that the report tells already.
+        told_earlier: invalid rows and duplicates that are in the report already.
         invalid: further rows that name no task.
         duplicates: further rows that name the task of an earlier row.
         left_out: rows that a list which is itself a report says need nothing.
         too_old: rows that such a list says were finished too long ago.
-        per_app: tasks to be sent by AppId, for the first thousand of them and ``OTHERS``.
+        per_app: tasks to send by AppId, for the first thousand of them and ``OTHERS``.
     """
 
-    def __init__(self, *, limit: int | None = None, earlier: Earlier | None = None) -> None:
+    def __init__(self, *, limit: int | None = None, settled: AlreadySettled | None = None) -> None:
         self.tasks = self.settled = self.told_earlier = self.invalid = self.duplicates = self.left_out = (
             self.too_old
         ) = 0
         self.per_app: Counter[str] = Counter()
-        self._limit = limit
-        self._earlier = Earlier() if earlier is None else earlier
-        self._told_again: Counter[bytes] = Counter()
+        self._limit = sys.maxsize if limit is None else limit
+        self._known = AlreadySettled() if settled is None else settled
+        self._reported_again = IdentityNumbers()
         self._seen = Identities()
 
     @property
     def rows(self) -> int:
-        """The rows that were looked at, each as one of five things; those left out or too old are not among them."""
+        """The rows that were taken, each as one of five kinds; those left out or too old are not among them."""
         return self.tasks + self.settled + self.told_earlier + self.invalid + self.duplicates
 
     @property
     def full(self) -> bool:
-        """Whether the limit is reached: what follows is not looked at, and has no line."""
-        return self._limit is not None and self.tasks + self.settled >= self._limit
+        """Whether the limit is reached: the rows that follow are not taken, and have no line."""
+        return self._room <= 0
+
+    @property
+    def _room(self) -> int:
+        return self._limit - self.tasks - self.settled
 
     def as_json(self) -> dict[str, Any]:
-        """Return the counts as a program is shown them."""
+        """Return the counts as a program reads them."""
         return {
             "rows": self.rows,
             "tasks": self.tasks,
@@ -118,65 +158,71 @@ class Intake:
     def take(self, batch: Batch, now: float) -> Taken:
         """Decide about the rows of a batch; ``now`` is the Unix time in seconds."""
         if self.full:
-            return Taken([], [])
+            return Taken(batch)
         self.left_out += batch.left_out
         self.too_old += batch.too_old
         rows, broken = RowColumns.of(batch.rows), batch.broken
-        digests, new = self._tell_apart(good_keys(rows), apart=batch.told_apart)
-        if self._limit is not None and new.count(True) >= (left := self._limit - self.tasks - self.settled):
-            end = list(accumulate(map(int, new))).index(left) + 1
-            broken = [row for row in broken if row.line < rows.lines[end - 1]]
-            rows, digests, new = rows[:end], digests[:end], new[:end]
-        accepted = self._accept(rows, digests, new, batch)
+        identities, are_new = self._deduplicated(good_keys(rows), already_unique=batch.already_unique)
+        flags = self._flags(identities, are_new)
         ended = partial(Outcome, source=batch.source, finished_at=now)
-        outcomes = []
-        for place in compress(range(len(new)), map(not_, new)):
-            row = rows[place]
-            if digests[place]:
-                outcomes.append(ended(_task(row[:3]), Status.DUPLICATE, message=_DOUBLE, line=row.line))
+        room, settled = self._room, AlreadySettled.SETTLED
+        places: list[int] = []
+        outcomes: list[Outcome] = []
+        for place, (digest, is_new, flag) in enumerate(zip(identities, are_new, flags, strict=True)):
+            if is_new:
+                if flag & settled:
+                    self.settled += 1
+                else:
+                    places.append(place)
+                room -= 1
+                if not room:
+                    broken = [row for row in broken if row.line < rows.lines[place]]
+                    break
+            elif digest:
+                task = Task(*rows[place][:3])  # type: ignore[arg-type]  # they were checked
+                outcomes.append(ended(task, Status.DUPLICATE, message=_DUPLICATE, line=rows.lines[place]))
             else:
+                row = rows[place]
                 outcomes.append(ended(shown_task(row), Status.INVALID, message=why_bad(row), line=row.line))
         outcomes += [ended(_NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
-        return Taken(accepted, [outcome for outcome in outcomes if not self._is_told(outcome)])
+        self.tasks += len(places)
+        app_ids: Any = rows.ids[0]
+        self._count_apps([app_ids[place] for place in places])
+        new_outcomes = [outcome for outcome in outcomes if not self._is_reported(outcome)]
+        return Taken(batch, new_outcomes, places, identities, self._doubts(batch, flags))
 
-    def _tell_apart(self, keys: Sequence[bytes], *, apart: bool) -> tuple[list[bytes], list[bool]]:
-        """Return each row's identity, b"" for one that is not good, and whether it is the first of its task.
+    def _deduplicated(self, keys: Sequence[bytes], *, already_unique: bool) -> tuple[list[bytes], list[bool]]:
+        """Return each row's identity, b"" for an invalid row, and whether it is the first row of its task.
 
-        Rows that are ``apart`` already are not remembered: a queue has no end.
+        Rows that are unique already are not remembered: a queue has no end.
         """
-        digests = identities_of(filter(None, keys))
-        new = [True] * len(digests) if apart else self._seen.add_all(digests)
-        if len(digests) < len(keys):
+        identities = identities_of(filter(None, keys))
+        are_new = [True] * len(identities) if already_unique else self._seen.add_all(identities)
+        if len(identities) < len(keys):
             for place in [place for place, key in enumerate(keys) if not key]:
-                digests.insert(place, b"")
-                new.insert(place, False)
-        return digests, new
+                identities.insert(place, b"")
+                are_new.insert(place, False)
+        return identities, are_new
 
-    def _accept(self, rows: RowColumns, digests: list[bytes], new: list[bool], batch: Batch) -> list[Accepted]:
-        """Count and return the new tasks that the report does not settle. By columns, because that is done in C."""
-        earlier, wanted = self._earlier, new
-        # repeat() has no end, and so nothing here is as long as anything else.
-        doubts: Iterable[bool] = repeat(False) if batch.in_doubt is None else batch.in_doubt
-        if earlier:
-            wanted = [is_new and digest not in earlier.settled for digest, is_new in zip(digests, new, strict=True)]
-            doubts = [
-                doubt or (is_new and digest in earlier.in_doubt)
-                for digest, is_new, doubt in zip(digests, new, doubts, strict=False)
-            ]
-        tasks = map(_task, zip(*rows.ids, strict=True))
-        accepted = map(_accepted, zip(tasks, digests, repeat(batch.source), rows.lines, doubts, strict=False))
-        number = wanted.count(True)
-        self.tasks += number
-        self.settled += new.count(True) - number
-        self._count_apps(compress(rows.ids[0], wanted))
-        return list(compress(accepted, wanted))
+    def _flags(self, identities: Sequence[bytes], are_new: Sequence[bool]) -> Sequence[int]:
+        """Return the flags that the report has for each row that is the first of its task, 0 for the other rows."""
+        if not self._known:
+            return bytes(len(identities))
+        tasks = self._known.tasks
+        return [tasks[digest] if is_new else 0 for digest, is_new in zip(identities, are_new, strict=True)]
 
-    def _is_told(self, outcome: Outcome) -> bool:
-        told = self._earlier.told
-        if told:
-            digest = told_identity(outcome.status, outcome.task, outcome.message)
-            if self._told_again[digest] < told[digest]:
-                self._told_again[digest] += 1
+    def _doubts(self, batch: Batch, flags: Sequence[int]) -> Sequence[bool] | None:
+        if not self._known:
+            return batch.in_doubt
+        doubts = [self._known.all_in_doubt or flag & AlreadySettled.IN_DOUBT > 0 for flag in flags]
+        return doubts if batch.in_doubt is None else list(map(or_, doubts, batch.in_doubt))
+
+    def _is_reported(self, outcome: Outcome) -> bool:
+        """Count the row, and return whether the report has a line for it already."""
+        if rows := self._known.rows:
+            fingerprint = row_fingerprint(outcome.status, outcome.task, outcome.message)
+            if self._reported_again[fingerprint] < rows[fingerprint]:
+                self._reported_again[fingerprint] += 1
                 self.told_earlier += 1
                 return True
         if outcome.status is Status.INVALID:
@@ -185,7 +231,7 @@ class Intake:
             self.duplicates += 1
         return False
 
-    def _count_apps(self, app_ids: Iterable[Any]) -> None:
+    def _count_apps(self, app_ids: Iterable[str]) -> None:
         for app_id, number in Counter(app_ids).items():
             known = app_id in self.per_app or len(self.per_app) < _APPS_COUNTED
             self.per_app[app_id if known else OTHERS] += number

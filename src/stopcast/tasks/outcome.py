@@ -1,4 +1,4 @@
-"""What became of a task: the statuses, and the outcome that carries one."""
+"""The result of a row: the statuses, and the outcome, which has one of them."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ from stopcast.tasks.task import Task
 
 
 class Status(StrEnum):
-    """The one word that a row ends with."""
+    """The result of a row in one word."""
 
     STOPPED = "stopped"
     """The API answered ok."""
     ALREADY_STOPPED = "already_stopped"
-    """The API knows no such running task, and no earlier attempt of ours could have stopped it."""
+    """The API knows no such running task, and no earlier attempt of ours can have stopped it."""
     PRESUMED_STOPPED = "presumed_stopped"
-    """The same answer, after an attempt of ours whose fate is unknown."""
+    """The same answer, after an attempt of ours whose result is unknown."""
     FAILED = "failed"
-    """The API refused this task for good."""
+    """The API refused this task for good, by a code that is known to be about the task."""
     SET_ASIDE = "set_aside"
-    """Its AppId was refused for good before its turn; nothing was sent."""
+    """Not decided: its AppId was refused, no account claims it, or the API refused it by an unknown code."""
     GAVE_UP = "gave_up"
     """Attempts or time ran out on transient errors."""
     INVALID = "invalid"
     """The row names no task; nothing was sent."""
     DUPLICATE = "duplicate"
-    """The same task stood in an earlier row; nothing was sent for this one."""
+    """An earlier row named the same task; nothing was sent for this one."""
     ENDED = "ended"
-    """Asked, the API said that the task has ended, or never came to run."""
+    """The API was asked and said that the task has ended, or failed to start."""
     STILL_RUNNING = "still_running"
-    """Asked, the API said that the task runs."""
+    """The API was asked and said that the task is running."""
     NOT_STARTED = "not_started"
-    """Asked, the API said that the task has yet to start."""
+    """The API was asked and said that the task has not started yet."""
     UNKNOWN = "unknown"
-    """Asked, the API could not tell."""
+    """The API was asked and does not know the task's state."""
 
     @property
     def good(self) -> bool:
-        """Whether the row needs no further care."""
+        """Whether the row needs no further action."""
         return self in _GOOD
 
     @property
     def settled(self) -> bool:
-        """Whether a resumed run leaves the row alone."""
+        """Whether a resumed run skips the row."""
         return self not in _UNSETTLED
 
 
-#: What asking whether a task has ended comes to. No row that was to be stopped ends with one of these.
+#: The results of asking whether a task has ended. A row that was to be stopped never has one of these.
 ASKED = frozenset({Status.ENDED, Status.STILL_RUNNING, Status.NOT_STARTED, Status.UNKNOWN})
-#: What stopping a task comes to. No row that was asked about ends with one of these.
+#: The good results of stopping a task. A row that was only asked about never has one of these.
 STOPPED = frozenset({Status.STOPPED, Status.ALREADY_STOPPED, Status.PRESUMED_STOPPED})
 _GOOD = STOPPED | {Status.DUPLICATE, Status.ENDED}
 _UNSETTLED = (ASKED - {Status.ENDED}) | {Status.SET_ASIDE, Status.GAVE_UP}
 
 
 class TaskState(NamedTuple):
-    """What the API tells of a task (``WebCastTask`` on the vendor's page 6348/204054).
+    """The state of a task as the API returns it (``WebCastTask`` on the vendor's page 6348/204054).
 
     Attributes:
         number: 0 unknown, 1 not started, 2 running, 3 ended, 4 failed.
-        stop_reason: why it ended, such as ``StopByAPI`` or ``ExceedMaxRunningTime``; None while it has not.
-        end_time: when it ended, Unix time in milliseconds; None while it has not.
+        stop_reason: why it ended, such as ``StopByAPI`` or ``ExceedMaxRunningTime``; None before the end.
+        end_time: when it ended, Unix time in milliseconds; None before the end.
     """
 
     number: int
@@ -72,22 +72,22 @@ class TaskState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one task, or of one row that names none.
+    """The result of one row: of its task, or of a row that names no task.
 
     Attributes:
-        task: the task. In an ``invalid`` row a value that was missing or no string is "".
-        status: the word for it.
-        attempts: calls made for it; 0 where nothing was sent.
-        code: the API's error code in the last answer, None where there was none.
-        message: the last answer's message, or what went wrong below HTTP, or why a row is invalid.
-        http_status: of the last answer, None where none came.
-        request_id: names the last call for the vendor's support.
-        source: the list that the row came from, None for tasks made in memory.
-        line: the row's line in it, counted from 1.
-        finished_at: Unix time, in seconds.
+        task: the task. In an ``invalid`` row, a value that is missing or not a string is "".
+        status: the result in one word.
+        attempts: calls made for the task; 0 where nothing was sent.
+        code: the API's error code in the last answer, None where it had none.
+        message: the last answer's message, or what went wrong below HTTP, or why the row is invalid.
+        http_status: of the last answer, None where no answer came.
+        request_id: identifies the last call for the vendor's support.
+        source: the list that holds the row, None for tasks made in memory.
+        line: the row's line in the list, from 1.
+        finished_at: Unix time.
         seconds: from the first attempt to the end.
         in_doubt: whether the task may be stopped although its status does not say so.
-        state: what the API told of the task, where it was asked.
+        state: the task's state, where the API was asked for it.
     """
 
     task: Task
@@ -106,5 +106,5 @@ class Outcome:
 
     @property
     def good(self) -> bool:
-        """Whether the task is stopped, or its row needs nothing."""
+        """Whether the task is stopped, or its row needs no further action."""
         return self.status in _GOOD

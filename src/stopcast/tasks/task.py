@@ -1,7 +1,4 @@
-"""What is to be stopped: a task's name, and a row of a list before it is checked.
-
-No clock, no asyncio, no file lives here.
-"""
+"""The task that is to be stopped, and the rows of lists before they are checked. No clock, asyncio or file is here."""
 
 from __future__ import annotations
 
@@ -10,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, overload
 
-#: The form of AppId, RoomId and TaskId, each as a whole (the vendor's page of StopWebcast).
+#: The form of a whole AppId, RoomId or TaskId (the vendor's page of StopWebcast).
 ID_PATTERN: Final = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
-#: Stands for all others, where only the first ones are counted apart. No AppId has parentheses.
+#: The name of all others, where only the first AppIds are counted separately. No AppId has parentheses.
 OTHERS: Final = "(others)"
 
 
 class Task(NamedTuple):
-    """One webcast task. The three ids together name it; a ``task_id`` alone may repeat in another room."""
+    """One webcast task. The three ids together identify it; the same ``task_id`` may occur in another room."""
 
     app_id: str
     room_id: str
@@ -25,9 +22,9 @@ class Task(NamedTuple):
 
 
 class RawRow(NamedTuple):
-    """A row as it was read: three values that may be anything, and the line it began on.
+    """A row as it was read: three values of any type, and the line on which the row begins.
 
-    A value that the row does not hold is None.
+    A value that is missing in the row is None.
     """
 
     app_id: object
@@ -38,12 +35,12 @@ class RawRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowColumns(Sequence[RawRow]):
-    """Rows kept by column, all of the same length. To make each row would cost as much as to read it.
+    """Rows by column. Making an object for each row would cost as much as reading it.
 
     Attributes:
-        ids: the AppIds, the RoomIds and the TaskIds.
-        lines: where each row began.
-        keys: each row's three ids with commas between, for a list in which they stand like that; else None.
+        ids: the AppIds, the RoomIds and the TaskIds, of equal length.
+        lines: the line on which each row begins.
+        keys: each row's three ids joined by commas, if the list holds them in this form; otherwise None.
     """
 
     ids: tuple[Sequence[object], Sequence[object], Sequence[object]]
@@ -52,7 +49,7 @@ class RowColumns(Sequence[RawRow]):
 
     @classmethod
     def of(cls, rows: Sequence[RawRow]) -> RowColumns:
-        """Return the rows by column, as they are if they are so already."""
+        """Return the rows by column. Rows that are by column already are returned unchanged."""
         if isinstance(rows, RowColumns):
             return rows
         app_ids, room_ids, task_ids, lines = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -76,7 +73,7 @@ class RowColumns(Sequence[RawRow]):
 
 
 class BrokenRow(NamedTuple):
-    """A line that could not be read as a row, and why, in words for the person who has to mend it."""
+    """A line that could not be read as a row, and why, for the person who has to fix it."""
 
     reason: str
     line: int
@@ -84,13 +81,13 @@ class BrokenRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows of one list, in the list's order but for the broken ones, which stand apart.
+    """Some rows of one list, in the list's order. The broken rows are separate.
 
     ``source`` is the list's name as the user gave it, "-" for standard input, None for a list made in memory.
     ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list),
     ``too_old`` those that were finished longer ago than is wanted.
     ``in_doubt`` says of each row whether a call of an earlier run or delivery may have stopped its task unseen; None of
-    none. ``told_apart`` says that the source has told its rows apart itself, as a queue does.
+    none. ``already_unique`` says that the source gives each task once, as a queue does.
     """
 
     source: str | None
@@ -99,4 +96,4 @@ class Batch:
     left_out: int = 0
     too_old: int = 0
     in_doubt: Sequence[bool] | None = None
-    told_apart: bool = False
+    already_unique: bool = False

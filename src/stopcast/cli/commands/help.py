@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _CODES: Final = "codes"
 #: Longer lines are hard to read, however wide the terminal is.
 _MAX_WIDTH: Final = 100
-#: A link of a page. It is for the repository's site.
-_LINK: Final = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)\s]+)\)")
+#: A link to a file, which leads somewhere only on the repository's site.
+_LINK: Final = re.compile(r"([Ss]ee\s)?\[([^\]]+)\]\((?!https?:)([^)\s]+)\)")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,11 +43,8 @@ def help(context: click.Context, topic: str | None, lang: str | None) -> None:  
         options = f"\n\nOptions: `stopcast {topic} --help`" if command else ""
         _print(pages[topic].rstrip() + options)
     elif topic == _CODES:
-        _print(
-            "\n\n".join(
-                _code(code, language) for code in dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
-            )
-        )
+        codes = dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
+        _print("\n\n".join(_code(code, language) for code in codes))
     elif command:
         with click.Context(command, info_name=topic, parent=context.parent) as inner:
             click.echo(command.get_help(inner))
@@ -84,9 +81,12 @@ def _code(code: str, language: Language) -> str:
 
 
 def _without_link(link: re.Match[str]) -> str:
-    """Return a link's text, with the command that shows the page if it leads to another page."""
-    topic, page, _ = link[2].partition(".md")
-    return f"{link[1]} (`stopcast help {topic}`)" if page and "/" not in topic else link[1]
+    """Return a link's text, with the command for the page if the link leads to another page."""
+    see, text, target = link.groups("")
+    topic, page, _ = target.partition(".md")
+    if not page or "/" in topic:
+        return see + text
+    return f"{see}`stopcast help {topic}`" if see else f"{text} (`stopcast help {topic}`)"
 
 
 def _print(markdown: str) -> None:
@@ -94,7 +94,7 @@ def _print(markdown: str) -> None:
     from stopcast.cli.output import write_stdout
     from stopcast.i18n import visible
 
-    shown = "\n".join(visible(_LINK.sub(_without_link, line)) for line in markdown.split("\n"))
+    shown = "\n".join(map(visible, _LINK.sub(_without_link, markdown).split("\n")))
     try:
         from io import StringIO
 

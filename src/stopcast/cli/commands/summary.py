@@ -1,4 +1,4 @@
-"""``stopcast summary``: the figures of reports, read in one pass."""
+"""``stopcast summary``: reads reports in one pass, and prints their figures or writes them as a page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stopcast.i18n import Language
-    from stopcast.summary import Figures
+    from stopcast.summary import ReportFigures
 
-#: Rows that did not go well, in the page's table.
+#: The most rows in the page's table of what needs attention.
 ROWS_LISTED: Final = 1000
 _LINES_AT_ONCE: Final = 500
-#: A report of this size takes more than a moment.
+#: Reading a report of this size takes long enough to show a progress bar.
 _LONG_BYTES: Final = 20_000_000
 
 
@@ -35,22 +35,21 @@ _LONG_BYTES: Final = 20_000_000
     metavar="REPORT...",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-@option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="As a page to pass on, as well."
-)
-@option("--lang", type=click.Choice(["en", "zh"]), help="English or Chinese. [the locale's]")
-@option("--max-per-second", type=Number(0), metavar="N", help="The cap that it draws. [the API's]")
+@option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a page to pass on.")
+@option("--lang", type=click.Choice(["en", "zh"]), help="English or Chinese. [default: the locale's]")
+@option("--max-per-second", type=Number(0), metavar="N", help="The cap that the page shows. [default: the API's]")
 @report_errors
 def summary(
     reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang: str | None, max_per_second: float
 ) -> None:
-    """Tell what reports add up to: statuses, AppIds, codes and what to do about them, calls, times.
+    """Summarise reports: statuses, AppIds, error codes and what to do about them, calls, and durations.
 
-    Of several reports each task is told once, and the most settled line counts: stopped, then presumed stopped, already
-    stopped, failed, and last gave up and set aside; of two that are alike, the later one.
+    In several reports each task is counted once, by its most reliable line: the answer of stopcast verify first, then
+    stopped, presumed stopped, already stopped, failed, gave up and set aside. Of two lines with the same status the
+    later one counts.
 
-    Exit status: 0 every row is good, 1 some are not, 2 a report cannot be read.
+    Exit status: 0 every row is good; 1 some rows are not; 2 wrong usage, or a report cannot be read.
     """
     import shlex
 
@@ -64,7 +63,7 @@ def summary(
     if html:
         _check_page(html)
     language = Language(lang) if lang else Language.of_locale(os.environ)
-    figures = read_reports(reports, keep=ROWS_LISTED if html else 0)
+    figures = read_reports(reports, most_listed=ROWS_LISTED if html else 0)
     names = [str(report) for report in reports]
     report = shlex.join(names)
     if html:
@@ -76,31 +75,31 @@ def summary(
     sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)
 
 
-def read_reports(reports: Sequence[Path], *, keep: int) -> Figures:
-    """Read the reports, which others may still be writing.
+def read_reports(reports: Sequence[Path], *, most_listed: int) -> ReportFigures:
+    """Read reports; runs may still be writing them.
 
     Raises:
-        ListError: one of them cannot be read, or is none.
+        ListError: a file cannot be read, or is not a report.
     """
     from itertools import islice
 
     from stopcast.errors import ListError, ReportError
     from stopcast.report.line import LineReader
-    from stopcast.summary import Figures
+    from stopcast.summary import ReportFigures
 
-    figures = Figures(several=len(reports) > 1, keep=keep)
+    figures = ReportFigures(several_reports=len(reports) > 1, most_listed=most_listed)
     for report in reports:
         reader = LineReader(str(report))
         try:
             with report.open("rb", buffering=1 << 20) as file, _progress(report) as advance:
                 while lines := list(islice(file, _LINES_AT_ONCE)):
-                    figures.take(reader.read(lines))
+                    figures.add(reader.read(lines))
                     advance(sum(map(len, lines)))
             reader.finish()
             if reader.torn:
                 figures.torn.append(str(report))
         except ReportError as error:
-            raise ListError(f"{error}, such as stopcast run writes") from None
+            raise ListError(str(error)) from None
         except OSError as error:
             raise ListError(f"the report {report} cannot be read: {error.strerror}") from None
     return figures
@@ -108,10 +107,10 @@ def read_reports(reports: Sequence[Path], *, keep: int) -> Figures:
 
 @contextmanager
 def _progress(report: Path) -> Iterator[Callable[[int], object]]:
-    """Draw how far the reading is where somebody would else look at a still terminal."""
+    """Show a progress bar on a terminal while a large report is read."""
     size = report.stat().st_size
-    seen = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    if size < _LONG_BYTES or not seen:
+    on_terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if size < _LONG_BYTES or not on_terminal:
         yield lambda _: None
         return
     with click.progressbar(length=size, label=f"reading {report.name}", file=sys.stderr) as bar:
@@ -120,10 +119,10 @@ def _progress(report: Path) -> Iterator[Callable[[int], object]]:
 
 
 def _check_page(path: Path) -> None:
-    """Find out before the reading whether the page may be written; only an earlier page is overwritten.
+    """Check before the reading that the page may be written there.
 
     Raises:
-        ConfigurationError: something else is there.
+        ConfigurationError: the file exists and is not an earlier page.
     """
     from stopcast.errors import ConfigurationError
     from stopcast.summary.page import PAGE_BEGINS
@@ -136,10 +135,12 @@ def _check_page(path: Path) -> None:
     except OSError as error:
         raise ConfigurationError(f"--html {path}: {error.strerror}. Name another file") from None
     if begins not in {b"", PAGE_BEGINS.encode()}:
-        raise ConfigurationError(f"--html {path}: that file is there, and is no page of stopcast's; name another one")
+        raise ConfigurationError(f"--html {path}: the file exists and was not written by stopcast; name another one")
 
 
-def _write_page(path: Path, figures: Figures, names: Sequence[str], cap: float | None, language: Language) -> None:
+def _write_page(
+    path: Path, figures: ReportFigures, names: Sequence[str], cap: float | None, language: Language
+) -> None:
     from importlib.metadata import version
 
     from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
@@ -149,7 +150,7 @@ def _write_page(path: Path, figures: Figures, names: Sequence[str], cap: float |
 
     if cap is None:
         cap = (GET_WEBCAST_TASK if figures.total.statuses.keys() & ASKED else STOP_WEBCAST).quota_per_second
-    # A page is passed on: the folders of whoever wrote it are nobody's business.
+    # A page is passed on, so it must not show the folders of the person who wrote it.
     reports = tuple(Path(name).name for name in names)
     content = page(figures, Subject(reports=reports, cap=cap, language=language, version=version("stopcast")))
     try:

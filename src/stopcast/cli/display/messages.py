@@ -1,121 +1,112 @@
-"""What a run says to the person: the plan, the progress line, the summary."""
+"""The sentences that the commands print: plans, progress, totals, queues and quotas. Nothing here prints."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stopcast.i18n import STATUS_WORDS, duration
+from stopcast.i18n import STATUS_WORDS, counted, duration
 from stopcast.report.totals import Summary
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
-    from stopcast.cli.display.gauges import Figures
+    from stopcast.cli.display.monitor import RunSnapshot
     from stopcast.cli.lists.remaining import RowsLeft
     from stopcast.fleet.queue import QueueStatus
     from stopcast.fleet.quota.quota_status import QuotaStatus
 
-#: How a status reads in a sentence.
+#: Each status as it reads in a sentence.
 WORDS = {status: words.en for status, words in STATUS_WORDS.items()}
+_LEFT_OUT = "left out: an earlier report says that they need nothing"
+_APPS_SHOWN = 10
 
 
-def rows(number: int, word: str = "row") -> str:
-    """Return the number with its noun."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+def rows(number: int, noun: str = "row") -> str:
+    """Return a number of rows, or of another noun: ``1 row``, ``2,000 tasks``."""
+    return counted(number, noun)
 
 
-def lists(names: Sequence[str]) -> str:
-    """Return the lists' names in a few words."""
+def list_names(names: Sequence[str]) -> str:
+    """Return the first list's name and the number of the others."""
     first = "standard input" if names[0] == "-" else names[0]
     return first if len(names) == 1 else f"{first} and {rows(len(names) - 1, 'more list')}"
 
 
 def rate_limit(calls_per_second: float, most: float) -> str:
-    """Return the rate that somebody has asked for."""
+    """Return a rate that a person has set during a run."""
     return f"at most {calls_per_second:g} of {most:g} calls a second"
 
 
-def left(to_do: RowsLeft | None, *, unfinished: int) -> str:
-    """Return how many rows a run that ended before its time leaves behind."""
-    if to_do is None:
-        return f"{rows(unfinished)} read and not finished; how many were not read is not known."
-    about = "" if to_do.exact else "About "
-    return f"{about}{rows(to_do.number)} of the lists {'is' if to_do.number == 1 else 'are'} left."
+def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Sequence[tuple[str, int]] = ()) -> str:
+    """Return what a run would do.
 
-
-def plan(intake: Intake, invalid: list[Outcome], *, pace: str, shares: Sequence[tuple[str, int]] = ()) -> str:
-    """Return the plan of a run over rows that were read and checked, nothing sent.
-
-    ``pace`` tells how long it takes, ``shares`` how many tasks each account has.
+    Args:
+        intake: the rows, read and checked.
+        invalid: the first outcomes of rows that name no task.
+        pace: how long the run would take.
+        shares: what each account would get, as pairs of a text and a number of tasks.
     """
-    lines = [f"{rows(intake.tasks, 'task')} to stop: {pace}"]
+    lines = [f"{rows(intake.tasks, 'task')} to stop: {pace}" if intake.tasks else "Nothing to stop."]
     lines += [f"  {name}: {number:,}" for name, number in shares]
-    lines += [f"  AppId {app_id}: {number:,}" for app_id, number in intake.per_app.most_common(10)]
-    if len(intake.per_app) > 10:  # noqa: PLR2004 - as many as are shown
-        lines.append(f"  and {rows(len(intake.per_app) - 10, 'more AppId')}")
-    for number, what in (
+    lines += [f"  AppId {app_id}: {number:,}" for app_id, number in intake.per_app.most_common(_APPS_SHOWN)]
+    if len(intake.per_app) > _APPS_SHOWN:
+        lines.append(f"  and {rows(len(intake.per_app) - _APPS_SHOWN, 'more AppId')}")
+    for number, words in (
         (intake.duplicates, "given twice, sent once"),
         (intake.settled, "settled by the report already"),
-        (intake.left_out, "left out, because an earlier report says that they need nothing"),
+        (intake.left_out, _LEFT_OUT),
         (intake.invalid, "that name no task"),
     ):
         if number:
-            lines.append(f"{rows(number)} {what}")
-    lines += [f"  {outcome.source}:{outcome.line}: {outcome.message}" for outcome in invalid]
-    if intake.invalid > len(invalid):
-        lines.append(f"  and {intake.invalid - len(invalid):,} more")
+            lines.append(f"{rows(number)} {words}")
+    lines += _invalid_rows(invalid, intake.invalid)
     return "\n".join(lines)
 
 
-def progress(figures: Figures) -> str:
-    """Return how a run stands, in one line."""
-    told = [f"{figures.done:,} of {total(figures)} done", f"{figures.bad:,} bad", f"{figures.rate:.1f} a second"]
-    told += [f"{figures.in_flight} in flight", f"{figures.waiting} waiting"]
-    if figures.seconds_left is not None:
-        told.append(f"{duration(figures.seconds_left)} left")
-    return ", ".join(filter(None, [figures.state, *told]))
+def progress(snapshot: RunSnapshot) -> str:
+    """Return the state of a run in one line."""
+    parts = [f"{snapshot.done:,} of {total(snapshot)} done", f"{snapshot.bad:,} bad", f"{snapshot.rate:.1f} a second"]
+    parts += [f"{snapshot.in_flight} in flight", f"{snapshot.waiting} waiting"]
+    if snapshot.seconds_left is not None:
+        parts.append(f"{duration(snapshot.seconds_left)} left")
+    return ", ".join(filter(None, [snapshot.state, *parts]))
 
 
-def total(figures: Figures) -> str:
-    """Return how many rows there are, as far as that is known."""
-    to_do = figures.to_do
+def total(snapshot: RunSnapshot) -> str:
+    """Return the number of all rows: ``410``, ``about 28,400``, or ``?`` where it is unknown."""
+    to_do = snapshot.to_do
     if to_do is None:
         return "?"
-    return f"{'' if to_do.exact else 'about '}{figures.done + to_do.number:,}"
+    return f"{'' if to_do.exact else 'about '}{snapshot.done + to_do.number:,}"
 
 
-def totals(summary: Summary, report: str) -> str:
-    """Return the end of a run in a few lines."""
-    told = [f"{number:,} {WORDS[status]}" for status in WORDS if (number := summary.statuses[status])]
-    lines = [f"{rows(summary.good + summary.bad)}: {', '.join(told) or 'none'}"]
-    if summary.calls:
-        # Over less than a second, a rate would be about nothing that was there.
-        rate = f", {summary.mean_per_second:.1f} a second" if summary.seconds >= 1 else ""
-        lines.append(
-            f"{rows(summary.calls, 'call')} in {duration(summary.seconds)}{rate}, "
-            f"never more than {summary.worst_second} in any second{' of one account' if summary.accounts else ''}"
-        )
-    for name, figures in summary.accounts.items():
-        rate = f", {figures.mean_per_second:.1f} a second" if summary.seconds >= 1 else ""
-        lines.append(
-            f"  account {name}: {rows(figures.calls, 'call')}{rate}, never more than "
-            f"{figures.worst_second} in any second{'; given up' if figures.given_up else ''}"
-        )
+def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | None = None) -> str:
+    """Return the end of a run in a few lines.
+
+    Args:
+        summary: of the run.
+        report: its path.
+        done: rows that have their outcome, or need none.
+        to_do: rows without an outcome, None where the number is unknown.
+    """
+    statuses = [f"{number:,} {word}" for status, word in WORDS.items() if (number := summary.statuses[status])]
+    lines = [f"{rows(summary.good + summary.bad)}: {', '.join(statuses) or 'none'}"]
+    lines += _calls(summary)
     if summary.settled_earlier:
         lines.append(f"{rows(summary.settled_earlier)} had been settled by an earlier run")
     if summary.left_out:
-        lines.append(f"{rows(summary.left_out)} left out: an earlier report says that they need nothing")
+        lines.append(f"{rows(summary.left_out)} {_LEFT_OUT}")
     if summary.too_old:
         lines.append(
-            f"{rows(summary.too_old)} not asked about: finished more than 72 hours ago, and of tasks that old the API "
-            f"tells nothing; by itself a task ends within 24 hours"
+            f"{rows(summary.too_old)} not asked about: finished more than 72 hours ago. The API no longer knows "
+            f"their tasks; each task ends by itself within 24 hours"
         )
-    if summary.not_finished:
-        lines.append(f"{rows(summary.not_finished)} read and not finished; more may not have been read")
+    if left := _left(done, to_do, unfinished=summary.not_finished):
+        lines.append(left)
     if report != os.devnull:
         lines.append(f"report: {report}")
     if summary.bad and Path(report).is_file():
@@ -123,24 +114,59 @@ def totals(summary: Summary, report: str) -> str:
     return "\n".join(lines)
 
 
-def enqueued(counts: Mapping[str, int], invalid: list[Outcome], queue: str) -> str:
-    """Return what became of lists that were put into a queue."""
+def _calls(summary: Summary) -> Iterator[str]:
+    # Over less than a second a rate says nothing.
+    rated = summary.seconds >= 1
+    if summary.calls:
+        rate = f", {summary.mean_per_second:.1f} a second" if rated else ""
+        yield (
+            f"{rows(summary.calls, 'call')} in {duration(summary.seconds)}{rate}, "
+            f"never more than {summary.worst_second} in any second{' of one account' if summary.accounts else ''}"
+        )
+    for name, account in summary.accounts.items():
+        if account.calls:
+            rate = f", {account.mean_per_second:.1f} a second" if rated else ""
+            calls = f"{rows(account.calls, 'call')}{rate}, never more than {account.worst_second} in any second"
+        else:
+            calls = "no calls"
+        yield f"  account {name}: {calls}{'; given up' if account.given_up else ''}"
+
+
+def _left(done: int, to_do: RowsLeft | None, *, unfinished: int) -> str:
+    """Return what a run that ended early leaves undone, "" for nothing."""
+    if to_do is None:
+        return f"{rows(unfinished)} read but not finished; more may not have been read" if unfinished else ""
+    if not to_do.number:
+        return ""
+    # Rounded as a person expects it, but something left is never 0 % and something done never leaves 100 %.
+    percent = min(max(round(100 * to_do.number / (done + to_do.number)), 1), 99 if done else 100)
+    number = f"{'' if to_do.exact else 'about '}{rows(to_do.number)}"
+    return f"{percent} % of the list is left ({number}); --resume continues with it"
+
+
+def _invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
+    for outcome in shown:
+        yield f"  {outcome.source}:{outcome.line}: {outcome.message}"
+    if number > len(shown):
+        yield f"  and {number - len(shown):,} more"
+
+
+def enqueued(counts: Mapping[str, int], invalid: Sequence[Outcome], queue: str) -> str:
+    """Return how many rows were put into a queue, and why the others were not."""
     words = {"queued": "queued", "queued_before": "queued before", "duplicates": "duplicate", "invalid": "invalid"}
-    told = [f"{counts[key]:,} {word}" for key, word in words.items() if counts[key]]
-    lines = [f"{rows(counts['rows'])}: {', '.join(told) or 'none'}"]
+    parts = [f"{counts[key]:,} {word}" for key, word in words.items() if counts[key]]
+    lines = [f"{rows(counts['rows'])}: {', '.join(parts) or 'none'}"]
     if counts["left_out"]:
-        lines.append(f"{rows(counts['left_out'])} left out: an earlier report says that they need nothing")
-    lines += [f"  {outcome.source}:{outcome.line}: {outcome.message}" for outcome in invalid]
-    if counts["invalid"] > len(invalid):
-        lines.append(f"  and {counts['invalid'] - len(invalid):,} more")
+        lines.append(f"{rows(counts['left_out'])} {_LEFT_OUT}")
+    lines += _invalid_rows(invalid, counts["invalid"])
     lines.append(f"queue {queue}: {rows(counts['length'], 'task')}")
     return "\n".join(lines)
 
 
 def quota_status(status: QuotaStatus) -> str:
-    """Return how a shared quota stands."""
+    """Return the state of a shared quota."""
     if status.rate is None or status.full_rate is None or status.asked_seconds_ago is None:
-        return f"quota of {status.account}: nobody asked for it within the last day"
+        return f"quota of {status.account}: not used within the last day"
     line = f"quota of {status.account}: {status.rate:.1f} calls a second"
     line += " at most" if status.rate >= status.full_rate else f", throttled down from {status.full_rate:.1f}"
     if status.held_seconds:
@@ -153,7 +179,7 @@ def quota_status(status: QuotaStatus) -> str:
 
 
 def queue_status(status: QueueStatus) -> str:
-    """Return how a queue stands."""
+    """Return the state of a queue and of its workers."""
     line = f"queue {status.name}: {rows(status.length, 'task')}, {status.pending:,} of them with workers"
     if status.oldest_seconds is not None:
         line += f", the oldest there for {duration(status.oldest_seconds)}"

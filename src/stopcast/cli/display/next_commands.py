@@ -1,4 +1,4 @@
-"""What to type next, as a command that can be copied."""
+"""The commands that messages suggest to type next, quoted for the shell and without secrets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from stopcast.fleet.connection import without_secrets
 def resume_command() -> str:
     """Return the command that was typed, with ``--resume``."""
     command, *arguments = (without_secrets(argument) for argument in sys.argv[1:])
-    # Ahead of the others: after a lone -- it would be a list's name.
+    # Before the other arguments: after a lone -- it would be the name of a list.
     return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])
 
 
 def doctor_command(options: Options) -> str:
-    """Return the command that looks at the same place."""
+    """Return the command that checks the run's endpoint and credentials."""
     return shlex.join(["stopcast", "doctor", *_place(options)])
 
 
 def ask_again_command(options: Options) -> str:
-    """Return the command that asks about the tasks again that are not known to have ended."""
+    """Return the command that asks again about the tasks that may not have ended."""
     return shlex.join(
         ["stopcast", "verify", *options.lists.tasks, "-o", options.report.path, "--resume", *_place(options)]
     )

@@ -1,67 +1,82 @@
-"""How a run stands, shown while it lasts: drawn on a terminal, else told in a line now and then."""
+"""Shows the progress of a run while it lasts: drawn on a terminal, or else logged in a line every ten seconds."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from stopcast.background import Supervisor
 from stopcast.cli.display import messages
-from stopcast.cli.display.gauges import Looking
+from stopcast.cli.display.monitor import RunMonitor
 from stopcast.cli.options import Options
 from stopcast.cli.output import log
+from stopcast.errors import BackgroundTaskError
 
 if TYPE_CHECKING:
     from stopcast.cli.display.screen import Screen
 
-_TELL_EVERY_SECONDS: Final = 10.0
+_LOG_EVERY_SECONDS: Final = 10.0
 _DRAW_EVERY_SECONDS: Final = 1.0
 
 
 class Progress:
-    """Shows how a run stands while the block lasts."""
+    """Shows the progress of a run while the block lasts. The run continues if the display fails."""
 
-    def __init__(self, looking: Looking, screen: Screen | None) -> None:
-        self._looking = looking
+    def __init__(self, monitor: RunMonitor, screen: Screen | None) -> None:
+        self._monitor = monitor
         self._screen = screen
-        self._showing: asyncio.Task[None] | None = None
+        self._tasks = Supervisor(_log_failure)
 
     async def __aenter__(self) -> Self:
-        self._showing = asyncio.create_task(self._draw(self._screen) if self._screen else self._tell())
+        self._tasks.start(self._draw(self._screen) if self._screen else self._log(), name="progress display")
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if self._showing is not None:
-            self._showing.cancel()
-            await asyncio.wait([self._showing])
+        await self._tasks.end()
 
-    async def _tell(self) -> None:
+    async def _log(self) -> None:
         while True:
-            await asyncio.sleep(_TELL_EVERY_SECONDS)
-            figures = self._looking.figures()
+            await asyncio.sleep(_LOG_EVERY_SECONDS)
+            snapshot = self._monitor.snapshot()
             log(
-                messages.progress(figures),
+                messages.progress(snapshot),
                 event="progress",
-                done=figures.done,
-                bad=figures.bad,
-                rate=round(figures.rate, 1),
-                seconds_left=figures.seconds_left and round(figures.seconds_left),
+                done=snapshot.done,
+                bad=snapshot.bad,
+                rate=round(snapshot.rate, 1),
+                seconds_left=snapshot.seconds_left and round(snapshot.seconds_left),
             )
 
     async def _draw(self, screen: Screen) -> None:
         with screen:
             while True:
-                screen.show(self._looking.figures())
+                screen.show(self._monitor.snapshot())
                 await asyncio.sleep(_DRAW_EVERY_SECONDS)
 
 
+def _log_failure(error: BackgroundTaskError) -> None:
+    log(
+        f"stopcast: {error}. The run continues without it.",
+        event="display_failed",
+        level=logging.WARNING,
+        error=str(error),
+    )
+
+
 def screen_for(options: Options, *, doing: str) -> Screen | None:
-    """Return what to draw on; None for none: it is no terminal or cannot move its cursor, or rich is not there."""
+    """Return a screen to draw on, or None where standard error is no terminal that can be drawn on, or rich is missing.
+
+    Args:
+        options: of the command; ``--quiet`` and ``--log-format json`` ask for no drawing.
+        doing: the verb in the title, such as "Stopping".
+    """
     if options.output.quiet or options.output.log_format != "text" or sys.stderr is None or not sys.stderr.isatty():
         return None
     if os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
@@ -69,5 +84,5 @@ def screen_for(options: Options, *, doing: str) -> Screen | None:
     with suppress(ImportError):
         from stopcast.cli.display.screen import Screen
 
-        return Screen(f"{doing} {messages.lists(options.lists.tasks)}")
+        return Screen(f"{doing} {messages.list_names(options.lists.tasks)}")
     return None

@@ -1,4 +1,4 @@
-"""The lists that a command was given: their form, one after the other, and a second time where that is asked for."""
+"""The lists that a command line names, read one after the other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from stopcast.tasks.task import Batch
 
 @dataclass(frozen=True, slots=True)
 class _List:
+    """A list: its name on the command line, and the file that is read."""
+
     name: str
     path: str
 
 
 class Lists:
-    """Lists as named on a command line; "-" is standard input."""
+    """The lists of a command line; "-" is standard input."""
 
     def __init__(self, lists: Sequence[_List], *, form: Form, columns: Columns, choice: Choice) -> None:
         self._lists = list(lists)
@@ -38,16 +40,16 @@ class Lists:
 
     @classmethod
     def of(cls, options: ListOptions, *, report: str = "", choice: Choice | None = None) -> Lists:
-        """Check the words of the command line.
+        """Return the lists that the options name.
 
         Args:
-            options: the words.
-            report: what the command writes itself.
-            choice: which lines of an earlier report to take where ``--only`` does not say.
+            options: of the command.
+            report: the report that the command writes, "" for none.
+            choice: which lines of an earlier report to take, unless ``--only`` names statuses.
 
         Raises:
-            ConfigurationError: unknown columns or statuses, or a list that is the report itself.
-            ListError: a list that is not there or cannot be read.
+            ConfigurationError: a column or a status is unknown, or a list is the report itself.
+            ListError: a list does not exist or cannot be read.
         """
         names = options.tasks
         if names.count("-") > 1:
@@ -64,36 +66,36 @@ class Lists:
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
         """Yield the rows of all lists, in the order of the lists."""
-        remaining = self._remaining = Remaining([one.path for one in self._lists])
-        for one in self._lists:
+        remaining = self._remaining = Remaining([given.path for given in self._lists])
+        for given in self._lists:
             listed = open_list(
-                one.path, form=self._form, columns=self._columns, choice=self._choice, extent=remaining.begin()
+                given.path, form=self._form, columns=self._columns, choice=self._choice, extent=remaining.begin()
             )
             async with aclosing(listed) as batches:
                 async for batch in batches:
                     remaining.take(batch)
-                    yield batch if one.name == one.path else replace(batch, source=one.name)
+                    yield batch if given.name == given.path else replace(batch, source=given.name)
             remaining.end()
 
     async def make_replayable(self) -> None:
-        """Copy what can be read only once, such as a pipe, to a temporary file, so that it can be read again.
+        """Copy each list that can be read only once, such as a pipe, to a temporary file.
 
         Raises:
-            ListError: it cannot be read to its end.
+            ListError: a list cannot be read to its end.
         """
-        for index, one in enumerate(self._lists):
-            if _again(one):
+        for index, given in enumerate(self._lists):
+            if _is_replayable(given):
                 continue
             copy = tempfile.NamedTemporaryFile(prefix="stopcast-")  # noqa: SIM115 - lives until close()
             self._copies.append(copy)
-            with Chunks(one.path) as chunks:
+            with Chunks(given.path) as chunks:
                 while (chunk := await chunks.next()) is not None:
                     copy.write(chunk)
             copy.flush()
-            self._lists[index] = _List(one.name, copy.name)
+            self._lists[index] = _List(given.name, copy.name)
 
     def rows_left(self) -> RowsLeft | None:
-        """Return how many rows ``batches`` has not yielded yet, None where that cannot be told."""
+        """Return how many rows ``batches`` has not yielded yet, None where that is unknown."""
         return None if self._remaining is None else self._remaining.rows()
 
     def close(self) -> None:
@@ -102,9 +104,9 @@ class Lists:
             copy.close()
 
 
-def _again(one: _List) -> bool:
-    """Whether the list can be read more than once."""
-    return one.path != STANDARD_INPUT and Path(one.path).is_file()
+def _is_replayable(given: _List) -> bool:
+    """Return whether the list can be read more than once."""
+    return given.path != STANDARD_INPUT and Path(given.path).is_file()
 
 
 def _statuses(words: str) -> frozenset[Status]:
@@ -112,31 +114,31 @@ def _statuses(words: str) -> frozenset[Status]:
     names = [word.strip() for word in words.split(",")]
     if unknown := [name for name in names if name not in known]:
         raise ConfigurationError(
-            f"--only {unknown[0]}: a status is one of {', '.join(known)}; name them with commas between"
+            f"--only {unknown[0]}: no such status. The statuses are {', '.join(known)}; separate them with commas"
         )
     return frozenset(known[name] for name in names)
 
 
 def _check(path: Path, report: Path) -> None:
-    """Find out early what would else come up between the calls."""
+    """Find what is wrong with a list before the first call is made."""
     try:
         if path.is_dir():
             raise ListError(f"{path} is a directory, not a list; name the files in it: {shlex.quote(str(path))}/*.csv")
         if report.is_file() and path.samefile(report):
             raise ConfigurationError(
-                f"{path} is the report itself; to run what did not go well again, name another report: -o again.jsonl"
+                f"{path} is the report itself; to run its failed rows again, name another report: -o again.jsonl"
             )
         if path.is_file():
             path.open("rb").close()
         if not path.exists():
-            raise ListError(f"{path} does not exist{like(path)}")
+            raise ListError(f"{path} does not exist{_hint(path)}")
     except OSError as error:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def like(path: Path) -> str:
-    """Return which file may be meant by the name of one that does not exist, or where that was looked for."""
+def _hint(path: Path) -> str:
+    """Return the most similar file name as a question, or else the directory that was searched."""
     with suppress(OSError):
-        if close := get_close_matches(path.name, [it.name for it in path.parent.iterdir()], n=1):
+        if close := get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1):
             return f". Did you mean {shlex.quote(str(path.with_name(close[0])))}?"
     return f". The working directory is {Path.cwd()}" if not path.is_absolute() else "; check its name"

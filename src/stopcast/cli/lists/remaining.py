@@ -1,4 +1,4 @@
-"""How many rows of the lists have not been taken yet: by their size, without reading them twice."""
+"""How many rows of the lists are left, estimated from the sizes of the files. Nothing is read a second time."""
 
 from __future__ import annotations
 
@@ -10,77 +10,88 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stopcast.sources import Extent
 from stopcast.sources.chunks import STANDARD_INPUT
+from stopcast.sources.extent import ReadSoFar
 from stopcast.tasks.task import Batch
 
 if TYPE_CHECKING:
-    # Plans are made without the engine, and aiohttp takes longer to import than all the rest.
+    # A dry run must not import the engine: that imports aiohttp, which takes longer than all the rest.
     from stopcast.run import Run
 
 
 class RowsLeft(NamedTuple):
-    """So many rows; whether that is the very number, or about."""
+    """A number of rows, and whether it is exact or an estimate."""
 
     number: int
     exact: bool
 
 
 class Remaining:
-    """Follows the lists while their rows are taken, one list after the other.
+    """Follows the reading of lists, one list after the other.
 
     Args:
-        paths: the lists that are to be read, in their order.
+        paths: the lists, in the order in which they are read.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self._ahead = [_size(path) for path in reversed(paths)]
-        self._read: list[tuple[int, int]] = []
+        self._sizes_ahead = [_size(path) for path in reversed(paths)]
+        self._finished = ReadSoFar()
         self._extent = Extent()
         self._rows = 0
         self._last_line = 0
 
     def begin(self) -> Extent:
-        """Begin with the next list, and return what has to be kept true while it is read."""
-        self._read.append(self._extent.seen)
-        self._extent = Extent(self._ahead.pop())
+        """Begin the next list, and return the extent that its reader must update."""
+        self._finished = self._read_so_far()
+        self._extent = Extent(self._sizes_ahead.pop())
         self._rows = self._last_line = 0
         return self._extent
 
     def take(self, batch: Batch) -> None:
-        """Take note of the rows that the list has yielded."""
+        """Count the rows that the list has yielded."""
         self._rows += len(batch.rows) + len(batch.broken) + batch.left_out
-        if batch.rows:
-            self._last_line = max(self._last_line, batch.rows[-1].line)
-        if batch.broken:
-            self._last_line = max(self._last_line, batch.broken[-1].line)
+        for rows in (batch.rows, batch.broken):
+            if rows:
+                self._last_line = max(self._last_line, rows[-1].line)
 
     def end(self) -> None:
-        """Take note that the list has yielded its last row."""
-        self._last_line = self._extent.seen[1]
+        """Count the lines after the last row: the list has yielded everything."""
+        self._last_line = self._extent.so_far.lines
 
     def rows(self) -> RowsLeft | None:
-        """Return how many rows were not taken yet, None where nobody can tell, such as of a pipe."""
+        """Return how many rows were not yielded yet, None where that is unknown, for example of a pipe."""
         lines = self._extent.lines()
-        if lines is None or None in self._ahead:
+        if lines is None or None in self._sizes_ahead:
             return None
-        here = max(0.0, lines - max(self._rows, self._last_line))
-        position, seen = map(sum, zip(*self._read, self._extent.seen, strict=True))
-        ahead = sum(filter(None, self._ahead)) * seen / position if position else 0.0
-        return RowsLeft(round(here + ahead), exact=self._extent.ended and not self._ahead)
+        left_here = max(0.0, lines - max(self._rows, self._last_line))
+        file_bytes, lines_read = self._read_so_far()
+        left_ahead = sum(filter(None, self._sizes_ahead)) * lines_read / file_bytes if file_bytes else 0.0
+        return RowsLeft(round(left_here + left_ahead), exact=self._extent.ended and not self._sizes_ahead)
+
+    def _read_so_far(self) -> ReadSoFar:
+        """Return what has been read of all lists together."""
+        finished, present = self._finished, self._extent.so_far
+        return ReadSoFar(finished.file_bytes + present.file_bytes, finished.lines + present.lines)
 
 
-def rows_to_do(run: Run, untaken: RowsLeft | None, *, limit: int | None) -> RowsLeft | None:
-    """Return how many rows have no outcome yet: those taken, and those that a list still holds."""
+def rows_to_do(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsLeft | None:
+    """Return how many rows have no outcome yet: those that were read, and those still ``unread`` in the lists."""
     unfinished = run.summary().not_finished
     if run.intake.full:
         return RowsLeft(unfinished, exact=True)
-    if untaken is None:
+    if unread is None:
         return None
-    most = untaken.number if limit is None else limit - run.intake.tasks - run.intake.settled
-    return RowsLeft(unfinished + min(untaken.number, most), untaken.exact and untaken.number <= most)
+    most = unread.number if limit is None else limit - run.intake.tasks - run.intake.settled
+    return RowsLeft(unfinished + min(unread.number, most), unread.exact and unread.number <= most)
+
+
+def rows_done(run: Run) -> int:
+    """Return how many rows of the lists have their outcome, or need none."""
+    intake = run.intake
+    return run.finished + intake.settled + intake.told_earlier + intake.left_out
 
 
 def _size(path: str) -> int | None:
-    """Return the bytes of a file, None of what is none."""
+    """Return the size of a regular file in bytes, None for anything else."""
     try:
         found = os.fstat(0) if path == STANDARD_INPUT else Path(path).stat()
     except OSError:

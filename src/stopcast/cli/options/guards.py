@@ -23,10 +23,12 @@ _TIME: Final = re.compile(r"(?a:(\d{1,2}):(\d{2}))")
 
 
 def _halt_after(ctx: click.Context, param: click.Parameter, value: str | None) -> HaltAfter | None:
+    if value is None:
+        return None
     from stopcast.engine.halting import HaltAfter
 
     try:
-        return None if value is None else HaltAfter.parse(value)
+        return HaltAfter.parse(value)
     except ConfigurationError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 

@@ -14,11 +14,11 @@ import orjson
 
 from stopcast.background import Supervisor
 from stopcast.cli.display import messages
-from stopcast.cli.display.gauges import Gauges, Looking
+from stopcast.cli.display.monitor import AttemptStats, RunMonitor
 from stopcast.cli.display.next_commands import doctor_command, resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
-from stopcast.cli.lists.remaining import rows_to_do
+from stopcast.cli.lists.remaining import rows_done, rows_to_do
 from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_stdout
 from stopcast.cli.running import wakeup
@@ -36,11 +36,9 @@ from stopcast.errors import (
     EndpointError,
     InterruptedRunError,
     StopcastError,
-    TimeIsUpError,
     TooManyFailuresError,
 )
 from stopcast.ports import Deliveries
-from stopcast.report.totals import Summary
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.task import Batch
@@ -157,7 +155,7 @@ def _check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
     if guards.until is not None and guards.until - time.monotonic() <= timeout_seconds:
         raise ConfigurationError(
             f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
-            f"long (--timeout)"
+            f"long. Name a later time, or a shorter --timeout"
         )
 
 
@@ -201,8 +199,8 @@ async def _call_all(
         )
     )
     screen = screen_for(options, doing="Stopping" if job.calls.action.changes else "Asking about")
-    gauges = Gauges()
-    stopper = make_calls(lambda account: (*observers_of(account), *((gauges.observe,) if screen else ())))
+    attempts = AttemptStats()
+    stopper = make_calls(lambda account: (*observers_of(account), *((attempts.observe,) if screen else ())))
     await stack.enter_async_context(stopper)
     run = Run(
         stopper,
@@ -224,7 +222,7 @@ async def _call_all(
 
     steering = Steering(stopper, user)
     signals.end, signals.steer = end, steering.step
-    showing = Progress(Looking(run, stopper, job.lists, gauges, options), screen)
+    showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options), screen)
     error: StopcastError | None = None
     async with (
         nullcontext() if options.output.quiet else showing,
@@ -244,16 +242,18 @@ def _end(job: RunJob, run: Run, error: StopcastError | None, user: User) -> Ende
         torn = f"The last line of the report was incomplete; its {run.past.torn_bytes} bytes were removed."
         user.log(torn, event="report_mended")
     if error is None or summary.calls or summary.statuses:
-        user.log(messages.totals(summary, options.report.path), event="summary", summary=summary.as_json())
+        to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
+        text = messages.totals(summary, options.report.path, done=rows_done(run), to_do=to_do)
+        user.log(text, event="summary", summary=summary.as_json())
     if summary.bad and job.advice is not None:
         user.log(job.advice, event="not_ended")
-    if error is not None and (note := _note(error, job, run, summary)):
+    if error is not None and (note := _note(error, job)):
         error.add_note(note)
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
     return Ended(summary.as_json() if run.opened else None, status, error)
 
 
-def _note(error: StopcastError, job: RunJob, run: Run, summary: Summary) -> str | None:
+def _note(error: StopcastError, job: RunJob) -> str | None:
     """Return what the user should do about the error."""
     options = job.options
     match error:
@@ -262,9 +262,6 @@ def _note(error: StopcastError, job: RunJob, run: Run, summary: Summary) -> str 
                 f"Look at the lines of {options.report.path} whose status is failed or gave_up. --resume sends the "
                 f"latter again, and the former only if you name the report as a list."
             )
-        case TimeIsUpError():
-            to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
-            return messages.left(to_do, unfinished=summary.not_finished)
         case CredentialsRefusedError() | ClockRefusedError() | EndpointError():
             return f"To see the cause and how to fix it:\n  {doctor_command(options)}"
         case _:

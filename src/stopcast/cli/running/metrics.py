@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from stopcast.background import END_WITHIN_SECONDS, Supervisor
 from stopcast.cli.options import MetricsOptions
 from stopcast.cli.output import log
+from stopcast.cli.running.targets import ObserversOf
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
-from stopcast.ports import Observer
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-
-ObserversOf = Callable[[str], tuple[Observer, ...]]
 
 #: Node exporter is scraped about every 15 s.
 _WRITE_EVERY_SECONDS: Final = 5.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,54 +19,50 @@ from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import duration
-from stopcast.limiters.token_bucket import full_rate
-from stopcast.report.history import Past, peek_past
+from stopcast.limiters.pacer import full_rate
+from stopcast.report.history import ReportHistory, peek_history
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
 
 _INVALID_SHOWN: Final = 10
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a run over these lists would do.
 
     Attributes:
         intake: counts the rows.
-        per_account: the number of tasks of each account, and of None for those that no account claims. Empty without
-            accounts.
+        invalid: the first rows that name no task.
+        max_per_second: the cap of the only account.
+        caps: of an accounts file, the cap of each account.
+        per_account: the number of tasks of each account in the file, and of None for those that no account claims.
     """
 
-    def __init__(self, options: Options, intake: Intake, invalid: list[Outcome]) -> None:
-        self._max_per_second = options.calls.max_per_second
-        self._invalid = invalid
-        self.intake = intake
-        self.per_account: Counter[str | None] = Counter()
-        self._rates: dict[str, float] = {}
-        if options.calls.accounts is not None:
-            accounts, routes = read_accounts(options.calls.accounts)
-            account_of = Routes(routes).account_of
-            for app_id, number in intake.per_app.items():
-                self.per_account[account_of(app_id)] += number
-            self._rates = {each.name: each.max_per_second or options.calls.max_per_second for each in accounts}
+    intake: Intake
+    invalid: list[Outcome]
+    max_per_second: float
+    caps: Mapping[str, float]
+    per_account: Counter[str | None]
 
     def __str__(self) -> str:
-        if not self._rates:
-            rate = full_rate(self._max_per_second)
+        if not self.caps:
+            rate = full_rate(self.max_per_second)
             pace = f"{duration(self.intake.tasks / rate)} at {rate:.0f} calls a second"
-            return messages.plan(self.intake, self._invalid, pace=pace)
-        slowest = max(self.per_account[name] / full_rate(rate) for name, rate in self._rates.items())
-        shares = [(f"account {name}", self.per_account[name]) for name in self._rates]
+            return messages.plan(self.intake, self.invalid, pace=pace)
+        slowest = max(self.per_account[name] / full_rate(cap) for name, cap in self.caps.items())
+        shares = [(f"account {name}", self.per_account[name]) for name in self.caps]
         if self.per_account[None]:
             shares.append(("claimed by no account, and so not sent", self.per_account[None]))
         return messages.plan(
-            self.intake, self._invalid, pace=f"{duration(slowest)}, each account at its cap", shares=shares
+            self.intake, self.invalid, pace=f"{duration(slowest)}, each account at its cap", shares=shares
         )
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints."""
         counts = self.intake.as_json()
-        if self._rates:
-            counts["per_account"] = {name: self.per_account[name] for name in self._rates}
+        if self.caps:
+            counts["per_account"] = {name: self.per_account[name] for name in self.caps}
             counts["claimed_by_no_account"] = self.per_account[None]
         return counts
 
@@ -73,11 +71,13 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
     """Read the lists once and return the plan; nothing is sent.
 
     Raises:
-        ConfigurationError: they do not hold the number of tasks that ``--expect`` names.
+        ConfigurationError: the lists do not hold the number of tasks that ``--expect`` names, or the accounts file
+            cannot be used.
         ListError: a list cannot be read.
     """
-    past = await peek_past(Path(options.report.path)) if options.report.resume else Past()
-    intake = Intake(limit=options.lists.limit, earlier=past.earlier)
+    accounts, routes = read_accounts(options.calls.accounts) if options.calls.accounts else ([], {})
+    history = await peek_history(Path(options.report.path)) if options.report.resume else ReportHistory()
+    intake = Intake(limit=options.lists.limit, settled=history.settled)
     invalid: list[Outcome] = []
     async with aclosing(lists.batches()) as batches:
         async for batch in batches:
@@ -92,7 +92,18 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
             f"the lists hold {messages.rows(found, 'task')}, not the {expected:,} expected. Nothing was sent. "
             f"See what they hold with --dry-run, then fix the lists, or use --expect {found}"
         )
-    return Plan(options, intake, invalid[:_INVALID_SHOWN])
+    account_of = Routes(routes).account_of
+    per_account: Counter[str | None] = Counter()
+    if accounts:
+        for app_id, number in intake.per_app.items():
+            per_account[account_of(app_id)] += number
+    return Plan(
+        intake=intake,
+        invalid=invalid[:_INVALID_SHOWN],
+        max_per_second=options.calls.max_per_second,
+        caps={account.name: account.max_per_second or options.calls.max_per_second for account in accounts},
+        per_account=per_account,
+    )
 
 
 async def print_plan(options: Options) -> int:

@@ -51,9 +51,11 @@ def work(
                 yield consumer
         finally:
             _log_remainder(consumer, user)
+            if dead:
+                _log_dead_letters(consumer.queue, len(dead), user)
 
     async def rows(run: Run) -> AsyncGenerator[Batch, None]:
-        async with aclosing(consumer.take(settled=run.past.earlier.settled)) as batches:
+        async with aclosing(consumer.take(settled=run.past.settled)) as batches:
             async for batch in batches:
                 yield batch
 
@@ -80,3 +82,12 @@ def _log_remainder(consumer: RedisConsumer, user: User) -> None:
         )
     elif consumer.handed_back:
         user.log(f"{consumer.handed_back:,} tasks were handed back to the queue.", event="queue_handed_back")
+
+
+def _log_dead_letters(queue: str, number: int, user: User) -> None:
+    user.log(
+        f"{number:,} tasks came back too often from workers that did not finish them, and are among the dead letters. "
+        f"To put all dead letters in again:\n"
+        f"  redis-cli XRANGE '{{{queue}}}:dead' - + | grep , | stopcast enqueue - --format csv",
+        event="queue_dead_letters",
+    )

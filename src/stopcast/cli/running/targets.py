@@ -15,24 +15,24 @@ from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli.options import CallOptions, Options
 from stopcast.cli.output import log
-from stopcast.credentials.chain import (
+from stopcast.credentials.chain import find_credentials, home_directory
+from stopcast.credentials.files import SourceState, pick_ini, pick_object
+from stopcast.credentials.places import (
     PROFILE_PLACE,
+    CredentialSource,
     EnvironmentPlace,
     FilePlace,
-    Look,
     Names,
-    Request,
-    find_credentials,
-    look_at,
+    Search,
+    read_source,
 )
-from stopcast.credentials.files import State, pick_ini, pick_object
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ConfigurationError
 from stopcast.fleet.connection import has_password
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.limiters import TokenBucket
-from stopcast.limiters.token_bucket import ARRIVAL_JITTER
+from stopcast.limiters.pacer import ARRIVAL_JITTER
 from stopcast.ports import Limiter, Observer
 from stopcast.stopper.task_calls import TaskCalls
 
@@ -214,7 +214,7 @@ async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account
 
 
 def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount:
-    found = _look_for(account) if account.name else find_credentials(environ=os.environ, home=Path.home())
+    found = _look_for(account) if account.name else find_credentials(environ=os.environ, home=home_directory())
     for warning in found.warnings:
         log(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
     endpoint = Endpoint.parse(
@@ -227,10 +227,10 @@ def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount
         whose = f"account {account.name}: " if account.name else ""
         where = f"to {endpoint.host}, region {endpoint.region}"
         log(f"{whose}key from {found.place}; {where}", event="credentials_found")
-    return OneAccount(endpoint, found.given, account.max_per_second, account.name)
+    return OneAccount(endpoint, found.for_stopper, account.max_per_second, account.name)
 
 
-def _look_for(account: Account) -> Look:
+def _look_for(account: Account) -> CredentialSource:
     # Another variable that names a profile or a key belongs to another account.
     environ = {name: value for name, value in os.environ.items() if name != "VOLCENGINE_PROFILE"}
     place: EnvironmentPlace | FilePlace
@@ -243,9 +243,9 @@ def _look_for(account: Account) -> Look:
         place = PROFILE_PLACE
         if account.config_file is not None:
             environ[place.path_variable] = str(account.config_file)
-    look = look_at(place, Request(environ, Path.home(), account.profile))
-    if look.state is not State.USABLE:
-        raise ConfigurationError(f"account {account.name}: credentials in {look.place}: {look.words}")
+    look = read_source(place, Search(environ, home_directory(), account.profile))
+    if look.state is not SourceState.USABLE:
+        raise ConfigurationError(f"account {account.name}: credentials in {look.place}: {look.description}")
     return look
 
 
@@ -253,7 +253,7 @@ def _file(path: Path) -> FilePlace:
     try:
         is_object = path.read_bytes().removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
     except OSError:
-        is_object = False  # look_at reports the error
+        is_object = False  # read_source reports the error
     if is_object:
         return FilePlace(str(path), Names("ak", "sk"), pick_object)
     return FilePlace(str(path), Names("access_key_id", "secret_access_key", "session_token"), pick_ini)

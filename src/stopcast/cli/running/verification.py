@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from stopcast.api.actions import GET_WEBCAST_TASK, TOLD_FOR_SECONDS
+from stopcast.api.actions import GET_WEBCAST_TASK, STATE_KEPT_SECONDS
 from stopcast.cli.display.next_commands import ask_again_command, stop_again_command
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
@@ -28,7 +28,7 @@ def verify_job(options: Options) -> RunJob:
         ConfigurationError: wrong usage of the lists.
         ListError: a list does not exist or cannot be read.
     """
-    oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - TOLD_FOR_SECONDS))
+    oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - STATE_KEPT_SECONDS))
     choice = Choice(frozenset(Status) - _NOTHING_TO_ASK, not_before=oldest)
     lists = Lists.of(options.lists, report=options.report.path, choice=choice)
     return RunJob(

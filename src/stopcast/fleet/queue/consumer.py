@@ -1,8 +1,8 @@
-"""The queue from a worker's side: a source of tasks that are delivered anew until their outcome is durable.
+"""The queue from a worker's side: a source of tasks that are delivered again until their outcome is durable.
 
-What flows in is entries of the stream, fresh ones and those of workers that died; what flows out is batches of rows,
-and, once outcomes are durable, their acknowledgements. Where Redis does not answer, all of this waits, and nothing of
-it is lost: the worker's tasks are its own until another worker takes it for dead.
+Rows come out: new entries of the stream, and entries of workers that died. Acknowledgements go in, once outcomes are
+durable. While Redis does not answer, all of this waits and nothing is lost: the worker's tasks are its own until
+another worker may take it for dead. From then on no call is made for them before Redis has confirmed whose they are.
 """
 
 from __future__ import annotations
@@ -11,26 +11,33 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Container, Iterable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from stopcast.errors import ConfigurationError
-from stopcast.events import DeadLettered, QueueFound, QueueLost
-from stopcast.fleet.queue.deliveries import Deliveries, Entry
-from stopcast.fleet.queue.member import STEP, Ending, Member
-from stopcast.fleet.queue.stream import Stream, connected_stream, split_address, telling_errors, words_of
+from stopcast.background import END_WITHIN_SECONDS, Supervisor, end_task, finish_task
+from stopcast.errors import BackgroundTaskError, ConfigurationError, QueueDataLostError, QueueError, StopcastError
+from stopcast.events import QueueLost
+from stopcast.fleet.queue.address import split_address
+from stopcast.fleet.queue.clock import lease_clock
+from stopcast.fleet.queue.deliveries import Deliveries
+from stopcast.fleet.queue.endings import sift
+from stopcast.fleet.queue.entry import Entry
+from stopcast.fleet.queue.failures import STATE_VERSION, permanent, report_errors, words_of
+from stopcast.fleet.queue.member import Member
+from stopcast.fleet.queue.outage import Outage
+from stopcast.fleet.queue.stream import Settings, Stream, connected_stream
+from stopcast.fleet.queue.tending import Tending
 from stopcast.logs import Observers
 from stopcast.ports import Observer
-from stopcast.report.line import LineWriter
-from stopcast.tasks.identities import Identities, identity
+from stopcast.tasks.identities import Identities
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Batch, Task
 
 _CLOSE_SECONDS: Final = 10.0
-_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 2.0
+#: No request waits longer for new entries, so that a worker can end.
+_READ_WAIT_SECONDS: Final = 0.5
 
 
 class RedisConsumer:
@@ -40,25 +47,35 @@ class RedisConsumer:
             await keep(outcome)
             consumer.ack([outcome])
 
-    A task is the worker's own while it lives, however long it takes, and stays in the queue until it is acknowledged.
-    Leaving the block hands back what has no outcome yet. What a worker that died had is taken over by another one, as a
-    task in doubt: "no such running task" then is ``presumed_stopped``.
+    A task is the worker's own while the worker lives, however long it takes, and stays in the queue until it is
+    acknowledged. Leaving the block hands back the tasks without an outcome. The tasks of a worker that died go to
+    another worker, in doubt: "no such running task" then is ``presumed_stopped``.
+
+    A worker that was cut off from Redis or stood still makes no call for its tasks until Redis has confirmed that they
+    are still its own. It drops those that another worker took over.
 
     Args:
         url: ``redis://host:6379/0/NAME``, or any that ``stopcast.redis_connection`` knows with ``?queue=NAME``.
-        claim_after_seconds: without a sign of life, after which a worker is taken for dead. The same for all workers.
-        max_deliveries: workers that may die over a task before it goes to the dead letters.
+        claim_after_seconds: the silence after which a worker is taken for dead. The first worker of a queue decides
+            for all: another one whose settings differ adopts those in Redis and emits ``QueueSettingsAdopted``.
+        max_deliveries: workers that may die over a task before it goes to the dead letters. Decided likewise.
         results: whether each outcome is also appended to the results stream, in the same step as it is acknowledged.
-        until_empty: whether the tasks end when the queue is empty, those that other workers have included.
-        observers: functions of an event: ``QueueLost``, ``QueueFound``, ``DeadLettered``.
+        until_empty: whether the tasks end when the queue is empty, including the tasks of other workers.
+        observers: functions of an event: ``QueueLost``, ``QueueFound``, ``QueueSettingsAdopted``, ``QueueOldWorker``,
+            ``DeadLettered``.
+        clock: seconds that go on while the machine sleeps.
 
     Attributes:
+        queue: the queue's name.
+        name: the worker's name, as ``stopcast status`` prints it.
         handed_back: after the end, how many tasks were handed back.
-        name: the worker's, told by ``stopcast status``.
         left: after the end, how many tasks could not be acknowledged or handed back, because Redis was away.
 
     Raises:
-        ConfigurationError: a setting that cannot be used, or redis-py is not installed.
+        ConfigurationError: a setting that cannot be used, redis-py is not installed, Redis refuses the login, or it is
+            a Redis Cluster.
+        QueueDataLostError: the queue's tasks are gone from Redis.
+        QueueError: the queue cannot be reached or used, or belongs to another version of stopcast.
     """
 
     def __init__(
@@ -70,80 +87,125 @@ class RedisConsumer:
         results: bool = False,
         until_empty: bool = False,
         observers: Sequence[Observer] = (),
+        clock: Callable[[], float] = lease_clock,
     ) -> None:
         if not claim_after_seconds > 0 or max_deliveries < 1:
             raise ConfigurationError("claim_after_seconds must be above 0, and max_deliveries at least 1")
-        _, source = split_address(url)
+        _, self.queue = split_address(url)
         self._url = url
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        # The end says which version of the data the worker knows.
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}.{STATE_VERSION}"
         self.left = self.handed_back = 0
+        self._own = Settings(claim_after_seconds, max_deliveries)
+        self._results = results
+        self._until_empty = until_empty
+        self._emit = Observers(observers).emit
+        self._clock = clock
+        self._deliveries = Deliveries(self.queue, clock)
+        self.begin, self.end = self._deliveries.begin, self._deliveries.end
+        self.still_ours, self.in_doubt = self._deliveries.still_ours, self._deliveries.in_doubt
         self._stack = AsyncExitStack()
         self._stream: Stream
         self._member: Member
-        self._claim_after = claim_after_seconds
-        self._max_deliveries = max_deliveries
-        self._results = results
-        self._until_empty = until_empty
-        self._tell = Observers(observers).notify
-        self._deliveries = Deliveries(source)
-        self.begin, self.end = self._deliveries.begin, self._deliveries.end
-        self.still_ours, self.in_doubt = self._deliveries.still_ours, self._deliveries.in_doubt
-        self.give_back = self._deliveries.give_back
-        self._acked = asyncio.Event()
-        self._ending = self._closing = False
-        self._away = False
-        self._pause = _PAUSE_SECONDS
-        self._claim_at = 0.0
-        self._asking: asyncio.Task[list[Entry]] | None = None
-        self._tending: asyncio.Task[None] | None = None
+        self._outage: Outage
+        self._tending: Tending
+        self._tending_task: asyncio.Task[object]
+        self._background = Supervisor(self._fail)
+        self._asking: asyncio.Task[tuple[list[Entry], float]] | None = None
+        self._unsifted: tuple[list[Entry], float] | None = None
+        self._ending = False
+        self._error: StopcastError | None = None
+        self._raised = False
+        self._left_because = "no answer in time"
 
     async def __aenter__(self) -> Self:
-        from redis import RedisError  # noqa: PLC0415 - slow to import
-
-        self._errors = (RedisError, OSError)
         async with AsyncExitStack() as stack:
-            self._stream = await stack.enter_async_context(connected_stream(self._url))
-            self._member = Member(self._stream, self.name)
-            with telling_errors():
-                await self._stream.open()
-                await self._member.keep([])
+            stream = self._stream = await stack.enter_async_context(connected_stream(self._url))
+            self._outage = Outage(self.queue, self._emit)
+            self._member = Member(stream, self.name)
+            with report_errors(self.queue):
+                # First, so that a worker that is refused does not decide the settings.
+                await self._refuse_old_workers()
+                agreed = await stream.join(self._own, appends_to=[stream.dead, *([stream.results] * self._results)])
             self._stack = stack.pop_all()
-        # Others may have been silent only because Redis was: they have time to give a sign of life first.
-        self._claim_at = self._now() + self._claim_after / 3
-        self._tending = asyncio.create_task(self._tend())
+        self._tending = Tending(
+            self._member,
+            self._deliveries,
+            self._outage,
+            own=self._own,
+            agreed=agreed,
+            results=stream.results if self._results else "",
+            clock=self._clock,
+            emit=self._emit,
+        )
+        self._tending_task = self._background.start(
+            self._tending.run(), name="the signs of life of the queue's worker", may_return=True
+        )
         return self
+
+    async def _refuse_old_workers(self) -> None:
+        if old := await self._member.old_workers(self._own.claim_after_seconds):
+            raise QueueError(
+                f"the worker {old[0]} of the queue {self.queue} is stopcast 0.1, which cannot work beside this "
+                f"version. End all workers of version 0.1 first (SIGTERM lets them hand their tasks back)"
+            )
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._ending = True
+        self._tending.close()
+        self._outage.close()
+        self.left = len(self._deliveries.ids)
+        within_seconds = _CLOSE_SECONDS if exc_type is None else END_WITHIN_SECONDS
         try:
-            if self._asking is not None:
-                await asyncio.wait([self._asking])
-                self._asking.exception()
-            if self._tending is not None:
-                # Not cancelled: redis-py may keep a cancellation to itself.
-                self._closing = True
-                self._acked.set()
-                await self._tending
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._settle_acked()
-                self.handed_back = await self._member.hand_back(self._deliveries.words_back)
-        except self._errors as error:
-            self.left = len(self._deliveries.ids)
-            if self.left:
-                self._tell(QueueLost(words_of(error)))
+            await finish_task(asyncio.create_task(self._close()), within_seconds=within_seconds)
         finally:
-            await self._stack.aclose()
+            try:
+                await self._background.end()
+            finally:
+                await finish_task(asyncio.create_task(self._disconnect()), within_seconds=END_WITHIN_SECONDS)
+        if exc_type is None:
+            self._raise_failure()
+
+    async def _close(self) -> None:
+        """Let what goes on come to its end, acknowledge what is durable, and hand back the rest."""
+        # Not cancelled: an answer that is on its way brings entries that are ours.
+        await asyncio.wait([self._tending_task, *filter(None, [self._asking])])
+        try:
+            try:
+                await self._tending.settle_acked()
+            except self._outage.errors as error:
+                # Outcomes that can never be appended: their tasks go back into the queue, in doubt.
+                if permanent(error, self.queue) is None:
+                    raise
+            self.handed_back = await self._member.hand_back(self._deliveries.fields_back)
+            self.left = 0
+        except (StopcastError, *self._outage.errors) as error:
+            if isinstance(permanent(error, self.queue), QueueDataLostError):
+                self.left = 0
+            self._left_because = words_of(error)
+
+    async def _disconnect(self) -> None:
+        if self._asking is not None:
+            await end_task(self._asking)
+        await self._stack.aclose()
+        if self.left:
+            self._emit(QueueLost(self._left_because))
 
     def stop(self) -> None:
-        """End the taking: what was taken is worked on to its end."""
+        """Take no further task. The tasks that were taken are worked on to their end."""
         self._ending = True
 
     def ack(self, outcomes: Iterable[Outcome]) -> None:
-        """Take note that these outcomes are durable: their tasks leave the queue soon, and for good."""
+        """Record that these outcomes are durable: their tasks leave the queue soon, and for good."""
         self._deliveries.ack(outcomes)
-        self._acked.set()
+        self._tending.wake()
+
+    def give_back(self, tasks: Iterable[Task]) -> None:
+        """Take back tasks for which no call was made, and ask Redis at once whose they are."""
+        self._deliveries.give_back(tasks)
+        self._tending.wake(confirm=True)
 
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self.take()
@@ -152,111 +214,67 @@ class RedisConsumer:
         """Yield tasks as they come, until the end.
 
         Args:
-            settled: identities of tasks whose outcome is durable already, from before this worker began: a delivery
-                that was not acknowledged any more then is acknowledged now, and not worked on again.
-        """
-        while not self._ending:
-            if self._tending is not None and self._tending.done():
-                # Nothing would be acknowledged any more.
-                self._tending.result()
-            try:
-                entries = await self._next_entries()
-                batch = self._deliveries.take(await self._sift(entries, settled))
-                ended = self._until_empty and not entries and await self._member.is_empty()
-                self._back()
-            except self._errors as error:
-                await self._lost(error)
-                continue
-            if batch.rows or batch.broken:
-                yield batch
-            if ended:
-                return
+            settled: identities of tasks whose outcome was durable before this worker began. A delivery of such a task
+                was not acknowledged then; it is acknowledged now, and not worked on again.
 
-    async def _next_entries(self) -> list[Entry]:
-        # What an asking brings is ours; if it were cut off, nobody here would know of it.
-        self._asking = self._asking or asyncio.create_task(self._ask())
+        Raises:
+            QueueDataLostError: the queue's tasks are gone from Redis.
+            QueueError: the queue cannot be used any more.
+        """
+        try:
+            while not self._ending:
+                self._raise_failure()
+                try:
+                    entries, ours_until = self._unsifted = self._unsifted or await self._next_entries()
+                    batch = self._deliveries.take(await self._sift(entries, settled), ours_until=ours_until)
+                    self._unsifted = None
+                    ended = self._until_empty and not entries and await self._member.is_empty()
+                    self._tending.succeeded("reading")
+                except self._outage.errors as error:
+                    await self._outage.failed("reading", error)
+                    continue
+                if batch.rows or batch.broken:
+                    yield batch
+                if ended:
+                    break
+            self._raise_failure()
+        except StopcastError:
+            self._raised = True
+            raise
+
+    def _raise_failure(self) -> None:
+        if self._error is not None and not self._raised:
+            raise self._error
+
+    def _fail(self, error: BackgroundTaskError) -> None:
+        cause = error.__cause__
+        self._error = cause if isinstance(cause, StopcastError) else error
+
+    async def _next_entries(self) -> tuple[list[Entry], float]:
+        # The entries of an answer are ours, so a caller that is cancelled leaves it to the next one.
+        self._asking = self._asking or asyncio.create_task(self._ask(), name="reading from the queue")
         await asyncio.wait([self._asking])
         asked, self._asking = self._asking, None
         return asked.result()
 
-    async def _ask(self) -> list[Entry]:
-        if self._now() >= self._claim_at:
-            entries, complete = await self._member.claim(self._claim_after, but=self._deliveries)
+    async def _ask(self) -> tuple[list[Entry], float]:
+        self._deliveries.asking()
+        ours_until, claim_after = self._tending.ours_until(), self._tending.settings.claim_after_seconds
+        if self._tending.may_claim:
+            entries, complete = await self._member.claim(claim_after)
             if complete:
-                self._claim_at = self._now() + self._claim_after / 3
+                await self._tending.claimed_all()
             if entries:
-                return entries
-        return await self._member.read()
+                return entries, ours_until
+        return await self._member.read(wait_seconds=min(_READ_WAIT_SECONDS, claim_after / 8)), ours_until
 
     async def _sift(self, entries: list[Entry], settled: Container[bytes] | Identities) -> list[Entry]:
-        """Return what there is to work on: neither settled already nor delivered too often."""
-        left: list[Entry] = []
-        done: list[Ending] = []
-        dead: list[Ending] = []
-        for entry in entries:
-            known = identity(entry.task) if entry.earlier and entry.task is not None else b""
-            if known and known in settled:
-                done.append(Ending(entry.id))
-            elif entry.earlier >= self._max_deliveries:
-                dead.append(Ending(entry.id, [b"task", entry.text, b"earlier", b"%d" % entry.earlier], known))
-                self._tell(DeadLettered(entry.task or Task("", "", ""), entry.earlier))
-            else:
-                left.append(entry)
-        if done:
-            await self._member.settle(done)
-        if dead:
-            await self._member.settle(dead, elsewhere=self._stream.dead, only_mine=True)
-        return left
-
-    async def _tend(self) -> None:
-        """Acknowledge what is durable, and give signs of life."""
-        keep_at = self._now()
-        while not self._closing:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(keep_at):
-                    await self._acked.wait()
-            try:
-                if self._now() >= keep_at:
-                    await self._member.keep(self._deliveries.ids)
-                    keep_at = self._now() + self._claim_after / 4
-                await self._settle_acked()
-                self._back()
-            except self._errors as error:
-                await self._lost(error)
-                # The first thing to do when Redis is back: others look out for who is silent.
-                keep_at = self._now()
-
-    async def _settle_acked(self) -> None:
-        self._acked.clear()
-        writer = LineWriter()
-        while some := self._deliveries.acked[:STEP]:
-            endings: list[Ending] = []
-            for delivery, outcome in some:
-                # What ended badly may be put in again.
-                forget = b"" if outcome.good or delivery.task is None else identity(delivery.task)
-                line = [b"line", writer.line(outcome)[:-1]] if self._results else []
-                first, *others = delivery.entries
-                endings += [Ending(first.id, line, forget), *(Ending(other.id) for other in others)]
-            await self._member.settle(endings, elsewhere=self._stream.results)
-            self._deliveries.settled(len(some))
-
-    async def _lost(self, error: BaseException) -> None:
-        if not self._away:
-            self._away = True
-            self._tell(QueueLost(words_of(error)))
-        await asyncio.sleep(self._pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
-        with suppress(*self._errors):
-            # It may have come back with nothing.
-            await self._stream.open()
-
-    def _back(self) -> None:
-        if self._away:
-            self._away = False
-            self._pause = _PAUSE_SECONDS
-            self._claim_at = self._now() + self._claim_after
-            self._tell(QueueFound())
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+        """Return the entries to work on, and deal with the others."""
+        sifted = sift(entries, settled, max_deliveries=self._tending.settings.max_deliveries)
+        if sifted.settled:
+            await self._member.settle(sifted.settled)
+        if sifted.dead:
+            await self._member.settle(sifted.dead, elsewhere=self._stream.dead, only_mine=True)
+            for letter in sifted.letters:
+                self._emit(letter)
+        return sifted.left

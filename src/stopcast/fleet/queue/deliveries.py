@@ -1,4 +1,4 @@
-"""Which entries a worker has, and which tasks they name: nothing but bookkeeping, no Redis here.
+"""Which entries a worker has, which tasks they name, and until when they are its own. No Redis here.
 
 An entry is known from when it was taken until its outcome was acknowledged. Two entries that name the same task while
 it is being worked on are one row, one call and one outcome.
@@ -6,134 +6,167 @@ it is being worked on are one row, one call and one outcome.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 
+from stopcast.fleet.queue.entry import Entry
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Batch, BrokenRow, RawRow, Task
-
-_IDS: Final = 3
-
-
-class Entry(NamedTuple):
-    """An entry of the stream, and how often it had been delivered before."""
-
-    id: bytes
-    fields: Mapping[bytes, bytes]
-    earlier: int = 0
-
-    @property
-    def text(self) -> bytes:
-        """Its words for the task: three ids with commas between."""
-        return self.fields.get(b"task", b"")
-
-    @property
-    def task(self) -> Task | None:
-        """What it names; the ids' form has not been checked. None if it names nothing."""
-        ids = self.text.decode("utf-8", "backslashreplace").split(",")
-        return Task(*ids) if len(ids) == _IDS else None
-
-    @property
-    def in_doubt(self) -> bool:
-        """Whether an earlier delivery may have stopped the task unseen."""
-        return self.earlier > 0 or b"in_doubt" in self.fields
-
-
-def entry_of(entry_id: bytes, fields: Mapping[bytes, bytes], *, deliveries: int = 1) -> Entry:
-    """Return an entry that has been delivered so often as this entry, and before that as an earlier one."""
-    told = fields.get(b"earlier", b"0")
-    return Entry(entry_id, fields, deliveries - 1 + (int(told[:9]) if told.isdigit() else 0))
 
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """What a worker does about an entry, or about several of the same task.
+    """A row: an entry, or several of the same task.
 
     Attributes:
-        line: the row that stands for it, counted from 1 over all that the worker takes.
-        entries: the entries.
+        line: the row's number, counted from 1 over all rows of the worker.
+        entries: the entries that are ours, as far as is known.
         task: None where they name none.
-        sent: whether a call of ours may have stopped the task unseen.
+        ours_until: when another worker may take the entries over, by the clock of Deliveries.
+        lost: entries that another worker has taken over.
+        sent: whether a call of ours may have stopped the task, with an answer that is not known or not durable.
+        in_doubt: whether a call of another worker may have stopped it.
+        given_back: the engine has returned the row, and Redis has not confirmed yet whose it is.
     """
 
     line: int
     entries: list[Entry]
     task: Task | None
+    ours_until: float
+    lost: list[Entry] = field(default_factory=list)
     sent: bool = False
+    in_doubt: bool = False
+    given_back: bool = False
 
 
 class Deliveries:
-    """The deliveries that a worker has. Fills ``stopcast.ports.Flights``.
+    """The deliveries of a worker. Implements ``stopcast.ports.Flights`` and ``Ownership``.
+
+    Args:
+        source: the name of the rows' list.
+        clock: seconds that go on while the machine sleeps.
 
     Attributes:
         acked: outcomes that are durable, and whose entries are still in the stream.
+        taken_over: rows that other workers took over before a call was made for them here.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, clock: Callable[[], float]) -> None:
         self._source = source
+        self._clock = clock
         self._lines = 0
         self._by_line: dict[int, Delivery] = {}
         self._by_task: dict[Task, Delivery] = {}
         self._by_id: dict[bytes, Delivery] = {}
+        self._again: list[Delivery] = []
+        self._settled: set[bytes] = set()
         self.acked: list[tuple[Delivery, Outcome]] = []
-
-    def __contains__(self, entry_id: object) -> bool:
-        return entry_id in self._by_id
+        self.taken_over = 0
 
     @property
     def ids(self) -> list[bytes]:
         """The entries that the worker has."""
         return list(self._by_id)
 
-    def take(self, entries: Iterable[Entry]) -> Batch:
-        """Return the rows of entries that are new here."""
-        rows: list[RawRow] = []
-        doubts: list[bool] = []
+    def asking(self) -> None:
+        """Record that Redis is asked for entries. Its answer may hold entries that are settled before it is read."""
+        self._settled.clear()
+
+    def take(self, entries: Iterable[Entry], *, ours_until: float) -> Batch:
+        """Return the rows of entries that are new here, and the rows that were given back and are still ours."""
+        rows: list[Delivery] = []
         broken: list[BrokenRow] = []
+        self._again, again = [], self._again
         for entry in entries:
-            task = entry.task
-            if entry.id in self._by_id:
+            if entry.id in self._settled:
                 continue
-            if task is not None and (same := self._by_task.get(task)) is not None:
+            task = None if (reason := entry.why_bad) else entry.task
+            if (known := self._by_id.get(entry.id)) is not None:
+                # It was silent for so long that it was claimed, and another worker may have had it in between.
+                known.in_doubt = True
+            elif task is not None and (same := self._by_task.get(task)) is not None:
+                # The row is ours until the first of its entries can be taken over, or again ours if it had lost all.
+                same.ours_until = min(same.ours_until, ours_until) if same.entries else ours_until
                 same.entries.append(entry)
+                same.in_doubt = same.in_doubt or entry.in_doubt
                 self._by_id[entry.id] = same
-                continue
-            self._lines += 1
-            delivery = Delivery(self._lines, [entry], task)
-            self._by_id[entry.id] = self._by_line[delivery.line] = delivery
-            if task is None:
-                broken.append(BrokenRow("the queue's entry names no task", delivery.line))
             else:
-                self._by_task[task] = delivery
-                rows.append(RawRow(*task, delivery.line))
-                doubts.append(entry.in_doubt)
-        return Batch(self._source, rows, broken, in_doubt=doubts, told_apart=True)
+                self._lines += 1
+                delivery = Delivery(self._lines, [entry], task, ours_until, in_doubt=entry.in_doubt)
+                self._by_id[entry.id] = self._by_line[delivery.line] = delivery
+                if task is None:
+                    broken.append(BrokenRow(reason, delivery.line))
+                else:
+                    self._by_task[task] = delivery
+                    rows.append(delivery)
+        rows += again
+        raw = [RawRow(*delivery.task, delivery.line) for delivery in rows if delivery.task is not None]
+        doubts = [delivery.in_doubt or delivery.sent for delivery in rows]
+        return Batch(self._source, raw, broken, in_doubt=doubts, already_unique=True)
 
     def begin(self, task: Task, identity: bytes) -> None:  # noqa: ARG002 - the contract's signature
-        """Note that a call for the task is about to go out."""
+        """Record that a call for the task is about to go out."""
         if (delivery := self._by_task.get(task)) is not None:
             delivery.sent = True
 
     def end(self, tasks: Iterable[Task]) -> None:
-        """Note that no call of ours has put the tasks in doubt."""
+        """Record that no call of ours has put the tasks in doubt."""
         for task in tasks:
             if (delivery := self._by_task.get(task)) is not None:
                 delivery.sent = False
 
     def still_ours(self, task: Task) -> bool:
-        """Return whether a call for the task may be made now."""
-        return task in self._by_task
+        """Return whether no other worker can have taken the task over."""
+        delivery = self._by_task.get(task)
+        return delivery is not None and bool(delivery.entries) and self._clock() < delivery.ours_until
 
     def in_doubt(self, task: Task) -> bool:
-        """Return whether a call of another worker may have stopped the task by now."""
-        return task not in self._by_task
+        """Return whether a call of another worker may have stopped the task."""
+        delivery = self._by_task.get(task)
+        return delivery is None or delivery.in_doubt or not self.still_ours(task)
 
     def give_back(self, tasks: Iterable[Task]) -> None:
-        """Take back tasks whose rows left the engine without a call and without an outcome."""
+        """Take back rows for which no call was made. They come again if ``confirm`` finds them still ours."""
+        for task in tasks:
+            if (delivery := self._by_task.get(task)) is None:
+                continue
+            delivery.given_back = True
+            if not delivery.entries:
+                self._drop(delivery)
+
+    def confirm(self, asked: Iterable[bytes], ours: Collection[bytes], *, ours_until: float) -> None:
+        """Record which of the entries that Redis was asked about are still ours; the others have been taken over."""
+        touched: dict[Delivery, None] = {}
+        for entry_id in asked:
+            if (delivery := self._by_id.get(entry_id)) is None:
+                continue
+            touched[delivery] = None
+            if entry_id not in ours:
+                self._lose(entry_id, delivery)
+        for delivery in touched:
+            # An entry that came while Redis was asked has its own, earlier end.
+            if all(entry.id in ours for entry in delivery.entries):
+                delivery.ours_until = ours_until
+            if delivery.given_back and not delivery.entries:
+                self._drop(delivery)
+            elif delivery.given_back:
+                delivery.given_back = False
+                self._again.append(delivery)
+
+    def _lose(self, entry_id: bytes, delivery: Delivery) -> None:
+        del self._by_id[entry_id]
+        delivery.lost += [entry for entry in delivery.entries if entry.id == entry_id]
+        delivery.entries = [entry for entry in delivery.entries if entry.id != entry_id]
+        delivery.in_doubt = True
+
+    def _drop(self, delivery: Delivery) -> None:
+        self.taken_over += 1
+        del self._by_line[delivery.line]
+        if delivery.task is not None:
+            del self._by_task[delivery.task]
 
     def ack(self, outcomes: Iterable[Outcome]) -> None:
-        """Take note that these outcomes are durable. The same task may come again from now on."""
+        """Record that these outcomes are durable. The same task may come again from now on."""
         for outcome in outcomes:
             delivery = self._by_line.pop(outcome.line or 0, None)
             if delivery is None:
@@ -143,18 +176,19 @@ class Deliveries:
             self.acked.append((delivery, outcome))
 
     def settled(self, number: int) -> None:
-        """Forget the first so many of the acknowledged ones: they are out of the stream."""
+        """Forget the first ``number`` acknowledged deliveries: they are out of the stream."""
         for delivery, _ in self.acked[:number]:
             for entry in delivery.entries:
                 self._by_id.pop(entry.id, None)
+                self._settled.add(entry.id)
         del self.acked[:number]
 
-    def words_back(self, entry: Entry) -> list[bytes]:
+    def fields_back(self, entry: Entry) -> list[bytes]:
         """Return the fields of the entry that takes this one's place in the stream when it is handed back."""
         delivery = self._by_id.get(entry.id)
-        words = [b"task", entry.text]
+        fields = [b"task", entry.text]
         if entry.earlier:
-            words += [b"earlier", b"%d" % entry.earlier]
-        if entry.in_doubt or (delivery is not None and delivery.sent):
-            words += [b"in_doubt", b"1"]
-        return words
+            fields += [b"earlier", b"%d" % entry.earlier]
+        if entry.in_doubt or (delivery is not None and (delivery.sent or delivery.in_doubt)):
+            fields += [b"in_doubt", b"1"]
+        return fields

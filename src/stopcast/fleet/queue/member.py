@@ -1,39 +1,28 @@
-"""What one worker asks of Redis: a member of the stream's consumer group. It never decides when."""
+"""What one worker asks of Redis as a member of the stream's consumer group. When to ask is not decided here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
-from typing import Any, Final, NamedTuple
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
-from stopcast.fleet.queue.deliveries import Entry, entry_of
-from stopcast.fleet.queue.stream import GROUP, IDENTITIES_SECONDS, Stream
+from stopcast.fleet.queue.endings import Ending
+from stopcast.fleet.queue.entry import Entry, entry_of
+from stopcast.fleet.queue.failures import data_lost
+from stopcast.fleet.queue.stream import GROUP, IDENTITIES_SECONDS, Agreed, Stream
 
 #: Entries taken at once. Others have their share, and a worker that dies leaves few behind.
 _AT_ONCE: Final = 64
-#: No asking lasts longer, so that a worker can end.
-_BLOCK_MS: Final = 500
 #: Entries settled or kept in one step.
 STEP: Final = 500
-
-
-class Ending(NamedTuple):
-    """How an entry leaves the stream.
-
-    Attributes:
-        entry_id: the entry.
-        words: the fields of the entry that takes its place elsewhere; none without one.
-        forget: the identity of a task that may be put into the queue again, else b"".
-    """
-
-    entry_id: bytes
-    words: Sequence[bytes] = ()
-    forget: bytes = b""
+#: The name that version 0.1 gave its workers. It knows neither the queue's id nor its settings.
+_OLD_WORKER: Final = re.compile(r".+-\d+-[0-9a-f]{6}")
 
 
 class Member:
     """A consumer of the group.
 
-    Every method raises what redis-py raises.
+    Every method raises what redis-py raises, and QueueDataLostError where the queue is not the one that was joined.
     """
 
     def __init__(self, stream: Stream, name: str) -> None:
@@ -41,45 +30,51 @@ class Member:
         self._name = name
         self._cursor = b"0-0"
 
-    async def read(self) -> list[Entry]:
-        """Return entries that nobody had yet, waiting a moment for some."""
-        stream = self._stream
-        answer = await stream.redis.xreadgroup(GROUP, self._name, {stream.name: ">"}, count=_AT_ONCE, block=_BLOCK_MS)
+    async def read(self, *, wait_seconds: float) -> list[Entry]:
+        """Return entries that no worker had yet, waiting for some at most this long."""
+        stream, milliseconds = self._stream, max(1, int(wait_seconds * 1000))
+        answer = await self._ask(
+            lambda pipe: pipe.xreadgroup(GROUP, self._name, {stream.name: ">"}, count=_AT_ONCE, block=milliseconds)
+        )
         return [entry_of(entry_id, fields) for _, found in answer for entry_id, fields in found]
 
-    async def claim(self, idle_seconds: float, *, but: Container[bytes]) -> tuple[list[Entry], bool]:
-        """Take over what members have that were silent for so long; return some of it, and whether it was the last."""
+    async def claim(self, idle_seconds: float) -> tuple[list[Entry], bool]:
+        """Take over entries of workers that were silent this long; return them, and whether these were the last."""
         stream, milliseconds = self._stream, int(idle_seconds * 1000)
-        self._cursor, found, *_ = await stream.redis.xautoclaim(
-            stream.name, GROUP, self._name, milliseconds, start_id=self._cursor, count=_AT_ONCE
+        self._cursor, found, *_ = await self._ask(
+            lambda pipe: pipe.xautoclaim(
+                stream.name, GROUP, self._name, milliseconds, start_id=self._cursor, count=_AT_ONCE
+            )
         )
         complete = self._cursor == b"0-0"
         if complete:
-            await stream.forget(keys=[stream.name], args=[GROUP, "", 2 * milliseconds])
-        # Redis 6.2 tells of entries that are not there any more, as None.
-        entries = {entry_id: fields for entry_id, fields in found if entry_id and entry_id not in but}
-        counts = await self._each(entries, lambda pipe, it: pipe.xpending_range(stream.name, GROUP, it, it, 1))
-        times = {it["message_id"]: it["times_delivered"] for it in counts}
-        return [entry_of(it, fields, deliveries=times.get(it, 2)) for it, fields in entries.items()], complete
+            await stream.run("forget", GROUP, "", 2 * milliseconds)
+        # Redis 6.2 returns None for entries that do not exist any more.
+        entries = {entry_id: fields for entry_id, fields in found if entry_id}
+        counts = await self._each(entries, lambda pipe, entry: pipe.xpending_range(stream.name, GROUP, entry, entry, 1))
+        times = {pending["message_id"]: pending["times_delivered"] for pending in counts}
+        return [entry_of(entry, fields, deliveries=times.get(entry, 2)) for entry, fields in entries.items()], complete
 
-    async def keep(self, ids: Sequence[bytes]) -> None:
-        """Give a sign of life, and keep these entries where they are still the member's."""
+    async def keep(self, ids: Sequence[bytes]) -> tuple[Agreed, set[bytes]]:
+        """Give a sign of life; return the queue's settings, and which of these entries are still the member's."""
+        ours: set[bytes] = set()
         for start in range(0, len(ids) or 1, STEP):
-            arguments: list[Any] = [GROUP, self._name, *ids[start : start + STEP]]
-            await self._stream.keep(keys=[self._stream.name], args=arguments)
+            agreed, kept = await self._stream.run("keep", GROUP, self._name, *ids[start : start + STEP])
+            ours.update(kept)
+        return Agreed.of(agreed), ours
 
     async def settle(self, endings: Sequence[Ending], *, elsewhere: str = "", only_mine: bool = False) -> None:
-        """Take entries out of the stream for good, whoever has them, unless ``only_mine``."""
+        """Take entries out of the stream for good, whichever worker has them unless ``only_mine``."""
         stream = self._stream
         arguments: list[Any] = [GROUP, self._name if only_mine else "", stream.seen, IDENTITIES_SECONDS]
         for ending in endings:
-            arguments += [ending.entry_id, ending.forget, len(ending.words), *ending.words]
-        await stream.settle(keys=[stream.name, elsewhere or stream.name], args=arguments)
+            arguments += [ending.entry_id, ending.forget, len(ending.fields), *ending.fields]
+        await stream.run("settle", *arguments, keys=(elsewhere or stream.name,))
 
-    async def hand_back(self, words_of: Callable[[Entry], Sequence[bytes]]) -> int:
-        """Put all that is the member's into the stream anew, for others to have at once, and leave the group.
+    async def hand_back(self, fields_of: Callable[[Entry], Sequence[bytes]]) -> int:
+        """Put the member's entries into the stream again, for others to have at once, and leave the group.
 
-        Returns how many entries that were.
+        Returns the number of entries.
         """
         stream, before, number = self._stream, None, 0
         while True:
@@ -87,23 +82,44 @@ class Member:
             if not pending or pending == before:
                 break
             before = pending
-            times = {it["message_id"]: it["times_delivered"] for it in pending}
-            found = await self._each(times, lambda pipe, it: pipe.xrange(stream.name, it, it))
+            times = {entry["message_id"]: entry["times_delivered"] for entry in pending}
+            found = await self._each(times, lambda pipe, entry: pipe.xrange(stream.name, entry, entry))
             entries = [entry_of(entry_id, fields, deliveries=times[entry_id]) for entry_id, fields in found]
-            await self.settle([Ending(entry.id, words_of(entry)) for entry in entries], only_mine=True)
+            # Also what the stream does not hold any more, so that it is not pending for ever.
+            gone = times.keys() - {entry.id for entry in entries}
+            endings = [Ending(entry.id, fields_of(entry)) for entry in entries]
+            await self.settle([*endings, *map(Ending, gone)], only_mine=True)
             number += len(entries)
-        await stream.forget(keys=[stream.name], args=[GROUP, self._name, 0])
+        await stream.run("forget", GROUP, self._name, 0)
         return number
 
     async def is_empty(self) -> bool:
-        """Whether the stream holds nothing, not even what members have."""
-        return not await self._stream.redis.xlen(self._stream.name)
+        """Return whether the stream holds nothing, not even what members have."""
+        return not await self._ask(lambda pipe: pipe.xlen(self._stream.name))
 
-    async def _each(self, ids: Sequence[bytes] | dict[bytes, Any], ask: Callable[[Any, bytes], object]) -> list[Any]:
-        """Ask something about each entry, at once, and return all the answers' items."""
-        if not ids:
-            return []
+    async def old_workers(self, silent_seconds: float) -> list[str]:
+        """Return the workers of version 0.1 that take tasks, as far as they were not silent for this long."""
+        consumers = await self._stream.consumers()
+        alive = (each["name"].decode() for each in consumers if each["idle"] < silent_seconds * 1000)
+        return [name for name in alive if _OLD_WORKER.fullmatch(name)]
+
+    async def _ask(self, command: Callable[[Any], object]) -> Any:
+        """Send a command that no script can, and return its answer if it is of the queue that was joined."""
+        stream = self._stream
+        pipeline = stream.redis.pipeline(transaction=False)
+        command(pipeline)
+        pipeline.hget(stream.state, "id")
+        answer, queue_id = await pipeline.execute(raise_on_error=False)
+        for outcome in (queue_id, answer):
+            if isinstance(outcome, Exception):
+                raise outcome
+        if queue_id != stream.id.encode():
+            raise data_lost(stream.name)
+        return answer
+
+    async def _each(self, ids: Iterable[bytes], ask: Callable[[Any, bytes], object]) -> list[Any]:
+        """Ask about each entry, all at once, and return the items of all answers."""
         pipeline = self._stream.redis.pipeline(transaction=False)
         for entry_id in ids:
             ask(pipeline, entry_id)
-        return [item for answer in await pipeline.execute() for item in answer]
+        return [item for answer in await pipeline.execute() for item in answer] if len(pipeline) else []

@@ -1,4 +1,4 @@
-"""The queue from outside: tasks go in, each once, and anybody may look at how it stands."""
+"""The queue from outside: tasks go in, each once, and anyone may look at its status. No task is taken out here."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from stopcast.errors import ListError
-from stopcast.fleet.queue.stream import (
-    GROUP,
-    IDENTITIES_SECONDS,
-    Stream,
-    connected_stream,
-    split_address,
-    telling_errors,
-)
+from stopcast.background import END_WITHIN_SECONDS, finish_task
+from stopcast.errors import ConfigurationError, ListError, QueueDataLostError
+from stopcast.fleet.queue.address import split_address
+from stopcast.fleet.queue.failures import check_version, report_errors
+from stopcast.fleet.queue.stream import IDENTITIES_SECONDS, Stream, connected_stream
 from stopcast.tasks.checks import good_keys, why_bad
 from stopcast.tasks.identities import identities_of
 from stopcast.tasks.task import RawRow, RowColumns, Task
@@ -29,7 +25,7 @@ _FULL_WAIT_SECONDS: Final = 0.25
 
 
 class Put(NamedTuple):
-    """What became of tasks that were put into a queue."""
+    """How many tasks of a list went into a queue."""
 
     new: int
     """Tasks that are in the queue now."""
@@ -42,9 +38,9 @@ class WorkerStatus:
     """One worker of a queue.
 
     Attributes:
-        name: its host, process and a few letters of chance.
-        pending: tasks that it has and whose outcome is not acknowledged yet.
-        idle_seconds: since its last sign of life.
+        name: its host, its process and some random digits.
+        pending: tasks that it has, and whose outcome is not acknowledged yet.
+        idle_seconds: the time since its last sign of life.
     """
 
     name: str
@@ -54,16 +50,16 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """How a queue stands.
+    """The status of a queue.
 
     Attributes:
-        name: of the queue.
-        length: tasks in it, those that workers have included.
+        name: the queue's name.
+        length: tasks in it, including those that workers have.
         pending: tasks that workers have.
-        oldest_seconds: how long the oldest of them has been there, None if there is none.
+        oldest_seconds: how long the oldest task has been in the queue, None if it is empty.
         dead: tasks among the dead letters, which were delivered too often.
         results: outcomes in the results stream.
-        workers: who takes tasks from it, and who did and has not been given up yet.
+        workers: the workers, including those that died and whose tasks were not taken over yet.
     """
 
     name: str
@@ -80,18 +76,19 @@ class QueueStatus:
 
 
 class RedisQueue:
-    """A queue of tasks on Redis, for those that put tasks in. Used as an async context manager.
+    """A queue of tasks on Redis, for programs that put tasks in. Used as an async context manager.
 
     Args:
         url: ``redis://host:6379/0/NAME``, or any that ``stopcast.redis_connection`` knows with ``?queue=NAME``.
-        max_length: tasks that it may hold before whoever puts more in has to wait.
-        on_full: told whenever that waiting begins.
+        max_length: tasks that it may hold before ``put`` waits.
+        on_full: called whenever ``put`` begins to wait.
 
     Attributes:
-        name: the queue's.
+        name: the queue's name.
 
     Raises:
-        ConfigurationError: no such URL, or redis-py is not installed.
+        ConfigurationError: the URL names no queue, redis-py is not installed, Redis refuses the login, or it is a
+            Redis Cluster.
     """
 
     def __init__(self, url: str, *, max_length: int = 1_000_000, on_full: Callable[[], None] | None = None) -> None:
@@ -109,21 +106,23 @@ class RedisQueue:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._stack.aclose()
+        await finish_task(asyncio.create_task(self._stack.aclose()), within_seconds=END_WITHIN_SECONDS)
 
     async def put(self, tasks: Iterable[Task | tuple[str, str, str]], *, again: bool = False) -> Put:
         """Put tasks in, and return how many were new; wait while the queue is full.
 
-        A task that was put in within the last day (at most two) is not put in again, unless it ended badly meanwhile.
-        So after an error, whatever it was, the same tasks may be put in once more: none is lost and none doubled.
+        A task that was put in within the last day (at most two) is not put in again, unless it ended badly since then.
+        So after any error the same tasks may be put in once more: none is lost, and none is doubled.
 
         Args:
-            tasks: to be stopped.
-            again: put in those as well that were put in before.
+            tasks: the tasks.
+            again: put in also the tasks that were put in before.
 
         Raises:
-            ListError: one of them is no task; those before it may be in the queue.
-            QueueError: Redis cannot be reached, or has no room.
+            ListError: one of them is not a task; those before it may be in the queue.
+            QueueDataLostError: Redis has lost the queue since the last ``put``. The tasks of the earlier calls have to
+                be put in again.
+            QueueError: Redis cannot be reached, has no room, or holds a queue of another version of stopcast.
         """
         new = known = 0
         rows = (RawRow(*task, line) for line, task in enumerate(tasks, start=1))
@@ -131,44 +130,73 @@ class RedisQueue:
             keys = good_keys(some)
             if not all(keys):
                 bad = next(row for row, key in zip(some, keys, strict=True) if not key)
-                raise ListError(f"task {bad.line} names none: {why_bad(bad)}")
+                raise ListError(f"task {bad.line} cannot be put in: {why_bad(bad)}")
             added = await self._add(keys, again=again)
             new += added
             known += len(keys) - added
         return Put(new, known)
+
+    async def configure(self, *, claim_after_seconds: float | None = None, max_deliveries: int | None = None) -> None:
+        """Change what all workers of the queue share; None leaves a setting as it is.
+
+        A worker that runs adopts the change with its next sign of life, and emits ``QueueSettingsAdopted``.
+
+        Raises:
+            ConfigurationError: a value that cannot be used.
+            QueueError: as for ``put``.
+        """
+        if not (claim_after_seconds is None or claim_after_seconds > 0) or not (
+            max_deliveries is None or max_deliveries >= 1
+        ):
+            raise ConfigurationError("claim_after_seconds must be above 0, and max_deliveries at least 1")
+        milliseconds = "" if claim_after_seconds is None else max(1, round(claim_after_seconds * 1000))
+        await self._run("configure", milliseconds, "" if max_deliveries is None else max_deliveries)
 
     async def _add(self, keys: Sequence[bytes], *, again: bool) -> int:
         """Add tasks, each given as its ids with commas between, in one step."""
         settings = [self._stream.seen, IDENTITIES_SECONDS, self._max_length, int(again)]
         words = chain.from_iterable(zip(identities_of(keys), keys, strict=True))
         arguments: list[Any] = [*settings, *words]
-        told = False
-        while True:
-            with telling_errors():
-                added: int = await self._stream.enqueue(keys=[self._stream.name], args=arguments)
-            if added >= 0:
-                return added
-            if self._on_full is not None and not told:
+        waits = False
+        while (added := await self._run("enqueue", *arguments)) < 0:
+            if self._on_full is not None and not waits:
                 self._on_full()
-                told = True
+            waits = True
             await asyncio.sleep(_FULL_WAIT_SECONDS)
+        return int(added)
+
+    async def _run(self, script: str, *arguments: Any) -> Any:
+        try:
+            with report_errors(self.name):
+                if not self._stream.id:
+                    await self._stream.open()
+                return await self._stream.run(script, *arguments)
+        except QueueDataLostError:
+            # Reported once: the next call finds the new queue, or makes it.
+            self._stream.id = ""
+            raise
 
     async def status(self) -> QueueStatus:
-        """Return how the queue stands.
+        """Return the queue's status.
 
         Raises:
-            QueueError: Redis cannot be reached.
+            QueueError: Redis cannot be reached, or holds a queue of another version of stopcast.
         """
         stream = self._stream
-        with telling_errors():
+        with report_errors(self.name):
             pipeline = stream.redis.pipeline(transaction=False)
             pipeline.xlen(stream.name)
             pipeline.xrange(stream.name, count=1)
             pipeline.time()
             pipeline.xlen(stream.dead)
             pipeline.xlen(stream.results)
-            length, first, (seconds, microseconds), dead, results = await pipeline.execute()
-            workers = await self._workers()
+            pipeline.hget(stream.state, "version")
+            length, first, (seconds, microseconds), dead, results, version = await pipeline.execute()
+            check_version(self.name, version)
+            workers = tuple(
+                WorkerStatus(each["name"].decode(), each["pending"], each["idle"] / 1000)
+                for each in await stream.consumers()
+            )
         oldest = None
         if first:
             added_ms = int(first[0][0].partition(b"-")[0])
@@ -182,14 +210,3 @@ class RedisQueue:
             results=results,
             workers=workers,
         )
-
-    async def _workers(self) -> tuple[WorkerStatus, ...]:
-        from redis import ResponseError  # noqa: PLC0415 - slow to import
-
-        try:
-            consumers = await self._stream.redis.xinfo_consumers(self._stream.name, GROUP)
-        except ResponseError as error:
-            if str(error).startswith(("NOGROUP", "ERR no such key", "no such key")):
-                return ()
-            raise
-        return tuple(WorkerStatus(it["name"].decode(), it["pending"], it["idle"] / 1000) for it in consumers)

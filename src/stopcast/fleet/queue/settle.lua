@@ -1,23 +1,30 @@
--- Takes entries out of the stream for good, and puts something else in their place where that is asked for.
--- KEYS: the stream, and where the other entries go. ARGV: the group, the consumer that must still hold an entry ('' if
--- anybody may), the identities' prefix, the seconds that they are kept, then for each entry: its id, the identity to
--- forget ('' to keep it), and the number and the words of the other entry's fields. Returns how many were taken out.
+-- Takes entries out of the stream for good, and writes another entry in place of each one that has words.
+-- KEYS[3]: where the other entries go. ARGV from 3: the group, the consumer that must still hold an entry ('' for any),
+-- the identities' prefix, the seconds for which they are kept, then for each entry: its id, the identity to forget (''
+-- to keep it), and the number and the words of the other entry's fields. Returns how many were taken out.
 --
--- What the stream does not hold any more was settled before. So a second try, after an answer that was lost, does
--- nothing, and neither does a worker that comes back after another one has done its work.
-local stream, other = KEYS[1], KEYS[2]
-local group, holder, prefix, kept = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- An entry that the stream no longer holds was settled before. So a second try, after an answer that was lost, writes
+-- nothing twice, and neither does a worker that comes back after another one has done its work. Redis keeps what a
+-- script wrote before an error, so the other entry is written first: no error may leave a task without its result.
+local other = KEYS[3]
+local refusal = refuse_other_types(other)
+if refusal then
+  return refusal
+end
+local group, holder, prefix, kept = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local period = math.floor(tonumber(redis.call('TIME')[1]) / kept)
-local settled, i = 0, 5
+local settled, i = 0, 7
 while i <= #ARGV do
-  local id, identity, words = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
-  if holder == '' or #redis.call('XPENDING', stream, group, id, id, 1, holder) == 1 then
-    redis.call('XACK', stream, group, id)
-    if redis.call('XDEL', stream, id) == 1 then
+  local entry, identity, words = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  if holder == '' or #redis.call('XPENDING', stream, group, entry, entry, 1, holder) == 1 then
+    local there = #redis.call('XRANGE', stream, entry, entry) == 1
+    if there and words > 0 then
+      redis.call('XADD', other, '*', unpack(ARGV, i + 3, i + 2 + words))
+    end
+    redis.call('XACK', stream, group, entry)
+    redis.call('XDEL', stream, entry)
+    if there then
       settled = settled + 1
-      if words > 0 then
-        redis.call('XADD', other, '*', unpack(ARGV, i + 3, i + 2 + words))
-      end
       if identity ~= '' then
         local shelf = string.format(':%02x%02x', identity:byte(1, 2))
         for p = period - 1, period do

@@ -1,105 +1,131 @@
-"""Where a queue lies in Redis: its address, the names of its keys, and the scripts that change it in one step."""
+"""A queue's keys in Redis, and the scripts that change them in one step."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Any, Final, NamedTuple, Self
 
-from stopcast.errors import ConfigurationError, QueueError
-from stopcast.fleet.connection import connected, without_secrets
+from stopcast.fleet.connection import connected
+from stopcast.fleet.queue.address import split_address
+from stopcast.fleet.queue.failures import STATE_VERSION
 
 GROUP: Final = "stopcast"
 #: An identity is kept for this long at least, and for twice as long at most. A task runs a day at most, and after that
 #: there is nothing left to stop.
 IDENTITIES_SECONDS: Final = 86_400
 _TIMEOUT_SECONDS: Final = 5.0
-_NAME: Final = re.compile(r"(?!\d+$)[A-Za-z0-9_.:\-]{1,100}")
-_FORM: Final = "redis://host:6379/0/NAME (or ?queue=NAME at the end)"
+_SCRIPTS: Final = ("open", "configure", "enqueue", "settle", "keep", "forget")
+
+
+class Settings(NamedTuple):
+    """What all workers of a queue must agree on.
+
+    Attributes:
+        claim_after_seconds: the silence after which a worker's tasks are taken over.
+        max_deliveries: workers that may die over a task.
+    """
+
+    claim_after_seconds: float
+    max_deliveries: int
+
+
+class Agreed(NamedTuple):
+    """The settings as the queue holds them.
+
+    Attributes:
+        settings: the settings.
+        wait_seconds: no task may be taken over for this long, because not every worker knows the settings yet.
+    """
+
+    settings: Settings
+    wait_seconds: float
+
+    @classmethod
+    def of(cls, answer: Any) -> Self:
+        """Return what a script answered."""
+        claim_after_ms, max_deliveries, wait_ms = answer
+        return cls(Settings(claim_after_ms / 1000, max_deliveries), wait_ms / 1000)
 
 
 class Stream:
-    """A queue's client, keys and scripts.
+    """A queue's client, keys and scripts. Every method raises what redis-py raises.
 
     Attributes:
         redis: the client.
         name: of the queue, and of its stream.
-        dead: the stream of what was delivered too often.
+        id: the queue's, made by chance with it; "" before ``open``. Another id, or none, means that its data is gone.
+        dead: the stream of tasks that were delivered too often.
         results: the stream of outcomes.
-        seen: what the keys of the identities begin with.
+        state: the hash of the queue's id, of its version and of the settings.
+        seen: the prefix of the identities' keys.
     """
 
     def __init__(self, redis: Any, name: str) -> None:
         self.redis = redis
         self.name = name
-        # In a cluster the braces keep all of a queue's keys together.
+        self.id = ""
+        # In a cluster the braces keep all keys of a queue on one node.
         self.dead = f"{{{name}}}:dead"
         self.results = f"{{{name}}}:results"
+        self.state = f"{{{name}}}:state"
         self.seen = f"{{{name}}}:seen:"
-        self.enqueue, self.settle, self.keep, self.forget = (
-            redis.register_script((Path(__file__).parent / f"{script}.lua").read_text())
-            for script in ("enqueue", "settle", "keep", "forget")
+        folder = Path(__file__).parent
+        common = (folder / "state.lua").read_text("utf-8")
+        self._scripts = {
+            script: redis.register_script(common + (folder / f"{script}.lua").read_text("utf-8")) for script in _SCRIPTS
+        }
+
+    async def run(self, script: str, *arguments: Any, keys: tuple[str, ...] = ()) -> Any:
+        """Run a script of this folder, and return its answer."""
+        return await self._scripts[script](
+            keys=[self.name, self.state, *keys], args=[STATE_VERSION, self.id, *arguments]
         )
 
     async def open(self) -> None:
-        """Make the stream and its group where there are none.
+        """Make the queue where there is none, and learn its id."""
+        (queue_id,) = await self.run("open", GROUP, secrets.token_hex(8))
+        self.id = queue_id.decode()
 
-        Raises:
-            RedisError: it cannot be done.
-        """
+    async def consumers(self) -> list[dict[str, Any]]:
+        """Return the workers as Redis lists them; none where there is no queue yet."""
         from redis import ResponseError  # noqa: PLC0415 - slow to import
 
         try:
-            await self.redis.xgroup_create(self.name, GROUP, id="0", mkstream=True)
+            found: list[dict[str, Any]] = await self.redis.xinfo_consumers(self.name, GROUP)
         except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+            if "no such key" in str(error) or "NOGROUP" in str(error):
+                return []
+            raise
+        return found
+
+    async def join(self, settings: Settings, *, appends_to: Sequence[str]) -> Agreed:
+        """Open the queue as a worker, and return its settings: those given here if it has none yet.
+
+        ``appends_to`` are keys that have to be streams, or absent.
+        """
+        milliseconds = round(settings.claim_after_seconds * 1000)
+        queue_id, agreed = await self.run(
+            "open",
+            GROUP,
+            secrets.token_hex(8),
+            max(1, milliseconds),
+            settings.max_deliveries,
+            keys=tuple(appends_to),
+        )
+        self.id = queue_id.decode()
+        return Agreed.of(agreed)
 
 
 @asynccontextmanager
 async def connected_stream(url: str) -> AsyncIterator[Stream]:
-    """Yield the queue at a URL; its connections are closed in the end.
+    """Yield the queue at a URL, and close its connections.
 
     Raises:
-        ConfigurationError: no such URL, or redis-py is not installed.
+        ConfigurationError: the URL names no queue, or redis-py is not installed.
     """
     address, name = split_address(url)
     async with connected(address, timeout_seconds=_TIMEOUT_SECONDS) as redis:
         yield Stream(redis, name)
-
-
-@contextmanager
-def telling_errors() -> Iterator[None]:
-    """Raise what Redis says as a QueueError, in words for the person."""
-    from redis.exceptions import AuthenticationError, NoPermissionError, RedisError  # noqa: PLC0415 - slow to import
-
-    try:
-        yield
-    except (AuthenticationError, NoPermissionError) as error:
-        raise ConfigurationError(f"Redis refuses the queue: {error}") from None
-    except (RedisError, OSError) as error:
-        raise QueueError(f"the queue cannot be used: {words_of(error)}") from None
-
-
-def words_of(error: BaseException) -> str:
-    """Return what Redis or the way to it says, or at least what kind of error it is."""
-    return str(error) or type(error).__name__
-
-
-def split_address(url: str) -> tuple[str, str]:
-    """Return the Redis's URL and the queue's name, which is the last part of the path or ``?queue=NAME``.
-
-    Raises:
-        ConfigurationError: it names no queue.
-    """
-    split = urlsplit(url)
-    options = dict(parse_qsl(split.query))
-    path, name = split.path, options.pop("queue", "")
-    if not name and split.scheme != "unix":
-        path, _, name = split.path.rpartition("/")
-    if not split.scheme or not _NAME.fullmatch(name):
-        raise ConfigurationError(f"no address of a queue: {without_secrets(url)}. It is {_FORM}")
-    return urlunsplit((split.scheme, split.netloc, path, urlencode(options), "")), name

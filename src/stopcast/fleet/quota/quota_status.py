@@ -1,16 +1,20 @@
-"""How a shared quota stands, read without touching it."""
+"""The state of shared quotas, read without a change to it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stopcast.errors import QuotaLostError
 from stopcast.fleet.connection import connected, without_secrets
-from stopcast.fleet.quota.redis_ledger import ledger_key
-from stopcast.limiters.token_bucket import FULL_RATE_AFTER
+from stopcast.fleet.quota.redis_ledger import INDEX_KEY, ledger_key
+from stopcast.limiters.throttling import recovered_rate
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 _TIMEOUT_SECONDS: Final = 5.0
 _FIELDS: Final = (
@@ -24,24 +28,26 @@ _FIELDS: Final = (
     "worst_count",
     "permits",
     "throttled",
+    "max_per_second",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """How the quota of an account stands.
+    """The state of an account's quota.
 
     Attributes:
         account: its name.
         action: of the API.
-        rate: calls a second that it may make now, None where nobody asked within the last day.
+        rate: calls a second that it may make now, None where no process asked within the last day.
         full_rate: the same while nothing is throttled.
         last_second: permits that lay in the last whole second.
         worst_second: the most in any second of Redis' clock, since the account was first asked for.
         permits: all of them.
-        throttled: answers.
-        held_seconds: for which nobody may call yet.
-        asked_seconds_ago: when somebody last asked for permits.
+        throttled: throttled answers.
+        held_seconds: for which no process may call yet.
+        asked_seconds_ago: when a process last asked for permits.
+        max_per_second: the cap of all processes.
     """
 
     account: str
@@ -54,6 +60,7 @@ class QuotaStatus:
     throttled: int = 0
     held_seconds: float = 0.0
     asked_seconds_ago: float | None = None
+    max_per_second: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as an object for JSON."""
@@ -61,34 +68,58 @@ class QuotaStatus:
 
 
 async def quota_status(url: str, account: str, action: str = "StopWebcast") -> QuotaStatus:
-    """Return how the quota of an account stands.
+    """Return the state of one account's quota.
 
     Raises:
-        ConfigurationError: no address of a Redis.
-        QuotaLostError: it cannot be asked.
+        ConfigurationError: the URL is not the address of a Redis.
+        QuotaLostError: Redis cannot be asked.
     """
+    (status,) = await _read(url, [(account, action)])
+    return status
+
+
+async def quota_statuses(url: str) -> list[QuotaStatus]:
+    """Return the state of every quota that was used within the last day, by account and action.
+
+    Raises:
+        ConfigurationError: the URL is not the address of a Redis.
+        QuotaLostError: Redis cannot be asked.
+    """
+    statuses = await _read(url, None)
+    # The index may know of accounts whose state is gone by now.
+    return [status for status in statuses if status.rate is not None]
+
+
+async def _read(url: str, quotas: list[tuple[str, str]] | None) -> list[QuotaStatus]:
     async with connected(url, timeout_seconds=_TIMEOUT_SECONDS) as client:
         from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
 
         try:
+            if quotas is None:
+                quotas = await _indexed(client)
             seconds, microseconds = await client.time()
-            values = await client.hmget(ledger_key(account, action), list(_FIELDS))
+            now = seconds + microseconds / 1e6
+            return [
+                _status(account, action, await client.hmget(ledger_key(account, action), list(_FIELDS)), now)
+                for account, action in quotas
+            ]
         except (RedisError, OSError) as error:
             raise QuotaLostError(
                 f"the shared quota at {without_secrets(url)}: {error or type(error).__name__}"
             ) from None
-    kept: dict[str, float] = {}
-    for field, value in zip(_FIELDS, values, strict=True):
-        # What cannot be read is as if it were not there, as for the script.
-        with suppress(ValueError):
-            if value is not None and math.isfinite(number := float(value)):
-                kept[field] = number
+
+
+async def _indexed(client: Redis) -> list[tuple[str, str]]:
+    fields = [field.decode("utf-8", "replace") for field in await client.hkeys(INDEX_KEY) if isinstance(field, bytes)]
+    return sorted((account, action) for action, _, account in (field.partition(":") for field in fields))
+
+
+def _status(account: str, action: str, values: Sequence[bytes | str | None], now: float) -> QuotaStatus:
+    kept = _numbers(dict(zip(_FIELDS, values, strict=True)))
     if not kept:
         return QuotaStatus(account, action)
-    now = seconds + microseconds / 1e6
     full, asked_ago = kept.get("full", 0.0), max(0.0, now - kept.get("rate_at", 0.0) / 1e6)
-    # As the script has it.
-    rate = min(full, kept.get("rate", full) + full / FULL_RATE_AFTER * asked_ago)
+    rate = recovered_rate(kept.get("rate", full), full_rate=full, seconds=asked_ago)
     counted = {
         kept.get("second", 0.0): kept.get("count", 0.0),
         kept.get("second", 0.0) - 1: kept.get("last_count", 0.0),
@@ -98,10 +129,21 @@ async def quota_status(url: str, account: str, action: str = "StopWebcast") -> Q
         action,
         rate=round(rate, 1),
         full_rate=round(full, 1),
-        last_second=int(counted.get(float(int(seconds) - 1), 0.0)),
+        last_second=int(counted.get(float(int(now) - 1), 0.0)),
         worst_second=int(kept.get("worst_count", 0.0)),
         permits=int(kept.get("permits", 0.0)),
         throttled=int(kept.get("throttled", 0.0)),
         held_seconds=round(max(0.0, kept.get("held", 0.0) / 1e6 - now), 1),
         asked_seconds_ago=round(asked_ago, 1),
+        max_per_second=kept.get("max_per_second"),
     )
+
+
+def _numbers(values: Mapping[str, bytes | str | None]) -> dict[str, float]:
+    """Return the values that are numbers; the others are ignored, as by the script."""
+    numbers: dict[str, float] = {}
+    for field, value in values.items():
+        with suppress(ValueError):
+            if value is not None and math.isfinite(number := float(value)):
+                numbers[field] = number
+    return numbers

@@ -1,37 +1,108 @@
-"""Where the processes of an account find out about one another: one hash in Redis, and one script that works on it."""
+"""Where the processes of an account share one quota: one hash in Redis, and one script that works on it."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from importlib.resources import files
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.errors import QuotaLostError
 from stopcast.fleet.connection import connected, without_secrets
+from stopcast.fleet.quota.settings import QuotaSettings
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _TIMEOUT_SECONDS: Final = 1.0
 _MICROSECONDS: Final = 1e6
+#: Holds a field for each account that was used within the last day.
+INDEX_KEY: Final = "stopcast:quota:2"
 
 
 def ledger_key(account: str, action: str) -> str:
     """Return the key under which an account's quota for one action of the API is kept."""
-    return f"stopcast:quota:{account}:{action}"
+    return f"{INDEX_KEY}:{account}:{action}"
 
 
-class Lease(NamedTuple):
-    """Slots that nobody else has.
+def ledger_keys(account: str, action: str) -> tuple[str, str, str]:
+    """Return the keys that the script works on: the account's, the one that version 0.1 used for it, and the index."""
+    return ledger_key(account, action), f"stopcast:quota:{account}:{action}", INDEX_KEY
+
+
+def index_field(account: str, action: str) -> str:
+    """Return the field of the index that stands for an account's quota. No action has a colon in it."""
+    return f"{action}:{account}"
+
+
+#: What the script answers instead of a lease, and why nothing can be leased.
+_REFUSALS: Final = {
+    -1: (
+        "a process of stopcast 0.1 uses this account's quota, and the two versions do not see each other's calls. "
+        "Update or stop it; the quota can be used a minute after its last call"
+    ),
+    -2: (
+        "a process of another version of stopcast uses this account's quota, and the two versions do not see each "
+        "other's calls. Use one version; the quota can be used a minute after the other's last call"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the script is asked.
+
+    Attributes:
+        settings: by which the process goes.
+        permits: slots to reserve at most.
+        throttled: throttled answers since the last request.
+        hold_seconds: for which no process may call.
+        reach_seconds: how long the answer will be on its way; no slot is earlier than that.
+        verify: whether the server is to check that it is the one that gave the last lease.
+        pause: whether nothing may be given out for a second.
+        change: whether the settings are to be changed for all.
+    """
+
+    settings: QuotaSettings
+    permits: int = 0
+    throttled: int = 0
+    hold_seconds: float = 0.0
+    reach_seconds: float = 0.0
+    verify: bool = False
+    pause: bool = False
+    change: bool = False
+
+    def arguments(self, account: str, action: str) -> list[float | str]:
+        """Return the script's arguments."""
+        return [
+            self.permits,
+            self.settings.full_rate,
+            int(self.verify),
+            int(self.pause),
+            self.throttled,
+            round(self.hold_seconds * _MICROSECONDS),
+            round(self.reach_seconds * _MICROSECONDS),
+            self.settings.max_per_second,
+            round(self.settings.arrival_jitter * _MICROSECONDS),
+            int(self.change),
+            index_field(account, action),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Slots that no other process has.
 
     Attributes:
         permits: how many.
         now: what Redis' clock showed, in Unix time.
         first_at: the first slot by that clock.
-        slot_seconds: from one to the next.
+        slot_seconds: from one slot to the next.
         wait_seconds: before it makes sense to ask again, where there were none.
         rate: calls a second of the whole account, now.
+        settings: what Redis keeps. Nothing is leased to a process that goes by others.
+        made: which state of Redis they are from: another number means that Redis has lost what it knew of the account.
     """
 
     permits: int
@@ -40,38 +111,51 @@ class Lease(NamedTuple):
     slot_seconds: float
     wait_seconds: float
     rate: float
+    settings: QuotaSettings
+    made: int
 
     @classmethod
-    def of(cls, answer: list[int]) -> Self:
-        """Read the script's answer."""
-        permits, now, first_at, slot, wait, rate = answer
+    def of(cls, answer: list[Any], *, where: str) -> Self:
+        """Read the script's answer.
+
+        Raises:
+            QuotaLostError: the script refuses to lease to this version of stopcast.
+        """
+        if (refusal := _REFUSALS.get(int(answer[0]))) is not None:
+            raise QuotaLostError(f"the shared quota at {where}: {refusal}", refused=True)
+        permits, now, first_at, slot, wait, rate, max_per_second, jitter, made = map(float, answer)
         return cls(
-            permits,
+            int(permits),
             now / _MICROSECONDS,
             first_at / _MICROSECONDS,
             slot / _MICROSECONDS,
             wait / _MICROSECONDS,
             rate / 1000,
+            QuotaSettings(max_per_second=max_per_second, arrival_jitter=jitter / _MICROSECONDS),
+            int(made),
         )
 
 
 class RedisLedger:
-    """The hash of one account. An async context manager.
+    """The quota of one account, in Redis. An async context manager.
 
     Attributes:
-        strange: whether the server may be another one than before, or may have lost something: a new connection, or the
-            script is not there. Then ``introduce`` comes first, and what was leased meanwhile is worth nothing.
-        where: the address, fit to be shown.
+        unverified: whether the server may be another one than before, or may have lost something: a new connection, or
+            the server does not know the script. A request with ``verify`` has to come first, and what was leased
+            meanwhile is not to be used.
+        where: the address, without secrets.
     """
 
     def __init__(self, url: str, account: str, action: str = "StopWebcast") -> None:
         self._url = url
-        self._key = ledger_key(account, action)
+        self._account = account
+        self._action = action
+        self._keys = ledger_keys(account, action)
         self._script = files("stopcast.fleet.quota").joinpath("reserve.lua").read_text("utf-8")
         self._hash = ""
         self._stack = AsyncExitStack()
         self._client: Redis
-        self.strange = True
+        self.unverified = True
         self.where = without_secrets(url)
 
     async def __aenter__(self) -> Self:
@@ -79,7 +163,7 @@ class RedisLedger:
 
         self._hash = sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._client = await self._stack.enter_async_context(
-            connected(self._url, timeout_seconds=_TIMEOUT_SECONDS, on_connect=self._greet)
+            connected(self._url, timeout_seconds=_TIMEOUT_SECONDS, on_connect=self._on_connect)
         )
         return self
 
@@ -88,42 +172,16 @@ class RedisLedger:
     ) -> None:
         await self._stack.aclose()
 
-    async def _greet(self, connection: Any) -> None:
-        self.strange = True
+    async def _on_connect(self, connection: Any) -> None:
+        self.unverified = True
         await connection.on_connect()
 
-    async def introduce(self, *, full_rate: float, pause: bool) -> Lease | None:
-        """Let the server look whether it is the one that gave the last lease; lease nothing.
-
-        Args:
-            full_rate: calls a second of the account while nothing is throttled.
-            pause: give nothing out for a second in any case.
+    async def ask(self, request: Request) -> Lease | None:
+        """Run the script. None means that the server does not know it, and has to be verified.
 
         Raises:
             QuotaLostError: no answer, or a refusal.
         """
-        self.strange = False
-        return await self._call("EVAL", self._script, 0, full_rate, 1, int(pause), 0, 0, 0)
-
-    async def lease(
-        self, permits: int, *, full_rate: float, throttled: int, hold_seconds: float, reach_seconds: float = 0.0
-    ) -> Lease | None:
-        """Reserve up to so many slots, and tell of throttled answers. None: the server does not know the script.
-
-        Args:
-            permits: 0 to tell only.
-            full_rate: calls a second of the account while nothing is throttled.
-            throttled: such answers since the last time.
-            hold_seconds: for which nobody may call.
-            reach_seconds: how long the answer will be on its way; no slot is earlier than that.
-
-        Raises:
-            QuotaLostError: no answer, or a refusal.
-        """
-        hold, reach = round(hold_seconds * _MICROSECONDS), round(reach_seconds * _MICROSECONDS)
-        return await self._call("EVALSHA", self._hash, permits, full_rate, 0, 0, throttled, hold, reach)
-
-    async def _call(self, command: str, script: str, *arguments: float) -> Lease | None:
         from redis.exceptions import (  # noqa: PLC0415
             AuthenticationError,
             NoPermissionError,
@@ -131,18 +189,24 @@ class RedisLedger:
             RedisError,
         )
 
+        # Where it counts that the script is there, it is sent whole.
+        whole = request.verify or request.change
+        if request.verify:
+            self.unverified = False
+        command = ("EVAL", self._script) if whole else ("EVALSHA", self._hash)
+        arguments = request.arguments(self._account, self._action)
         try:
-            answer = await self._client.execute_command(command, script, 1, self._key, *arguments)  # type: ignore[no-untyped-call]
+            answer = await self._client.execute_command(*command, len(self._keys), *self._keys, *arguments)  # type: ignore[no-untyped-call]
         except NoScriptError:
-            self.strange = True
+            self.unverified = True
             return None
         except (RedisError, OSError) as error:
-            # A replica, a server that is loading its data, a full one: whatever it is, another may have taken over.
-            self.strange = True
+            # A replica, a server that is loading its data, a full one: in each case another may have taken over.
+            self.unverified = True
             with suppress(RedisError, OSError):
                 await self._client.connection_pool.disconnect()
             raise QuotaLostError(
                 f"the shared quota at {self.where}: {error or type(error).__name__}",
                 refused=isinstance(error, AuthenticationError | NoPermissionError),
             ) from error
-        return Lease.of(answer)
+        return Lease.of(answer, where=self.where)

@@ -7,13 +7,15 @@ from typing import Final
 
 #: Two clocks that are being steered gain on one another by up to this.
 _DRIFT: Final = 0.001
+#: An answer that seems to come back in no time shows that the local clock is coarse, not that the way is short.
+_LEAST_ERROR_SECONDS: Final = 0.001
 
 
 class RemoteClock:
     """Translates moments of a remote clock into those of the local, monotonic one.
 
-    An answer tells what the remote clock showed at some moment between its request and its arrival. The quickest answer
-    tells best, until drift has made it worse than a later one.
+    An answer shows what the remote clock was at some moment between its request and its arrival. The quickest answer
+    is the most exact, until drift has made it worse than a later one.
     """
 
     __slots__ = ("_ahead", "_error", "_read_at")
@@ -24,10 +26,13 @@ class RemoteClock:
         self._read_at = 0.0
 
     def read(self, remote: float, *, asked_at: float, answered_at: float) -> bool:
-        """Take an answer, and return whether it agrees with those before it. If not, a clock was set or stood still."""
+        """Take an answer, and return whether it agrees with those before it.
+
+        An answer that does not agree means that a clock was set or stood still.
+        """
         ahead, error = remote - (asked_at + answered_at) / 2, (answered_at - asked_at) / 2
         known_within = self._error + _DRIFT * (answered_at - self._read_at)
-        agrees = abs(ahead - self._ahead) <= known_within + error
+        agrees = abs(ahead - self._ahead) <= known_within + error + _LEAST_ERROR_SECONDS
         if error <= known_within or not agrees:
             self._ahead, self._error, self._read_at = ahead, error, answered_at
         return agrees

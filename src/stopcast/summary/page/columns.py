@@ -1,4 +1,4 @@
-"""The time axis: a timeline's bins side by side, with long stretches of nothing folded."""
+"""The time axis: the bins of a timeline side by side, with long empty stretches folded into gaps."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Final
 
 from stopcast.summary import Bin, Timeline
 
-#: More empty bins next to each other than this, and than an eighth of the others, are one gap.
+#: A run of empty bins is a gap if it is longer than this, and than an eighth of the bins that are not empty.
 _SHOWN_EMPTY: Final = 4
-#: As wide as so many bins is a gap drawn.
+#: The width of a gap, in bins.
 GAP_COLUMNS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One place on the axis.
+    """One bin or gap on the axis.
 
     Attributes:
-        at: how many bins wide what stands before it is.
+        at: the distance from the start of the axis, in bins.
         starts_at: Unix time.
-        seconds: it stands for.
-        bin: what happened; None for a gap.
+        seconds: the time that it covers.
+        bin: the counts; None for a gap.
     """
 
     at: int
@@ -31,12 +31,12 @@ class Column:
 
     @property
     def columns(self) -> int:
-        """How many bins wide it is."""
+        """The width, in bins."""
         return 1 if self.bin else GAP_COLUMNS
 
 
 def columns_of(timeline: Timeline) -> list[Column]:
-    """Return the places in the order of time."""
+    """Return the bins and the gaps in the order of time."""
     wide = timeline.bin_seconds
     placed: list[Column] = []
     shown_empty = max(_SHOWN_EMPTY, len(timeline.bins) // 8)

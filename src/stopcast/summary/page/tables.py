@@ -1,4 +1,4 @@
-"""The page's tables: codes, AppIds, attempts, and the tasks that did not go well."""
+"""The tables of the page: codes, AppIds, attempts, and the tasks that need attention."""
 
 from __future__ import annotations
 
@@ -9,69 +9,70 @@ from typing import Final
 
 from stopcast.api.meanings import explain
 from stopcast.i18n import STATUS_WORDS, Language
-from stopcast.summary import Figures, Kept, Total
+from stopcast.summary import ListedRow, ReportFigures, Total
 from stopcast.summary.page.markup import percent, text
 from stopcast.tasks.task import OTHERS
 
 _CODES_SHOWN: Final = 30
 _APPS_SHOWN: Final = 30
-#: Attempts from here on share rows.
+#: Up to this many attempts have a row each; more attempts share rows.
 _ATTEMPTS_ALONE: Final = 5
 _ATTEMPTS_TOGETHER: Final = ((6, 10), (11, 20), (21, 10**9))
 _MESSAGE_CUT_AT: Final = 80
 _ID_CUT_AT: Final = 128
 
 
-def codes(figures: Figures, language: Language, report: str) -> str:
-    """Return each code with what it means and what to do about it; ``report`` is how a command names the report."""
-    told = figures.by_reason()
-    parts = [_code(figures, one, language, report) for one in told[:_CODES_SHOWN]]
-    if rest := told[_CODES_SHOWN:]:
-        parts.append(f'<p class="soft">{_more(len(rest), sum(one.rows for one in rest), language)}</p>')
+def codes(figures: ReportFigures, language: Language, report: str) -> str:
+    """Return each code with its meaning and advice; ``report`` stands for the report in a command."""
+    totals = figures.by_reason()
+    parts = [_code(figures, total, language, report) for total in totals[:_CODES_SHOWN]]
+    if rest := totals[_CODES_SHOWN:]:
+        parts.append(f'<p class="soft">{_more(rest, language)}</p>')
     return "".join(parts)
 
 
-def _code(figures: Figures, one: Total, language: Language, report: str) -> str:
-    sample = figures.samples.get(one.key)
+def _code(figures: ReportFigures, total: Total, language: Language, report: str) -> str:
+    sample = figures.samples.get(total.key)
+    counts = f"<span>{statuses(total, language)}</span>"
     if sample is None:
-        return (
-            f"<article><h3>{language('Other codes', '其他错误码')}<span>{statuses(one, language)}</span></h3></article>"
-        )
-    meaning, advice = explain(one.key, language, http_status=sample.http_status, report=report)
+        return f"<article><h3>{language('Other codes', '其他错误码')}{counts}</h3></article>"
+    meaning, advice = explain(total.key, language, http_status=sample.http_status, report=report)
     more = []
     if sample.message:
-        more.append(f"{language('It says', '返回信息')}: {text(sample.message)}")
+        more.append(f"{language('For example', '返回信息示例')}: {text(sample.message)}")
     if sample.request_id:
-        more.append(f'RequestId, {language("for example", "示例")}: <span class="id">{text(sample.request_id)}</span>')
+        more.append(
+            f'{language("For example RequestId", "示例 RequestId")}: <span class="id">{text(sample.request_id)}</span>'
+        )
     return (
-        f"<article><h3><b>{_breakable(text(one.key, cut_at=_ID_CUT_AT))}</b><span>{statuses(one, language)}</span></h3>"
+        f"<article><h3><b>{_breakable(text(total.key, cut_at=_ID_CUT_AT))}</b>{counts}</h3>"
         f'<p>{text(meaning)}</p><p class="do">{text(advice, cut_at=400)}</p>'
         + "".join(f'<p class="soft">{line}</p>' for line in more)
         + "</article>"
     )
 
 
-def apps(figures: Figures, language: Language) -> str:
+def apps(figures: ReportFigures, language: Language) -> str:
     """Return the AppIds, each with its statuses as a bar."""
-    told = figures.by_app()
-    most = max(one.rows for one in told)
-    head = _head(("AppId", ""), (language("rows", "行"), "n"), (language("not well", "未成功"), "n"), ("", ""))
+    totals = figures.by_app()
+    most = max(total.rows for total in totals)
+    head = _head(("AppId", ""), (language("rows", "行"), "n"), (language("not good", "未成功"), "n"), ("", ""))
     body = "".join(
-        f"<tr><td class=id>{_app_name(one, language)}<td class=n>{one.rows:,}<td class=n>{one.bad:,}"
-        f'<td class=w><span class="bar" style="width:{max(one.rows / most * 100, 1):.1f}%">{segments(one)}</span>'
-        for one in told[:_APPS_SHOWN]
+        f"<tr><td class=id>{_app_name(total, language)}<td class=n>{total.rows:,}<td class=n>{total.bad:,}"
+        f'<td class=w><span class="bar" style="width:{max(total.rows / most * 100, 1):.1f}%">{segments(total)}</span>'
+        for total in totals[:_APPS_SHOWN]
     )
-    rest = told[_APPS_SHOWN:]
-    more = f'<p class="soft">{_more(len(rest), sum(one.rows for one in rest), language)}</p>' if rest else ""
+    rest = totals[_APPS_SHOWN:]
+    more = f'<p class="soft">{_more(rest, language)}</p>' if rest else ""
     return f"<table>{head}<tbody>{body}</table>{more}"
 
 
-def _app_name(one: Total, language: Language) -> str:
-    return language("others", "其他") if one.key == OTHERS else text(one.key, cut_at=_ID_CUT_AT)
+def _app_name(total: Total, language: Language) -> str:
+    return language("others", "其他") if total.key == OTHERS else text(total.key, cut_at=_ID_CUT_AT)
 
 
-def attempts(figures: Figures, language: Language) -> str:
-    """Return how many tasks took how many calls."""
+def attempts(figures: ReportFigures, language: Language) -> str:
+    """Return the number of tasks by their number of calls."""
     counted = [(str(number), figures.attempts[number]) for number in range(1, _ATTEMPTS_ALONE + 1)]
     for least, most in _ATTEMPTS_TOGETHER:
         tasks = sum(tasks for number, tasks in figures.attempts.items() if least <= number <= most)
@@ -88,15 +89,15 @@ def attempts(figures: Figures, language: Language) -> str:
 
 
 def columns(language: Language) -> Sequence[str]:
-    """Return the names of the columns of the table of tasks."""
+    """Return the column names of the table of tasks."""
     return (
         *(language("status", "状态"), language("code", "错误码"), "AppId", "RoomId", "TaskId"),
         *(language("line", "行"), "RequestId"),
     )
 
 
-def rows(figures: Figures, language: Language, *, most_bytes: int) -> tuple[str, int]:
-    """Return the table of the tasks that did not go well, and how many of them it holds: what there is room for."""
+def rows(figures: ReportFigures, language: Language, *, most_bytes: int) -> tuple[str, int]:
+    """Return the table of the tasks that need attention, and the number of its rows: as many as there is room for."""
     head = _head(*((name, "") for name in columns(language)))
     room = most_bytes - len(head.encode())
 
@@ -105,41 +106,43 @@ def rows(figures: Figures, language: Language, *, most_bytes: int) -> tuple[str,
         room -= len(row.encode())
         return room >= 0
 
-    shown = list(takewhile(fits, (_row(kept, figures, language) for kept in figures.kept)))
+    shown = list(takewhile(fits, (_row(row, figures, language) for row in figures.listed)))
     return f'<table id="tasks">{head}<tbody>{"".join(shown)}</table>', len(shown)
 
 
-def _row(kept: Kept, figures: Figures, language: Language) -> str:
-    """Return a row without the end tags that HTML does not ask for: they would be a quarter of it."""
-    sample = figures.samples.get(kept.reason or "")
+def _row(row: ListedRow, figures: ReportFigures, language: Language) -> str:
+    """Return a row without the end tags that HTML does not require: they would be a quarter of its size."""
+    sample = figures.samples.get(row.reason or "")
     message = ""
-    if kept.message and (sample is None or kept.message != sample.message):
-        message = f" <span class=of>{text(kept.message, cut_at=_MESSAGE_CUT_AT)}</span>"
-    place = "" if kept.line is None else f"{text(kept.source or '', cut_at=60)}:{kept.line}"
-    ids = "".join(f"<td class=id>{text(part, cut_at=_ID_CUT_AT)}" for part in kept.task)
+    if row.message and (sample is None or row.message != sample.message):
+        message = f" <span class=of>{text(row.message, cut_at=_MESSAGE_CUT_AT)}</span>"
+    place = "" if row.line is None else f"{text(row.source or '', cut_at=60)}:{row.line}"
+    ids = "".join(f"<td class=id>{text(part, cut_at=_ID_CUT_AT)}" for part in row.task)
     return (
-        f"<tr><td><span class='is {kept.status}'>{language(*STATUS_WORDS[kept.status])}</span>"
-        f"<td>{_breakable(text(kept.reason or '', cut_at=_ID_CUT_AT))}{message}{ids}<td>{_breakable(place)}"
-        f"<td class=id>{text(kept.request_id or '', cut_at=_ID_CUT_AT)}"
+        f"<tr><td><span class='is {row.status}'>{language(*STATUS_WORDS[row.status])}</span>"
+        f"<td>{_breakable(text(row.reason or '', cut_at=_ID_CUT_AT))}{message}{ids}<td>{_breakable(place)}"
+        f"<td class=id>{text(row.request_id or '', cut_at=_ID_CUT_AT)}"
     )
 
 
 def _breakable(markup: str) -> str:
-    """Return a code or a place so that a narrow column breaks it where its parts meet."""
+    """Return a code or a place with line breaks allowed between its parts, for narrow columns."""
     return re.sub(r"([.:])(?=\w)", r"\1<wbr>", markup)
 
 
-def statuses(one: Total, language: Language) -> str:
-    """Return rows by status in words."""
+def statuses(total: Total, language: Language) -> str:
+    """Return the number of rows by status, in words."""
     return language(", ", "，").join(
-        f"{number:,} {language(*words)}" for status, words in STATUS_WORDS.items() if (number := one.statuses[status])
+        f"{number:,} {language(*words)}" for status, words in STATUS_WORDS.items() if (number := total.statuses[status])
     )
 
 
-def segments(one: Total) -> str:
+def segments(total: Total) -> str:
     """Return the parts of a bar."""
     return "".join(
-        f'<i class="{status}" style="flex:{number}"></i>' for status in STATUS_WORDS if (number := one.statuses[status])
+        f'<i class="{status}" style="flex:{number}"></i>'
+        for status in STATUS_WORDS
+        if (number := total.statuses[status])
     )
 
 
@@ -151,16 +154,17 @@ def _heading(name: str, css_class: str) -> str:
     return f"<th scope=col{f' class={css_class}' if css_class else ''}>{name}"
 
 
-def _more(number: int, counted: int, language: Language) -> str:
+def _more(rest: Sequence[Total], language: Language) -> str:
+    number, rows = len(rest), sum(total.rows for total in rest)
     return language(
-        f"And {number:,} more, with {counted:,} rows: stopcast summary --json.",
-        f"另有 {number:,} 项，共 {counted:,} 行：stopcast summary --json。",
+        f"And {number:,} more, with {rows:,} rows; stopcast summary --json lists them.",
+        f"另有 {number:,} 项，共 {rows:,} 行；用 stopcast summary --json 查看。",
     )
 
 
-def legend(one: Total, language: Language) -> Iterator[str]:
-    """Yield each status with its colour, its number and its share."""
+def legend(total: Total, language: Language) -> Iterator[str]:
+    """Yield each status with its colour, number and share."""
     for status, words in STATUS_WORDS.items():
-        if number := one.statuses[status]:
-            share = percent(number, one.rows)
+        if number := total.statuses[status]:
+            share = percent(number, total.rows)
             yield f'<li class="{status}">{language(*words)} {number:,} <span class="of">{share}</span>'

@@ -1,9 +1,10 @@
-"""Where a call goes, what it says, and what an answer says, however odd the answer."""
+"""What an answer says, however odd the answer."""
 
 from __future__ import annotations
 
+import gzip
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -11,183 +12,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stopcast.api.actions import request_body
-from stopcast.api.answers import Reply, read_answer
-from stopcast.api.endpoint import DEFAULT_ENDPOINT, REGIONS, Endpoint
-from stopcast.errors import ConfigurationError
-from stopcast.tasks.task import ID_PATTERN, Task
+from stopcast import RetryPolicy, Status, Stopper, Task
+from stopcast.api.actions import GET_WEBCAST_TASK
+from stopcast.api.answers import ANSWER_LIMIT, Reply, hide, read_answer
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
 DATE = "Sun, 22 Nov 2026 20:00:00 GMT"
 DATE_AS_UNIX_TIME = 1795377600.0
-
-
-# --- where a call goes
-
-
-@pytest.mark.parametrize(
-    ("given_url", "url", "host", "region", "loopback"),
-    [
-        (DEFAULT_ENDPOINT, "https://rtc.volcengineapi.com", "rtc.volcengineapi.com", "cn-north-1", False),
-        ("https://rtc.volcengineapi.com/", "https://rtc.volcengineapi.com", None, "cn-north-1", False),
-        ("HTTPS://RTC.VolcEngineAPI.com:443", "https://rtc.volcengineapi.com", None, "cn-north-1", False),
-        ("https://open-ap-singapore-1.volcengineapi.com", None, None, "ap-singapore-1", False),
-        ("https://open.byteplusapi.com", None, None, "ap-singapore-1", False),
-        ("https://proxy.example:8443", None, "proxy.example:8443", "cn-north-1", False),
-        # The vendor's signers drop both ports from what they sign, whatever the scheme.
-        ("https://proxy.example:80", "https://proxy.example:80", "proxy.example", "cn-north-1", False),
-        ("http://127.0.0.1:443", "http://127.0.0.1:443", "127.0.0.1", "cn-north-1", True),
-        ("http://127.0.0.1:08080", "http://127.0.0.1:8080", "127.0.0.1:8080", "cn-north-1", True),
-        ("http://127.9.9.9", None, "127.9.9.9", "cn-north-1", True),
-        ("http://localhost:1", None, "localhost:1", "cn-north-1", True),
-        ("http://LOCALHOST", "http://localhost", "localhost", "cn-north-1", True),
-        ("https://localhost:65535", None, "localhost:65535", "cn-north-1", True),
-        ("http://[::1]:8080", None, "[::1]:8080", "cn-north-1", True),
-        ("http://[0:0:0:0:0:0:0:1]", "http://[::1]", "[::1]", "cn-north-1", True),
-        ("https://[2001:DB8::1]:443", "https://[2001:db8::1]", "[2001:db8::1]", "cn-north-1", False),
-        ("https://10.0.0.1", None, "10.0.0.1", "cn-north-1", False),
-        ("https://my_service", None, "my_service", "cn-north-1", False),
-    ],
-)
-def test_an_endpoint_is_completed(
-    given_url: str, url: str | None, host: str | None, region: str, *, loopback: bool
-) -> None:
-    query = "Action=StopWebcast&Version=2020-12-01"
-    whole = f"{url or given_url}/?{query}"
-
-    assert Endpoint.parse(given_url) == Endpoint(
-        url=whole, host=host or whole.split("/")[2], query=query, region=region, loopback=loopback
-    )
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "rtc.volcengineapi.com",
-        "//rtc.volcengineapi.com",
-        "ftp://rtc.volcengineapi.com",
-        "https://",
-        "https:///",
-        "https://:443",
-        "https://host/path",
-        "https://host//",
-        "https://host?",
-        "https://host/?Action=StopWebcast",
-        "https://host#",
-        "https://host:",
-        "https://host:0",
-        "https://host:65536",
-        "https://host:999999",
-        "https://host:+80",
-        "https://host:8 0",
-        "https://host:\u0663",  # a digit, but not one of ours
-        " https://host",
-        "https://host\n",
-        "https://ho\nst",
-        "https://ho st",
-        "https://host.",
-        "https://ho..st",
-        "https://-host",
-        f"https://{'a' * 64}.example",
-        "https://bücher.example",
-        "https://\u017fervice",  # a long s is an s where case is ignored
-        "https://host\uff0fpath",
-        "https://host%41",
-        "https://host\\path",
-        "https://[::1",
-        "https://::1",
-        "https://[::1]extra",
-        "https://[127.0.0.1]",
-        "https://[v1.a]",
-        "https://[::1%lo]",
-        "https://[::12345]",
-        "https://[]",
-        "https://\ud800",
-    ],
-)
-def test_what_is_no_endpoint_is_refused_with_its_text(url: str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
-        Endpoint.parse(url)
-
-    assert repr(url) in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://rtc.volcengineapi.com",
-        "http://10.0.0.1",
-        "http://0.0.0.0:8080",
-        "http://128.0.0.1",
-        "http://127.1",
-        "http://2130706433",
-        "http://localhost.example",
-        "http://127.0.0.1.example",
-        "http://[::2]",
-        "http://[::]",
-    ],
-)
-def test_plain_http_goes_to_this_machine_only(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="plain http is for loopback only"):
-        Endpoint.parse(url)
-
-
-@pytest.mark.parametrize(
-    "url", ["https://user:hunter2@host", "https://hunter2@host", "https://u:hunter2/x@host", "https://host/?k=hunter2@"]
-)
-def test_a_password_in_an_endpoint_is_refused_and_not_shown(url: str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
-        Endpoint.parse(url)
-
-    assert "hunter2" not in str(refused.value)
-
-
-@settings(max_examples=2000, deadline=None)
-@given(st.text() | st.text("htps:/[].-_0123456789abcdefAZ@%\n", max_size=40).map("https://{}".format))
-def test_any_text_is_an_endpoint_that_can_be_called_or_is_refused(url: str) -> None:
-    try:
-        endpoint = Endpoint.parse(url)
-    except ConfigurationError:
-        return
-
-    assert endpoint.url.isascii()
-    assert endpoint.url.isprintable()
-    assert endpoint == Endpoint.parse(endpoint.url.partition("/?")[0])
-
-
-def test_a_region_that_is_given_wins_over_the_hosts() -> None:
-    assert Endpoint.parse("https://open.byteplusapi.com", region="ap-southeast-1").region == "ap-southeast-1"
-    assert Endpoint.parse("https://open.byteplusapi.com", region="").region == REGIONS["open.byteplusapi.com"]
-
-
-@pytest.mark.parametrize("region", [" ", "cn-north-1\n", "cn/north", "cn-nörth-1", "a" * 65, "a, b"])
-def test_what_no_signature_can_name_is_no_region(region: str) -> None:
-    with pytest.raises(ConfigurationError, match="region"):
-        Endpoint.parse(region=region)
-
-
-def test_the_version_stands_in_the_query_and_the_address() -> None:
-    endpoint = Endpoint.parse(version="2023-11-01")
-
-    assert endpoint.query == "Action=StopWebcast&Version=2023-11-01"
-    assert endpoint.url.endswith(f"/?{endpoint.query}")
-
-
-@pytest.mark.parametrize("version", ["", "2020", "2020-12-01\n", "2020-12-01&Action=x", "\u0662020-12-01"])
-def test_what_is_no_date_is_no_version(version: str) -> None:
-    with pytest.raises(ConfigurationError, match="API version"):
-        Endpoint.parse(version=version)
-
-
-# --- what a call says
-
-
-@given(st.tuples(*[st.from_regex(ID_PATTERN, fullmatch=True)] * 3))
-def test_the_body_is_the_three_ids_as_compact_json(ids: tuple[str, str, str]) -> None:
-    assert request_body(Task(*ids)) == orjson.dumps(dict(zip(("AppId", "RoomId", "TaskId"), ids, strict=True)))
-
-
-# --- what an answer says
+OK = b'{"Result":"ok","ResponseMetadata":{"RequestId":"id"}}'
+#: Each of these characters is escaped by some server.
+TOKEN = "STS/abc+def==&<x>~0123456789"
 
 
 def read(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
@@ -231,7 +65,6 @@ def test_ok_is_result_ok_without_an_error_at_http_200() -> None:
         (200, b'{"Result":["ok"],"ResponseMetadata":{}}'),
         (200, b'{"Result":{"ok":"ok"},"ResponseMetadata":{}}'),
         (200, b'{"ResponseMetadata":{}}'),
-        (200, b'{"Result":"ok","ResponseMetadata":{"Error":{}}}'),
         (200, b'{"Result":"ok","ResponseMetadata":{"Error":""}}'),
         (200, b'{"Result":"ok","ResponseMetadata":{"Error":false}}'),
         (200, b'{"Result":"ok","ResponseMetadata":{"Error":[]}}'),
@@ -245,7 +78,7 @@ def test_ok_is_result_ok_without_an_error_at_http_200() -> None:
         (200, b""),
     ],
 )
-def test_nothing_else_is_ok(status: int, body: bytes) -> None:
+def test_any_other_answer_is_not_ok(status: int, body: bytes) -> None:
     assert not read(body, status=status).ok
 
 
@@ -273,7 +106,6 @@ def test_an_error_inside_http_200_is_read_as_one() -> None:
         ({"Code": None, "CodeN": -1}, None, -1, None),
         ({"Code": 100014, "Message": "m"}, None, None, "m"),
         ({"Code": ["X"], "CodeN": {}, "Message": []}, None, None, None),
-        ({}, None, None, None),
         ("busy", None, None, "busy"),
         (["busy"], None, None, None),
         (0, None, None, None),
@@ -318,7 +150,7 @@ def test_a_number_past_64_bits_counts_as_nothing() -> None:
     ],
     ids=lambda body: repr(body[:30]),
 )
-def test_what_has_not_the_apis_form_is_unreadable_and_says_how_it_begins(body: bytes) -> None:
+def test_an_answer_that_is_not_in_the_apis_form_is_unreadable_and_its_beginning_is_shown(body: bytes) -> None:
     reply = read(body, status=502, headers={"Retry-After": "2", "Date": DATE})
 
     assert not reply.readable
@@ -328,7 +160,7 @@ def test_what_has_not_the_apis_form_is_unreadable_and_says_how_it_begins(body: b
 
 @pytest.mark.parametrize("depth", [10, 200, 900, 1000, 1015, 1023, 1030, 100_000])
 @pytest.mark.parametrize("place", ["Result", "RequestId", "Error", "Code", "CodeN", "Message"])
-def test_no_depth_at_any_place_is_too_deep(place: str, depth: int) -> None:
+def test_nesting_of_any_depth_at_any_place_is_not_ok_and_raises_nothing(place: str, depth: int) -> None:
     answer: dict[str, Any] = {"ResponseMetadata": {"Error": {}}}
     match place:
         case "Result":
@@ -381,7 +213,7 @@ PIECES = [
 ]
 
 
-def test_no_answer_whatever_raises() -> None:
+def test_no_answer_raises_an_exception() -> None:
     """Hypothesis draws some whole answers; each is then also cut, glued and bent, which is far cheaper than drawing."""
     seen = 0
 
@@ -410,7 +242,104 @@ def test_no_answer_whatever_raises() -> None:
     assert seen >= 20_000
 
 
-# --- when to come back
+# When an answer is compressed
+
+
+def test_a_gzip_answer_is_read_although_no_request_asks_for_it() -> None:
+    assert read(gzip.compress(OK)) == Reply(200, ok=True, request_id="id")
+    assert read(gzip.compress(error_body(Code="InternalError")), status=500).code == "InternalError"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(OK)[:-9],
+        gzip.compress(OK)[:20],
+        gzip.compress(OK)[:-1] + b"x",
+        gzip.compress(OK) + b"x",
+        gzip.compress(OK + b" " * ANSWER_LIMIT),
+        gzip.compress(bytes(50_000_000)),
+        gzip.compress(gzip.compress(OK)),
+        b"\x1f\x8b",
+    ],
+    ids=["cut", "cut early", "damaged", "followed", "long", "bomb", "twice", "empty"],
+)
+def test_a_gzip_answer_that_is_damaged_or_too_long_is_unreadable(body: bytes) -> None:
+    assert not read(body).readable
+
+
+async def test_a_task_whose_answer_is_compressed_is_stopped() -> None:
+    task = Task("app", "room", "task")
+    async with (
+        Emulator(faults=Faults({"gzip": [task]})) as emulator,
+        Stopper(SANDBOX_CREDENTIALS, endpoint=emulator.url, retry=RetryPolicy(max_attempts=1)) as stopper,
+    ):
+        outcome = await stopper.stop(task)
+    assert outcome.status is Status.STOPPED
+    assert emulator.stopped == {task}
+
+
+# When an error has no values
+
+
+@pytest.mark.parametrize(
+    "error", [b"{}", b'{"Code":"","CodeN":0,"Message":""}', b'{"Code":null,"Message":"","Data":[]}']
+)
+def test_an_error_without_any_value_beside_ok_is_ok(error: bytes) -> None:
+    body = b'{"Result":"ok","ResponseMetadata":{"RequestId":"id","Error":%s}}' % error
+    assert read(body) == Reply(200, ok=True, request_id="id")
+
+
+def test_an_error_without_any_value_is_not_ok_by_itself() -> None:
+    assert not read(b'{"Result":null,"ResponseMetadata":{"Error":{}}}').readable
+
+
+# When a server returns the session token
+
+ESCAPES: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "JSON": lambda text: text.replace("/", "\\/"),
+    "JSON in ASCII": lambda text: "".join(f"\\u{ord(c):04x}" for c in text),
+    "JSON for HTML": lambda text: text.replace("<", "\\u003C").replace("&", "\\u0026").replace("+", "\\u002B"),
+    "JSON inside JSON": lambda text: text.replace("/", "\\\\\\/").replace("&", "\\\\u0026"),
+    "URL": lambda text: "".join(f"%{ord(c):02X}" if c in "/+=&<>" else c for c in text),
+    "HTML": lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("+", "&#43;"),
+}
+
+
+@pytest.mark.parametrize("escaped", [escape(TOKEN) for escape in ESCAPES.values()], ids=ESCAPES.keys())
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"ResponseMetadata":{"RequestId":"@","Error":{"Code":"X.@","Message":"you sent @ and @"}}}',
+        '{"ResponseMetadata":{"RequestId":"@"},"Result":"@"}',
+        '{"ResponseMetadata":{},"Result":{"WebCastTask":{"Status":3,"StopReason":"@"}}}',
+        '{"headers":{"X-Security-Token":"@"}}',
+        "<html>you sent @</html>",
+        "@@@@",
+    ],
+)
+def test_a_token_that_a_server_returns_is_in_no_text_of_the_reply(body: str, escaped: str) -> None:
+    reply = GET_WEBCAST_TASK.read(200, {}, body.replace("@", escaped).encode(), TOKEN)
+
+    shown = repr(reply)
+    assert "***" in shown
+    assert TOKEN not in shown
+    assert not any(TOKEN[place : place + 6] in shown for place in range(len(TOKEN) - 5))
+
+
+def test_a_text_is_cut_after_the_token_is_hidden() -> None:
+    body = error_body(Code="X", Message=" " * 1990 + TOKEN)
+    assert read_answer(400, {}, body, secret=TOKEN).message == " " * 1990 + "***"
+    assert "STS" not in str(read_answer(502, {}, b" " * 70 + TOKEN.encode(), secret=TOKEN).message)
+
+
+def test_a_text_without_the_secret_stays_as_it_is() -> None:
+    for text in ("", "a\\/b %41 &amp;", TOKEN[:-1], "x" * 100):
+        assert hide(text, TOKEN) == hide(text, "") == text
+
+
+# When to come back
 
 
 @pytest.mark.parametrize(
@@ -443,12 +372,12 @@ def test_retry_after_is_read_in_both_its_forms(value: str, seconds: float | None
     assert read(b"", status=503, headers={"Retry-After": value, "Date": DATE}).retry_after == seconds
 
 
-def test_a_date_in_retry_after_says_nothing_without_the_servers_own() -> None:
+def test_a_date_in_retry_after_counts_only_beside_the_servers_own_date() -> None:
     assert read(b"", status=503, headers={"Retry-After": DATE}).retry_after is None
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "-1", "Sun, 22 Nov 2026 25:00:00 GMT"])
-def test_a_date_that_is_none_counts_as_nothing(date: str) -> None:
+def test_a_malformed_date_counts_as_nothing(date: str) -> None:
     assert read(b"", status=503, headers={"Date": date}).server_time is None
 
 
@@ -465,7 +394,7 @@ def test_a_date_is_gmt_whatever_zone_this_machine_is_in(date: str, monkeypatch: 
     assert reply.server_time == DATE_AS_UNIX_TIME
 
 
-def test_the_headers_of_an_ok_are_not_looked_at() -> None:
+def test_the_headers_of_an_ok_are_not_read() -> None:
     reply = read(b'{"Result":"ok","ResponseMetadata":{}}', headers={"Date": DATE, "Retry-After": "5"})
 
     assert (reply.server_time, reply.retry_after) == (None, None)

@@ -1,0 +1,208 @@
+"""Snapshots of a run for the live display and the progress lines. Nothing here prints."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from stopcast.accounts.router import Router
+from stopcast.cli.lists import Lists
+from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
+from stopcast.cli.options import Options
+from stopcast.events import AttemptFinished, Event, RetryPlanned, Throttled
+from stopcast.run import Run
+from stopcast.stopper.task_calls import TaskCalls
+from stopcast.tasks.outcome import Status
+
+#: The latency percentiles are those of this many calls, the latest.
+_LATENCIES: Final = 500
+#: At most this many codes are counted, because codes come from outside.
+_CODES: Final = 100
+#: Rates are averages over this time.
+_RATE_SECONDS: Final = 10.0
+_GOOD_VERDICTS: Final = frozenset({"ok", "no_such_task"})
+
+
+class ErrorCount(NamedTuple):
+    """The answers with one error code.
+
+    Attributes:
+        code: of the API, or what replaces it: "HTTP 502", "no answer".
+        number: of answers.
+        message: of the latest answer.
+        last_at: Unix time of the latest answer.
+    """
+
+    code: str
+    number: int
+    message: str
+    last_at: float
+
+
+class AttemptStats:
+    """Counts what the attempts of a run come to. ``observe`` is the observer.
+
+    Attributes:
+        retries: attempts that were followed by another.
+        throttled: answers that said "too many calls".
+        latencies: of the latest calls, in seconds, from the permit to the end of the answer.
+        errors: by code; the code of the latest answer is last.
+    """
+
+    def __init__(self) -> None:
+        self.retries = 0
+        self.throttled = 0
+        self.latencies: deque[float] = deque(maxlen=_LATENCIES)
+        self.errors: dict[str, ErrorCount] = {}
+
+    def observe(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case AttemptFinished():
+                self.latencies.append(event.answer_seconds)
+                if event.verdict not in _GOOD_VERDICTS:
+                    self._count_error(event)
+            case RetryPlanned():
+                self.retries += 1
+            case Throttled():
+                self.throttled += 1
+
+    def _count_error(self, attempt: AttemptFinished) -> None:
+        code = attempt.code or (f"HTTP {attempt.http_status}" if attempt.http_status else "no answer")
+        before = self.errors.pop(code, None)
+        number = before.number + 1 if before else 1
+        self.errors[code] = ErrorCount(code, number, attempt.message or "", attempt.finished_at)
+        if len(self.errors) > _CODES:
+            del self.errors[next(iter(self.errors))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSnapshot:
+    """The state of a run at one moment.
+
+    Attributes:
+        state: what the run does instead of stopping tasks, such as "paused"; "" while it stops tasks.
+        seconds: since the run began.
+        done: rows that have their outcome.
+        bad: lines of the report that are not good.
+        to_do: rows without an outcome, None where the number is unknown.
+        seconds_left: an estimate, None where there is none.
+        statuses: lines of the report by status.
+        rate: calls a second, averaged over the last seconds.
+        limited_to: calls a second that a person has set during the run.
+        cap: the most calls a second.
+        rates: calls a second in each of the last seconds.
+        in_flight: calls.
+        waiting: tasks that wait for their next attempt.
+        retries: attempts that were followed by another.
+        throttled: answers that said "too many calls".
+        latency_p50: in seconds, None before the first answer.
+        latency_p95: likewise.
+        errors: by code, the latest first.
+    """
+
+    state: str
+    seconds: float
+    done: int
+    bad: int
+    to_do: RowsLeft | None
+    seconds_left: float | None
+    statuses: Mapping[Status, int]
+    rate: float
+    limited_to: float
+    cap: float
+    rates: Sequence[float]
+    in_flight: int
+    waiting: int
+    retries: int
+    throttled: int
+    latency_p50: float | None
+    latency_p95: float | None
+    errors: Sequence[ErrorCount]
+
+
+class _Tick(NamedTuple):
+    at: float
+    calls: int
+    done: int
+
+
+class RunMonitor:
+    """Takes snapshots of a run. The rates in one are averages since the snapshots before it.
+
+    Attributes:
+        options: of the command.
+    """
+
+    def __init__(
+        self, run: Run, stopper: TaskCalls | Router, lists: Lists, attempts: AttemptStats, options: Options
+    ) -> None:
+        self._run = run
+        self._stopper = stopper
+        self._lists = lists
+        self._attempts = attempts
+        self.options = options
+        self._loop = asyncio.get_running_loop()
+        self._ticks = deque([_Tick(self._loop.time(), 0, 0)])
+        self._rates: deque[float] = deque(maxlen=60)
+        self._last_second = self._ticks[0]
+
+    def snapshot(self) -> RunSnapshot:
+        """Return the state of the run now."""
+        run, attempts, stopper = self._run, self._attempts, self._stopper
+        summary, done = run.summary(), rows_done(run)
+        calls_rate, rows_rate = self._tick(done)
+        to_do = rows_to_do(run, self._lists.rows_left(), limit=self.options.lists.limit)
+        latencies = sorted(attempts.latencies)
+        cap = limited_to = self.options.calls.max_per_second
+        if isinstance(stopper, Router):
+            cap, limited_to = stopper.max_per_second, stopper.limited_to
+        elif stopper.limiter.adjustable:
+            limited_to = stopper.limiter.limited_to
+        return RunSnapshot(
+            state=self._state(),
+            seconds=summary.seconds,
+            done=done,
+            bad=summary.bad,
+            to_do=to_do,
+            seconds_left=to_do.number / rows_rate if to_do is not None and rows_rate > 0 else None,
+            statuses=summary.statuses,
+            rate=calls_rate,
+            limited_to=limited_to,
+            cap=cap,
+            rates=self._rates,
+            in_flight=stopper.dispatcher.in_flight,
+            waiting=stopper.dispatcher.waiting,
+            retries=attempts.retries,
+            throttled=attempts.throttled,
+            latency_p50=latencies[len(latencies) // 2] if latencies else None,
+            latency_p95=latencies[len(latencies) * 95 // 100] if latencies else None,
+            errors=list(reversed(attempts.errors.values())),
+        )
+
+    def _tick(self, done: int) -> tuple[float, float]:
+        """Return the calls and the rows a second, averaged over the last ten seconds."""
+        now = _Tick(self._loop.time(), self._stopper.meter.calls, done)
+        ticks = self._ticks
+        ticks.append(now)
+        while now.at - ticks[1].at >= _RATE_SECONDS:
+            ticks.popleft()
+        if (seconds := now.at - self._last_second.at) >= 1:
+            self._rates.append((now.calls - self._last_second.calls) / seconds)
+            self._last_second = now
+        oldest = ticks[0]
+        seconds = max(now.at - oldest.at, 0.001)
+        return (now.calls - oldest.calls) / seconds, (now.done - oldest.done) / seconds
+
+    def _state(self) -> str:
+        run = self._run
+        if run.ending is not None:
+            return f"ending: {run.ending}"
+        if run.reading:
+            return "reading the report"
+        if self._stopper.paused:
+            return "paused"
+        return f"only the first {self.options.guards.canary:,} (canary)" if run.canary else ""

@@ -1,0 +1,107 @@
+"""What Redis refuses, in words for the user: which errors pass with time, and which end the work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from stopcast.errors import ConfigurationError, QueueDataLostError, QueueError, StopcastError
+
+#: The version of the data in Redis. Version 0.1 of stopcast wrote none.
+STATE_VERSION: Final = 2
+#: What Redis 7 and Redis 6 add to an error that a command inside a script raised.
+_SCRIPT: Final = re.compile(r" script: [0-9a-f]{40}, on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ ")
+
+
+def words_of(error: BaseException) -> str:
+    """Return what Redis or the connection reports, or at least the kind of error."""
+    return _SCRIPT.sub("", str(error)) or type(error).__name__
+
+
+def data_lost(queue: str, _: str = "") -> QueueDataLostError:
+    """Return the error for a queue whose tasks are gone."""
+    return QueueDataLostError(
+        f"the queue {queue} has lost its tasks: Redis was emptied, or was started again without its data. "
+        f"Put the list in again: stopcast enqueue LIST"
+    )
+
+
+def _other_version(queue: str, version: str) -> QueueError:
+    return QueueError(
+        f"the queue {queue} belongs to another version of stopcast: its data has the version {version}, and this "
+        f"stopcast knows {STATE_VERSION}. Use the same version of stopcast everywhere"
+    )
+
+
+def _no_stream(_: str, key: str) -> QueueError:
+    return QueueError(
+        f"the key {key} is not a stream, so nothing can be appended to it; the tasks stay in the queue. "
+        f"Rename or delete that key, then start the worker again"
+    )
+
+
+def _wrong_type(queue: str, _: str) -> QueueError:
+    return QueueError(
+        f"a key of the queue {queue} exists already and holds something else. "
+        f"Choose another name for the queue, or delete the key"
+    )
+
+
+def _cluster(_: str, __: str) -> ConfigurationError:
+    return ConfigurationError(
+        "this is a Redis Cluster, which stopcast does not support. Use a single Redis or Valkey; for failover, "
+        "replicas under Sentinel: redis+sentinel://host1,host2/service/0/NAME"
+    )
+
+
+#: By the first word of an error. The scripts of this folder return those that begin with STOPCAST.
+_PERMANENT: Final[Mapping[str, Callable[[str, str], StopcastError]]] = {
+    "STOPCASTGONE": data_lost,
+    "NOGROUP": data_lost,
+    "STOPCASTVERSION": _other_version,
+    "STOPCASTTYPE": _no_stream,
+    "WRONGTYPE": _wrong_type,
+}
+
+
+def permanent(error: BaseException, queue: str) -> StopcastError | None:
+    """Return the error that ends the work with this queue; None if Redis may accept the same command later."""
+    from redis import exceptions  # noqa: PLC0415 - slow to import
+
+    if isinstance(error, StopcastError):
+        return error
+    # redis-py cuts the first word off the errors that it knows.
+    if isinstance(error, exceptions.MovedError | exceptions.AskError | exceptions.ClusterDownError):
+        return _cluster(queue, "")
+    if not isinstance(error, exceptions.ResponseError):
+        return None
+    code, _, rest = words_of(error).partition(" ")
+    describe = _PERMANENT.get(code)
+    return describe(queue, rest) if describe is not None else None
+
+
+def check_version(queue: str, version: bytes | None) -> None:
+    """Raise a QueueError if the queue's data has another version. Version 0.1 of stopcast wrote none."""
+    if version is not None and version != b"%d" % STATE_VERSION:
+        raise _other_version(queue, version.decode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def report_errors(queue: str) -> Iterator[None]:
+    """Raise an error of Redis as a StopcastError, in words for the user.
+
+    Raises:
+        ConfigurationError: Redis refuses the login or its rights, or is a cluster.
+        QueueDataLostError: the queue's tasks are gone.
+        QueueError: anything else.
+    """
+    from redis.exceptions import AuthenticationError, NoPermissionError, RedisError  # noqa: PLC0415 - slow to import
+
+    try:
+        yield
+    except (AuthenticationError, NoPermissionError) as error:
+        raise ConfigurationError(f"Redis refuses access to the queue {queue}: {words_of(error)}") from None
+    except (RedisError, OSError) as error:
+        raise permanent(error, queue) or QueueError(f"the queue {queue} cannot be used: {words_of(error)}") from None

@@ -1,0 +1,151 @@
+"""What a worker does in the background: signs of life, acknowledgements, and the settings that all workers share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from stopcast.events import Event, QueueOldWorker, QueueSettingsAdopted
+from stopcast.fleet.queue.deliveries import Deliveries
+from stopcast.fleet.queue.endings import endings_of
+from stopcast.fleet.queue.member import STEP, Member
+from stopcast.fleet.queue.outage import Outage
+from stopcast.fleet.queue.stream import Agreed, Settings
+
+#: The part of claim-after for which entries are ours after a sign of life. The rest is for a call that is on its way:
+#: it has to arrive before the call of the worker that takes the task over.
+_OURS: Final = 0.9
+
+
+class Tending:
+    """Keeps a worker's entries its own, and takes those with a durable outcome out of the stream.
+
+    Args:
+        member: the worker in the consumer group.
+        deliveries: what it has.
+        outage: whether Redis is away.
+        own: the settings that the worker was given.
+        agreed: those of the queue.
+        results: the stream that outcomes are appended to, "" for none.
+        clock: seconds that go on while the machine sleeps.
+        emit: gets the events.
+
+    Attributes:
+        settings: those of the queue.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        deliveries: Deliveries,
+        outage: Outage,
+        *,
+        own: Settings,
+        agreed: Agreed,
+        results: str,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._member = member
+        self._deliveries = deliveries
+        self._outage = outage
+        self._results = results
+        self._clock = clock
+        self._emit = emit
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._keep_at = self._now()
+        self._ours_until = 0.0
+        self._old_workers: set[str] = set()
+        self.settings = own
+        # Others may have been silent only because Redis was: they have time to give a sign of life first.
+        self._claim_at = self._now() + agreed.settings.claim_after_seconds / 3
+        self._adopt(agreed)
+
+    async def run(self) -> None:
+        """Give signs of life and acknowledge what is durable, until ``close``.
+
+        Raises:
+            StopcastError: the queue cannot be used any more.
+        """
+        while not self._closing:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._keep_at):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                if self._now() >= self._keep_at:
+                    await self._keep()
+                await self.settle_acked()
+                self.succeeded("writing")
+            except self._outage.errors as error:
+                await self._outage.failed("writing", error)
+                # The first thing to do when Redis is back: the others watch for a worker that is silent.
+                self._keep_at = self._now()
+
+    def close(self) -> None:
+        """Let ``run`` return soon."""
+        self._closing = True
+        self._wake.set()
+
+    def wake(self, *, confirm: bool = False) -> None:
+        """Acknowledge soon what is durable; with ``confirm``, also ask which entries are still ours."""
+        if confirm:
+            self._keep_at = self._now()
+        self._wake.set()
+
+    def ours_until(self) -> float:
+        """Return until when entries are ours, at the least, if Redis is asked about them now."""
+        return self._clock() + _OURS * self.settings.claim_after_seconds
+
+    @property
+    def may_claim(self) -> bool:
+        """Whether it is time to take over entries of silent workers.
+
+        After a standstill a sign of life comes first: our own entries were silent as well.
+        """
+        return self._now() >= self._claim_at and self._clock() < self._ours_until
+
+    async def claimed_all(self) -> None:
+        """Record that the entries of all silent workers were taken over, and look for workers of version 0.1."""
+        claim_after = self.settings.claim_after_seconds
+        self._claim_at = self._now() + claim_after / 3
+        for name in await self._member.old_workers(claim_after):
+            if name not in self._old_workers:
+                self._old_workers.add(name)
+                self._emit(QueueOldWorker(name))
+
+    def succeeded(self, activity: str) -> None:
+        """Record that Redis has answered."""
+        if self._outage.succeeded(activity):
+            # The others were silent as well: they have time to give a sign of life first.
+            self._claim_at = self._now() + self.settings.claim_after_seconds
+
+    async def settle_acked(self) -> None:
+        """Take out of the stream what was acknowledged."""
+        while some := self._deliveries.acked[:STEP]:
+            await self._member.settle(endings_of(some, results=bool(self._results)), elsewhere=self._results)
+            self._deliveries.settled(len(some))
+
+    async def _keep(self) -> None:
+        # A row that is given back while Redis is asked asks again, and the answer counts from before the question.
+        self._keep_at = self._now() + self.settings.claim_after_seconds / 4
+        ids, ours_until = self._deliveries.ids, self.ours_until()
+        agreed, ours = await self._member.keep(ids)
+        self._adopt(agreed)
+        self._deliveries.confirm(ids, ours, ours_until=ours_until)
+        self._ours_until = ours_until
+
+    def _adopt(self, agreed: Agreed) -> None:
+        for name, own, adopted in zip(Settings._fields, self.settings, agreed.settings, strict=True):
+            if own != adopted:
+                self._emit(QueueSettingsAdopted(name, own, adopted))
+        self.settings = agreed.settings
+        if agreed.wait_seconds:
+            self._claim_at = max(self._claim_at, self._now() + agreed.wait_seconds)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

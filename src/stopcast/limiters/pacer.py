@@ -1,0 +1,141 @@
+"""When the next call may go out, as a function of plain numbers. No clock is read here, and nothing waits.
+
+Why the numbers. Calls that go at r a second, each up to c seconds late without a loss, put at most 1 + r c + r T calls
+into T seconds. Seen from the server, where a call may arrive up to J seconds later than another, a second holds at most
+1 + r c + r (1 + J), and that has to stay below cap + 1. So r < cap / (1 + J + c): about 149 calls a second for a cap of
+150 with J = c = 3.3 ms. Without c, each late timer would lose its lateness for good.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from stopcast.errors import ConfigurationError
+from stopcast.limiters.rolling_window import RollingWindow
+from stopcast.limiters.throttling import recovered_rate, slowed_rate
+
+#: Seconds by which one call's way to the server may be longer than another's. Measured on loopback with TLS.
+ARRIVAL_JITTER: Final = 0.0033
+#: Seconds by which a timer may be late without a loss.
+LATE_TIMERS: Final = 0.0033
+#: Keeps the most calls in a second below cap + 1, and not at it.
+_MARGIN: Final = 0.02
+LONGEST_HOLD: Final = 60.0
+#: A call that goes later than it could have by this follows a silence, or the process stood still.
+STANDSTILL: Final = 0.010
+SLOTS_AFTER_STANDSTILL: Final = 2
+
+
+def bounds(max_per_second: float, late_seconds: float) -> tuple[int, float]:
+    """Return the most calls in any second, and the calls a second that keep to it when each may be this late.
+
+    Raises:
+        ConfigurationError: the cap is not a number above 0.
+    """
+    if not 0 < max_per_second < math.inf:
+        raise ConfigurationError(f"max per second must be a number above 0, not {max_per_second}")
+    # A second holds whole calls: 2.5 a second are 2 in any one, as 5 in two could be 3 in one.
+    most = max(1, int(max_per_second))
+    return most, min(max_per_second, most) * (1 - _MARGIN / most) / (1 + late_seconds)
+
+
+def full_rate(max_per_second: float, arrival_jitter: float = ARRIVAL_JITTER) -> float:
+    """Return the calls a second that a ``TokenBucket`` lets through while nothing is throttled.
+
+    Raises:
+        ConfigurationError: the cap is not a number above 0.
+    """
+    return bounds(max_per_second, arrival_jitter + LATE_TIMERS)[1]
+
+
+class Pacer:
+    """Decides when each call may go, and counts those that did. Moments are seconds of one monotonic clock.
+
+    Three rules, of which the strictest counts: calls go at the present rate, and make good up to 3.3 ms of lateness; no
+    second and its jitter holds more calls than the cap; nothing goes while the account is held.
+
+    Attributes:
+        max_per_second: the cap.
+        limited_to: what ``limit_to`` allows, the cap unless it was called.
+        full_rate: calls a second while nothing is throttled and nothing limited.
+
+    Raises:
+        ConfigurationError: the cap is not a number above 0.
+    """
+
+    __slots__ = (
+        "_arrival_jitter",
+        "_held_until",
+        "_last_slot",
+        "_most",
+        "_slowed_at",
+        "_slowed_to",
+        "_window",
+        "full_rate",
+        "limited_to",
+        "max_per_second",
+    )
+
+    def __init__(self, max_per_second: float = 150.0, *, arrival_jitter: float = ARRIVAL_JITTER) -> None:
+        self._most, self.full_rate = bounds(max_per_second, arrival_jitter + LATE_TIMERS)
+        self.max_per_second = self.limited_to = max_per_second
+        self._arrival_jitter = arrival_jitter
+        self._window = RollingWindow(1 + arrival_jitter)
+        self._slowed_to = self.full_rate
+        self._slowed_at = 0.0
+        self._held_until = -math.inf
+        #: When the last call was due. It may have gone later, which the next calls make good.
+        self._last_slot = -math.inf
+
+    def start(self, now: float) -> None:
+        """Leave two slots free: another limiter may have served this account until a moment ago."""
+        self._hold_until(now + SLOTS_AFTER_STANDSTILL / self.full_rate)
+
+    def rate(self, now: float) -> float:
+        """Return the calls a second that go now while calls wait."""
+        limit = self.full_rate * (self.limited_to / self.max_per_second)
+        return min(
+            limit, recovered_rate(self._slowed_to, full_rate=self.full_rate, seconds=max(0.0, now - self._slowed_at))
+        )
+
+    def limit_to(self, calls_per_second: float) -> None:
+        """Let at most about this number of calls a second go from now on.
+
+        Raises:
+            ConfigurationError: more than the cap, or less than 1 (and than a tenth of the cap).
+        """
+        most, least = self.max_per_second, min(1.0, self.max_per_second / 10)
+        if not least <= calls_per_second <= most:
+            raise ConfigurationError(f"a rate is a number from {least:g} to {most:g}, not {calls_per_second:g}")
+        self.limited_to = calls_per_second
+
+    def throttled(self, now: float, seconds: float = 0.0) -> None:
+        """Record one throttled answer: no call for ``seconds`` (60 at most), and a lower rate after that."""
+        self._slowed_to = slowed_rate(self.rate(now), full_rate=self.full_rate)
+        self._slowed_at = now
+        self._hold_until(now + min(max(seconds, 0.0), LONGEST_HOLD))
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next call may go; 0 or less means now."""
+        return max(self._due_at(now) - now, self._window.wait(now, self._most))
+
+    def admit(self, now: float) -> None:
+        """Count a call that goes now. ``wait(now)`` has to be 0 or less."""
+        slot = 1 / self.rate(now)
+        if now - self._due_at(now) > STANDSTILL:
+            # A call admitted before a standstill may reach the wire only now: leave it and this one their slots.
+            self._hold_until(now + SLOTS_AFTER_STANDSTILL * slot)
+        self._last_slot = max(self._last_slot + slot, now)
+        self._window.add(now)
+
+    def sent(self, admitted_at: float, now: float) -> None:
+        """Count a call as made when it was sent, where more than the jitter lies between its permit and that."""
+        if now - admitted_at > self._arrival_jitter:
+            self._window.postpone(admitted_at, now)
+
+    def _due_at(self, now: float) -> float:
+        return max(self._held_until, self._last_slot + 1 / self.rate(now) - LATE_TIMERS)
+
+    def _hold_until(self, moment: float) -> None:
+        self._held_until = max(self._held_until, moment)

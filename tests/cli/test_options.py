@@ -1,0 +1,60 @@
+"""The groups of options, and the values that are made from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from stopcast.cli.commands.run import run
+from stopcast.cli.options import (
+    CallOptions,
+    GuardOptions,
+    ListOptions,
+    MetricsOptions,
+    OutputOptions,
+    ReportOptions,
+)
+from stopcast.cli.options.option import Option, takes
+
+GROUPS = [ListOptions, CallOptions, ReportOptions, GuardOptions, OutputOptions, MetricsOptions]
+
+
+def value_of(group: type, *arguments: str, **changes: Any) -> Any:
+    """Return the group's value that a command with these options is called with."""
+    values = []
+
+    @click.command
+    @takes("group", group, **changes)
+    def command(group: object) -> None:
+        values.append(group)
+
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
+    (value,) = values
+    return value
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_that_a_command_lacks_has_the_values_of_an_empty_command_line(group: type) -> None:
+    assert value_of(group) == group()
+
+
+def test_an_option_that_a_command_lacks_has_its_default() -> None:
+    assert value_of(OutputOptions, "-q", without=("log_format",)) == OutputOptions(quiet=True)
+
+
+def test_a_command_may_have_another_default() -> None:
+    assert value_of(CallOptions, max_per_second={"default": 60}) == CallOptions(max_per_second=60)
+
+
+@pytest.mark.parametrize(("text", "share"), [("stop", None), ("share:4", 4)])
+def test_quota_lost_is_no_calls_or_a_part_of_the_cap(text: str, share: int | None) -> None:
+    assert value_of(CallOptions, "--quota-lost", text).quota_lost == share
+
+
+def test_every_option_of_run_has_an_environment_variable() -> None:
+    options = [parameter for parameter in run.params if isinstance(parameter, click.Option)]
+    assert all(isinstance(each, Option) for each in options)
+    assert all(str(each.envvar).startswith("STOPCAST_") for each in options)

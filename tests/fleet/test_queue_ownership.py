@@ -1,0 +1,262 @@
+"""Whose a task is: a worker that was cut off, or stood still, sends nothing that another worker may have taken over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from stopcast import Outcome, RedisConsumer, Status
+from stopcast.fleet.queue.deliveries import Deliveries
+from stopcast.fleet.queue.endings import endings_of
+from stopcast.fleet.queue.entry import Entry
+from stopcast.ports import Flights, Ownership
+from stopcast.sandbox import Emulator
+from stopcast.tasks.task import Batch, RawRow, Task
+from support.processes import tasks
+from support.queues import client_of, put
+from support.redis_server import RedisServer
+from support.streams import eventually, stopper_at
+
+TASK = tasks(1)[0]
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def url(redis_url: str) -> str:
+    return f"{redis_url}/tasks"
+
+
+@pytest.fixture
+def there(redis_url: str) -> Iterator[Any]:
+    with client_of(redis_url) as client:
+        yield client
+
+
+def entries(number: int, *, first: int = 0, **fields: bytes) -> list[Entry]:
+    """Return entries of as many tasks."""
+    texts = [",".join(task).encode() for task in tasks(number, first=first)]
+    return [
+        Entry(b"%d-0" % n, {b"task": text, **{name.encode(): value for name, value in fields.items()}})
+        for n, text in enumerate(texts, start=first)
+    ]
+
+
+def rows(batch: Batch) -> Sequence[tuple[int, Task, bool]]:
+    """Return line, task and doubt of each row."""
+    assert batch.in_doubt is not None
+    return [(row.line, task_of(row), doubt) for row, doubt in zip(batch.rows, batch.in_doubt, strict=True)]
+
+
+def task_of(row: RawRow) -> Task:
+    return Task(str(row.app_id), str(row.room_id), str(row.task_id))
+
+
+# What a worker knows without asking
+
+
+def test_a_task_is_ours_until_its_time_is_over(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(1), ours_until=1010)
+    assert deliveries.still_ours(TASK)
+    assert not deliveries.in_doubt(TASK)
+    clock.now = 1010
+    assert not deliveries.still_ours(TASK)
+    assert deliveries.in_doubt(TASK)
+    assert not deliveries.still_ours(Task("a", "task", "of another source"))
+
+
+def test_a_confirmation_counts_for_the_entries_that_were_asked_about(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(1), ours_until=1010)
+    asked = deliveries.ids
+    deliveries.take(entries(1, first=1), ours_until=1012)
+    deliveries.confirm(asked, set(asked), ours_until=1020)
+    clock.now = 1015
+    assert [deliveries.still_ours(task) for task in tasks(2)] == [True, False]
+
+
+def test_a_row_that_was_given_back_comes_again_with_its_line_once_it_is_confirmed(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(2), ours_until=1010)
+    clock.now = 1100
+    deliveries.give_back(tasks(2))
+    assert rows(deliveries.take([], ours_until=1110)) == []
+    deliveries.confirm(deliveries.ids, {b"1-0"}, ours_until=1110)
+    assert rows(deliveries.take([], ours_until=1110)) == [(2, tasks(2)[1], False)]
+    assert [deliveries.still_ours(task) for task in tasks(2)] == [False, True]
+    assert deliveries.taken_over == 1
+
+
+def test_a_row_that_was_sent_before_it_was_given_back_comes_again_in_doubt(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(1), ours_until=1010)
+    deliveries.begin(TASK, b"")
+    deliveries.give_back(tasks(1))
+    deliveries.confirm(deliveries.ids, {b"0-0"}, ours_until=1110)
+    assert rows(deliveries.take([], ours_until=1110)) == [(1, TASK, True)]
+
+
+def test_a_task_that_another_worker_had_and_that_is_ours_again_is_in_doubt(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    (entry,) = entries(1)
+    deliveries.take([entry], ours_until=1010)
+    deliveries.confirm([entry.id], set(), ours_until=1110)
+    assert not deliveries.still_ours(TASK)
+    # The row is with the engine still, so the entry that was claimed back is no second row.
+    assert rows(deliveries.take([entry._replace(earlier=1)], ours_until=1110)) == []
+    assert deliveries.still_ours(TASK)
+    assert deliveries.in_doubt(TASK)
+
+
+def test_a_second_entry_of_a_task_that_is_in_doubt_puts_its_row_in_doubt(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(1), ours_until=1010)
+    (entry,) = entries(1, in_doubt=b"1")
+    deliveries.take([entry._replace(id=b"7-0")], ours_until=1010)
+    assert deliveries.still_ours(TASK)
+    assert deliveries.in_doubt(TASK)
+
+
+@pytest.mark.parametrize(("status", "left"), [(Status.STOPPED, [b"0-0"]), (Status.GAVE_UP, [])])
+def test_a_bad_outcome_of_a_task_that_was_taken_over_leaves_it_to_the_other_worker(
+    clock: Clock, status: Status, left: list[bytes]
+) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(1), ours_until=1010)
+    deliveries.confirm(deliveries.ids, set(), ours_until=1110)
+    deliveries.ack([Outcome(TASK, status, line=1)])
+    assert [ending.entry_id for ending in endings_of(deliveries.acked, results=False)] == left
+
+
+def test_an_entry_that_is_settled_while_an_answer_with_it_is_on_its_way_is_no_second_row(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(1), ours_until=1010)
+    deliveries.asking()
+    deliveries.ack([Outcome(TASK, Status.STOPPED, line=1)])
+    deliveries.settled(1)
+    assert rows(deliveries.take(entries(1), ours_until=1010)) == []
+    deliveries.asking()
+    assert len(rows(deliveries.take(entries(1), ours_until=1010))) == 1
+
+
+# With Redis
+
+
+async def test_after_a_standstill_a_worker_gets_back_only_the_tasks_that_are_still_its_own(
+    url: str, there: Any, clock: Clock
+) -> None:
+    await put(url, *tasks(3))
+    async with RedisConsumer(url, clock=clock) as consumer, aclosing(consumer.take()) as batches:
+        batch = await anext(batches)
+        clock.now += 59
+        assert not any(map(consumer.still_ours, tasks(3)))
+        pending = there.xpending_range("tasks", "stopcast", "-", "+", 2)
+        there.xclaim("tasks", "stopcast", "other", 0, [entry["message_id"] for entry in pending])
+        consumer.give_back(tasks(3))
+        again = await anext(batches)
+        assert rows(again) == [(batch.rows[2].line, tasks(3)[2], False)]
+        assert [consumer.still_ours(task) for task in tasks(3)] == [False, False, True]
+        consumer.ack([Outcome(tasks(3)[2], Status.STOPPED, line=again.rows[0].line)])
+        await eventually(lambda: there.xlen("tasks") == 2)
+    assert there.xpending("tasks", "stopcast")["pending"] == 2
+
+
+async def test_a_worker_that_is_cut_off_makes_no_call_until_redis_answers_again(
+    redis_server: RedisServer, clock: Clock
+) -> None:
+    url = f"{redis_server.url}/tasks"
+    await put(url, *tasks(2))
+    async with RedisConsumer(url, clock=clock) as consumer, aclosing(consumer.take()) as batches:
+        await anext(batches)
+        redis_server.freeze()
+        clock.now += 30
+        assert all(map(consumer.still_ours, tasks(2)))
+        clock.now += 30
+        consumer.give_back(tasks(2))
+        assert not any(map(consumer.still_ours, tasks(2)))
+        coming = asyncio.ensure_future(anext(batches))
+        redis_server.thaw()
+        assert [row.task_id for row in (await coming).rows] == ["task-0", "task-1"]
+        assert all(map(consumer.still_ours, tasks(2)))
+
+
+async def test_signs_of_life_keep_tasks_ours_for_longer_than_claim_after(url: str) -> None:
+    await put(url, *tasks(1))
+    async with RedisConsumer(url, claim_after_seconds=1) as consumer, aclosing(consumer.take()) as batches:
+        await anext(batches)
+        delivery = consumer._deliveries._by_task[TASK]
+        first = delivery.ours_until
+        await eventually(lambda: delivery.ours_until > first + 1)
+        assert consumer.still_ours(TASK)
+        assert not consumer.in_doubt(TASK)
+
+
+async def test_the_consumer_offers_what_the_engine_looks_for(url: str) -> None:
+    consumer = RedisConsumer(url)
+    assert isinstance(consumer, Flights)
+    assert isinstance(consumer, Ownership)
+
+
+class Gate:
+    """A limiter that gives its permits when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.open = asyncio.Event()
+
+    async def acquire(self) -> None:
+        self.waiting += 1
+        await self.open.wait()
+
+    def hold(self, seconds: float = 0.0) -> None:
+        """Nothing is throttled here."""
+
+
+@pytest.mark.xfail(strict=True, reason="the engine does not ask Ownership yet")
+async def test_a_worker_that_stood_still_sends_nothing_that_another_worker_has(
+    url: str, there: Any, clock: Clock
+) -> None:
+    await put(url, *tasks(3))
+    gate = Gate()
+    async with (
+        Emulator(quota_per_second=None) as emulator,
+        stopper_at(emulator, limiter=gate) as stopper,
+        RedisConsumer(url, until_empty=True, clock=clock) as consumer,
+    ):
+        outcomes = asyncio.ensure_future(_collect(stopper.stop_all(consumer), consumer))
+        await eventually(lambda: gate.waiting == 3)
+        clock.now += 60
+        pending = there.xpending_range("tasks", "stopcast", "-", "+", 2)
+        there.xclaim("tasks", "stopcast", "other", 0, taken := [entry["message_id"] for entry in pending])
+        gate.open.set()
+        await eventually(lambda: emulator.calls)
+        there.xack("tasks", "stopcast", *taken)
+        there.xdel("tasks", *taken)
+        assert [(outcome.task, outcome.status) for outcome in await outcomes] == [(tasks(3)[2], Status.STOPPED)]
+        assert emulator.calls == 1
+
+
+async def _collect(stream: Any, consumer: RedisConsumer) -> list[Outcome]:
+    outcomes = []
+    async for outcome in stream:
+        outcomes.append(outcome)
+        consumer.ack([outcome])
+    return outcomes

@@ -1,0 +1,142 @@
+"""A queue and a Redis that refuses: keys of another type, no memory, few rights, a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stopcast import ConfigurationError, Outcome, QueueError, RedisConsumer, RedisQueue
+from stopcast.events import DeadLettered, Event, QueueFound, QueueLost, QueueSettingsAdopted
+from stopcast.sandbox import Emulator
+from support.processes import tasks
+from support.processes import until as until_in_threads
+from support.queues import SOON, client_of, drained, joined, leave_pending, put, worked_off
+from support.redis_server import RedisServer, free_port
+from support.streams import eventually, stopper_at
+
+
+@pytest.fixture
+def url(redis_url: str) -> str:
+    return f"{redis_url}/tasks"
+
+
+@pytest.fixture
+def there(redis_url: str) -> Iterator[Any]:
+    with client_of(redis_url) as client:
+        yield client
+
+
+@pytest.mark.parametrize("key", ["{tasks}:results", "{tasks}:dead"])
+async def test_a_worker_does_not_start_where_outcomes_cannot_be_appended(url: str, there: Any, key: str) -> None:
+    there.set(key, "something else")
+    with pytest.raises(QueueError, match=rf"the key {key} is not a stream.*tasks stay in the queue"):
+        await joined(url, results=True)
+
+
+async def test_no_outcome_is_lost_when_the_results_key_is_replaced_during_the_work(url: str, there: Any) -> None:
+    await put(url, *tasks(20))
+    outcomes: list[Outcome] = []
+    async with Emulator(quota_per_second=None) as emulator:
+        with pytest.raises(QueueError, match="is not a stream"):
+            await worked_off(url, emulator, outcomes, at_first=lambda: there.set("{tasks}:results", "x"), results=True)
+        assert len(outcomes) == there.xlen("tasks") == 20
+        there.delete("{tasks}:results")
+        assert len(await drained(url, emulator, results=True)) == 20
+    assert there.xlen("{tasks}:results") == 20
+
+
+async def test_a_dead_letter_stays_in_the_queue_until_it_can_be_written(url: str, there: Any) -> None:
+    await put(url, *tasks(1))
+    leave_pending(there, worker="dead", count=1)
+    events: list[Event] = []
+    settings: dict[str, Any] = {"max_deliveries": 1, "observers": [events.append]}
+
+    async def take_one(consumer: RedisConsumer) -> None:
+        there.set("{tasks}:dead", "something else")
+        async with aclosing(consumer.take()) as batches:
+            await anext(batches)
+
+    async with Emulator(quota_per_second=None) as emulator:
+        with pytest.raises(QueueError, match="is not a stream"):
+            await joined(url, take_one, claim_after_seconds=SOON, **settings)
+        assert events == []
+        there.delete("{tasks}:dead")
+        await drained(url, emulator, **settings)
+    assert [type(event) for event in events if not isinstance(event, QueueSettingsAdopted)] == [DeadLettered]
+    assert there.xlen("{tasks}:dead") == 1
+    assert there.xlen("tasks") == 0
+
+
+async def test_no_outcome_is_lost_while_redis_has_no_memory_left(redis_server: RedisServer) -> None:
+    url = f"{redis_server.url}/tasks"
+    await put(url, *tasks(20))
+    events: list[Event] = []
+    outcomes: list[Outcome] = []
+    async with (
+        Emulator(quota_per_second=None) as emulator,
+        stopper_at(emulator) as stopper,
+        RedisConsumer(url, results=True, until_empty=True, observers=[events.append]) as consumer,
+    ):
+        redis_server.ask("CONFIG", "SET", "maxmemory", 1)
+        async for outcome in stopper.stop_all(consumer):
+            outcomes.append(outcome)
+            consumer.ack([outcome])
+            if len(outcomes) == 20:
+                await eventually(lambda: events)
+                assert redis_server.ask("XLEN", "{tasks}:results") == 0
+                redis_server.ask("CONFIG", "SET", "maxmemory", 0)
+    # Reading went on all the time: the queue was away once, and is back once.
+    assert [type(event) for event in events] == [QueueLost, QueueFound]
+    assert redis_server.ask("XLEN", "{tasks}:results") == 20
+
+
+async def test_a_key_of_another_type_in_place_of_the_queue_is_an_error_in_words(url: str, there: Any) -> None:
+    there.set("tasks", "something else")
+    with pytest.raises(QueueError, match="exists already and holds something else"):
+        await joined(url)
+    with pytest.raises(QueueError, match="exists already and holds something else"):
+        await put(url, *tasks(1))
+
+
+async def test_the_rights_that_the_manual_names_are_enough(redis_server: RedisServer) -> None:
+    rights = "on >secret ~tasks ~{tasks}:* +@stream +@hash +eval +evalsha +script|load +time +expire +ping +select"
+    redis_server.ask("ACL", "SETUSER", "least", *rights.split())
+    url = f"{redis_server.url}/tasks".replace("//", "//least:secret@", 1)
+    await put(url, *tasks(4))
+    redis_server.ask("XGROUP", "CREATE", "tasks", "stopcast", "0")
+    for _ in range(2):
+        redis_server.ask("XREADGROUP", "GROUP", "stopcast", "dead", "COUNT", 1, "STREAMS", "tasks", ">")
+    async with RedisQueue(url) as queue, Emulator(quota_per_second=None) as emulator:
+        await queue.configure(max_deliveries=1)
+        outcomes = await drained(url, emulator, results=True)
+        status = await queue.status()
+    assert (len(outcomes), status.dead, status.results, status.length) == (2, 2, 2, 0)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """The URL of a node of a Redis Cluster; another node has the data."""
+    nodes, buses = [], [free_port(), free_port()]
+    for number, bus in enumerate(buses):
+        (tmp_path / f"node-{number}").mkdir()
+        nodes.append(RedisServer(tmp_path / f"node-{number}", "--cluster-enabled", "yes", "--cluster-port", str(bus)))
+    try:
+        for node in nodes:
+            node.start()
+        nodes[1].ask("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", nodes[1].port, buses[1])
+        until_in_threads(lambda: "cluster_state:ok" in nodes[0].ask("CLUSTER", "INFO"))
+        yield nodes[0].url
+    finally:
+        for node in nodes:
+            node.kill()
+
+
+async def test_a_redis_cluster_is_refused_with_what_to_use_instead(cluster: str) -> None:
+    for use in (put(f"{cluster}/tasks", *tasks(1)), joined(f"{cluster}/tasks")):
+        with pytest.raises(ConfigurationError, match=r"Redis Cluster.*Sentinel: redis\+sentinel://"):
+            await use

@@ -1,0 +1,86 @@
+"""The token bucket on the event loops that programs use."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+from aiolimiter import AsyncLimiter
+
+from stopcast.limiters import TokenBucket
+from stopcast.limiters.clock import Sleeper, monotonic
+from support.loops import on_both_loops, run_on
+from support.virtual import most_within
+
+
+@on_both_loops
+def test_the_cap_holds(loop: str) -> None:
+    async def main() -> list[float]:
+        bucket, permits = TokenBucket(150), []
+
+        async def ask() -> None:
+            for _ in range(20):
+                await bucket.acquire()
+                permits.append(time.monotonic())
+
+        await asyncio.gather(*(ask() for _ in range(15)))
+        return permits
+
+    assert most_within(run_on(loop, main())) <= 150
+
+
+@on_both_loops
+def test_a_permit_takes_a_few_looks_at_the_clock_and_one_at_the_bucket(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Asking for the rest of a millisecond again and again took hundreds of each on uvloop's loop.
+    counted: Counter[str] = Counter()
+
+    def clock() -> float:
+        counted["clock"] += 1
+        return time.monotonic()
+
+    has_capacity = AsyncLimiter.has_capacity
+
+    def counting(bucket: AsyncLimiter, amount: float = 1) -> bool:
+        counted["bucket"] += 1
+        return has_capacity(bucket, amount)
+
+    monkeypatch.setattr(AsyncLimiter, "has_capacity", counting)
+
+    async def main() -> None:
+        bucket = TokenBucket(150, clock=clock)
+        await asyncio.gather(*(bucket.acquire() for _ in range(100)))
+
+    run_on(loop, main())
+    assert counted["clock"] <= 10 * 100
+    assert counted["bucket"] == 100
+
+
+@on_both_loops
+def test_a_sleep_never_ends_early(loop: str) -> None:
+    async def main() -> float:
+        sleeper = Sleeper(monotonic)
+        shortest = 1.0
+        for number in range(30):
+            seconds = 0.0011 + number / 10_000
+            began = time.monotonic()
+            await sleeper.sleep(seconds)
+            shortest = min(shortest, time.monotonic() - began - seconds)
+        return shortest
+
+    assert run_on(loop, main()) >= 0
+
+
+@on_both_loops
+def test_the_clock_is_finer_than_a_millisecond(loop: str) -> None:
+    async def main() -> set[float]:
+        return {monotonic() * 1000 % 1 for _ in range(100)}
+
+    assert len(run_on(loop, main())) > 1
+
+
+def test_without_a_loop_the_clock_is_the_monotonic_one() -> None:
+    assert time.monotonic() <= monotonic() <= time.monotonic()

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import tracemalloc
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from stopcast.errors import ReportError
+from stopcast.report.history import ReportHistory, peek_history, read_history, tidy
+from stopcast.report.line import LineWriter
+from stopcast.tasks.identities import identity
+from stopcast.tasks.intake import Intake
+from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Batch, RawRow, Task
+from support.processes import Shell, statuses, tasks, told, write_csv
+
+At = tuple[str, ...]
+REPORT = "stopcast-report.jsonl"
+A, B, C = tasks(3)
+
+
+def written(path: Path, outcomes: Iterable[Outcome]) -> Path:
+    writer = LineWriter()
+    path.write_bytes(b"".join(map(writer.line, outcomes)))
+    return path
+
+
+def history_of(path: Path) -> ReportHistory:
+    return asyncio.run(peek_history(path))
+
+
+def tidied(path: Path) -> list[dict[str, object]]:
+    """Return the lines of a report after it was written anew."""
+
+    async def rewrite() -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+        await tidy(descriptor, path, await read_history(descriptor, path))
+        os.close(descriptor)
+
+    asyncio.run(rewrite())
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def in_doubt_of(history: ReportHistory, task: Task) -> bool:
+    taken = Intake(settled=history.settled).take(Batch("list", [RawRow(*task, 1)]), 0.0)
+    return taken.accepted[0].in_doubt
+
+
+# Doubt
+
+
+@pytest.mark.parametrize("later", [Status.SET_ASIDE, Status.GAVE_UP])
+@pytest.mark.parametrize("rewrite", [False, True])
+def test_a_doubt_outlives_later_lines_that_do_not_have_it(tmp_path: Path, later: Status, *, rewrite: bool) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.GAVE_UP, in_doubt=True), Outcome(A, later), Outcome(B, later)])
+    if rewrite:
+        lines = tidied(path)
+        assert [(line["TaskId"], line["status"], line.get("in_doubt")) for line in lines] == [
+            (A.task_id, later, True), (B.task_id, later, None),
+        ]  # fmt: skip
+    history = history_of(path)
+    assert history.statuses[later] == 2
+    assert (in_doubt_of(history, A), in_doubt_of(history, B)) == (True, False)
+
+
+def test_a_failed_line_keeps_the_doubt_of_the_line_that_it_replaces_and_a_good_line_has_none(tmp_path: Path) -> None:
+    outcomes = [
+        Outcome(A, Status.GAVE_UP, in_doubt=True), Outcome(B, Status.GAVE_UP, in_doubt=True),
+        Outcome(A, Status.FAILED), Outcome(B, Status.PRESUMED_STOPPED, in_doubt=True),
+    ]  # fmt: skip
+    lines = tidied(written(tmp_path / "r", outcomes))
+    assert [(line["status"], line.get("in_doubt")) for line in lines] == [("failed", True), ("presumed_stopped", None)]
+
+
+@pytest.mark.parametrize("status", [status for status in Status if not status.good])
+def test_in_doubt_stands_on_every_line_that_is_not_good(status: Status) -> None:
+    assert json.loads(LineWriter().line(Outcome(A, status, in_doubt=True)))["in_doubt"] is True
+
+
+# Lines
+
+
+def test_blank_lines_a_byte_order_mark_and_another_order_of_the_keys_are_fine(tmp_path: Path) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.GAVE_UP), Outcome(B, Status.STOPPED)])
+    first, second = path.read_bytes().splitlines()
+    turned = json.dumps(dict(reversed(list(json.loads(second).items())))).encode()
+    path.write_bytes(b"\xef\xbb\xbf" + first + b"\n\n \t\r\n" + turned + b"\n\n")
+    before = path.read_bytes()
+    history = history_of(path)
+    assert (+history.statuses, history.size) == ({Status.GAVE_UP: 1, Status.STOPPED: 1}, len(before))
+    assert identity(B) in history.settled
+    assert identity(A) not in history.settled
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"AppId":"a","RoomId":"r","TaskId":"t"}',
+        '{"AppId":"a","RoomId":"r","TaskId":"t","status":"postponed","attempts":1}',
+        '["a","r","t"]',
+        '{"AppId":1,"RoomId":"r","TaskId":"t","status":"stopped"}',
+    ],
+)
+def test_a_whole_line_is_never_cut_off(shell: Shell, at: At, line: str, end: str) -> None:
+    name = write_csv(shell / "list.csv", tasks(3))
+    for before in ("", LineWriter().line(Outcome(A, Status.STOPPED)).decode()):
+        content = f"{before}{line}{end}"
+        (shell / "tasks.jsonl").write_text(content)
+        ended = shell.run("run", name, *at, "--resume", "-o", "tasks.jsonl")
+        assert ended.status == 3
+        where = f"tasks.jsonl is not a report (line {2 if before else 1}). Name a file that `stopcast run` wrote"
+        assert where in ended.err
+        assert (shell / "tasks.jsonl").read_text() == content
+    assert sorted(path.name for path in shell.directory.glob("tasks.jsonl*")) == ["tasks.jsonl"]
+
+
+@pytest.mark.parametrize("end", [b'{"App', b'{"AppId":"a","RoomId"', bytes(9), b'{"AppId":"a\0\0\n'])
+def test_a_line_that_a_crash_cut_off_is_removed(tmp_path: Path, end: bytes) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.STOPPED)])
+    whole = path.read_bytes()
+    path.write_bytes(whole + end)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+    history = asyncio.run(read_history(descriptor, path))
+    os.close(descriptor)
+    assert (path.read_bytes(), history.torn_bytes) == (whole, len(end))
+
+
+def test_a_line_with_a_newline_that_is_not_json_is_not_cut_off(tmp_path: Path) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.STOPPED)])
+    path.write_bytes(path.read_bytes() + b'{"AppId":"a",\n')
+    with pytest.raises(ReportError, match="line 2"):
+        history_of(path)
+
+
+# Writing the report anew
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_report_that_cannot_be_replaced_is_overwritten_and_a_kill_in_between_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, killed: bool
+) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.GAVE_UP), Outcome(B, Status.STOPPED), Outcome(A, Status.STOPPED)])
+    number = path.stat().st_ino
+    replace = Path.replace
+
+    def bind_mounted(source: Path, target: Path) -> Path:
+        if target == path:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", bind_mounted)
+    if killed:
+        with monkeypatch.context() as dying:
+            dying.setattr("stopcast.report.history.shutil.copyfileobj", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                tidied(path)
+        # What the copying had done to the report by then.
+        path.write_bytes(path.read_bytes()[200:])
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+        history = asyncio.run(read_history(descriptor, path))
+        os.close(descriptor)
+        assert history.statuses == {Status.STOPPED: 2}
+    else:
+        tidied(path)
+    assert [json.loads(line)["TaskId"] for line in path.read_bytes().splitlines()] == [B.task_id, A.task_id]
+    assert path.stat().st_ino == number
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["tidying", "tidied"])
+def test_a_file_that_stopcast_did_not_write_is_not_removed_for_the_new_report(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.GAVE_UP), Outcome(A, Status.STOPPED)])
+    mine = tmp_path / f"r.{suffix}"
+    mine.write_text("my notes\n")
+    if suffix == "tidying":
+        with pytest.raises(FileExistsError):
+            tidied(path)
+    assert mine.read_text() == "my notes\n"
+    assert len(path.read_bytes().splitlines()) == 2
+
+
+def test_a_file_system_without_modes_keeps_the_report_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.GAVE_UP), Outcome(A, Status.STOPPED)])
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(Path, "chmod", refused)
+    assert [line["status"] for line in tidied(path)] == ["stopped"]
+
+
+def test_a_resumed_run_counts_each_task_once_over_many_replaced_lines(shell: Shell, at: At) -> None:
+    listed = tasks(3)
+    times = 20
+    old = [Outcome(task, Status.GAVE_UP) for _ in range(times) for task in listed]
+    written(shell / REPORT, old)
+    assert shell.run("run", write_csv(shell / "list.csv", listed), *at, "--resume").status == 0
+    assert statuses(shell / REPORT) == {"stopped": 3}
+    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+
+
+# Memory
+
+
+def bytes_a_row(rows: int, kind: str) -> float:
+    """Return the memory that a resumed run takes for a row of its list, in the report's reader and the intake."""
+    status = {"settled": Status.STOPPED, "replaced": Status.GAVE_UP, "duplicate": Status.DUPLICATE}[kind]
+    times = 2 if kind == "duplicate" else 1
+
+    def line(number: int, status: Status) -> dict[str, object]:
+        return {"AppId": "app", "RoomId": "room", "TaskId": str(number), "status": status, "in_doubt": True}
+
+    tracemalloc.start()
+    history = ReportHistory()
+    for number in range(rows):
+        history.read(line(number, status))
+        if kind == "duplicate":
+            history.read(line(number, Status.STOPPED))
+    intake = Intake(settled=history.settled)
+    for start in range(0, rows, 250):
+        listed = [RawRow("app", "room", str(number), number) for number in range(start, start + 250)]
+        intake.take(Batch("list", listed * times), 0.0)
+        for number in range(start, start + 250):
+            history.replaced_by(Outcome(Task("app", "room", str(number)), Status.STOPPED))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert history.lines_replaced == (rows if kind == "replaced" else 0)
+    assert intake.told_earlier == (rows if kind == "duplicate" else 0)
+    return peak / rows / times
+
+
+@pytest.mark.parametrize("rows", [20_000, 70_000])
+@pytest.mark.parametrize("kind", ["settled", "replaced", "duplicate"])
+def test_a_resumed_run_takes_at_most_50_bytes_a_row(rows: int, kind: str) -> None:
+    assert bytes_a_row(rows, kind) < 50
