@@ -22,12 +22,17 @@ _FIRST_PATIENCE_SECONDS: Final = 0.05
 
 
 async def end_task(
-    task: asyncio.Task[Any], *, within_seconds: float = END_WITHIN_SECONDS, patience_seconds: float = 0.0
+    task: asyncio.Task[Any],
+    *,
+    within_seconds: float = END_WITHIN_SECONDS,
+    patience_seconds: float = 0.0,
+    repeat: bool = True,
 ) -> bool:
     """Cancel a task until it has ended, and return whether it has.
 
     It is cancelled first after ``patience_seconds``, in which it may end by itself. A task that has not ended within
-    ``within_seconds`` is logged by its name and left alone. What the task raised is not raised here. A cancellation of
+    ``within_seconds`` is logged by its name and left alone. Without ``repeat`` it is cancelled only once: for a task that
+    runs the caller's own code, whose clean-up may take its time. What the task raised is not raised here. A cancellation of
     the caller, however often it comes, is raised once the task has ended.
     """
     loop = asyncio.get_running_loop()
@@ -38,7 +43,7 @@ async def end_task(
     while not task.done() and (now := loop.time()) < give_up_at:
         if now >= cancel_at:
             task.cancel()
-            cancel_at = now + patience_seconds
+            cancel_at = now + patience_seconds if repeat else give_up_at
             patience_seconds *= 2
         try:
             await asyncio.wait((task,), timeout=min(cancel_at, give_up_at) - now)

@@ -118,7 +118,8 @@ AT_ONCE = OpenGate({})
 
 async def post(url: str, *, seconds: float = 5.0, **settings: Any) -> tuple[int, dict[str, str], bytes]:
     async with asyncio.timeout(seconds), AiohttpTransport(url, **settings) as transport:
-        answer = await transport.send(REQUEST, OpenGate({"X-Mine": "1"}))
+        request = REQUEST._replace(query=url.partition("?")[2])
+        answer = await transport.send(request, OpenGate({"X-Mine": "1"}))
     return answer.status, dict(answer.headers), answer.body
 
 

@@ -29,7 +29,7 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, 
         await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
     finally:
         try:
-            await end_task(reading)
+            await end_task(reading, repeat=False)
         finally:
             await end_task(ending)
     await sink.settled()

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 
-from stopcast.background import end_task
+from stopcast.background import END_WITHIN_SECONDS, end_task
 from stopcast.engine.dispatch import AnyDispatcher
 from stopcast.engine.pump import pump
 from stopcast.errors import ClosedError
@@ -81,4 +81,4 @@ async def outcomes_of(tasks: AnyTasks, dispatcher: AnyDispatcher, *, priority: i
     finally:
         # What is synchronous comes first: the consumer may be cancelled again at any await.
         sink.close()
-        await end_task(pumping)
+        await end_task(pumping, within_seconds=2 * END_WITHIN_SECONDS, repeat=False)
