@@ -30,10 +30,10 @@ async def end_task(
 ) -> bool:
     """Cancel a task until it has ended, and return whether it has.
 
-    It is cancelled first after ``patience_seconds``, in which it may end by itself. A task that has not ended within
-    ``within_seconds`` is logged by its name and left alone. Without ``repeat`` it is cancelled only once: for a task that
-    runs the caller's own code, whose clean-up may take its time. What the task raised is not raised here. A cancellation of
-    the caller, however often it comes, is raised once the task has ended.
+    It is cancelled first after ``patience_seconds``, in which it may end by itself. Without ``repeat`` it is cancelled
+    only once: for a task that runs the caller's own code, whose clean-up may take its time. A task that has not ended
+    within ``within_seconds`` is logged by its name and left alone. What the task raised is not raised here. A
+    cancellation of the caller, however often it comes, is raised once the task has ended.
     """
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + within_seconds
