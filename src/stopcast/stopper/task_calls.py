@@ -147,7 +147,7 @@ class TaskCalls:
         attempts = Attempts(caller, self.limiter, self._retry, action=self.action, clock=loop.time)
         if not isinstance(given, Credentials):
             refresher = Refresher(
-                given, credentials, caller, make_signer=self._signer, guard=attempts.guard, tell=observers.emit
+                given, credentials, caller, make_signer=self._signer, guard=attempts.guard, tell=observers.notify
             )
             attempts.refresher = await self._stack.enter_async_context(refresher)
         self._dispatcher = Dispatcher(
@@ -158,13 +158,13 @@ class TaskCalls:
             max_waiting=self._max_waiting,
             stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER,
             failures=None if self._halt_after is None else Failures(self._halt_after),
-            observe=observers.emit,
+            observe=observers.notify,
             observed=observers.want_all,
         )
-        self._tell_rate = partial(attempts.pace.tell, observers.emit)
+        self._tell_rate = partial(attempts.pace.tell, observers.notify)
         self._tell_rate()
-        self._stack.callback(self.limiter.subscribe(observers.emit))
-        self._stack.callback(self._tell_end, observers.emit, self._dispatcher, loop.time())
+        self._stack.callback(self.limiter.subscribe(observers.notify))
+        self._stack.callback(self._tell_end, observers.notify, self._dispatcher, loop.time())
         return self
 
     def _signer(self, credentials: Credentials) -> Signer:
