@@ -186,7 +186,9 @@ def test_no_secret_is_in_what_a_run_says_or_writes_or_in_the_list_of_processes(s
     )
     with serving(Emulator(quota_per_second=None, credentials=with_secrets(shell), faults=faults)) as api:
         (shell / "list.csv").write_text("".join(f"{','.join(task)}\n" for task in tasks(300)))
-        process = shell.start("run", "list.csv", "--endpoint", api.url, "-v", "--json", "--max-per-second", "500")
+        process = shell.start(
+            "run", "list.csv", "--endpoint", api.url, "-v", "--json", "--max-per-second", "500", fresh=True
+        )
         until(lambda: api.calls > 20)
         arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
         in_flight = (shell / f"{REPORT}.inflight").read_bytes().decode("latin-1")
