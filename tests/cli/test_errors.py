@@ -77,8 +77,12 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
         2,
         ("plain http is allowed to loopback only", "https://api.example"),
     ),
-    ("run tasks.csv --endpoint https://api.example:99999", 2, ("no such address or port", "65535")),
-    ("run tasks.csv --endpoint https://u:hush@api.example", 2, ("no user and no password", "VOLCENGINE_ACCESS_KEY")),
+    ("run tasks.csv --endpoint https://api.example:99999", 2, ("the address or the port is not valid", "65535")),
+    (
+        "run tasks.csv --endpoint https://u:hush@api.example",
+        2,
+        ("must not hold a user or a password", "VOLCENGINE_ACCESS_KEY"),
+    ),
     ("run tasks.csv --region a/b", 2, ("region 'a/b'", "such as cn-north-1")),
     ("run tasks.csv --api-version 1", 2, ("API version '1'", "such as 2020-12-01")),
     ("run tasks.csv --sandbox --endpoint https://api.example", 2, ("--sandbox", "leave --endpoint out")),
@@ -128,8 +132,8 @@ def test_a_report_in_a_folder_without_write_permission_is_answered_with_another_
 #: Variables beside a good command line, and words that the answer must hold.
 SET: list[tuple[dict[str, str], tuple[str, ...]]] = [
     ({}, ("no credentials found", "~/.volc/config: no such file", "Set VOLCENGINE_ACCESS_KEY", "--sandbox")),
-    ({"VOLCENGINE_ACCESS_KEY": "k"}, ("VOLCENGINE_ACCESS_KEY without VOLCENGINE_SECRET_KEY", "Mend or remove")),
-    ({"VOLCENGINE_PROFILE": "x"}, ("config.json: no such file", "profile 'x' is asked for", "Mend or remove")),
+    ({"VOLCENGINE_ACCESS_KEY": "k"}, ("VOLCENGINE_ACCESS_KEY without VOLCENGINE_SECRET_KEY", "Fix or remove")),
+    ({"VOLCENGINE_PROFILE": "x"}, ("config.json: no such file", "profile 'x' is asked for", "Fix or remove")),
     ({"STOPCAST_MAX_AT_ONCE": "x"}, ("the environment variable STOPCAST_MAX_AT_ONCE", "whole number")),
     ({"STOPCAST_ENDPOINT": "x"}, ("endpoint 'x'", "such as https://")),
 ]
@@ -167,7 +171,7 @@ def test_a_malformed_credentials_file_is_named_without_its_content(
     path.write_text(content)
     ended = desk.run("run", "tasks.csv")
     assert ended.status == 2
-    assert [word for word in (*words, "Mend or remove") if word not in ended.err] == [], ended.err
+    assert [word for word in (*words, "Fix or remove") if word not in ended.err] == [], ended.err
     assert "AKLTsecret" not in ended.err
 
 
