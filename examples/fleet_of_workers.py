@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-TASKS = 300
+TASKS = 600
 STOPCAST = [sys.executable, "-m", "stopcast"]
 
 
@@ -43,7 +43,9 @@ def fleet(redis: str, directory: Path) -> None:
         # Here a worker counts as dead after two seconds of silence; the default is a minute.
         options = ("--until-empty", "--claim-after", "2", "--quiet")
         workers = [stopcast("worker", "-o", report, *options) for report in reports]
-        while not all((directory / report).exists() and (directory / report).stat().st_size for report in reports):
+        while any(worker.poll() is None for worker in workers):
+            if all((directory / report).exists() and (directory / report).stat().st_size for report in reports):
+                break  # each has stopped some tasks
             time.sleep(0.05)
         workers[0].kill()
         for worker in workers:

@@ -11,6 +11,7 @@ import redis
 from hypothesis import settings
 
 from stopcast.sandbox import Emulator
+from support.forked import Forks
 from support.processes import Shell, serving
 from support.redis_server import RedisServer
 
@@ -32,10 +33,17 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts processes of the command without an interpreter's start."""
+    with closing(Forks()) as forks:
+        yield forks
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(tmp_path: Path, forks: Forks) -> Iterator[Shell]:
     """Runs the command, with the sandbox's key in the environment. Ends the processes that the test left behind."""
-    with closing(Shell(tmp_path)) as shell:
+    with closing(Shell(tmp_path, forks)) as shell:
         yield shell
 
 

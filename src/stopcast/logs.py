@@ -58,8 +58,8 @@ class Observers:
         self._observers = (*given, log_event)
         self._failed: list[Observer] = []
 
-    def emit(self, event: Event) -> None:
-        """Pass on an event. An observer that raises is logged the first time, and still gets the next event."""
+    def notify(self, event: Event) -> None:
+        """Pass an event on. An observer that raises is logged the first time, and still gets the next event."""
         for observer in self._observers:
             try:
                 observer(event)

@@ -164,6 +164,18 @@ class Deliveries(Flights, Ownership, Protocol):
         """Acknowledge rows whose outcomes are durable. The ``line`` of an outcome identifies its row."""
 
 
+class Request(NamedTuple):
+    """What one call sends, without its headers.
+
+    Attributes:
+        body: the bytes, empty for a GET.
+        query: the canonical query string, as it is signed and sent.
+    """
+
+    body: bytes
+    query: str
+
+
 class TransportError(Exception):
     """No complete answer arrived. The text says what happened below HTTP.
 
@@ -225,18 +237,6 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     drop: Callable[[], object] = lambda: None
-
-
-class Request(NamedTuple):
-    """What one call sends, without its headers.
-
-    Attributes:
-        body: the bytes, empty for a GET.
-        query: the canonical query string, as it is signed and sent.
-    """
-
-    body: bytes
-    query: str
 
 
 class Transport(Protocol):

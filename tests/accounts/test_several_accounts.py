@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from stopcast import ConfigurationError, Credentials, Task
 from stopcast.accounts.file import parse_accounts
 from stopcast.sandbox import Emulator
 from support.documents import blocks, page
-from support.processes import Shell, lines_by_task, read_report, serving, statuses, tasks, until, write_csv
+from support.processes import Shell, lines_by_task, read_report, serving, statuses, tasks, write_csv
 
 SECRET = "hunter2"
 REPORT = "stopcast-report.jsonl"
@@ -235,11 +236,18 @@ def test_an_app_without_an_account_is_not_sent_until_an_account_claims_it(team: 
 def test_a_run_over_accounts_that_was_cut_off_is_gone_on_with_to_one_line_a_row(
     team: Team, number: signal.Signals
 ) -> None:
-    given = [*mixed(2000, "app-a", "app-c"), *tasks(2000, app="app-b")]
+    given = [*mixed(400, "app-a", "app-c"), *tasks(400, app="app-b")]
     name = write_csv(team.shell / "list.csv", given)
+    calls = count(1)
+
+    def cut_off_at_the_300th(_: Task) -> bool:
+        if next(calls) == 300:
+            running.send_signal(number)
+        return False
+
+    for emulator in team.emulators.values():
+        emulator.fail_forever = cut_off_at_the_300th
     running = team.shell.start("run", name, *RUN)
-    until(lambda: len(team.stopped) > 300)
-    running.send_signal(number)
     running.communicate()
     assert running.returncode in {143, -9}
     again = team.shell.run("run", name, *RUN, "--resume")

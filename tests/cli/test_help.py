@@ -32,7 +32,7 @@ def helped(*arguments: str, **variables: str) -> Result:
         ("terminal", "NO_COLOR"),
         ("credentials", "VOLCENGINE_ACCESS_KEY"),
         ("cap", "token bucket"),
-        ("summary", "worst second"),
+        ("summary", "busiest second"),
         ("queue", "--claim-after"),
         ("promises", "sliding second"),
         ("doctor", "stopcast doctor --help"),

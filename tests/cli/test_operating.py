@@ -52,7 +52,7 @@ def test_with_log_format_json_every_line_is_an_object_with_the_name_of_an_event(
     api.faults = Faults({"internal": tasks(1)})
     api.refused_apps = {"dead": "InvalidParameter.NotExistAppId"}
     name = write_csv(shell / "list.csv", [*tasks(3), *tasks(1, app="dead")])
-    logged = records(shell.run_process("run", name, *at, "--log-format", "json", "-v").err)
+    logged = records(shell.run("run", name, *at, "--log-format", "json", "-v").err)
     assert {"app_set_aside", "retry_planned", "rate_changed", "run_finished", "summary"} <= {
         record["event"] for record in logged
     }
@@ -68,7 +68,7 @@ def test_with_log_format_json_a_given_up_run_logs_the_error_and_the_command_that
     shell: Shell, at: At
 ) -> None:
     shell.variables["VOLCENGINE_SECRET_KEY"] = "not-the-s3cret"
-    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(20)), *at, "--log-format=json", "-vv")
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(20)), *at, "--log-format=json", "-vv")
     assert ended.status == 3
     by_event = {record["event"]: record for record in records(ended.err)}
     assert (by_event["given_up"]["level"], by_event["given_up"]["error"]) == ("error", "CredentialsRefusedError")
@@ -81,14 +81,14 @@ def test_rooms_and_tasks_are_logged_only_with_vv(
     shell: Shell, api: Emulator, at: At, flag: str, logged: list[str]
 ) -> None:
     api.faults = Faults({"internal": tasks(1)})
-    err = shell.run_process("run", write_csv(shell / "list.csv", tasks(2)), *at, flag).err
+    err = shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, flag).err
     found = {"retry": "InternalError", "ids": "room-0", "attempts": "app/room-0/task-0: attempt 2: ok"}
     assert [what for what, words in found.items() if words in err] == logged
 
 
 def test_control_characters_are_never_raw_in_the_log(shell: Shell, at: At) -> None:
     name = "list\x1b[2J.csv"
-    assert "\x1b" not in shell.run_process("run", name, *at).err
+    assert "\x1b" not in shell.run("run", name, *at).err
 
 
 # --metrics-port, --metrics-file
@@ -154,7 +154,7 @@ def test_the_metrics_of_several_accounts_have_a_label(shell: Shell) -> None:
     )
     listed = [*tasks(3, app="app-a"), *tasks(2, app="app-b"), *tasks(1, app="unclaimed")]
     options = ("--accounts", "accounts.toml", "--sandbox", "--metrics-file", "stopcast.prom")
-    assert shell.run_process("run", write_csv(shell / "list.csv", listed), *options).status == 1
+    assert shell.run("run", write_csv(shell / "list.csv", listed), *options).status == 1
     found = samples((shell / "stopcast.prom").read_text())
     assert (found["stopcast_tasks_totalastopped"], found["stopcast_tasks_totalbstopped"]) == (3, 2)
     assert found["stopcast_tasks_totalset_aside"] == 1
@@ -213,7 +213,7 @@ def test_a_writer_of_the_metrics_file_that_fails_ends_the_run_with_its_cause(
     monkeypatch.setattr("prometheus_client.write_to_textfile", fail_later)
     monkeypatch.setattr("stopcast.cli.running.metrics._WRITE_EVERY_SECONDS", 0.01)
     options = ("--endpoint", api.url, "--max-per-second", "20", "--metrics-file", "stopcast.prom")
-    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(10_000)), *options)
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(10_000)), *options)
     assert ended.status == 3
     assert "writer of --metrics-file stopcast.prom failed: RuntimeError: broken" in ended.err
 
@@ -229,7 +229,7 @@ def test_a_writer_of_the_metrics_file_that_fails_ends_the_run_with_its_cause(
 def test_unusable_metrics_options_are_reported_before_any_call(
     shell: Shell, api: Emulator, at: At, options: At, message: str
 ) -> None:
-    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(3)), *at, *options)
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at, *options)
     assert (ended.status, api.calls) == (2, 0)
     assert message in ended.err
     assert not (shell / "stopcast-report.jsonl").exists()
@@ -240,7 +240,7 @@ def test_a_port_that_is_taken_is_reported_before_any_call(shell: Shell, api: Emu
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", port)
+        ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", port)
     assert (ended.status, api.calls) == (2, 0)
     assert f"--metrics-port {port} at 127.0.0.1" in ended.err
 
@@ -249,13 +249,13 @@ def test_metrics_without_prometheus_client_are_answered_with_its_installation(
     shell: Shell, api: Emulator, at: At, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
-    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", "0")
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at, "--metrics-port", "0")
     assert (ended.status, api.calls) == (2, 0)
     assert "pip install 'stopcast[prometheus]'" in ended.err
 
 
 def test_the_secret_key_appears_neither_in_the_metrics_nor_in_the_log(shell: Shell, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(3))
-    ended = shell.run_process("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
+    ended = shell.run("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
     for text in (ended.err, (shell / "stopcast.prom").read_text()):
         assert SANDBOX_CREDENTIALS.secret_key not in text

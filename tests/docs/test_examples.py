@@ -14,7 +14,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 LAST_LINES = {
     "stop_some.py": {"record-4 already_stopped"},
     "from_a_log.py": {"committed 250 durable 250"},
-    "fleet_of_workers.py": {"in the queue: 0", "in the reports: 300 tasks, 0 of them not good"},
+    "fleet_of_workers.py": {"in the queue: 0", "in the reports: 600 tasks, 0 of them not good"},
     "from_a_database.py": {"[('stopped', 30)]"},
 }
 

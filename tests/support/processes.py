@@ -22,6 +22,7 @@ from typing import IO, Any, Final
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 from stopcast.tasks.task import Task
 from support.command import Finished, run_in_process
+from support.forked import ForkedCommand, Forks
 
 COMMAND: Final = (sys.executable, "-m", "stopcast")
 KEYS: Final = {
@@ -35,8 +36,9 @@ HANGS_AFTER_SECONDS: Final = 40.0
 class Shell:
     """Runs the command in a directory of its own, with an environment that holds nothing of the person's."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, forks: Forks | None = None) -> None:
         self.directory = directory
+        self._forks = forks
         self.home = directory / "home"
         self.home.mkdir()
         self.variables: dict[str, str] = dict(KEYS)
@@ -59,17 +61,21 @@ class Shell:
         stderr: int | IO[bytes] = subprocess.PIPE,
         before: Callable[[], object] | None = None,
         program: tuple[str, ...] = COMMAND,
+        fresh: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start the command; ``before`` runs in the new process ahead of it."""
-        process = subprocess.Popen(
-            [*program, *arguments],
-            cwd=self.directory,
-            env=self.environment,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            preexec_fn=before,  # noqa: PLW1509 - limits are set there, and nothing else
-        )
+        """Start the command; ``before`` runs in the new process ahead of it.
+
+        It is forked from a process that has imported it, unless an interpreter's start is part of what is tested:
+        ``before``, another program, Python's own variables, or ``fresh``.
+        """
+        streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        place: dict[str, Any] = {"cwd": self.directory, "env": self.environment}
+        fresh = fresh or program != COMMAND or any(name.startswith("PYTHON") for name in self.variables)
+        if self._forks is None or not self._forks.available or before or fresh:
+            # Limits are set before, and nothing else.
+            process = subprocess.Popen([*program, *arguments], **streams, **place, preexec_fn=before)  # noqa: PLW1509
+        else:
+            process = ForkedCommand(self._forks, list(arguments), **streams, **place)
         self._started.append(process)
         return process
 

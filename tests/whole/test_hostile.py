@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -86,18 +87,26 @@ async def test_an_answer_without_end_of_any_kind_ends_as_no_answer(begins: bytes
 @pytest.mark.parametrize("change", ["grows", "is truncated"])
 def test_a_list_that_changes_while_it_is_read_is_taken_as_it_is_found(shell: Shell, api: Emulator, change: str) -> None:
     first, further = tasks(600), tasks(50, first=600)
-    rows = [f"{'x' * 4000},{','.join(task)}\n" for task in [*first, *further]]
+    # Rows so long that few are read ahead.
+    rows = [f"{'x' * 8000},{','.join(task)}\n" for task in [*first, *further]]
     header = "Note,AppId,RoomId,TaskId\n"
     (shell / "list.csv").write_text(header + "".join(rows[:600]))
-    process = shell.start("run", "list.csv", "--endpoint", api.url, "--max-per-second", "500")
-    until(lambda: api.calls > 10)
-    if change == "grows":
-        with (shell / "list.csv").open("a") as growing:
-            growing.writelines(rows[600:])
-    else:
-        # In the note of row 501: nothing of its task is left.
-        os.truncate(shell / "list.csv", len(header) + sum(map(len, rows[:500])) + 5)
-    ended = end_of(process)
+    calls = count(1)
+
+    def change_the_list_at_the_tenth(_: Task) -> bool:
+        if next(calls) != 10:
+            pass
+        elif change == "grows":
+            with (shell / "list.csv").open("a") as growing:
+                growing.writelines(rows[600:])
+        else:
+            # In the note of row 501: nothing of its task is left.
+            os.truncate(shell / "list.csv", len(header) + sum(map(len, rows[:500])) + 5)
+        return False
+
+    api.fail_forever = change_the_list_at_the_tenth
+    options = ("--endpoint", api.url, "--max-per-second", "100000", "--max-at-once", "4")
+    ended = shell.run("run", "list.csv", *options)
     assert ended.without_traceback, ended.err
     if change == "grows":
         assert (ended.status, set(api.stopped)) == (0, {*first, *further})
@@ -177,7 +186,9 @@ def test_no_secret_is_in_what_a_run_says_or_writes_or_in_the_list_of_processes(s
     )
     with serving(Emulator(quota_per_second=None, credentials=with_secrets(shell), faults=faults)) as api:
         (shell / "list.csv").write_text("".join(f"{','.join(task)}\n" for task in tasks(300)))
-        process = shell.start("run", "list.csv", "--endpoint", api.url, "-v", "--json", "--max-per-second", "500")
+        process = shell.start(
+            "run", "list.csv", "--endpoint", api.url, "-v", "--json", "--max-per-second", "500", fresh=True
+        )
         until(lambda: api.calls > 20)
         arguments = Path(f"/proc/{process.pid}/cmdline").read_text()
         in_flight = (shell / f"{REPORT}.inflight").read_bytes().decode("latin-1")

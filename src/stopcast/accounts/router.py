@@ -104,7 +104,7 @@ class Router:
                 await stopper.__aenter__()
             except HaltedError as error:
                 given_up[name] = error
-                self._observers.emit(AccountGivenUp(name, str(error)))
+                self._observers.notify(AccountGivenUp(name, str(error)))
             else:
                 dispatchers[name] = stopper.dispatcher
 
@@ -113,7 +113,7 @@ class Router:
             dispatchers,
             given_up=given_up,
             max_backlog=self._max_backlog,
-            observe=self._observers.emit,
+            observe=self._observers.notify,
             observed=self._observers.want_all,
         )
         try:

@@ -178,16 +178,16 @@ class TaskCalls:
             max_waiting=self._max_waiting,
             stagger_seconds=0.0 if isinstance(self.limiter, Unlimited) else _STAGGER_SECONDS,
             failures=None if self._halt_after is None else Failures(self._halt_after),
-            observe=observers.emit,
+            observe=observers.notify,
             observed=observers.want_all,
         )
         caller.when_admitted(dispatcher.on_admitted)
         if refresher is not None:
             await self._stack.enter_async_context(refresher)
-        self._report_rate = partial(attempts.report_rate, observers.emit)
+        self._report_rate = partial(attempts.report_rate, observers.notify)
         self._report_rate()
         self._stack.callback(self.limiter.subscribe(partial(self._on_limiter_event, observers, working_time)))
-        self._stack.callback(self._report_end, observers.emit, dispatcher, loop.time())
+        self._stack.callback(self._report_end, observers.notify, dispatcher, loop.time())
         return self
 
     def _on_background_failure(self, error: BackgroundTaskError) -> None:
@@ -211,7 +211,7 @@ class TaskCalls:
             account,
             action=self.action.name,
             make_signer=self._signer,
-            observe=observers.emit,
+            observe=observers.notify,
             on_failure=self._on_background_failure,
         )
 
@@ -222,7 +222,7 @@ class TaskCalls:
                 working_time.pause("quota")
             case QuotaFound():
                 working_time.resume("quota")
-        observers.emit(event)
+        observers.notify(event)
 
     def _signer(self, credentials: Credentials) -> Signer:
         endpoint = self.endpoint

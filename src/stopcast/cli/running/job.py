@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -93,6 +93,37 @@ class Ended:
     error: StopcastError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """What a job and its verification share.
+
+    Attributes:
+        user: reads the log, and may be asked.
+        signals: end and steer the present run.
+        stack: closes what was opened, when both have ended.
+        failure: of a background task. It is a future, because a task may fail while there is no run to end.
+        supervisor: of the background tasks.
+    """
+
+    user: User
+    signals: Signals
+    stack: AsyncExitStack
+    failure: asyncio.Future[BackgroundTaskError]
+    supervisor: Supervisor
+
+    @classmethod
+    def begin(cls, user: User, signals: Signals, stack: AsyncExitStack) -> Self:
+        failure: asyncio.Future[BackgroundTaskError] = asyncio.get_running_loop().create_future()
+
+        def fail(error: BackgroundTaskError) -> None:
+            if not failure.done():
+                failure.set_result(error)
+
+        supervisor = Supervisor(fail)
+        stack.push_async_callback(supervisor.end)
+        return cls(user, signals, stack, failure, supervisor)
+
+
 def execute(job: RunJob) -> int:
     """Run the job, print its summary, and return the exit status.
 
@@ -119,7 +150,7 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
     try:
         async with AsyncExitStack() as stack:
             stack.callback(job.lists.close)
-            ended = await _run_in(stack, job, user, signals)
+            ended = await _run_both(_Session.begin(user, signals, stack), job)
             # The result stands: what is left is to close what was opened.
             signals.disregard()
             return ended
@@ -129,23 +160,24 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
         return Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
 
 
-async def _run_in(stack: AsyncExitStack, job: RunJob, user: User, signals: Signals) -> Ended:
-    options = job.options
+async def _run_both(session: _Session, job: RunJob) -> Ended:
+    """Run the job, and then its verification."""
+    options, stack = job.options, session.stack
     _check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
     target = await find_target(options, stack)
     make_calls = await target.limited(job.calls, options, stack)
-    if not await _confirmed(job, target, user):
+    if not await _confirmed(job, target, session.user):
         log("Nothing was sent.", event="not_confirmed")
         return Ended(None, EXIT_GIVEN_UP)
-    ended = await _call_all(stack, job, target, make_calls, user=user, signals=signals)
+    ended = await _run_one(session, job, target, make_calls)
     if job.verification is None or ended.error is not None or ended.summary is None:
         return ended
     if (verification := job.verification()) is None:
         return ended
-    signals.cancel_task()
+    session.signals.cancel_task()
     await asyncio.sleep(job.verify_after_seconds)
     make_calls = await target.limited(verification.calls, verification.options, stack)
-    verified = await _call_all(stack, verification, target, make_calls, user=user, signals=signals)
+    verified = await _run_one(session, verification, target, make_calls)
     return Ended({**ended.summary, "verify": verified.summary}, max(ended.status, verified.status), verified.error)
 
 
@@ -175,24 +207,13 @@ async def _confirmed(job: RunJob, target: Target, user: User) -> bool:
     return await user.confirms(f"Stop them at {target.hosts}?")
 
 
-async def _call_all(
-    stack: AsyncExitStack, job: RunJob, target: Target, make_calls: MakeCalls, *, user: User, signals: Signals
-) -> Ended:
-    options, loop = job.options, asyncio.get_running_loop()
-    # A background task may fail before there is a run that its failure can end.
-    failure: asyncio.Future[BackgroundTaskError] = loop.create_future()
-
-    def fail(error: BackgroundTaskError) -> None:
-        if not failure.done():
-            failure.set_result(error)
-
-    supervisor = Supervisor(fail)
-    stack.push_async_callback(supervisor.end)
+async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: MakeCalls) -> Ended:
+    options, user, stack, loop = job.options, session.user, session.stack, asyncio.get_running_loop()
     observers_of = await stack.enter_async_context(
         metrics(
             options.metrics,
             user,
-            supervisor,
+            session.supervisor,
             by_account=options.calls.accounts is not None,
             queues=job.queues,
             quotas=shared_quotas(target, options.calls, job.calls.action.name),
@@ -213,7 +234,7 @@ async def _call_all(
         ends_at=options.guards.until and loop.time() + options.guards.until - time.monotonic(),
         deliveries=await stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
     )
-    failure.add_done_callback(lambda failed: run.end(failed.result()))
+    session.failure.add_done_callback(lambda failure: run.end(failure.result()))
 
     def end(number: int, first: bool) -> None:
         run.interrupt(number)
@@ -221,13 +242,13 @@ async def _call_all(
             user.log("Calls in flight finish; a second signal cuts them off.", event="interrupting")
 
     steering = Steering(stopper, user)
-    signals.end, signals.steer = end, steering.step
+    session.signals.end, session.signals.steer = end, steering.step
     showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options), screen)
     error: StopcastError | None = None
     async with (
         nullcontext() if options.output.quiet else showing,
         aclosing(job.rows(run)) as batches,
-        steering.following(options.guards.control, supervisor),
+        steering.following(options.guards.control, session.supervisor),
     ):
         try:
             await run.stop_lists(batches)

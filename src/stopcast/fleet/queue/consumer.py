@@ -99,7 +99,7 @@ class RedisConsumer:
         self._own = Settings(claim_after_seconds, max_deliveries)
         self._results = results
         self._until_empty = until_empty
-        self._emit = Observers(observers).emit
+        self._emit = Observers(observers).notify
         self._clock = clock
         self._deliveries = Deliveries(self.queue, clock)
         self.begin, self.end = self._deliveries.begin, self._deliveries.end
