@@ -472,7 +472,7 @@ def test_a_run_that_loses_the_quota_says_so_stops_calling_and_goes_on_later(
         assert run.stderr is not None
         said = run.stderr.readline().decode()
         assert "the shared quota at redis://127.0.0.1:" in said
-        assert "0 calls a second until it is back" in said
+        assert "0 calls a second until the shared quota is back" in said
         redis_server.start()
         ended = end_of_process(run)
     assert ended.status == 0
