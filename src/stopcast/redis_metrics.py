@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -157,13 +158,14 @@ class RedisMetrics(Collector):
             wait_seconds = min(2 * wait_seconds, self._every_seconds)
 
     async def _renew(self, endured: tuple[type[StopcastError], ...]) -> None:
-        async def ask(status: Awaitable[T]) -> T | None:
+        # Not an awaitable: a task that is cancelled before it begins would leave it behind, never awaited.
+        async def ask(status: Callable[[], Awaitable[T]]) -> T | None:
             try:
-                return await status
+                return await status()
             except endured:
                 return None
 
         self._queue_statuses, self._quota_statuses = await asyncio.gather(
-            asyncio.gather(*(ask(queue.status()) for queue in self._queues)),
-            asyncio.gather(*(ask(quota_status(*quota)) for quota in self._quotas)),
+            asyncio.gather(*(ask(queue.status) for queue in self._queues)),
+            asyncio.gather(*(ask(partial(quota_status, *quota)) for quota in self._quotas)),
         )

@@ -66,6 +66,7 @@ class Run:
         opened: whether the report was opened.
         canary: tasks of the canary that have no outcome yet.
         ending: why the run ends early, None while it does not.
+        reading: whether the report is being read, before the first call.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Run:
         self._ends_at = ends_at
         self._deliveries = deliveries
         self._timers: list[asyncio.TimerHandle] = []
-        self._reading = False
+        self.reading = False
         self._report: Report | None = None
         self._end_requested = asyncio.Event()
         self._started_at: float | None = None
@@ -118,13 +119,12 @@ class Run:
             stack.callback(os.close, descriptor)
             stack.callback(remove_if_empty, self._path, descriptor)
             self.opened = True
-            regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-            if regular:
+            in_flight = None
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 self.past = await self._read_history(descriptor)
                 self._check_kind()
-            in_flight = None
-            if regular and self._deliveries is None and self._stopper.action.changes:
-                in_flight = stack.enter_context(closing(self._in_flight_log()))
+                if self._deliveries is None and self._stopper.action.changes:
+                    in_flight = stack.enter_context(closing(self._in_flight_log()))
             await self._stop_lists(batches, descriptor, in_flight)
 
     def _ended(self) -> None:
@@ -143,21 +143,20 @@ class Run:
             )
 
     def _in_flight_log(self) -> InFlightLog:
-        settled = self.past.settled
         most = self._stopper.dispatcher.most_outstanding + _READ_AHEAD
-        log = open_in_flight_log(self._path, most=most, settled=settled)
-        settled.doubt(log.left)
-        settled.all_in_doubt = log.incomplete
+        log = open_in_flight_log(self._path, most=most, settled=self.past.settled)
+        self.past.settled.doubt(log.left)
+        self.past.settled.all_in_doubt = log.incomplete
         return log
 
     async def _read_history(self, descriptor: int) -> ReportHistory:
-        self._reading = True
+        self.reading = True
         try:
             return await self._unless_ended(read_history(descriptor, self._path), name="reader of the report")
         except OSError as error:
             raise ReportError(f"the report {self._path} cannot be continued: {error.strerror}") from None
         finally:
-            self._reading = False
+            self.reading = False
 
     async def _unless_ended(self, coroutine: Coroutine[Any, Any, _T], *, name: str) -> _T:
         """Return the coroutine's result, or raise what ends the run first."""
@@ -207,9 +206,11 @@ class Run:
         try:
             await pump(batches, self.intake, sink, canary=self.canary)
         finally:
-            await dispatcher.close()
-            sink.close()
-            await self._finish(report)
+            try:
+                await dispatcher.close()
+            finally:
+                sink.close()
+                await self._finish(report)
             if self.past.lines_replaced:
                 await self._tidy(descriptor)
 
@@ -272,18 +273,11 @@ class Run:
         self._end_requested.set()
         self._timers.append(asyncio.get_running_loop().call_at(cut_off_at, self._stopper.dispatcher.cancel))
 
-    @property
-    def reading(self) -> bool:
-        """Whether the report is being read, before the first call."""
-        return self._reading
-
     def summary(self) -> Summary:
         """Return the totals, up to now or to the end of the run."""
         meter = self._stopper.meter
-        if self._started_at is None:
-            seconds = 0.0
-        else:
-            seconds = (self._ended_at or asyncio.get_running_loop().time()) - self._started_at
+        now = self._ended_at or asyncio.get_running_loop().time()
+        seconds = 0.0 if self._started_at is None else now - self._started_at
         return Summary(
             statuses=+self.past.statuses,
             calls=meter.calls,
@@ -295,7 +289,7 @@ class Run:
             too_old=self.intake.too_old,
             asked=not self._stopper.action.changes,
             accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},
-            not_finished=self.intake.rows - self.intake.settled - self.intake.told_earlier - self.finished,
+            not_finished=self.intake.rows - self.intake.settled - self.intake.reported_earlier - self.finished,
         )
 
 

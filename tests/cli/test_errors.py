@@ -67,7 +67,7 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
     ("run utf16.csv --sandbox", 2, ("utf16.csv", "UTF-16", "save it as UTF-8")),
     ("run tasks.csv --columns A,B,C --sandbox", 2, ("columns 'A,B,C'", "--columns room=Room,task=Task")),
     ("run tasks.csv --columns app=x,room=x --sandbox", 2, ("two ids in one column", "name a column for each")),
-    ("run tasks.csv --only lost", 2, ("--only lost", "gave_up", "separate them with commas")),
+    ("run tasks.csv --only lost", 2, ("--only lost", "gave_up", "with commas")),
     ("run tasks.csv --only failed --sandbox", 2, ("tasks.csv", "this is CSV", "leave --only out")),
     ("run tasks.csv --expect 2 --sandbox", 2, ("1 task, not the 2 expected", "Nothing was sent", "--dry-run")),
     # Endpoints

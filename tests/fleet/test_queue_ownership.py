@@ -198,6 +198,28 @@ async def test_a_worker_that_is_cut_off_makes_no_call_until_redis_answers_again(
         assert all(map(consumer.still_ours, tasks(2)))
 
 
+async def test_a_row_that_comes_again_is_not_lost_with_a_question_that_redis_does_not_answer(
+    url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(url, TASK)
+    answers: Iterator[bool | ConnectionError] = iter([ConnectionError("away"), False])
+
+    async def is_empty() -> bool:
+        if isinstance(answer := next(answers, False), Exception):
+            raise answer
+        return answer
+
+    async with (
+        RedisConsumer(url, until_empty=True, clock=clock) as consumer,
+        aclosing(consumer.take()) as batches,
+    ):
+        (first,) = (await anext(batches)).rows
+        monkeypatch.setattr(consumer._member, "is_empty", is_empty)
+        consumer.give_back([TASK])
+        consumer._deliveries.confirm(consumer._deliveries.ids, {*consumer._deliveries.ids}, ours_until=clock.now + 1)
+        assert (await anext(batches)).rows[0] == first
+
+
 async def test_signs_of_life_keep_tasks_ours_for_longer_than_claim_after(url: str) -> None:
     await put(url, *tasks(1))
     async with RedisConsumer(url, claim_after_seconds=1) as consumer, aclosing(consumer.take()) as batches:

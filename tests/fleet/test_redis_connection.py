@@ -55,8 +55,7 @@ async def test_a_password_in_the_address_opens_the_server_and_a_wrong_one_does_n
 
 async def test_a_user_of_the_access_control_list_is_who_the_address_says(redis_server: RedisServer) -> None:
     allowed = ("on", ">word", "~key", "+set", "+get")
-    told = redis_server.ask("ACL", "SETUSER", "worker", *allowed)
-    assert told == "OK"
+    assert redis_server.ask("ACL", "SETUSER", "worker", *allowed) == "OK"
     assert await answer(f"redis://worker:word@127.0.0.1:{redis_server.port}/0") == "value"
     redis_server.ask("ACL", "SETUSER", "worker", "-get")
     with pytest.raises(NoPermissionError):
@@ -95,7 +94,7 @@ async def test_tls_is_spoken_where_the_address_says_so_and_the_certificate_is_al
         await answer("rediss://127.0.0.1/0?ssl_cert_reqs=none")
 
 
-async def test_sentinels_tell_who_the_master_is(redis_server: RedisServer, tmp_path: Path) -> None:
+async def test_sentinels_name_the_master(redis_server: RedisServer, tmp_path: Path) -> None:
     config = tmp_path / "sentinel.conf"
     config.write_text(f"sentinel monitor account 127.0.0.1 {redis_server.port} 1\n")
     directory = tmp_path / "s"
@@ -103,8 +102,8 @@ async def test_sentinels_tell_who_the_master_is(redis_server: RedisServer, tmp_p
     sentinel = RedisServer(directory, "--sentinel", config=config)
     sentinel.start()
     try:
-        nobody = free_port()
-        assert await answer(f"redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{sentinel.port}/account/0") == "value"
+        closed_port = free_port()
+        assert await answer(f"redis+sentinel://127.0.0.1:{closed_port},127.0.0.1:{sentinel.port}/account/0") == "value"
         with pytest.raises(exceptions.ConnectionError):
             await answer(f"redis+sentinel://127.0.0.1:{sentinel.port}/other")
     finally:
@@ -157,7 +156,7 @@ def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert without_secrets(url) == shown
 
 
-def test_without_redis_py_it_is_told_what_to_install() -> None:
+def test_without_redis_py_the_error_says_what_to_install() -> None:
     program = (
         "import asyncio, sys; sys.modules['redis'] = None\n"
         "from stopcast.fleet.connection import connected\n"

@@ -15,6 +15,7 @@ from stopcast.fleet.quota.redis_ledger import RedisLedger, Request, ledger_keys
 from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.logs import log_event
+from support.processes import Shell
 from support.waiting import event_of
 
 STATE, STATE_OF_0_1, INDEX = ledger_keys("account", "StopWebcast")
@@ -190,3 +191,29 @@ def test_a_setting_that_makes_no_sense_is_refused() -> None:
     for cap in (0.0, float("nan")):
         with pytest.raises(ConfigurationError, match="max per second"):
             QuotaSettings(max_per_second=cap)
+
+
+ACCOUNTS = """
+[accounts.team-a]
+apps = ["a"]
+environment = "A"
+
+[accounts.team-b]
+apps = ["b"]
+environment = "B"
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--account", "team-a"), ("--accounts", "accounts.toml"), ("--accounts", "accounts.toml", "--account", "other")],
+)
+async def test_one_name_is_one_cap_in_whichever_way_it_is_given(
+    shell: Shell, redis_url: str, options: tuple[str, ...]
+) -> None:
+    (shell / "accounts.toml").write_text(ACCOUNTS)
+    (shell / "tasks.csv").write_text("AppId,RoomId,TaskId\na,r,t\n")
+    ended = shell.run_process("run", "tasks.csv", "--sandbox", "-y", "--quota", redis_url, *options)
+    assert ended.status == 0, ended.err
+    names = {status.account for status in await quota_statuses(redis_url)}
+    assert names == ({"team-a", "team-b"} if "--accounts" in options else {"team-a"})

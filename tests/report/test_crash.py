@@ -67,7 +67,7 @@ def noting(shell: Shell) -> Iterator[NotingApi]:
 
 
 def listed(number: int) -> list[Task]:
-    """Return so many tasks: some do not run, some fail for a while."""
+    """Return tasks of which some do not run and some fail for a while."""
     rooms = [noting_api.GONE, noting_api.STUBBORN, *["room"] * 18]
     return [Task("app", rooms[n % len(rooms)], f"task-{n}") for n in range(number)]
 

@@ -17,7 +17,7 @@ from stopcast.tasks.identities import identity
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Batch, RawRow, Task
-from support.processes import Shell, statuses, tasks, told, write_csv
+from support.processes import Shell, lines_by_task, statuses, tasks, write_csv
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -202,7 +202,7 @@ def test_a_resumed_run_counts_each_task_once_over_many_replaced_lines(shell: She
     written(shell / REPORT, old)
     assert shell.run("run", write_csv(shell / "list.csv", listed), *at, "--resume").status == 0
     assert statuses(shell / REPORT) == {"stopped": 3}
-    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(listed, 1)
 
 
 # Memory
@@ -231,7 +231,7 @@ def bytes_a_row(rows: int, kind: str) -> float:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert history.lines_replaced == (rows if kind == "replaced" else 0)
-    assert intake.told_earlier == (rows if kind == "duplicate" else 0)
+    assert intake.reported_earlier == (rows if kind == "duplicate" else 0)
     return peak / rows / times
 
 

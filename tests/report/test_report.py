@@ -126,7 +126,7 @@ def test_every_row_of_every_kind_has_one_line_with_all_keys_in_their_order(shell
     }  # fmt: skip
 
 
-def test_a_line_tells_the_last_answer(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_line_has_what_the_last_answer_says(shell: Shell, api: Emulator, at: At) -> None:
     one, two = tasks(2)
     api.faults = Faults({"internal": [one], "InvalidParameter": [two]})
     assert shell.run("run", write_csv(shell / "list.csv", [one, two]), *at).status == 1
@@ -149,7 +149,7 @@ def test_an_attempt_without_an_answer_leaves_nothing_of_an_earlier_answer(shell:
     assert line["message"]
 
 
-def test_the_report_can_be_read_by_nobody_else_than_its_directory_lets(shell: Shell, at: At) -> None:
+def test_the_report_cannot_be_written_by_other_users(shell: Shell, at: At) -> None:
     assert shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at).status == 0
     assert (shell / REPORT).stat().st_mode & 0o022 == 0
 
@@ -178,7 +178,7 @@ def test_a_report_to_a_fifo_is_written_line_by_line(shell: Shell, at: At) -> Non
     assert end_of(process).status == 0
 
 
-def test_a_pipe_that_nobody_reads_any_more_stops_the_sending(shell: Shell, api: Emulator) -> None:
+def test_a_pipe_whose_reader_has_left_stops_the_calls(shell: Shell, api: Emulator) -> None:
     os.mkfifo(shell / "fifo")
     name = write_csv(shell / "list.csv", tasks(5000))
     process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "200", "-o", "fifo")
@@ -249,7 +249,7 @@ def test_a_full_disk_stops_the_sending_keeps_whole_lines_and_resume_finishes(
     assert api.stopped == set(listed)
 
 
-def test_a_disk_that_is_full_when_the_run_is_resumed_is_told_in_words(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_disk_that_is_full_when_the_run_is_resumed_is_an_error_in_words(shell: Shell, api: Emulator, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(20))
     assert shell.run("run", name, *at, "--limit", "5").status == 0
     whole = (shell / REPORT).read_bytes()
@@ -263,7 +263,7 @@ def test_a_disk_that_is_full_when_the_run_is_resumed_is_told_in_words(shell: She
     assert api.calls <= 20 + 15
 
 
-def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_mends_it(
+def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_does_it(
     shell: Shell, api: Emulator, at: At
 ) -> None:
     api.faults = Faults({"internal": tasks(30)})
@@ -288,7 +288,7 @@ def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_mend
 # What may be acknowledged
 
 
-async def test_an_outcome_is_durable_once_its_line_is_synced_and_each_is_told_once(
+async def test_an_outcome_is_durable_once_its_line_is_synced_and_each_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "report.jsonl"

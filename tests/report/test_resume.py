@@ -50,7 +50,7 @@ def test_a_finished_report_is_left_as_it_is_to_the_byte(shell: Shell, api: Emula
     assert api.calls == calls
 
 
-def test_doubles_and_invalid_rows_are_not_told_twice_and_new_ones_once(shell: Shell, at: At) -> None:
+def test_duplicates_and_invalid_rows_are_not_reported_twice_and_new_ones_once(shell: Shell, at: At) -> None:
     bad = {"AppId": "a", "RoomId": "r", "TaskId": "no id"}
     rows = [*tasks(2), *tasks(2), *tasks(1)]
     listed = [dict(zip(("AppId", "RoomId", "TaskId"), task, strict=True)) for task in rows]
@@ -129,7 +129,7 @@ def test_what_lies_in_the_way_of_writing_the_report_anew_is_not_followed(shell: 
 # Reports that a crash or a person left in disorder
 
 
-def test_a_torn_last_line_is_cut_off_and_told_and_its_task_sent_again(shell: Shell, api: Emulator, at: At) -> None:
+def test_a_torn_last_line_is_cut_off_and_logged_and_its_task_sent_again(shell: Shell, api: Emulator, at: At) -> None:
     name = write_csv(shell / "list.csv", tasks(6))
     assert shell.run("run", name, *at, "--limit", "4").status == 0
     whole = (shell / REPORT).read_bytes()
@@ -174,7 +174,7 @@ def test_truncating_a_report_at_every_byte_of_its_last_three_lines_loses_and_dou
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"garbage", b"{}", b'{"AppId":1,"RoomId":"r","TaskId":"t","status":"stopped"}', b"\xff", b"\0" * 9]
+    "line", [b"garbage", b"{}", b'{"AppId":1,"RoomId":"r","TaskId":"t","status":"stopped"}', b"\xff", b"\0" * 9]
 )
 def test_a_broken_line_in_the_middle_is_refused_and_the_report_left_alone(
     shell: Shell, api: Emulator, at: At, line: bytes

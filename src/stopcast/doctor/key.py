@@ -44,8 +44,8 @@ _ADVICE: Final[Mapping[Verdict, str]] = {
 
 async def find_key(checkup: Checkup) -> tuple[Finding, Credentials | None]:
     """Check which key a run would use, and return it; None if a run could use none."""
-    candidates = [look for look in checkup.places if look.state in {SourceState.USABLE, SourceState.BROKEN}]
-    details = tuple(f"{look.place}: {look.description}{_choice(look, candidates)}" for look in checkup.places)
+    candidates = [source for source in checkup.places if source.state in {SourceState.USABLE, SourceState.BROKEN}]
+    details = tuple(f"{source.place}: {source.description}{_choice(source, candidates)}" for source in checkup.places)
     if not candidates:
         advice = "Set VOLCENGINE_ACCESS_KEY and VOLCENGINE_SECRET_KEY, or rehearse with stopcast run --sandbox"
         return Finding("credentials", FindingState.FAILED, "none in any place", advice, details), None
@@ -57,29 +57,29 @@ async def find_key(checkup: Checkup) -> tuple[Finding, Credentials | None]:
     return finding._replace(details=details), key
 
 
-def _choice(look: CredentialSource, candidates: list[CredentialSource]) -> str:
-    if look not in candidates:
+def _choice(source: CredentialSource, candidates: list[CredentialSource]) -> str:
+    if source not in candidates:
         return ""
-    return "; this one is used" if look is candidates[0] else "; not used, because an earlier place comes first"
+    return "; this one is used" if source is candidates[0] else "; not used, because an earlier place comes first"
 
 
-async def _fetch_key(checkup: Checkup, look: CredentialSource) -> tuple[Finding, Credentials | None]:
-    given = look.for_stopper
+async def _fetch_key(checkup: Checkup, source: CredentialSource) -> tuple[Finding, Credentials | None]:
+    given = source.for_stopper
     try:
         async with asyncio.timeout(checkup.timeout_seconds):
             key = given if isinstance(given, Credentials) else await given()
     except TimeoutError:
-        words = f"no answer from {look.place} within {checkup.timeout_seconds:g} s"
+        words = f"no answer from {source.place} within {checkup.timeout_seconds:g} s"
         return Finding("credentials", FindingState.FAILED, words, "Try again, or set VOLCENGINE_ACCESS_KEY"), None
     except StopcastError as error:
         advice = "Log in there again, or set VOLCENGINE_ACCESS_KEY"
         return Finding("credentials", FindingState.FAILED, str(error), advice), None
     kind = "temporary key" if key.session_token else "key"
-    words = f"{kind} {masked(key.access_key)} from {look.place}; its secret is not shown"
+    words = f"{kind} {masked(key.access_key)} from {source.place}; its secret is not shown"
     if key.expires_at is not None:
         words += f"; expires {time.strftime('%Y-%m-%d %H:%M:%SZ', time.gmtime(key.expires_at))}"
-    state = FindingState.WARNING if look.warnings else FindingState.OK
-    return Finding("credentials", state, words, "; ".join(look.warnings)), key
+    state = FindingState.WARNING if source.warnings else FindingState.OK
+    return Finding("credentials", state, words, "; ".join(source.warnings)), key
 
 
 def masked(access_key: str) -> str:

@@ -1,14 +1,14 @@
-"""Redis by URL: what the shared quota and the queue have in common, and nothing of what they do there.
+"""Connections to a Redis by its URL. What is done there, the shared quota and the queue decide.
 
 Five kinds of address: ``redis://``, ``rediss://`` (TLS), ``unix://``, and a Sentinel's ``redis+sentinel://`` and
-``rediss+sentinel://``, each with ``[user:password@]`` and ``/db``. A password is never part of what is shown.
+``rediss+sentinel://``, each with ``[user:password@]`` and ``/db``. Passwords are never shown.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from redis.asyncio.sentinel import Sentinel
 
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
-#: Whether a certificate is looked at is no option: TLS is always verified.
+#: No option switches the check of certificates off: TLS is always verified.
 _OPTIONS: Final = {"db", "password", "sentinel_username", "sentinel_password"}
 _TLS_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password"}
 _SENTINEL_PORT: Final = 26379
 
 
 def without_secrets(url: str) -> str:
-    """Return the URL with whoever logs in, and every password, as ``***``: fit to be shown."""
+    """Return the URL with the login and every password as ``***``."""
     return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", re.sub(r"//.*@", "//***@", url, flags=re.DOTALL))
 
 
 def has_password(url: str) -> bool:
-    """Tell whether there is something in the URL that must not be seen."""
+    """Return whether the URL holds something that must not be shown."""
     return without_secrets(url) != url
 
 
@@ -43,26 +43,26 @@ async def connected(
 
     Args:
         url: ``redis://[user:password@]host[:6379][/db]``; ``rediss://`` for TLS, always verified, with
-            ``?ssl_ca_certs=FILE`` for an authority of one's own, ``ssl_certfile`` and ``ssl_keyfile`` to be known by;
+            ``?ssl_ca_certs=FILE`` for your own certificate authority, ``ssl_certfile`` and ``ssl_keyfile`` for a client
+            certificate;
             ``unix:///socket?db=0``; or ``redis+sentinel://[user:password@]host[:26379],host.../service[/db]``, with
-            ``?sentinel_username=`` and ``sentinel_password=`` where the Sentinels want them.
+            ``?sentinel_username=`` and ``sentinel_password=`` where the Sentinels ask for them.
         timeout_seconds: for connecting, and for an answer.
-        on_connect: awaited with every new connection, in the place of its handshake, which it has to make.
+        on_connect: is awaited with every new connection instead of its handshake, which it has to make itself.
 
     Raises:
-        ConfigurationError: no such URL, or redis-py is not installed.
+        ConfigurationError: the URL is not the address of a Redis, or redis-py is not installed.
     """
     try:
         from redis.asyncio import Redis  # noqa: PLC0415 - an extra, and slow to import
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
-        from redis.exceptions import RedisError  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError("this needs redis-py: pip install 'stopcast[redis]'") from None
     settings: dict[str, Any] = {
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
-        # A connection that was lost is something that both the quota and the queue have to know.
+        # The quota and the queue both have to know when a connection was lost.
         "retry": Retry(NoBackoff(), 0),
         "redis_connect_func": on_connect,
         "protocol": 2,
@@ -74,13 +74,19 @@ async def connected(
         clients = [sentinel.master_for(service), *sentinel.sentinels]
     else:
         clients = [Redis.from_url(url, **settings)]
-    try:
-        yield clients[0]
-    finally:
+    # Also where the closing of one is cancelled, the others are closed.
+    async with AsyncExitStack() as stack:
         for client in clients:
-            # Whoever is not there any more needs no farewell.
-            with suppress(RedisError, OSError):
-                await client.aclose()
+            stack.push_async_callback(_close, client)
+        yield clients[0]
+
+
+async def _close(client: Redis) -> None:
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    # A server that is gone needs no goodbye.
+    with suppress(RedisError, OSError):
+        await client.aclose()
 
 
 def _split(url: str) -> SplitResult:
@@ -101,8 +107,8 @@ def _split(url: str) -> SplitResult:
         right = False
     if not right:
         raise ConfigurationError(
-            f"no address of a Redis: {without_secrets(url)}. It is redis://host:6379/0, rediss:// for TLS, "
-            f"unix:///socket, or redis+sentinel://host,host/service; a password with / ? # @ in it has to be "
+            f"not the address of a Redis: {without_secrets(url)}. Use redis://host:6379/0, rediss:// for TLS, "
+            f"unix:///socket, or redis+sentinel://host,host/service; a password with / ? # @ in it must be "
             f"percent-encoded"
         )
     return split

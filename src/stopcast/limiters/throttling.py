@@ -10,7 +10,7 @@ from typing import Final
 
 #: The full rate is back this long after the last throttled answer, at the latest.
 FULL_RATE_AFTER_SECONDS: Final = 25.0
-#: A throttled answer a second means one call a second too many, whoever made it.
+#: A throttled answer a second means that the account makes one call a second too many.
 _STEP_DOWN: Final = 1.0
 _LEAST_SHARE: Final = 1 / 30
 #: The shared quota hands out slots at most a second ahead, so it needs a slot or two in each second.

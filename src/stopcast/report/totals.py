@@ -1,4 +1,4 @@
-"""The totals of a report."""
+"""The totals of a report and of a run. Nothing is read or written here."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from stopcast.tasks.outcome import ASKED, STOPPED, Status
 
 @dataclass(frozen=True, slots=True)
 class AccountFigures:
-    """What a run did for one of several accounts: its calls, the most of them in any second, and a second on average.
+    """The calls of a run for one of several accounts: their number, the most in any second, and the mean per second.
 
-    ``given_up`` tells why its calls ended before their time, None where they did not.
+    ``given_up`` says why its calls ended early, None where they did not.
     """
 
     calls: int
@@ -25,20 +25,20 @@ class AccountFigures:
 
 @dataclass(slots=True)
 class Summary:
-    """How many rows ended how, in the whole report, and what the present run did for it.
+    """The rows of the whole report by status, and what the present run did for it.
 
     Attributes:
         statuses: lines of the report by status.
         calls: attempts that this run made.
-        worst_second: the most calls of this run in any sliding second, as the limiter let them go. Of several accounts
-            it is that of the one with the most, because each has its own cap.
+        worst_second: the most calls of this run in any sliding second, as the limiter admitted them. With several
+            accounts, that of the account with the most, because each has its own cap.
         mean_per_second: calls a second of this run, from its first call to its last.
         seconds: from the run's start to its end.
         settled_earlier: rows of the lists that the report had settled before this run.
-        left_out: rows of the lists that are lines of an earlier report and need nothing.
-        too_old: rows of the lists that are lines of a report and older than the API can tell.
+        left_out: rows of the lists that are lines of an earlier report and need nothing more.
+        too_old: rows of the lists that are lines of a report and older than the API remembers.
         asked: whether the run asked about the tasks, and did not stop them.
-        not_finished: tasks that were read and have no line, because the run ended first.
+        not_finished: tasks that were read and have no line, because the run ended early.
         accounts: of a run over several accounts, each account's figures.
     """
 
@@ -56,7 +56,7 @@ class Summary:
 
     @property
     def good(self) -> int:
-        """Rows that need no further care."""
+        """Rows that need no attention."""
         return sum(number for status, number in self.statuses.items() if status.good)
 
     @property
@@ -66,7 +66,7 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary as the object that ``--json`` prints."""
-        told: dict[str, Any] = {
+        summary: dict[str, Any] = {
             "rows": self.statuses.total(),
             "good": self.good,
             "bad": self.bad,
@@ -81,17 +81,18 @@ class Summary:
             "not_finished": self.not_finished,
         }
         if self.accounts:
-            told["accounts"] = {
+            summary["accounts"] = {
                 name: {**asdict(figures), "mean_per_second": round(figures.mean_per_second, 2)}
                 for name, figures in self.accounts.items()
             }
-        return told
+        return summary
 
 
 def statuses_as_json(statuses: Counter[Status], *, asked: bool = False) -> dict[str, int]:
     """Return rows by status: every status that such a report may hold is there, with 0 where it is none.
 
-    Where nobody asked whether the tasks run, "still_running": 0 would be an answer all the same.
+    Statuses of the other kind of report are left out: "still_running": 0 would be an answer to a question that was
+    not asked.
     """
     never = STOPPED if asked or statuses.keys() & ASKED else ASKED
     return {status.value: statuses[status] for status in Status if status not in never or statuses[status]}

@@ -110,7 +110,7 @@ class Intake:
     Attributes:
         tasks: tasks to send.
         settled: tasks that the report settles.
-        told_earlier: invalid rows and duplicates that are in the report already.
+        reported_earlier: invalid rows and duplicates that are in the report already.
         invalid: further rows that name no task.
         duplicates: further rows that name the task of an earlier row.
         left_out: rows that a list which is itself a report says need nothing.
@@ -119,7 +119,7 @@ class Intake:
     """
 
     def __init__(self, *, limit: int | None = None, settled: AlreadySettled | None = None) -> None:
-        self.tasks = self.settled = self.told_earlier = self.invalid = self.duplicates = self.left_out = (
+        self.tasks = self.settled = self.reported_earlier = self.invalid = self.duplicates = self.left_out = (
             self.too_old
         ) = 0
         self.per_app: Counter[str] = Counter()
@@ -131,7 +131,7 @@ class Intake:
     @property
     def rows(self) -> int:
         """The rows that were taken, each as one of five kinds; those left out or too old are not among them."""
-        return self.tasks + self.settled + self.told_earlier + self.invalid + self.duplicates
+        return self.tasks + self.settled + self.reported_earlier + self.invalid + self.duplicates
 
     @property
     def full(self) -> bool:
@@ -148,7 +148,7 @@ class Intake:
             "rows": self.rows,
             "tasks": self.tasks,
             "settled": self.settled,
-            "told_earlier": self.told_earlier,
+            "told_earlier": self.reported_earlier,
             "invalid": self.invalid,
             "duplicates": self.duplicates,
             "left_out": self.left_out,
@@ -223,7 +223,7 @@ class Intake:
             fingerprint = row_fingerprint(outcome.status, outcome.task, outcome.message)
             if self._reported_again[fingerprint] < rows[fingerprint]:
                 self._reported_again[fingerprint] += 1
-                self.told_earlier += 1
+                self.reported_earlier += 1
                 return True
         if outcome.status is Status.INVALID:
             self.invalid += 1

@@ -87,7 +87,7 @@ def rows_to_do(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsL
 def rows_done(run: Run) -> int:
     """Return how many rows of the lists have their outcome, or need none."""
     intake = run.intake
-    return run.finished + intake.settled + intake.told_earlier + intake.left_out
+    return run.finished + intake.settled + intake.reported_earlier + intake.left_out
 
 
 def _size(path: str) -> int | None:

@@ -110,5 +110,5 @@ class CallOptions:
     )
 
     def __post_init__(self) -> None:
-        if self.quota and not self.account:
+        if self.quota and not (self.account or self.accounts):
             raise click.UsageError("--quota needs --account NAME: processes that name the same account share the cap")

@@ -163,7 +163,8 @@ def shared_quotas(target: Target, options: CallOptions, action: str) -> list[tup
 
 
 def _account_of_quota(options: CallOptions, name: str) -> str:
-    return ".".join(filter(None, (options.account, name)))
+    # An accounts file names its accounts itself: one name is one cap, in whichever way it is given.
+    return name or options.account or ""
 
 
 async def find_target(options: Options, stack: AsyncExitStack) -> Target:

@@ -226,9 +226,11 @@ class RedisConsumer:
                 self._raise_failure()
                 try:
                     entries, ours_until = self._unsifted = self._unsifted or await self._next_entries()
-                    batch = self._deliveries.take(await self._sift(entries, settled), ours_until=ours_until)
-                    self._unsifted = None
+                    left = await self._sift(entries, settled)
                     ended = self._until_empty and not entries and await self._member.is_empty()
+                    # Last, because a row that is taken here and not yielded would be lost.
+                    batch = self._deliveries.take(left, ours_until=ours_until)
+                    self._unsifted = None
                     self._tending.succeeded("reading")
                 except self._outage.errors as error:
                     await self._outage.failed("reading", error)

@@ -47,13 +47,15 @@ class Member:
             )
         )
         complete = self._cursor == b"0-0"
-        if complete:
-            await stream.run("forget", GROUP, "", 2 * milliseconds)
         # Redis 6.2 returns None for entries that do not exist any more.
         entries = {entry_id: fields for entry_id, fields in found if entry_id}
         counts = await self._each(entries, lambda pipe, entry: pipe.xpending_range(stream.name, GROUP, entry, entry, 1))
         times = {pending["message_id"]: pending["times_delivered"] for pending in counts}
         return [entry_of(entry, fields, deliveries=times.get(entry, 2)) for entry, fields in entries.items()], complete
+
+    async def forget(self, silent_seconds: float) -> None:
+        """Remove from the group the workers that have nothing and were silent this long."""
+        await self._stream.run("forget", GROUP, "", int(silent_seconds * 1000))
 
     async def keep(self, ids: Sequence[bytes]) -> tuple[Agreed, set[bytes]]:
         """Give a sign of life; return the queue's settings, and which of these entries are still the member's."""

@@ -109,13 +109,16 @@ class Tending:
         return self._now() >= self._claim_at and self._clock() < self._ours_until
 
     async def claimed_all(self) -> None:
-        """Record that the entries of all silent workers were taken over, and look for workers of version 0.1."""
+        """Record that the entries of all silent workers were taken over, and look at who is in the group."""
         claim_after = self.settings.claim_after_seconds
         self._claim_at = self._now() + claim_after / 3
-        for name in await self._member.old_workers(claim_after):
-            if name not in self._old_workers:
-                self._old_workers.add(name)
-                self._emit(QueueOldWorker(name))
+        # Neither is worth the entries that were just taken over, which an error would lose from view.
+        with suppress(*self._outage.errors):
+            await self._member.forget(2 * claim_after)
+            for name in await self._member.old_workers(claim_after):
+                if name not in self._old_workers:
+                    self._old_workers.add(name)
+                    self._emit(QueueOldWorker(name))
 
     def succeeded(self, activity: str) -> None:
         """Record that Redis has answered."""
