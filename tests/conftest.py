@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis
@@ -60,10 +61,17 @@ def at(api: Emulator) -> tuple[str, ...]:
     return ("--endpoint", api.url, "--max-per-second", "100000")
 
 
+def _own_database(url: str) -> str:
+    """Return the URL with a database of this process's own: those of pytest-xdist would empty each other's."""
+    parts = urlsplit(url)
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return urlunsplit(parts._replace(path=f"/{int(parts.path[1:] or 0) + number}")) if url else ""
+
+
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Redis that all tests share and none breaks; see ``redis_url``."""
-    if named := os.environ.get("STOPCAST_TEST_REDIS_URL"):
+    if named := _own_database(os.environ.get("STOPCAST_TEST_REDIS_URL", "")):
         with closing(redis.Redis.from_url(named)) as client:
             assert client.dbsize() == 0, (
                 "the database of STOPCAST_TEST_REDIS_URL is not empty, and tests would empty it"

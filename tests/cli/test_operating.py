@@ -179,6 +179,8 @@ def test_the_metrics_of_a_worker_include_its_queue_and_quota_until_it_ends(
     # Not at the start: the worker, and the permits of its calls, appear when Redis is asked again.
     until(lambda: scrape().get("stopcast_queue_workerstasks") == 1)
     until(lambda: scrape().get("stopcast_quota_permits_totalmainStopWebcast", 0) >= 3)
+    # A call that has its permit and is not sent yet would be taken back at the signal.
+    until(lambda: scrape().get("stopcast_tasks_totalstopped") == 3)
     process.send_signal(signal.SIGTERM)
     assert end_of(process).status == 143
     written = samples((shell / "stopcast.prom").read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -43,14 +44,10 @@ def run(
     tasks: tuple[str, ...],
     *,
     lists: ListOptions,
-    calls: CallOptions,
-    report: ReportOptions,
-    guards: GuardOptions,
-    output: OutputOptions,
-    metrics: MetricsOptions,
     dry_run: bool,
     verify: bool,
     verify_after: float,
+    **groups: Any,
 ) -> None:
     """Stop the tasks of these lists; - is standard input.
 
@@ -68,14 +65,7 @@ def run(
         raise click.UsageError(
             "name a list, or pipe one into standard input, such as: stopcast run tasks.csv --dry-run"
         )
-    options = Options(
-        lists=replace(lists, tasks=tasks or ("-",)),
-        calls=calls,
-        report=report,
-        guards=guards,
-        output=output,
-        metrics=metrics,
-    )
+    options = Options(lists=replace(lists, tasks=tasks or ("-",)), **groups)
     if dry_run:
         from stopcast.cli.running import wakeup
         from stopcast.cli.running.plan import print_plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 import click
 
@@ -24,9 +25,7 @@ from stopcast.cli.options.option import SETTINGS, takes
 @takes("calls", CallOptions, without=("sandbox",), max_per_second={"default": 60})
 @takes("output", OutputOptions, without=("log_format",))
 @report_errors
-def verify(
-    tasks: tuple[str, ...], *, report: ReportOptions, lists: ListOptions, calls: CallOptions, output: OutputOptions
-) -> None:
+def verify(tasks: tuple[str, ...], *, lists: ListOptions, **groups: Any) -> None:
     """Ask the API whether the tasks have ended, and why. Nothing is stopped.
 
     Of a run's report it asks about every task, whatever its status; of a list about every row. Each task becomes a line
@@ -41,5 +40,4 @@ def verify(
     from stopcast.cli.running.job import execute
     from stopcast.cli.running.verification import verify_job
 
-    options = Options(lists=replace(lists, tasks=tasks), calls=calls, report=report, output=output)
-    sys.exit(execute(verify_job(options)))
+    sys.exit(execute(verify_job(Options(lists=replace(lists, tasks=tasks), **groups))))

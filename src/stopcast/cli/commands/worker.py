@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -58,12 +59,8 @@ def worker(
     until_empty: bool,
     claim_after: float,
     max_deliveries: int,
-    lists: ListOptions,
-    calls: CallOptions,
     report: ReportOptions,
-    guards: GuardOptions,
-    output: OutputOptions,
-    metrics: MetricsOptions,
+    **groups: Any,
 ) -> None:
     """Stop the tasks of a queue, together with its other workers.
 
@@ -78,10 +75,9 @@ def worker(
         raise click.UsageError("say where the outcomes go: -o PATH, or --results")
     from stopcast.cli.running.queue_worker import work
 
-    options = Options(lists=lists, calls=calls, report=report, guards=guards, output=output, metrics=metrics)
     sys.exit(
         work(
-            options,
+            Options(report=report, **groups),
             queue,
             results=results,
             until_empty=until_empty,

@@ -24,22 +24,7 @@ def _lost_share(ctx: click.Context, param: click.Parameter, value: str | None) -
 class CallOptions:
     """How the API is called.
 
-    Attributes:
-        max_per_second: the cap on calls.
-        raised_quota: whether the vendor has raised the account's quota.
-        arrival_jitter_ms: by how much the way to the API varies.
-        max_at_once: how many calls are in flight at most.
-        max_attempts: how many calls are made for one task at most.
-        timeout_seconds: of one call.
-        grace_seconds: how long calls in flight may take to finish after a signal.
-        accounts: the path of an accounts file.
-        endpoint: where the calls go.
-        region: that signatures name.
-        api_version: of the API.
-        sandbox: whether the calls go to an emulator in this process.
-        quota: the URL of a Redis over which the cap is shared.
-        account: whose cap it is.
-        quota_lost: while that Redis is away, calls go at one such part of the cap; None for no calls.
+    ``quota_lost`` is None for no calls while the shared quota is away, or N for one N-th of the cap.
 
     Raises:
         click.UsageError: a shared quota without an account.

@@ -42,16 +42,7 @@ def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardOptions:
-    """What ends a run early, or keeps it from starting.
-
-    Attributes:
-        halt_after: how many tasks may end badly.
-        canary: how many tasks are sent alone first.
-        until: when no call may be in flight any more, on the monotonic clock.
-        control: a file of commands that the run follows.
-        expect: how many tasks the lists must hold.
-        yes: whether to start without a question.
-    """
+    """What ends a run early, or keeps it from starting. ``until`` is a moment of the monotonic clock."""
 
     halt_after: HaltAfter | None = setting(  # noqa: RUF009 - it makes a field
         "--halt-after",

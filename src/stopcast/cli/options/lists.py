@@ -14,15 +14,7 @@ _FORMATS: Final = ("auto", "csv", "tsv", "jsonl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions:
-    """The lists, and how to read them.
-
-    Attributes:
-        tasks: the paths of the lists; "-" is standard input.
-        form: of the lists.
-        columns: other names of the three columns or keys.
-        limit: how many tasks are taken at most.
-        only: where a list is an earlier report, the statuses of the rows that are taken.
-    """
+    """The lists, and how to read them. ``tasks`` holds their paths; "-" is standard input."""
 
     tasks: tuple[str, ...] = ()
     form: str = setting(

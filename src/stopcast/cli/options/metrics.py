@@ -9,13 +9,7 @@ from stopcast.cli.options.option import Whole, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsOptions:
-    """Where the metrics are found.
-
-    Attributes:
-        port: where they are served, 0 for any free port, None for none.
-        host: the address of that port.
-        file: the path of the file that they are written to.
-    """
+    """Where the metrics are found. ``port`` and ``file`` are None where there is none."""
 
     port: int | None = setting(
         "--metrics-port", type=Whole(0, 65535), metavar="N", help="Serve metrics for Prometheus at this port."

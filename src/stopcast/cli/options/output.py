@@ -14,14 +14,7 @@ LOG_FORMATS: Final = ("text", "json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
-    """What is printed.
-
-    Attributes:
-        as_json: whether the summary is printed as JSON.
-        quiet: whether only errors are logged.
-        verbose: 1 logs every retry, 2 every call and every task.
-        log_format: of standard error.
-    """
+    """What is printed."""
 
     as_json: bool = setting("--json", is_flag=True, help="The summary as one JSON object on standard output.")
     quiet: bool = setting("-q", "--quiet", is_flag=True, help="Log nothing but errors.")

@@ -11,12 +11,7 @@ from stopcast.cli.options.option import setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportOptions:
-    """The report.
-
-    Attributes:
-        path: of the report.
-        resume: whether to continue a report that exists.
-    """
+    """The report."""
 
     path: str = setting(
         "-o",
