@@ -9,8 +9,11 @@ from collections import Counter
 import pytest
 from aiolimiter import AsyncLimiter
 
+from stopcast import Stopper, Task
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.clock import Sleeper, monotonic
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+from stopcast.tasks.outcome import Status
 from support.loops import on_both_loops, run_on
 from support.virtual import most_within
 
@@ -84,3 +87,18 @@ def test_the_clock_is_finer_than_a_millisecond(loop: str) -> None:
 
 def test_without_a_loop_the_clock_is_the_monotonic_one() -> None:
     assert time.monotonic() <= monotonic() <= time.monotonic()
+
+
+@on_both_loops
+def test_a_service_keeps_the_cap_and_stops_every_task(loop: str) -> None:
+    async def main() -> list[float]:
+        async with Emulator(quota_per_second=None) as api:
+            tasks = [Task("app", "room", f"task-{number}") for number in range(250)]
+            async with Stopper(SANDBOX_CREDENTIALS, endpoint=api.url, limiter=TokenBucket(150)) as stopper:
+                outcomes = [outcome async for outcome in stopper.stop_all(tasks)]
+            assert {outcome.status for outcome in outcomes} == {Status.STOPPED}
+            assert len(outcomes) == 250
+            assert stopper.meter.worst_second <= 150
+            return list(api.arrivals)
+
+    assert len(run_on(loop, main())) == 250

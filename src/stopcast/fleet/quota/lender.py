@@ -48,7 +48,6 @@ class Lender:
 
     Attributes:
         settings: by which all processes go, as far as the ledger has answered.
-        pause_first: whether nothing may be given out for a second before the next lease.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Lender:
         on_settings: Callable[[QuotaSettings], None],
     ) -> None:
         self.settings = settings
-        self.pause_first = False
+        self._pause_first = False
         self._ledger = ledger
         self._clock = clock
         self._on_settings = on_settings
@@ -83,6 +82,10 @@ class Lender:
         self._hold_seconds = max(self._hold_seconds, hold_seconds)
         self._rate, self._rate_at = slowed_rate(self.rate(now), full_rate=self.settings.full_rate), now
 
+    def pause_before_next_lease(self) -> None:
+        """Let the ledger give nothing out for a second before the next lease."""
+        self._pause_first = True
+
     @property
     def has_reports(self) -> bool:
         """Whether there are throttled answers to report."""
@@ -94,9 +97,9 @@ class Lender:
         Raises:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
-        asked_at, pause = self._clock(), self.pause_first
+        asked_at, pause = self._clock(), self._pause_first
         lease = await self._ledger.ask(Request(settings=self.settings, verify=True, pause=pause))
-        self.pause_first = False
+        self._pause_first = False
         return await self._read(asked_at, lease) is not None
 
     async def lease(self, permits: int) -> Loan | None:
@@ -150,7 +153,7 @@ class Lender:
         if self._remote_clock.read(lease.now, asked_at=asked_at, answered_at=answered_at):
             return lease
         # Redis' clock was set. Slots that were leased by the old one may be those of the new one.
-        self.pause_first = True
+        self._pause_first = True
         return None
 
     def _go_by(self, settings: QuotaSettings) -> None:

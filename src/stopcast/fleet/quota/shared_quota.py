@@ -1,63 +1,33 @@
 """One cap for all processes and hosts of an account, kept in Redis.
 
-Here is decided when Redis is asked, and what happens to calls while it cannot be. ``Lender`` asks it; ``SlotsInHand``
-says when a slot is used.
+Here callers wait for the slots that ``Keeper`` has in hand, and go on with a share while Redis is away.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import suppress
-from enum import Enum, auto
 from functools import partial
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from stopcast.background import Supervisor
 from stopcast.errors import BackgroundTaskError, ClosedError, ConfigurationError, QuotaLostError
-from stopcast.events import Event, QuotaFound, QuotaLost, QuotaSettingsAdopted
-from stopcast.fleet.quota.lender import Ledger, Lender, Loan
+from stopcast.events import Event, QuotaSettingsAdopted
+from stopcast.fleet.quota.keeper import Keeper, Outage, State
+from stopcast.fleet.quota.lender import Ledger, Lender
 from stopcast.fleet.quota.redis_ledger import RedisLedger
 from stopcast.fleet.quota.settings import QuotaSettings
-from stopcast.fleet.quota.slots_in_hand import SlotsInHand
 from stopcast.limiters.clock import Sleeper, monotonic
 from stopcast.limiters.pacer import ARRIVAL_JITTER, LONGEST_HOLD
 from stopcast.limiters.token_bucket import TokenBucket
 from stopcast.ports import Limiter
 
-_FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
 #: No slot lies further ahead than this, so that after it no other process has any.
 _HORIZON: Final = 1.0
 _ENTER_WITHIN: Final = 2.0
-#: The next slots are asked for this long before the last one of those in hand. With a lease of 42 ms, 70 ms in all.
-_ASK_AHEAD: Final = 0.028
-#: Processes that got no slot do not ask again all at once.
-_SPREAD: Final = 0.25
-#: While calls wait, Redis is asked within a second, even where the account is held for longer. Where Redis has lost its
-#: data and a process with another cap came first, that process is corrected before its first slot, a second ahead.
-_LONGEST_WAIT: Final = 0.5
-_TIMER_EARLY: Final = 0.001
-
-
-class State(Enum):
-    """What the keeper of a shared quota does next."""
-
-    #: The server may not know of all leases. It has to be verified before anything is leased.
-    UNVERIFIED = auto()
-    #: Slots are leased while calls wait.
-    LEASING = auto()
-    #: There is no slot for this process for now, because the account is held or all slots are taken.
-    HELD = auto()
-    #: Redis cannot be asked. It is tried again and again.
-    LOST = auto()
-
-
-class _Outage(NamedTuple):
-    event: QuotaLost
-    since: float
-    refused: bool
+_RETRY_SECONDS: Final = 0.25
 
 
 class SharedQuota(Limiter):
@@ -119,36 +89,28 @@ class SharedQuota(Limiter):
         self._ledger: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
         self._account = account
         self._own_settings = QuotaSettings(max_per_second=max_per_second, arrival_jitter=arrival_jitter)
+        self._lost_share = lost_share
         self._clock = clock
         self._sleeper = Sleeper(clock)
         self._lender = Lender(self._ledger, self._own_settings, clock=clock, on_settings=self._adopt)
-        self._slots = SlotsInHand(self._own_settings)
-        self._lost_share = lost_share
+        self._keeper = Keeper(self._lender, clock=clock, share_rate=self._share_rate, emit=self._emit)
         self._lay_out(self._own_settings)
-        self._state = State.UNVERIFIED
-        self._outage: _Outage | None = None
-        self._retry_seconds = _FIRST_RETRY
-        self._ask_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        #: Something is to be asked or reported.
-        self._due = asyncio.Event()
-        #: Slots have arrived, or the state has changed.
-        self._changed = asyncio.Event()
+        # One call waits for its slot, the others in their order behind it.
         self._turn = asyncio.Lock()
-        self._waiting = 0
         self._observers: list[Callable[[Event], None]] = []
         self._supervisor: Supervisor | None = None
-        self._closing = False
         self._failure: BackgroundTaskError | None = None
 
     def _lay_out(self, settings: QuotaSettings) -> None:
         self.max_per_second = self.limited_to = settings.max_per_second
         self.full_rate = settings.full_rate
-        self._slots.lay_out_anew(settings)
         self._share: TokenBucket | None = None
         if self._lost_share is not None:
             share, jitter = settings.max_per_second / self._lost_share, settings.arrival_jitter
             self._share = TokenBucket(share, arrival_jitter=jitter, clock=self._clock)
+
+    def _share_rate(self) -> float:
+        return 0.0 if self._share is None else self._share.full_rate
 
     @property
     def rate(self) -> float:
@@ -162,41 +124,36 @@ class SharedQuota(Limiter):
         except BaseException:
             await self._ledger.__aexit__(None, None, None)
             raise
-        self._closing = False
+        self._keeper.open()
         self._supervisor = Supervisor(self._fail)
-        self._supervisor.start(self._keep(), name=f"shared quota of {self._account}")
+        self._supervisor.start(self._keeper.run(), name=f"shared quota of {self._account}")
         return self
 
     async def _enter(self) -> None:
         last: QuotaLostError | None = None
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENTER_WITHIN):
-                while self._state is not State.LEASING:
+                while self._keeper.state is not State.LEASING:
                     try:
-                        await self._verify()
+                        await self._keeper.verify()
                     except QuotaLostError as error:
                         if error.refused:
                             raise ConfigurationError(str(error)) from None
                         last = error
                         if self._share:
-                            return self._lose(error)
-                        await asyncio.sleep(_LONGEST_RETRY)
+                            return self._keeper.lose(error)
+                        await asyncio.sleep(_RETRY_SECONDS)
                 return None
         raise last or QuotaLostError("the shared quota does not answer")
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        # The keeper reads the flag, whatever swallows its cancellation.
-        self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self._slots.clear()
-        self._due.set()
-        self._changed.set()
+        supervisor, self._supervisor = self._supervisor, None
+        self._keeper.close()
         try:
-            if self._supervisor is not None:
-                await self._supervisor.end()
+            if supervisor is not None:
+                await supervisor.end()
         finally:
             await self._ledger.__aexit__(exc_type, exc, tb)
 
@@ -207,8 +164,8 @@ class SharedQuota(Limiter):
             A function that ends the subscription.
         """
         self._observers.append(observe)
-        if self._outage is not None:
-            observe(self._outage.event)
+        if self._keeper.outage is not None:
+            observe(self._keeper.outage.event)
         if self._lender.settings != self._own_settings:
             observe(self._adopted(self._lender.settings))
         return partial(self._observers.remove, observe)
@@ -232,11 +189,7 @@ class SharedQuota(Limiter):
 
     def hold(self, seconds: float = 0.0) -> None:
         """Record one throttled answer: no call for ``seconds`` (60 at most), and a lower rate after that."""
-        seconds = min(max(0.0, seconds), LONGEST_HOLD)
-        now = self._clock()
-        self._slots.hold(now + seconds)
-        self._lender.throttled(now, seconds)
-        self._due.set()
+        self._keeper.throttled(min(max(0.0, seconds), LONGEST_HOLD))
         if self._share:
             self._share.hold(seconds)
 
@@ -247,128 +200,46 @@ class SharedQuota(Limiter):
             ClosedError: outside the ``async with`` block.
             BackgroundTaskError: the task that leases slots ended unexpectedly; its ``__cause__`` says why.
         """
-        self._waiting += 1
-        self._ask_if_due()
+        keeper = self._keeper
+        keeper.arrived()
         try:
             async with self._turn:
-                while not await self._permitted():
+                while not await self._permitted(keeper):
                     pass
         finally:
-            self._waiting -= 1
+            keeper.left()
 
-    async def _permitted(self) -> bool:
+    async def _permitted(self, keeper: Keeper) -> bool:
         """Wait for a slot, or for a change, and return whether a call may go now."""
         self._check_open()
         now = self._clock()
-        wait = self._slots.wait(now)
+        wait = keeper.slots.wait(now)
         if wait is None:
-            if self._share and self._outage and not self._outage.refused:
-                return await self._permitted_by_share(self._share, self._outage)
-            self._changed.clear()
-            self._ask_if_due()
-            await self._changed.wait()
+            if self._share and keeper.outage and not keeper.outage.refused:
+                return await self._permitted_by_share(self._share, keeper.outage)
+            await keeper.change()
             return False
         if wait > 0:
             await self._sleeper.sleep(wait)
             return False
-        return self._slots.use(now)
+        return keeper.slots.use(now)
 
     def _check_open(self) -> None:
         if self._failure is not None:
             raise BackgroundTaskError(str(self._failure)) from self._failure.__cause__
-        if self._supervisor is None or self._closing:
+        if self._supervisor is None:
             raise ClosedError("use the SharedQuota inside its `async with` block")
 
-    async def _permitted_by_share(self, share: TokenBucket, outage: _Outage) -> bool:
+    async def _permitted_by_share(self, share: TokenBucket, outage: Outage) -> bool:
         # Other processes may still have slots, and may have noticed later.
         await self._sleeper.sleep(outage.since + _HORIZON - self._clock())
-        if self._outage is outage:
+        if self._keeper.outage is outage:
             await share.acquire()
-        return self._outage is outage and not self._closing
-
-    def _ask_if_due(self) -> None:
-        """Have more slots leased, unless those in hand last for a while or it is known that there are none."""
-        if self._clock() >= self._ask_at:
-            self._due.set()
-
-    async def _keep(self) -> None:
-        """Keep slots in hand while calls wait, and report what was throttled."""
-        while not self._closing:
-            try:
-                await self._step()
-            except QuotaLostError as error:
-                self._lose(error)
-                await asyncio.sleep(self._retry_seconds * random.uniform(0.5, 1.0))
-                self._retry_seconds = min(2 * self._retry_seconds, _LONGEST_RETRY)
-
-    async def _step(self) -> None:
-        """Do what the state asks for, once.
-
-        Raises:
-            QuotaLostError: Redis cannot be asked, or refuses.
-        """
-        match self._state:
-            case State.UNVERIFIED | State.LOST:
-                await self._verify()
-            case State.LEASING | State.HELD:
-                await self._due.wait()
-                self._due.clear()
-                await self._lease()
-
-    async def _verify(self) -> None:
-        if not await self._lender.verify_server():
-            self._state = State.UNVERIFIED
-            return
-        self._retry_seconds = _FIRST_RETRY
-        self._state = State.LEASING
-        self._due.set()
-        if self._outage is not None:
-            seconds = self._clock() - self._outage.since
-            self._outage = None
-            self._emit(QuotaFound(seconds))
-
-    async def _lease(self) -> None:
-        now = self._clock()
-        self._slots.drop_expired(now)
-        # A timer may be a hair early.
-        wanted = max(0, self._waiting - len(self._slots)) if now + _TIMER_EARLY >= self._ask_at else 0
-        if not wanted and not self._lender.has_reports:
-            return
-        loan = await self._lender.lease(wanted)
-        if loan is None:
-            self._state = State.UNVERIFIED
-        elif wanted:
-            self._take(loan)
-
-    def _take(self, loan: Loan) -> None:
-        now = self._clock()
-        if loan.permits:
-            self._state = State.LEASING
-            self._slots.add(loan.first_at, loan.slot_seconds, loan.permits)
-            self._ask_at = self._slots.last - _ASK_AHEAD
-            self._changed.set()
-        else:
-            self._state = State.HELD
-            self._ask_at = now + min(loan.wait_seconds, _LONGEST_WAIT) + random.uniform(0.0, _SPREAD)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(self._ask_at - now, self._due.set)
-
-    def _lose(self, error: QuotaLostError) -> None:
-        self._state = State.LOST
-        if self._outage is not None and self._outage.refused == error.refused:
-            return
-        # The others may go on with their shares for as long as they have not found it again.
-        self._lender.pause_first = self._lender.pause_first or bool(self._share)
-        share = 0.0 if self._share is None or error.refused else self._share.full_rate
-        event = QuotaLost(str(error), share)
-        self._outage = _Outage(event, self._clock(), error.refused)
-        self._emit(event)
-        self._changed.set()
+        return self._keeper.outage is outage and self._supervisor is not None
 
     def _adopt(self, settings: QuotaSettings) -> None:
         self._lay_out(settings)
-        self._ask_at = 0.0
+        self._keeper.lay_out_anew(settings)
         if settings != self._own_settings:
             self._emit(self._adopted(settings))
 
@@ -384,8 +255,7 @@ class SharedQuota(Limiter):
 
     def _fail(self, error: BackgroundTaskError) -> None:
         self._failure = error
-        self._slots.clear()
-        self._changed.set()
+        self._keeper.drop()
 
     def _emit(self, event: Event) -> None:
         for observe in tuple(self._observers):
