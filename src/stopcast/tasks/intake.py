@@ -168,7 +168,10 @@ class Intake:
         room, settled = self._room, AlreadySettled.SETTLED
         places: list[int] = []
         outcomes: list[Outcome] = []
-        for place, (digest, is_new, flag) in enumerate(zip(identities, are_new, flags, strict=True)):
+        # Of most batches every row is sent, and the loop would be a tenth of the time that a row takes.
+        all_sent = all(are_new) and len(rows) < room and not self._known
+        rows_to_decide = () if all_sent else zip(identities, are_new, flags, strict=True)
+        for place, (digest, is_new, flag) in enumerate(rows_to_decide):
             if is_new:
                 if flag & settled:
                     self.settled += 1
@@ -185,11 +188,12 @@ class Intake:
                 row = rows[place]
                 outcomes.append(ended(shown_task(row), Status.INVALID, message=why_bad(row), line=row.line))
         outcomes += [ended(_NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
-        self.tasks += len(places)
         app_ids: Any = rows.ids[0]
-        self._count_apps([app_ids[place] for place in places])
+        self._count_apps(app_ids if all_sent else [app_ids[place] for place in places])
+        sent = range(len(rows)) if all_sent else places
+        self.tasks += len(sent)
         new_outcomes = [outcome for outcome in outcomes if not self._is_reported(outcome)]
-        return Taken(batch, new_outcomes, places, identities, self._doubts(batch, flags))
+        return Taken(batch, new_outcomes, sent, identities, self._doubts(batch, flags))
 
     def _deduplicated(self, keys: Sequence[bytes], *, already_unique: bool) -> tuple[list[bytes], list[bool]]:
         """Return each row's identity, b"" for an invalid row, and whether it is the first row of its task.
