@@ -35,6 +35,8 @@ from stopcast.tasks.task import Batch
 _T = TypeVar("_T")
 #: How long a report that takes no lines may delay the end of a run.
 _REPORT_SECONDS: Final = 1.5
+#: A write or a sync of the report that takes longer than this after a signal counts as stuck.
+_STUCK_SECONDS: Final = 1.0
 #: Rows that may be in work beyond those of the dispatcher: the rest of a batch, and lines that are not written yet.
 _READ_AHEAD: Final = 1024
 _CANARY_FAILED: Final = {
@@ -265,13 +267,19 @@ class Run:
 
     def _end(self, error: StopcastError, cut_off_at: float) -> None:
         self.ending = self.ending or error
+        loop = asyncio.get_running_loop()
         if self._report is not None:
             self._report.hurry(_REPORT_SECONDS)
-            if self._report.stuck:
-                cut_off_at = asyncio.get_running_loop().time()
+            if (running := self._report.running) is not None:
+                self._timers.append(loop.call_later(_STUCK_SECONDS, self._cut_off_unless_done, running))
         self._stopper.dispatcher.stop(self.ending)
         self._end_requested.set()
-        self._timers.append(asyncio.get_running_loop().call_at(cut_off_at, self._stopper.dispatcher.cancel))
+        self._timers.append(loop.call_at(cut_off_at, self._stopper.dispatcher.cancel))
+
+    def _cut_off_unless_done(self, running: asyncio.Future[None]) -> None:
+        """Cut off the calls in flight if the report takes nothing any more: their outcomes could not be written."""
+        if not running.done():
+            self._stopper.dispatcher.cancel()
 
     def summary(self) -> Summary:
         """Return the totals, up to now or to the end of the run."""

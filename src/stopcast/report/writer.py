@@ -118,9 +118,14 @@ class Report:
         return self._outcomes
 
     @property
+    def running(self) -> asyncio.Future[None] | None:
+        """The write or the sync that runs now, None where none does."""
+        return self._writing or self._syncing
+
+    @property
     def stuck(self) -> bool:
-        """Whether a write or a sync has not returned."""
-        return self._writing is not None or self._syncing is not None
+        """Whether ``finish`` has left a write or a sync that did not return."""
+        return self._finishing and self.running is not None
 
     def hurry(self, seconds: float) -> None:
         """Let ``finish`` wait this long, and no longer, for a write or a sync that does not return."""
@@ -257,13 +262,13 @@ class Report:
             self._group_timer.cancel()
         error = self._write_rest()
         cancelled = await self._until_idle()
-        if self._regular and not self.stuck:
+        if self._regular and self.running is None:
             self._sync()
             cancelled = await self._until_idle() or cancelled
         if self._sync_timer is not None:
             self._sync_timer.cancel()
         self._thread.stop()
-        if self.stuck:
+        if self.running is not None:
             # Kept, so that what the thread returns later is not reported as a second error.
             error = self._error = self._described(OSError(errno.ETIMEDOUT, "it takes nothing any more"))
         elif not self._regular:
@@ -291,7 +296,7 @@ class Report:
     async def _until_idle(self) -> asyncio.CancelledError | None:
         """Return when no write and no sync runs, or when the time for that is over."""
         cancelled = None
-        while (running := self._writing or self._syncing) is not None and not self._hurried.done():
+        while (running := self.running) is not None and not self._hurried.done():
             try:
                 await asyncio.wait((running, self._hurried), return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError as error:
