@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 
 from stopcast.accounts.router import Router
 from stopcast.background import end_task
+from stopcast.engine.halting import Canary
 from stopcast.engine.pump import pump
 from stopcast.errors import (
-    CanaryError,
     ConfigurationError,
     InterruptedRunError,
     ReportError,
@@ -29,7 +29,7 @@ from stopcast.report.totals import AccountFigures, Summary
 from stopcast.report.writer import Report
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.intake import Intake
-from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
+from stopcast.tasks.outcome import ASKED, STOPPED, Outcome
 from stopcast.tasks.task import Batch
 
 _T = TypeVar("_T")
@@ -39,11 +39,6 @@ _REPORT_SECONDS: Final = 1.5
 _STUCK_SECONDS: Final = 1.0
 #: Rows that may be in work beyond those of the dispatcher: the rest of a batch, and lines that are not written yet.
 _READ_AHEAD: Final = 1024
-_CANARY_FAILED: Final = {
-    Status.FAILED: "was refused",
-    Status.SET_ASIDE: "was set aside",
-    Status.GAVE_UP: "was given up",
-}
 
 
 class Run:
@@ -66,7 +61,7 @@ class Run:
         intake: counts the rows.
         finished: outcomes of this run.
         opened: whether the report was opened.
-        canary: tasks of the canary that have no outcome yet.
+        canary: the tasks that are sent alone first.
         ending: why the run ends early, None while it does not.
         reading: whether the report is being read, before the first call.
     """
@@ -88,7 +83,7 @@ class Run:
         self._resume = resume
         self._limit = limit
         self._grace_seconds = grace_seconds
-        self._canary = self.canary = canary
+        self.canary = Canary(canary)
         self._ends_at = ends_at
         self._deliveries = deliveries
         self._timers: list[asyncio.TimerHandle] = []
@@ -196,17 +191,18 @@ class Run:
 
         def deliver_canary(outcome: Outcome) -> None:
             deliver(outcome)
-            self._judge(outcome)
+            if (error := self.canary.count(outcome)) is not None:
+                dispatcher.stop(error)
 
         sink = dispatcher.open_feed(
-            deliver_canary if self.canary else deliver,
+            deliver_canary if self.canary.left else deliver,
             flights=in_flight if deliveries is None else deliveries,
             ownership=deliveries,
         )
         if self.ending is not None:
             dispatcher.stop(self.ending)
         try:
-            await pump(batches, self.intake, sink, canary=self.canary)
+            await pump(batches, self.intake, sink, canary=self.canary.left)
         finally:
             try:
                 await dispatcher.close()
@@ -238,20 +234,6 @@ class Run:
                 f"{self._path} could not be rewritten ({error.strerror}): {self.past.lines_replaced} tasks also have "
                 f"an older line in it, which the newer one replaces; --resume tries again"
             ) from None
-
-    def _judge(self, outcome: Outcome) -> None:
-        """Count an outcome of the canary, and stop all calls if it is not good."""
-        if not self.canary or outcome.status in {Status.INVALID, Status.DUPLICATE}:
-            return
-        self.canary -= 1
-        if not outcome.good:
-            how = _CANARY_FAILED.get(outcome.status, f"is {outcome.status}")
-            self._stopper.dispatcher.stop(
-                CanaryError(
-                    f"canary failed: {'/'.join(outcome.task)} {how} ({outcome.code or outcome.message}). "
-                    f"Nothing beyond the first {self._canary:,} tasks was sent"
-                )
-            )
 
     def interrupt(self, signal_number: int) -> None:
         """End the run. The first time calls in flight may finish, the second time they are cut off."""

@@ -1,4 +1,4 @@
-"""When so many tasks end badly that the next ones had better wait for somebody to look."""
+"""When bad ends of tasks stop the calls: too many of them, or one among the first that are sent alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Self
 
-from stopcast.errors import ConfigurationError, TooManyFailuresError
+from stopcast.errors import CanaryError, ConfigurationError, TooManyFailuresError
 from stopcast.tasks.outcome import Outcome, Status
 
 _BAD: Final = frozenset({Status.FAILED, Status.GAVE_UP})
+_BAD_ENDS: Final = {
+    Status.FAILED: "was refused",
+    Status.SET_ASIDE: "was set aside",
+    Status.GAVE_UP: "was given up",
+}
 _FORM: Final = re.compile(r"(?a:(?P<tasks>\d{1,18})|(?P<percent>\d{1,3}(\.\d+)?)\s*%)")
 
 
@@ -19,12 +24,12 @@ class HaltAfter:
     """How many tasks may end badly, as ``failed`` or ``gave_up``, before no further one is sent.
 
     Attributes:
-        tasks: so many of them are too many; None for any number.
-        share: this share of the tasks that have ended, 0 to 1, is too large; None for any share.
-        sample: ended tasks without which a share says nothing.
+        tasks: this number of bad ends stops the calls; None for no such number.
+        share: this share of the tasks that have ended, from 0 to 1, stops the calls; None for no such share.
+        sample: how many tasks must have ended before the share counts.
 
     Raises:
-        ConfigurationError: a number that would halt before the first task, or a share that is none.
+        ConfigurationError: a number below 1, or a share outside 0 to 1.
     """
 
     tasks: int | None = None
@@ -39,10 +44,10 @@ class HaltAfter:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read it as people write it: "50" tasks, "2.5%" of them.
+        """Read "50" (tasks) or "2.5%" (of them).
 
         Raises:
-            ConfigurationError: it is neither.
+            ConfigurationError: the text is neither.
         """
         match = _FORM.fullmatch(text.strip())
         if match is None:
@@ -62,9 +67,9 @@ class Failures:
         self._reasons: Counter[str] = Counter()
 
     def count(self, outcome: Outcome) -> TooManyFailuresError | None:
-        """Take note of an outcome, and return the error if that was one too many.
+        """Count an outcome, and return the error if it was one too many.
 
-        Rows that were not sent say nothing of how the calls fare; "no such running task" is a good end.
+        Rows that were not sent do not count. "No such running task" is a good end.
         """
         if not outcome.attempts:
             return None
@@ -86,4 +91,31 @@ class Failures:
         return TooManyFailuresError(
             f"{self._bad:,} of {self._ended:,} tasks ended badly, too many to go on. "
             f"Most often, {number:,} times: {reason}"
+        )
+
+
+class Canary:
+    """The first tasks of a run, which are sent alone. The others follow only if each of these ends well.
+
+    Args:
+        tasks: how many they are.
+
+    Attributes:
+        left: how many of them have no outcome yet.
+    """
+
+    def __init__(self, tasks: int) -> None:
+        self._tasks = self.left = tasks
+
+    def count(self, outcome: Outcome) -> CanaryError | None:
+        """Count an outcome, and return the error if it is not good."""
+        if not self.left or outcome.status in {Status.INVALID, Status.DUPLICATE}:
+            return None
+        self.left -= 1
+        if outcome.good:
+            return None
+        how = _BAD_ENDS.get(outcome.status, f"is {outcome.status}")
+        return CanaryError(
+            f"canary failed: {'/'.join(outcome.task)} {how} ({outcome.code or outcome.message}). "
+            f"Nothing beyond the first {self._tasks:,} tasks was sent"
         )

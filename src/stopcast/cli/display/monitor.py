@@ -205,4 +205,4 @@ class RunMonitor:
             return "reading the report"
         if self._stopper.paused:
             return "paused"
-        return f"only the first {self.options.guards.canary:,} (canary)" if run.canary else ""
+        return f"only the first {self.options.guards.canary:,} (canary)" if run.canary.left else ""
