@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from stopcast.background import Supervisor
+from stopcast.engine.contracts import RowSink
 from stopcast.engine.dispatch import Dispatcher
-from stopcast.engine.feed import RowSink
 from stopcast.errors import AccountsGivenUpError, StopcastError
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome

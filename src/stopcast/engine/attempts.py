@@ -11,7 +11,7 @@ from stopcast.api.actions import Action
 from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
 from stopcast.engine.account import Account
-from stopcast.engine.call import Attempt, Caller, Interrupt, Slot
+from stopcast.engine.call import Attempt, Caller
 from stopcast.engine.decisions import (
     RULES,
     CorrectClock,
@@ -25,6 +25,7 @@ from stopcast.engine.decisions import (
 )
 from stopcast.engine.job import Job
 from stopcast.engine.retry import RetryPolicy
+from stopcast.engine.slot import Interrupt, Slot
 from stopcast.engine.working_time import WorkingTime
 from stopcast.errors import CredentialsRefusedError, HaltedError
 from stopcast.events import (

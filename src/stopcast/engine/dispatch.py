@@ -3,70 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from stopcast.background import end_task
 from stopcast.engine.attempts import Attempts, Halted, Interrupted, Result, Retry, Settled
 from stopcast.engine.backlog import Backlog
-from stopcast.engine.call import Interrupt, Slot
-from stopcast.engine.feed import Feed, RowSink
+from stopcast.engine.feed import Feed
 from stopcast.engine.halting import Failures
-from stopcast.engine.job import Job
+from stopcast.engine.job import Job, make_jobs
+from stopcast.engine.slot import Interrupt, Slot
 from stopcast.engine.working_time import WorkingTime
 from stopcast.errors import BackgroundTaskError, ClosedError, StopcastError
 from stopcast.events import Event
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome
 
-if TYPE_CHECKING:
-    from stopcast.tasks.intake import Accepted
-
 _PAUSED: Final = "paused"
 #: For a worker whose call was cut off: closing a TLS connection takes a few turns of the loop.
 _PATIENCE_SECONDS: Final = 0.2
-
-
-class AnyDispatcher(Protocol):
-    """What makes the calls of a run: one account's Dispatcher, or the dispatchers of several accounts as one."""
-
-    @property
-    def error(self) -> StopcastError | None:
-        """What ended the calls, None while they go on."""
-
-    @property
-    def in_flight(self) -> int:
-        """Calls that were sent and have no answer yet."""
-
-    @property
-    def waiting(self) -> int:
-        """Jobs that wait for their next attempt."""
-
-    @property
-    def most_outstanding(self) -> int:
-        """Rows of one stream that may be taken in and not consumed."""
-
-    def open_feed(
-        self,
-        deliver: Callable[[Outcome], None],
-        *,
-        priority: int = 0,
-        flights: Flights | None = None,
-        ownership: Ownership | None = None,
-    ) -> RowSink:
-        """Open a stream of rows whose outcomes go to ``deliver``, on the event loop."""
-
-    def stop(self, error: StopcastError) -> None:
-        """Make no further call. Calls in flight finish, and their outcomes are handed out."""
-
-    async def idle(self) -> None:
-        """Return when no call is in flight."""
-
-    def cancel(self) -> None:
-        """Cut off the calls in flight. Call ``stop`` first."""
-
-    async def close(self) -> None:
-        """Stop, cut off what is in flight, and leave nothing behind."""
 
 
 class Dispatcher:
@@ -163,7 +118,7 @@ class Dispatcher:
             observed=self._observed,
             flights=flights,
             ownership=ownership,
-            make_jobs=_make_jobs,
+            make_jobs=make_jobs,
             on_ready=self._on_ready,
             on_end=self._on_end,
         )
@@ -333,10 +288,6 @@ class Dispatcher:
         feed.drop()
         if feed.ownership is not None:
             feed.ownership.give_back([job.task])
-
-
-def _make_jobs(feed: Feed, rows: Iterable[Accepted]) -> Iterable[Job]:
-    return [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in rows]
 
 
 def _unexpected(error: BaseException) -> BackgroundTaskError:

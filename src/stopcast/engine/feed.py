@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
 from stopcast.ports import Flights, Ownership
@@ -18,42 +18,6 @@ if TYPE_CHECKING:
 
 #: Rows read ahead of the calls. Enough to bridge the reading of the next batch, few enough to be a true back-pressure.
 READ_AHEAD: Final = 64
-
-
-class RowSink(Protocol):
-    """Takes the rows of one stream, and holds its reader back: a Feed, or the lanes of several accounts."""
-
-    @property
-    def error(self) -> BaseException | None:
-        """What ended the stream before its time, None while it goes on."""
-
-    @property
-    def without_outcome(self) -> int:
-        """Rows that were taken in and have no outcome: they were taken back, or their call was cut off."""
-
-    def submit(self, rows: Iterable[Accepted]) -> None:
-        """Take in rows that are to be sent."""
-
-    def refuse(self, outcome: Outcome) -> None:
-        """Hand out the outcome of a row that is not sent."""
-
-    def consumed(self) -> None:
-        """Free the place of one outcome that was handed out."""
-
-    async def room(self) -> None:
-        """Return when more rows may be taken in, or when the stream has ended before its time."""
-
-    async def ended(self) -> None:
-        """Return when the stream has ended before its time."""
-
-    async def settled(self) -> None:
-        """Return when every row has its outcome, or was taken back."""
-
-    def end(self, error: BaseException) -> None:
-        """End the stream before its time: what was not sent is taken back, and what was sent is handed out."""
-
-    def close(self) -> None:
-        """End the stream because its consumer has left: no further outcome is handed out."""
 
 
 class Feed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from stopcast.tasks.task import Task
 
 if TYPE_CHECKING:
     from stopcast.engine.feed import Feed
+    from stopcast.tasks.intake import Accepted
 
 _NO_REPLY = Reply(None)
 
@@ -73,3 +74,8 @@ class Job:
             in_doubt=self.in_doubt and not status.good,
             state=reply.state,
         )
+
+
+def make_jobs(feed: Feed, rows: Iterable[Accepted]) -> list[Job]:
+    """Return the rows of a stream as jobs."""
+    return [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in rows]

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 from stopcast.background import end_task
-from stopcast.engine.feed import RowSink
+from stopcast.engine.contracts import RowSink
 from stopcast.errors import ClosedError
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.task import Batch

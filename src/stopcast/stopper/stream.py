@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 
 from stopcast.background import END_WITHIN_SECONDS, end_task
-from stopcast.engine.dispatch import AnyDispatcher
+from stopcast.engine.contracts import AnyDispatcher
 from stopcast.engine.pump import pump
 from stopcast.errors import ClosedError
 from stopcast.ports import Flights, Ownership
