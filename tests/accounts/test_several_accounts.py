@@ -94,10 +94,6 @@ def test_a_secret_in_the_file_is_an_error_that_says_where_it_belongs_and_does_no
             '[accounts.a]\nprofile="a"\napps=["x"]\n[accounts.b]\nprofile="b"\napps=["x"]',
             "x is claimed by a and by b",
         ),
-        (
-            '[accounts.a]\nprofile="a"\napps=["x*"]\n[accounts.b]\nprofile="b"\napps=["*x"]',
-            "x* of a and *x of b fit the same AppIds",
-        ),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(text: str, words: str) -> None:

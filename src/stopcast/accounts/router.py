@@ -52,7 +52,7 @@ class Meters:
     def mean_per_second(self) -> float:
         """Calls a second of all accounts, from the first call to the last."""
         used = [meter for meter in self.by_account.values() if meter.calls]
-        seconds = max((it.last for it in used), default=0.0) - min((it.first for it in used), default=0.0)
+        seconds = max((meter.last for meter in used), default=0.0) - min((meter.first for meter in used), default=0.0)
         return (self.calls - 1) / seconds if seconds > 0 else 0.0
 
 
@@ -61,20 +61,21 @@ class Router:
 
         Router({"a": Stopper(key_a), "b": Stopper(key_b)}, {"app-1": "a", "live-*": "b"})
 
-    Used as an async context manager, which enters and leaves its Stoppers. An account whose calls are given up, because
-    its key is refused for instance, does not touch the others; its tasks have no outcome, and a stream that had some of
-    them raises AccountsGivenUpError once all the other outcomes have come. A task whose AppId no account claims is not
-    sent: its outcome is ``set_aside``.
+    Used as an async context manager, which enters and leaves its Stoppers. When the calls of an account end, for
+    instance because its key is refused, the others go on. Its tasks that were not sent have no outcome, and a stream
+    that had some of them raises AccountsGivenUpError after all other outcomes. A task whose AppId no account claims is
+    not sent: its outcome is ``set_aside``.
 
     Args:
-        stoppers: by the account's name. Each is used for nothing else.
-        routes: the account's name by AppId, or by a pattern of AppIds; see ``stopcast.routes``.
-        max_backlog: tasks of one stream that may wait because their account is behind, all accounts together. It
-            bounds the memory; a stream's tasks are taken in their order, so beyond it all accounts wait for the slow.
-        observers: are told of an account that is given up, and of tasks that are not sent. Each Stopper has its own.
+        stoppers: a Stopper for each account, by the account's name. Use it for nothing else.
+        routes: the account's name by AppId, or by a pattern of AppIds; see ``stopcast.accounts.routes``.
+        max_backlog: tasks of one stream that may wait because their account is slow, all accounts together. It bounds
+            the memory. Tasks are read in their order, so beyond it all accounts wait for the slow one.
+        observers: are notified of an account that is given up, and of tasks that are not sent. Each Stopper has its
+            own observers for its calls.
 
     Raises:
-        ConfigurationError: a route to an account that is not there, or one that is no pattern, or two that fit alike.
+        ConfigurationError: a route to an account that does not exist, or one that is no AppId and no pattern.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Router:
         if unknown := set(routes.values()) - stoppers.keys():
             raise ConfigurationError(f"there is no account {', '.join(sorted(unknown))}")
         if not stoppers or len(set(map(id, stoppers.values()))) < len(stoppers):
-            raise ConfigurationError("each account needs a Stopper of its own, and there has to be one")
+            raise ConfigurationError("a Router needs at least one account, and a Stopper of its own for each")
         self.stoppers: Final = dict(stoppers)
         self.routes: Final = Routes(routes)
         self._max_backlog = max_backlog
@@ -191,15 +192,15 @@ class Router:
             stopper.pause()
 
     def resume(self) -> None:
-        """Make calls again, at the rate of before."""
+        """Make calls again, at the same rate as before."""
         for stopper in self._open():
             stopper.resume()
 
     def limit_to(self, calls_per_second: float) -> None:
-        """Make at most about so many calls a second for each account from now on; its cap stays the most.
+        """Make at most about this number of calls a second for each account from now on. Its cap still holds.
 
         Raises:
-            ConfigurationError: more than the greatest cap, or too few to be told from none, or a limiter of your own
+            ConfigurationError: the rate is above the greatest cap or too close to 0, or it is a limiter of your own
                 whose rate cannot be changed.
         """
         if calls_per_second > (most := self.limiter.max_per_second):
@@ -216,7 +217,7 @@ class Router:
         return self.dispatcher.given_up
 
     async def stop(self, task: AnyTask, *, priority: int = 0) -> Outcome:
-        """Stop one task and return what became of it.
+        """Stop one task, and return its outcome.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials of its account.

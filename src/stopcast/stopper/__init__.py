@@ -1,4 +1,4 @@
-"""The library's front: one object that stops tasks, and one that asks what has become of them."""
+"""The front of the library: Stopper stops tasks, Verifier asks whether they have ended."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from stopcast.tasks.outcome import Outcome
 
 
 class Stopper(TaskCalls):
-    """Stops webcast tasks. How it is made and used, ``TaskCalls`` says."""
+    """Stops webcast tasks. For its arguments and its use see ``TaskCalls``."""
 
     action = STOP_WEBCAST
 
     async def stop(self, task: AnyTask, *, priority: int = 0) -> Outcome:
-        """Stop one task and return what became of it.
+        """Stop one task, and return its outcome.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials.
@@ -25,33 +25,35 @@ class Stopper(TaskCalls):
         return await self._call(task, priority)
 
     def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
-        """Stop many tasks, and yield the outcomes as they come: one for each task given, in no order.
+        """Stop many tasks, and yield the outcomes as they come: one for each given task, in no order.
 
-        The tasks are taken as the outcomes are: a slow consumer holds the producer back. Within one call the same task
-        given twice is sent once; the second one's outcome is ``duplicate``. To tell that apart, 16 bytes and a little
+        Tasks are read as fast as outcomes are consumed: a slow consumer holds the producer back. A task that is given
+        twice in one call is sent once, and the second outcome is ``duplicate``. For this, 16 bytes and a little more
         are kept for every task of the call.
 
-        An outcome's ``line`` is its task's place among those given, counted from 1: by it a consumer knows what to
-        acknowledge once the outcome is durable. What yields batches (``stopcast.task.Batch``) numbers its rows itself.
+        The ``line`` of an outcome is the place of its task among those given, counted from 1. A consumer can use it to
+        acknowledge the task once the outcome is durable. A source of batches (``stopcast.tasks.task.Batch``) numbers
+        its rows itself.
 
         Raises:
-            StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
+            StopcastError: broken machinery, such as refused credentials. The outcomes of all tasks that were sent come
+                before it.
         """
         return self._call_all(tasks, priority)
 
 
 class Verifier(TaskCalls):
-    """Asks what has become of webcast tasks, and changes nothing. How it is made and used, ``TaskCalls`` says.
+    """Asks whether webcast tasks have ended, and changes nothing. For its arguments and its use see ``TaskCalls``.
 
-    The API tells of tasks that were started within 72 hours, and takes 60 calls a second for it, apart from the calls
-    that stop tasks. An outcome's status is ``ended``, ``still_running``, ``not_started`` or ``unknown``, and its
-    ``state`` tells why and when the task ended.
+    The API knows tasks that were started within 72 hours. It takes 60 of these calls a second, apart from the calls
+    that stop tasks (the vendor's page 6348/204054). The status of an outcome is ``ended``, ``still_running``,
+    ``not_started`` or ``unknown``; its ``state`` has the reason and the time of the end.
     """
 
     action = GET_WEBCAST_TASK
 
     async def verify(self, task: AnyTask, *, priority: int = 0) -> Outcome:
-        """Ask about one task and return what the API tells.
+        """Ask about one task, and return its outcome.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials.
@@ -62,6 +64,7 @@ class Verifier(TaskCalls):
         """Ask about many tasks, and yield the outcomes as they come, as ``Stopper.stop_all`` does.
 
         Raises:
-            StopcastError: broken machinery, such as refused credentials. Outcomes that were known came before it.
+            StopcastError: broken machinery, such as refused credentials. The outcomes of all tasks that were sent come
+                before it.
         """
         return self._call_all(tasks, priority)

@@ -1,0 +1,163 @@
+"""The parts of the engine put together for one account, from the moment a Stopper is entered until it is left."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from stopcast.api.actions import Action
+from stopcast.api.endpoint import Endpoint
+from stopcast.api.signing import Signer
+from stopcast.credentials.value import Credentials, CredentialsProvider
+from stopcast.engine.account import Account
+from stopcast.engine.attempts import Attempts
+from stopcast.engine.call import Caller
+from stopcast.engine.dispatch import Dispatcher
+from stopcast.engine.halting import Failures, HaltAfter
+from stopcast.engine.key import Key
+from stopcast.engine.refresh import Refresher
+from stopcast.engine.retry import RetryPolicy
+from stopcast.engine.working_time import WorkingTime
+from stopcast.errors import BackgroundTaskError
+from stopcast.events import Event, QuotaFound, QuotaLost
+from stopcast.limiters import Unlimited
+from stopcast.limiters.rolling_window import RollingWindow
+from stopcast.logs import Observers
+from stopcast.ports import Limiter, Transport
+
+#: Calls that connect or wait for their permit, at most, and for how long. At the cap they bridge slow handshakes.
+_MAX_UNSENT: Final = 64
+_UNSENT_SECONDS: Final = 0.5
+#: Seconds between two new connections: many handshakes at once make calls late, which matters where there is a cap.
+_STAGGER_SECONDS: Final = 0.008
+_QUOTA_AWAY: Final = "the shared quota is away"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSettings:
+    """What calls of one account have in common."""
+
+    action: Action
+    endpoint: Endpoint
+    limiter: Limiter
+    meter: RollingWindow
+    retry: RetryPolicy
+    timeout_seconds: float
+    max_at_once: int
+    max_waiting: int
+    halt_after: HaltAfter | None
+
+
+class Engine:
+    """Makes one account's calls. Used as an async context manager, which returns the dispatcher.
+
+    Args:
+        settings: what the calls have in common.
+        transport: carries the requests.
+        credentials: the first ones.
+        provider: gives the next ones, None where there are none.
+        observers: are notified of each event.
+    """
+
+    def __init__(
+        self,
+        settings: CallSettings,
+        transport: Transport,
+        credentials: Credentials,
+        provider: CredentialsProvider | None,
+        observers: Observers,
+    ) -> None:
+        self._settings = settings
+        self._observers = observers
+        action = settings.action
+        self._working_time = WorkingTime()
+        account = Account(Key(self._signer(credentials), renewable=provider is not None), action=action.name)
+        self._refresher = None if provider is None else self._make_refresher(provider, credentials, account)
+        caller = Caller(
+            transport,
+            action,
+            settings.endpoint.query,
+            account=account,
+            limiter=settings.limiter,
+            meter=settings.meter,
+        )
+        self._attempts = Attempts(
+            caller,
+            account,
+            settings.limiter,
+            settings.retry,
+            action=action,
+            working_time=self._working_time,
+            on_key_refused=None if self._refresher is None else self._refresher.refused,
+            on_clock_corrected=None if self._refresher is None else self._refresher.clock_corrected,
+        )
+        self._dispatcher = Dispatcher(
+            self._attempts,
+            working_time=self._working_time,
+            timeout_seconds=settings.timeout_seconds,
+            max_at_once=settings.max_at_once,
+            max_unsent=self._max_unsent,
+            max_waiting=settings.max_waiting,
+            stagger_seconds=0.0 if isinstance(settings.limiter, Unlimited) else _STAGGER_SECONDS,
+            failures=None if settings.halt_after is None else Failures(settings.halt_after),
+            observe=observers.notify,
+            observed=observers.want_all,
+        )
+        caller.when_admitted(self._dispatcher.on_admitted)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Dispatcher:
+        if self._refresher is not None:
+            await self._stack.enter_async_context(self._refresher)
+        self.report_rate()
+        self._stack.callback(self._settings.limiter.subscribe(self._on_limiter_event))
+        return self._dispatcher
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def report_rate(self) -> None:
+        """Emit the limiter's rate, if it has changed by a step."""
+        self._attempts.report_rate(self._observers.notify)
+
+    def _make_refresher(self, provider: CredentialsProvider, credentials: Credentials, account: Account) -> Refresher:
+        return Refresher(
+            provider,
+            credentials,
+            account,
+            action=self._settings.action.name,
+            make_signer=self._signer,
+            observe=self._observers.notify,
+            on_failure=self._on_background_failure,
+        )
+
+    def _signer(self, credentials: Credentials) -> Signer:
+        endpoint = self._settings.endpoint
+        return Signer(
+            credentials,
+            host=endpoint.host,
+            region=endpoint.region,
+            query=endpoint.query,
+            method=self._settings.action.method,
+        )
+
+    def _max_unsent(self) -> int:
+        """Return how many calls may connect or wait for their permit: half a second's worth, and one at least.
+
+        A server may close idle connections after a short time, so few calls wait at a slow rate.
+        """
+        rate = self._settings.limiter.rate
+        most = min(_MAX_UNSENT, self._settings.max_at_once)
+        return most if rate is None else max(1, min(most, int(rate * _UNSENT_SECONDS)))
+
+    def _on_background_failure(self, error: BackgroundTaskError) -> None:
+        self._dispatcher.stop(error)
+
+    def _on_limiter_event(self, event: Event) -> None:
+        match event:
+            case QuotaLost(per_second=0):
+                self._working_time.pause(_QUOTA_AWAY)
+            case QuotaFound():
+                self._working_time.resume(_QUOTA_AWAY)
+        self._observers.notify(event)
