@@ -20,10 +20,10 @@ from stopcast.tasks.task import Task
 _BYTES: Final = 16
 _HASH: Final = blake2b(digest_size=_BYTES)
 _WORDS: Final = _BYTES // array("I").itemsize
-_FIRST_SHELVES: Final = 32
+_FIRST_SHELVES: Final = 64
 _GROWTH: Final = 8
 #: Records on a shelf, on average, at which the number of shelves grows. A search takes 0.1 us there.
-_FULL_SHELF: Final = 40
+_FULL_SHELF: Final = 48
 #: The value of a record whose real value does not fit into its byte.
 _LARGE: Final = 255
 
@@ -80,7 +80,7 @@ class _Shelves:
 
     def _grow(self) -> None:
         number = len(self._shelves)
-        # Hardly a shelf is still undivided: each was used about 250 times since the last growth.
+        # Hardly a shelf is still undivided: each was used about 300 times since the last growth.
         self._old = [self._divided(place) if shelf is None else shelf for place, shelf in enumerate(self._shelves)]
         self._old_mask = self._mask
         self._mask = number * _GROWTH - 1
