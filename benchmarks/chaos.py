@@ -192,6 +192,7 @@ def measure(given: argparse.Namespace, directory: Path, emulator: Emulator) -> N
     assert set(lines) == set(listed) == emulator.stopped, "a task is not settled"
     assert (summary["rows"], summary["bad"]) == (given.tasks, 0), summary
     assert emulator.worst_second() <= given.cap, "the cap was broken"
+    assert not false_lines, "a task is said to have been stopped already, and was stopped by another worker"
 
 
 def joined(reports: Sequence[Path]) -> dict[str, Any]:

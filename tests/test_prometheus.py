@@ -76,7 +76,7 @@ async def test_a_scrape_counts_the_results_of_tasks_and_attempts(scraper: Scrape
     def by(name: str, label: str) -> dict[str, float]:
         return {dict(labels)[label]: value for (sample, labels), value in samples.items() if sample == name}
 
-    assert by("stopcast_tasks_total", "status") == {"stopped": 7, "failed": 2, "duplicate": 1}
+    assert by("stopcast_tasks_total", "status") == {"stopped": 7, "failed": 1, "set_aside": 1, "duplicate": 1}
     assert by("stopcast_attempts_total", "verdict") == {
         "ok": 7,
         "transient": 2,

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from stopcast.accounts.router import Router
 from stopcast.background import end_task
+from stopcast.engine.contracts import RowSink
 from stopcast.engine.halting import Canary
 from stopcast.engine.pump import pump
 from stopcast.errors import (
@@ -84,6 +85,7 @@ class Run:
         self._limit = limit
         self._grace_seconds = grace_seconds
         self.canary = Canary(canary)
+        self._sink: RowSink | None = None
         self._ends_at = ends_at
         self._deliveries = deliveries
         self._timers: list[asyncio.TimerHandle] = []
@@ -194,7 +196,7 @@ class Run:
             if (error := self.canary.count(outcome)) is not None:
                 dispatcher.stop(error)
 
-        sink = dispatcher.open_feed(
+        sink = self._sink = dispatcher.open_feed(
             deliver_canary if self.canary.left else deliver,
             flights=in_flight if deliveries is None else deliveries,
             ownership=deliveries,
@@ -265,21 +267,27 @@ class Run:
 
     def summary(self) -> Summary:
         """Return the totals, up to now or to the end of the run."""
-        meter = self._stopper.meter
+        meter, intake = self._stopper.meter, self.intake
         now = self._ended_at or asyncio.get_running_loop().time()
         seconds = 0.0 if self._started_at is None else now - self._started_at
+        # Its source delivers such a row again, and then it counts again.
+        given_back = 0 if self._sink is None else self._sink.given_back
         return Summary(
             statuses=+self.past.statuses,
             calls=meter.calls,
             worst_second=meter.worst_second,
             mean_per_second=meter.mean_per_second,
             seconds=seconds,
-            settled_earlier=self.intake.settled,
-            left_out=self.intake.left_out,
-            too_old=self.intake.too_old,
+            settled_earlier=intake.settled,
+            left_out=intake.left_out,
+            too_old=intake.too_old,
             asked=not self._stopper.action.changes,
             accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},
-            not_finished=self.intake.rows - self.intake.settled - self.intake.reported_earlier - self.finished,
+            not_finished=self.intake.rows
+            - self.intake.settled
+            - self.intake.reported_earlier
+            - self.finished
+            - given_back,
         )
 
 

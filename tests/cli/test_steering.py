@@ -45,7 +45,7 @@ def test_after_a_good_canary_the_other_tasks_are_sent(shell: Shell, api: Emulato
     ("fault", "status", "how"),
     [
         ("parameter", "failed", "was refused (InvalidParameter"),
-        ("app", "failed", "was refused (InvalidParameter.NotExistAppId)"),
+        ("app", "set_aside", "was set aside (InvalidParameter.NotExistAppId)"),
         ("internal", "gave_up", "was given up (InternalError)"),
     ],
 )

@@ -170,7 +170,7 @@ async def test_a_call_that_was_cut_off_is_handed_back_in_doubt(url: str) -> None
     await put(url, *tasks(1))
     async with Emulator(quota_per_second=None, faults=Faults({"hang": tasks(1)})) as emulator:
         async with (
-            stopper_at(emulator) as stopper,
+            stopper_at(emulator, drain_seconds=0.1) as stopper,
             RedisConsumer(url) as consumer,
             aclosing(stopper.stop_all(consumer)) as outcomes,
         ):

@@ -252,7 +252,6 @@ class Gate:
         """Nothing is throttled here."""
 
 
-@pytest.mark.xfail(strict=True, reason="the engine does not ask Ownership yet")
 async def test_a_worker_that_stood_still_sends_nothing_that_another_worker_has(
     url: str, there: Any, clock: Clock
 ) -> None:

@@ -73,7 +73,7 @@ async def test_a_reader_that_stalls_pauses_the_calls_and_not_the_loop_and_loses_
         report.write(outcome(number))
         number += 1
         await asyncio.sleep(0)
-    assert report.stuck
+    assert report.running is not None
     received = bytearray()
     reading = threading.Thread(target=lambda: received.extend(b"".join(iter(lambda: os.read(reader, 65536), b""))))
     reading.start()
@@ -111,7 +111,7 @@ async def test_any_number_of_cancellations_leaves_a_report_that_is_written(tmp_p
     with pytest.raises(asyncio.CancelledError):
         await finishing
     assert len(read_report(path)) == 10
-    assert not report.stuck
+    assert report.running is None
     os.close(descriptor)
 
 
@@ -131,7 +131,7 @@ async def test_a_sync_that_fails_once_is_an_error_at_the_end_and_its_outcomes_ar
     descriptor = await open_report(path, resume=False)
     report = Report(descriptor, path, on_error=errors.append, on_durable=durable.extend)
     report.write(outcome(1))
-    await until_true(lambda: report.stuck)
+    await until_true(lambda: report.running)
     finishing = asyncio.ensure_future(report.finish())
     await asyncio.sleep(0)
     released.set()
@@ -174,7 +174,7 @@ async def test_a_slow_sync_delays_neither_lines_nor_notes(tmp_path: Path, monkey
     log = open_in_flight_log(path, most=10, settled=())
     report = Report(descriptor, path, on_error=lambda _: None, in_flight=log)
     report.write(outcome(0))
-    await until_true(lambda: report.stuck)
+    await until_true(lambda: report.running)
     log.begin(outcome(1).task, identity(outcome(1).task))
     for number in range(64):
         report.write(outcome(number))

@@ -113,6 +113,11 @@ class Lanes:
         return self._without_outcome + sum(lane.sink.without_outcome for lane in self._lanes.values())
 
     @property
+    def given_back(self) -> int:
+        """Rows that were returned to their source."""
+        return sum(lane.sink.given_back for lane in self._lanes.values())
+
+    @property
     def _ending(self) -> bool:
         return self._closed or self._error is not None
 

@@ -24,6 +24,10 @@ class RowSink(Protocol):
     def without_outcome(self) -> int:
         """Rows that were taken in and have no outcome: they were taken back, or their call was cut off."""
 
+    @property
+    def given_back(self) -> int:
+        """Rows that were returned to their source, because another process owned them. It may deliver them again."""
+
     def submit(self, rows: Iterable[Accepted]) -> None:
         """Take in rows that are to be sent."""
 

@@ -268,7 +268,7 @@ class Dispatcher:
                 feed.settle(outcome, job.history)
                 self.stop(error)
             case Interrupted(job, Interrupt.LOST):
-                self._release(job)
+                feed.give_back(job)
             case Interrupted(job, Interrupt.CUT_OFF):
                 feed.cut_off(job)
             case Interrupted(job, Interrupt.CANCELLED):
@@ -282,12 +282,6 @@ class Dispatcher:
             job.feed.take_back(job)
         else:
             self._backlog.put_back(job)
-
-    def _release(self, job: Job) -> None:
-        feed = job.feed
-        feed.drop()
-        if feed.ownership is not None:
-            feed.ownership.give_back([job.task])
 
 
 def _unexpected(error: BaseException) -> BackgroundTaskError:

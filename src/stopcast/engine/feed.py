@@ -41,6 +41,7 @@ class Feed:
         closed: whether the consumer has left.
         error: what ended the feed before its time.
         without_outcome: rows that were taken back, or whose call was cut off.
+        given_back: rows that were returned to their source. It may deliver them again.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Feed:
         self.closed = False
         self.error: BaseException | None = None
         self.without_outcome = 0
+        self.given_back = 0
         self.priority = priority
         self.flights = flights
         self.ownership = ownership
@@ -132,10 +134,16 @@ class Feed:
             self.settle(job.unsent(Status.GAVE_UP), job.history)
         else:
             self.without_outcome += 1
-            self.drop()
+            self._drop()
 
-    def drop(self) -> None:
-        """Forget a row that was not sent."""
+    def give_back(self, job: Job) -> None:
+        """Return a row to its source, because another process owns it by now."""
+        self.given_back += 1
+        self._drop()
+        if self.ownership is not None:
+            self.ownership.give_back([job.task])
+
+    def _drop(self) -> None:
         self._outstanding -= 1
         self._finish_one()
 
