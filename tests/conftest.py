@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from stopcast.sandbox import Emulator
 from support.forked import Forks
@@ -17,8 +17,10 @@ from support.processes import Shell, serving
 from support.redis_server import RedisServer
 
 # The same examples each time, so that a change is judged by itself. For new ones: --hypothesis-profile=nightly
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("nightly", derandomize=False, print_blob=True)
+# No test fails because the machine is busy.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", _PATIENT, derandomize=True)
+settings.register_profile("nightly", _PATIENT, derandomize=False, print_blob=True)
 settings.load_profile("repeatable")
 
 

@@ -149,7 +149,7 @@ def test_no_bytes_do_more_than_refuse_the_list() -> None:
             assert len(taken.accepted) + len(taken.outcomes) == len(read.rows) + len(read.broken), seed
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[*HealthCheck])
 @given(st.lists(st.sampled_from(WHOLE_LISTS) | st.binary(max_size=20), max_size=30), st.data())
 async def test_no_file_does_more_than_refuse_the_list(tmp_path: Path, tokens: list[bytes], data: st.DataObject) -> None:
     raw = b"".join(tokens)
