@@ -116,7 +116,7 @@ def test_a_wrong_command_line_is_answered_with_what_where_and_what_to_type(
     before = {path: path.stat().st_mtime_ns for path in desk.directory.rglob("*")}
     ended = desk.run(*shlex.split(typed))
     assert ended.status == status, ended
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert ended.out == ""
     assert [word for word in words if word not in ended.err] == [], ended.err
     assert "hush" not in ended.err
@@ -151,7 +151,7 @@ def test_a_wrong_variable_is_answered_with_its_name_and_what_to_set(
         desk.variables = dict(variables)
     ended = desk.run("run", "tasks.csv")
     assert ended.status == 2
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert [word for word in words if word not in ended.err] == [], ended.err
 
 

@@ -59,7 +59,7 @@ def test_a_closed_standard_output_causes_no_traceback(shell: Shell, option: str)
     process = shell.start("run", name, "--sandbox", option, stdout=writing)
     os.close(writing)
     ended = end_of(process)
-    assert ended.told_in_words, ended.err
+    assert ended.without_traceback, ended.err
     assert ended.status == 0
     if option != "--dry-run":
         assert statuses(shell / REPORT) == {"stopped": 2}
@@ -80,7 +80,7 @@ def test_a_missing_standard_stream_does_not_stop_the_run(shell: Shell, at: At, c
     name = write_csv(shell / "list.csv", tasks(3))
     ended = end_of(shell.start("run", name, *at, before=lambda: os.close(closed)))
     assert ended.status == 0
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert statuses(shell / REPORT) == {"stopped": 3}
 
 
@@ -142,7 +142,7 @@ def test_summary_of_another_file_has_status_2(shell: Shell, content: str | None)
         (shell / REPORT).write_text(content)
     ended = shell.run("summary", REPORT)
     assert (ended.status, ended.out) == (2, "")
-    assert ended.told_in_words
+    assert ended.without_traceback
 
 
 def test_the_sandbox_prints_its_address(shell: Shell) -> None:

@@ -8,11 +8,11 @@ from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
 from support.processes import (
     Shell,
+    lines_by_task,
     read_report,
     settled_by,
     statuses,
     tasks,
-    told,
     write_csv,
 )
 from support.usage import refused
@@ -137,7 +137,7 @@ def test_only_selects_the_rows_of_a_report_by_status(shell: Shell, api: Emulator
     name = write_csv(shell / "list.csv", tasks(4))
     assert shell.run("run", name, *at, "-o", "first.jsonl", "--max-attempts", "1").status == 1
     assert shell.run("run", "first.jsonl", "--only", "gave_up,invalid", *at, "-o", "second.jsonl").status == 0
-    assert told(shell / "second.jsonl") == {tasks(2)[1]: 1}
+    assert lines_by_task(shell / "second.jsonl") == {tasks(2)[1]: 1}
     assert shell.run("run", "first.jsonl", "--only", "stopped", *at, "-o", "third.jsonl").status == 0
     assert statuses(shell / "third.jsonl") == {"already_stopped": 2}
 

@@ -17,12 +17,12 @@ from support.processes import (
     HANGS_AFTER_SECONDS,
     Shell,
     end_of,
+    lines_by_task,
     read_report,
     serving,
     settled_by,
     statuses,
     tasks,
-    told,
     until,
     write_csv,
 )
@@ -71,7 +71,7 @@ def test_after_the_first_signal_calls_in_flight_finish_and_the_printed_command_s
     process.send_signal(number)
     ended = end_of(process)
     assert ended.status == status
-    assert ended.told_in_words
+    assert ended.without_traceback
     lines = read_report(shell / "the report.jsonl")
     assert slow.calls == len(lines) == len(slow.stopped) < 400
     assert {line["status"] for line in lines} == {"stopped"}
@@ -101,7 +101,7 @@ def test_a_signal_does_not_wait_for_planned_retries(shell: Shell, api: Emulator)
     assert end_of(process).status == 130
     api.faults = Faults()
     assert shell.run("run", name, "--endpoint", api.url, "--resume").status == 0
-    assert told(shell / REPORT) == dict.fromkeys(tasks(30), 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(30), 1)
 
 
 def test_calls_that_do_not_finish_within_the_grace_are_cut_off_and_stay_in_doubt(shell: Shell, api: Emulator) -> None:
@@ -112,7 +112,7 @@ def test_calls_that_do_not_finish_within_the_grace_are_cut_off_and_stay_in_doubt
     process.terminate()
     ended = end_of(process)
     assert ended.status == 143
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert not (shell / REPORT).exists()
     api.faults = Faults()
     assert shell.run(*resume_command(ended)).status == 0
@@ -155,10 +155,10 @@ def test_the_second_signal_cuts_calls_off_at_once_and_loses_nothing(
     process.send_signal(number)
     ended = end_of(process)
     assert ended.status == status
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert settled_by(shell / REPORT, "stopped") == {*listed[:10], *listed[40:]}
     assert shell.run(*resume_command(ended)).status == 0
-    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(listed, 1)
     assert settled_by(shell / REPORT, "presumed_stopped") == set(listed[25:40])
 
 
@@ -185,10 +185,10 @@ def test_many_signals_lose_nothing_and_print_no_traceback(shell: Shell, slow: Em
         ended_by_now = process.poll() is not None
     ended = end_of(process)
     assert ended.status == 130
-    assert ended.told_in_words, ended.err
+    assert ended.without_traceback, ended.err
     slow.faults = Faults()
     assert shell.run("run", name, *at, "--resume").status == 0
-    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(listed, 1)
     assert slow.stopped == set(listed)
 
 
@@ -207,7 +207,7 @@ def test_a_signal_ends_a_run_whose_output_is_closed(shell: Shell, slow: Emulator
     process.send_signal(signal.SIGINT)
     ended = end_of(process)
     assert ended.status == 130
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert slow.calls == len(read_report(shell / REPORT))
 
 

@@ -17,7 +17,7 @@ from stopcast.errors import ConfigurationError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sources.memory import batches_of
-from support.processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv
+from support.processes import Shell, end_of, lines_by_task, read_report, statuses, tasks, until, write_csv
 from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 At = tuple[str, ...]
@@ -56,7 +56,7 @@ def test_after_a_bad_canary_nothing_else_is_sent_and_the_status_is_3(
     name = write_csv(shell / "list.csv", tasks(500))
     ended = shell.run("run", name, *at, "--canary", "3", "--max-attempts", "1")
     assert ended.status == 3
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert f"canary failed: app/room-2/task-2 {how}" in ended.err
     assert "Nothing beyond the first 3 tasks was sent" in ended.err
     assert "stopcast run --resume" in ended.err
@@ -69,7 +69,7 @@ def test_invalid_and_duplicate_rows_do_not_count_for_the_canary(shell: Shell, ap
     listed = tasks(300)
     name = write_csv(shell / "list.csv", [listed[0]._replace(task_id=""), listed[0], listed[0], *listed[1:]])
     assert shell.run("run", name, *at, "--canary", "1").status == 1
-    assert sum(told(shell / REPORT).values()) == 302
+    assert sum(lines_by_task(shell / REPORT).values()) == 302
 
 
 def test_a_resumed_run_takes_its_canary_from_the_remaining_rows(shell: Shell, api: Emulator, at: At) -> None:
@@ -130,12 +130,12 @@ def test_when_time_is_up_no_call_is_in_flight_and_the_remaining_rows_are_counted
     ended = shell.run("run", name, *options)
     done = len(read_report(shell / REPORT))
     assert ended.status == 1
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert 0 < api.calls == done < 900
     assert f"of the list is left ({900 - done} rows); --resume continues with it" in ended.err
     assert "stopcast run --resume" in ended.err
     assert shell.run("run", name, "--endpoint", api.url, "--max-per-second", "100000", "--resume").status == 0
-    assert told(shell / REPORT) == dict.fromkeys(tasks(900), 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(900), 1)
 
 
 def test_a_list_that_ends_before_the_time_is_up_has_status_0(shell: Shell, at: At) -> None:
@@ -222,7 +222,7 @@ def test_a_control_file_pauses_resumes_and_sets_the_rate(shell: Shell, api: Emul
     logged(process, "Resumed, at most 75 of 100")
     ended = end_of(process)
     assert ended.status == 0
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert statuses(shell / REPORT) == {"stopped": 40}
 
 

@@ -316,7 +316,7 @@ def test_a_signal_during_the_verification_prints_the_command_that_continues(
     process.send_signal(signal.SIGTERM)
     ended = end_of(process)
     assert ended.status == 143
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert "stopcast run --resume list.csv" in ended.err
     assert statuses(shell / "r.jsonl") == {"stopped": 40}
 

@@ -16,11 +16,11 @@ from stopcast.tasks.task import Task
 from support.processes import (
     Shell,
     end_of,
+    lines_by_task,
     read_report,
     settled_by,
     statuses,
     tasks,
-    told,
     until,
     with_variables,
     write_csv,
@@ -57,7 +57,7 @@ def test_a_worker_stops_each_task_of_a_list_once(queue: Shell, api: Emulator, at
     enqueued(queue, tasks(200))
     ended = work(queue, "report.jsonl", *at, "--json")
     assert (ended.status, ended.summary["statuses"]["stopped"]) == (0, 200)
-    assert told(queue / "report.jsonl") == dict.fromkeys(tasks(200), 1)
+    assert lines_by_task(queue / "report.jsonl") == dict.fromkeys(tasks(200), 1)
     assert {line["source"] for line in read_report(queue / "report.jsonl")} == {"tasks"}
     assert api.stopped == set(tasks(200))
     status = json.loads(queue.run("status", "--json").out)["queue"]
@@ -70,7 +70,7 @@ def test_two_workers_share_a_queue_and_each_task_is_in_one_report(queue: Shell, 
     options = ("--until-empty", *SOON, "--endpoint", api.url, "--max-per-second", "300")
     workers = [queue.start("worker", "-o", f"{name}.jsonl", *options) for name in "ab"]
     assert [end_of(worker).status for worker in workers] == [0, 0]
-    by_a, by_b = told(queue / "a.jsonl"), told(queue / "b.jsonl")
+    by_a, by_b = lines_by_task(queue / "a.jsonl"), lines_by_task(queue / "b.jsonl")
     assert by_a + by_b == dict.fromkeys(tasks(400), 1)
     assert by_a
     assert by_b
@@ -86,13 +86,13 @@ def test_a_signal_lets_a_worker_hand_its_unsent_tasks_back_without_doubt(
     worker.send_signal(signal.SIGTERM)
     ended = end_of(worker)
     assert ended.status == 143
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert "handed back" in ended.err
     assert there.xpending("tasks", "stopcast")["pending"] == 0
     assert there.xinfo_consumers("tasks", "stopcast") == []
     assert there.xlen("tasks") == 300 - len(read_report(queue / "a.jsonl"))
     assert work(queue, "b.jsonl", *at).status == 0
-    assert told(queue / "a.jsonl") + told(queue / "b.jsonl") == dict.fromkeys(tasks(300), 1)
+    assert lines_by_task(queue / "a.jsonl") + lines_by_task(queue / "b.jsonl") == dict.fromkeys(tasks(300), 1)
     assert statuses(queue / "b.jsonl").keys() == {"stopped"}
 
 
@@ -121,7 +121,7 @@ def test_the_tasks_of_a_killed_worker_are_taken_over(queue: Shell, api: Emulator
     worker.kill()
     end_of(worker)
     assert work(queue, "b.jsonl", *at).status == 0
-    by_a, by_b = told(queue / "a.jsonl"), told(queue / "b.jsonl")
+    by_a, by_b = lines_by_task(queue / "a.jsonl"), lines_by_task(queue / "b.jsonl")
     assert set(by_a) | set(by_b) == set(tasks(300)) == api.stopped
     # A task that was sent before the death, and has no line, is not "already stopped".
     assert statuses(queue / "b.jsonl").keys() <= {"stopped", "presumed_stopped"}
@@ -134,7 +134,7 @@ def test_a_killed_worker_that_is_started_again_does_not_send_what_its_report_set
     leave_pending(there, worker="killed", count=2)
     assert queue.run("run", write_csv(queue / "one.csv", tasks(1)), *at, "-o", "a.jsonl").status == 0
     assert work(queue, "a.jsonl", *at, "--resume").status == 0
-    assert told(queue / "a.jsonl") == dict.fromkeys(tasks(3), 1)
+    assert lines_by_task(queue / "a.jsonl") == dict.fromkeys(tasks(3), 1)
     assert api.calls == 3
     assert there.xlen("tasks") == 0
 
@@ -178,7 +178,7 @@ def test_a_report_puts_the_tasks_that_ended_badly_in_again(queue: Shell, api: Em
     api.fail_forever = ()
     assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 4
     assert work(queue, "b.jsonl", *at).status == 0
-    assert set(told(queue / "b.jsonl")) == set(listed[:4])
+    assert set(lines_by_task(queue / "b.jsonl")) == set(listed[:4])
 
 
 def test_outcomes_can_go_to_the_results_stream_alone(queue: Shell, at: At, there: Any) -> None:
@@ -203,7 +203,7 @@ def test_a_queue_that_cannot_be_reached_is_reported_without_its_password(
     for address, status in (("redis://:hush@127.0.0.1:1/0/tasks", 3), ("redis://:hush@127.0.0.1:1/0", 2)):
         ended = shell.run(*command, "--queue", address)
         assert ended.status == status
-        assert ended.told_in_words
+        assert ended.without_traceback
         assert "hush" not in ended.err + ended.out
 
 
@@ -226,7 +226,7 @@ def test_a_restart_of_redis_is_reported_and_costs_no_task_and_no_call(
     redis_server.start()
     assert end_of(worker).status == 0
     assert "the queue is back" in (queue / "log").read_text()
-    assert told(queue / "a.jsonl") == dict.fromkeys(tasks(600), 1)
+    assert lines_by_task(queue / "a.jsonl") == dict.fromkeys(tasks(600), 1)
     assert api.calls == 600
 
 

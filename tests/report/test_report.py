@@ -23,7 +23,7 @@ from stopcast.report.writer import Report
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
-from support.processes import Shell, end_of, read_report, statuses, tasks, told, until, write_csv, write_jsonl
+from support.processes import Shell, end_of, lines_by_task, read_report, statuses, tasks, until, write_csv, write_jsonl
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -186,7 +186,7 @@ def test_a_pipe_whose_reader_has_left_stops_the_calls(shell: Shell, api: Emulato
         assert fifo.readline().startswith(b'{"AppId":')
     ended = end_of(process)
     assert ended.status == 3
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert api.calls < 5000
 
 
@@ -209,7 +209,7 @@ def test_a_report_that_cannot_be_written_ends_the_run_with_status_3(shell: Shell
     name = write_csv(shell / "list.csv", tasks(5000))
     ended = shell.run("run", name, "--endpoint", api.url, "--max-per-second", "200", "-o", path)
     assert ended.status == 3
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert path in ended.err
     assert api.calls < 5000
 
@@ -235,7 +235,7 @@ def test_a_full_disk_stops_the_sending_keeps_whole_lines_and_resume_finishes(
     at = ("--endpoint", api.url, "--max-per-second", "400")
     ended = shell.run_process("run", name, *at, "--json", before=full_after(size))
     assert ended.status == 3
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert "too large" in ended.err
     # A group waits a tenth of a second, calls in flight finish; the list is far longer.
     assert api.calls < 1000
@@ -247,7 +247,7 @@ def test_a_full_disk_stops_the_sending_keeps_whole_lines_and_resume_finishes(
     assert ended.summary["rows"] == len(kept)
     finished = shell.run("run", name, "--endpoint", api.url, "--max-per-second", "100000", "--resume")
     assert finished.status == 0
-    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(listed, 1)
     assert api.stopped == set(listed)
 
 
@@ -259,10 +259,10 @@ def test_a_disk_that_is_full_when_the_run_is_resumed_is_an_error_in_words(shell:
     (shell / REPORT).write_bytes(whole[:-1])
     ended = shell.run_process("run", name, *at, "--resume", before=full_after(len(whole) - 1))
     assert ended.status == 3
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert "--resume" in ended.err
     assert shell.run("run", name, *at, "--resume").status == 0
-    assert told(shell / REPORT) == dict.fromkeys(tasks(20), 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(20), 1)
     assert api.calls <= 20 + 15
 
 
@@ -279,11 +279,11 @@ def test_no_room_to_write_the_report_anew_loses_nothing_and_the_next_resume_does
 
     ended = shell.run_process("run", name, *at, "--resume", before=no_room_beside)
     assert ended.status == 3
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert (shell / REPORT).stat().st_size > before
     (shell / f"{REPORT}.tidying").rmdir()
     assert shell.run("run", name, *at, "--resume").status == 0
-    assert told(shell / REPORT) == dict.fromkeys(tasks(30), 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(30), 1)
     assert api.calls == 60
     assert sorted(path.name for path in Path(shell.directory).glob(f"{REPORT}*")) == [REPORT]
 

@@ -12,11 +12,11 @@ from stopcast.tasks.task import Task
 from support.processes import (
     Shell,
     end_of,
+    lines_by_task,
     read_report,
     settled_by,
     statuses,
     tasks,
-    told,
     until,
     write_csv,
     write_jsonl,
@@ -36,7 +36,7 @@ def test_a_settled_row_is_not_sent_again_and_what_is_new_in_the_list_is(shell: S
     assert ended.status == 1
     assert api.calls == 9
     assert (shell / REPORT).read_bytes().startswith(before)
-    assert told(shell / REPORT) == dict.fromkeys(tasks(9), 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(9), 1)
     assert (ended.summary["rows"], ended.summary["settled_earlier"]) == (9, 5)
 
 
@@ -76,7 +76,7 @@ def test_what_was_given_up_is_sent_again_and_has_one_line_in_the_end(shell: Shel
     api.fail_forever = ()
     assert shell.run("run", name, *at, "--resume").status == 0
     assert statuses(shell / REPORT) == {"stopped": 40}
-    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(listed, 1)
     assert not (shell / f"{REPORT}.tidying").exists()
 
 
@@ -93,7 +93,7 @@ def test_what_was_set_aside_is_sent_again_and_has_one_line_in_the_end(shell: She
     api.refused_apps = {}
     assert shell.run("run", name, *options, "--resume").status == 0
     assert statuses(shell / REPORT) == {"stopped": 70}
-    assert told(shell / REPORT) == dict.fromkeys(listed, 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(listed, 1)
 
 
 def test_a_task_that_is_no_longer_listed_keeps_its_line(shell: Shell, api: Emulator, at: At) -> None:
@@ -138,7 +138,7 @@ def test_a_torn_last_line_is_cut_off_and_logged_and_its_task_sent_again(shell: S
     ended = shell.run("run", name, *at, "--resume")
     assert ended.status == 0
     assert str(torn) in ended.err
-    assert told(shell / REPORT) == dict.fromkeys(tasks(6), 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(6), 1)
     assert api.calls == 7
 
 
@@ -148,7 +148,7 @@ def test_zeros_that_a_power_cut_left_at_the_end_are_cut_off(shell: Shell, at: At
     with (shell / REPORT).open("ab") as report:
         report.write(bytes(5000))
     assert shell.run("run", name, *at, "--resume").status == 0
-    assert told(shell / REPORT) == dict.fromkeys(tasks(6), 1)
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(6), 1)
 
 
 @pytest.mark.parametrize("line_from_the_end", [3, 2, 1])
@@ -186,7 +186,7 @@ def test_a_broken_line_in_the_middle_is_refused_and_the_report_left_alone(
     before = (shell / REPORT).read_bytes()
     ended = shell.run("run", name, *at, "--resume")
     assert ended.status == 3
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert "line 2" in ended.err
     assert (shell / REPORT).read_bytes() == before
     assert api.calls == 4
@@ -244,4 +244,4 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(shell: Shell, api: Emulator
     first.send_signal(signal.SIGKILL)
     end_of(first)
     assert shell.run("run", "-", *at, "--resume", given=b"a,r,t\na,r,u\n").status == 0
-    assert told(shell / REPORT) == {Task("a", "r", "t"): 1, Task("a", "r", "u"): 1}
+    assert lines_by_task(shell / REPORT) == {Task("a", "r", "t"): 1, Task("a", "r", "u"): 1}

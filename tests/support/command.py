@@ -42,11 +42,6 @@ class Finished(NamedTuple):
         """Whether standard error holds no trace of a crash of Python's."""
         return not any(word in self.err for word in ("Traceback", "Exception ignored", "internal error", "never retr"))
 
-    @property
-    def told_in_words(self) -> bool:
-        """The former name, until every folder uses the new one."""
-        return self.without_traceback
-
 
 def run_in_process(*arguments: str, directory: Path, environment: Mapping[str, str], given: bytes = b"") -> Finished:
     """Run the command in this process, with ``given`` on standard input, and return how it ended.

@@ -200,7 +200,6 @@ def lines_by_task(path: Path) -> Counter[Task]:
 
 
 #: The former name, until every folder uses the new one.
-told = lines_by_task
 
 
 def settled_by(path: Path, status: str) -> set[Task]:

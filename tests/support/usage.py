@@ -11,6 +11,6 @@ def refused(shell: Shell, *arguments: str, given: bytes = b"") -> str:
     """Run a command that must be refused as wrong usage and leave no report; return its standard error."""
     ended = shell.run(*arguments, given=given)
     assert ended.status == 2, ended
-    assert ended.told_in_words
+    assert ended.without_traceback
     assert not (shell / _DEFAULT_REPORT).exists()
     return ended.err
