@@ -38,7 +38,7 @@ def test_a_dry_run_prints_the_plan_without_credentials_and_without_calls(shell: 
     assert "one: 298" in plan
     assert "two: 150" in plan
     assert re.search(r"\b2 rows given twice", plan)
-    assert "12 rows that name no task" in plan
+    assert "12 rows without a valid task" in plan
     assert [f"list.csv:{line}:" in plan for line in range(452, 464)] == [True] * 10 + [False] * 2
     assert "3 s at 149 calls a second" in plan
     assert api.calls == 0

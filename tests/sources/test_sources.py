@@ -27,7 +27,7 @@ from support.processes import HANGS_AFTER_SECONDS
 from support.streams import eventually
 
 HEADER = "AppId,RoomId,TaskId\n"
-NO_HEADER = "the first row is no header that names AppId, RoomId, TaskId, and without one a list has 3 columns"
+NO_HEADER = "the first row is not a header with AppId, RoomId, TaskId, and a list without a header must have 3 columns"
 
 
 @dataclass
@@ -458,7 +458,7 @@ async def test_tsv_is_read_like_csv(written: Written) -> None:
         ("a;r;t", f"{NO_HEADER}, not 1: 'a;r;t'"),
         ("a,r", None),
         ("a,r,t,x", None),
-        ('a,"r,t', "line 1, where the header may be, cannot be read: a quote that is not closed"),
+        ('a,"r,t', "line 1, which may be the header, cannot be read: a quote that is not closed"),
     ],
 )
 async def test_a_first_row_that_settles_nothing_is_a_list_error(
@@ -472,7 +472,7 @@ async def test_a_first_row_that_settles_nothing_is_a_list_error(
 
 async def test_a_first_line_that_is_too_long_may_have_been_the_header(written: Written) -> None:
     found = await read(path := written("x" * 70_000 + "\na,r,t\n"))
-    assert found == Read(error=f"{path}: line 1, where the header may be, cannot be read: longer than 65536 bytes")
+    assert found == Read(error=f"{path}: line 1, which may be the header, cannot be read: longer than 65536 bytes")
 
 
 async def test_of_two_columns_with_one_name_the_exactly_spelled_one_counts(written: Written) -> None:
@@ -492,7 +492,7 @@ async def test_columns_may_have_other_names(written: Written) -> None:
 async def test_a_list_for_which_names_are_given_has_to_have_them(written: Written) -> None:
     found = await read(path := written("a,r,t\n"), columns=Columns.parse("app=Application"))
     words = "the header has no Application and no RoomId and no TaskId; it has 'a', 'r', 't'"
-    assert str(found.error).startswith(f"{path}: {words}. Tell which of them is meant: --columns app=NAME,room=NAME,")
+    assert str(found.error).startswith(f"{path}: {words}. Name the columns to use: --columns app=NAME,room=NAME,")
 
 
 @pytest.mark.parametrize(

@@ -16,23 +16,23 @@ from stopcast.ports import Request
 from stopcast.tasks.outcome import Status, TaskState
 from stopcast.tasks.task import Task
 
-#: Calls a second that an account may make of StopWebcast, with all its AppIds, processes and hosts.
+#: The most StopWebcast calls that an account may make in a second, over all of its AppIds, processes and hosts.
 QUOTA_PER_SECOND: Final = 150
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An action of the API: how to ask for it, and which status an answer gives the task.
+    """An action of the API: how to request it, and how to turn an answer into the task's status.
 
     Attributes:
-        name: the API's name for it, as in the query.
-        method: HTTP's.
-        quota_per_second: calls a second that an account may make of it.
-        changes: whether a call whose answer was lost leaves its task in doubt.
+        name: the action's name in the query.
+        method: the HTTP method.
+        quota_per_second: the most calls that an account may make in a second.
+        changes: whether the action changes the task, so that a lost answer leaves the task in doubt.
         request: takes a task and the action's canonical query; returns the request for the task.
-        conclude: takes an answer that is ok, or that knows no such running task, and whether an earlier call may have
+        conclude: takes an answer that is ok or says that no such task is running, and whether an earlier call may have
             stopped the task; returns the task's status.
-        state_of: reads the task's state from an answer's Result; None where the Result is just "ok".
+        state_of: reads the task's state from the answer's Result, or None if the Result is always "ok".
     """
 
     name: str
@@ -44,12 +44,12 @@ class Action:
     state_of: Callable[[Any], TaskState | None] | None = None
 
     def read(self, http_status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> Reply:
-        """Return what an answer says, as ``read_answer`` does."""
+        """Parse an answer with ``read_answer``."""
         return read_answer(http_status, headers, body, state_of=self.state_of, secret=secret)
 
 
 def request_body(task: Task) -> bytes:
-    """Return the JSON to send. The ids have been checked, and no character that they may hold needs escaping."""
+    """Return the JSON body. The ids are already validated, and no character allowed in an id needs escaping."""
     return f'{{"AppId":"{task.app_id}","RoomId":"{task.room_id}","TaskId":"{task.task_id}"}}'.encode()
 
 
@@ -57,7 +57,7 @@ def _stop_request(task: Task, query: str) -> Request:
     return Request(request_body(task), query)
 
 
-def _status_when_stopped(reply: Reply, in_doubt: bool) -> Status:  # noqa: FBT001 - Action says what it is
+def _status_when_stopped(reply: Reply, in_doubt: bool) -> Status:  # noqa: FBT001 - Action documents it
     if reply.ok:
         return Status.STOPPED
     return Status.PRESUMED_STOPPED if in_doubt else Status.ALREADY_STOPPED
@@ -72,7 +72,8 @@ STOP_WEBCAST: Final = Action(
     conclude=_status_when_stopped,
 )
 
-#: By the API's number for a task's state. A task that failed (4) does not run either; its StopReason says why.
+#: The status for each number that the API has for a task's state. A task that failed (4) is not running either; its
+#: StopReason says why it failed.
 _STATUSES: Final[Mapping[int, Status]] = {
     1: Status.NOT_STARTED,
     2: Status.STILL_RUNNING,
@@ -82,31 +83,31 @@ _STATUSES: Final[Mapping[int, Status]] = {
 
 
 def _state_request(task: Task, query: str) -> Request:
-    # In the order that a signature needs. Of the characters that an id may hold, only @ is encoded in a query.
+    # Sorted as the signature requires. Of the characters allowed in an id, only @ must be encoded in a query.
     ids = f"&AppId={task.app_id}&RoomId={task.room_id}&TaskId={task.task_id}&".replace("@", "%40")
     return Request(b"", query.replace("&", ids, 1))
 
 
 def _state_of(result: Any) -> TaskState | None:
-    """Return the task's state from a Result, None where the Result does not have that form."""
+    """Return the task's state from an answer's Result, or None if the Result does not have the expected form."""
     found = result.get("WebCastTask") if isinstance(result, dict) else result
     if not found:
         return TaskState(0)
-    if not isinstance(found, dict) or not _is_whole(number := found.get("Status", 0)):
+    if not isinstance(found, dict) or not _is_integer(number := found.get("Status", 0)):
         return None
     reason, end_time = found.get("StopReason"), found.get("EndTime")
     return TaskState(
         number,
         reason if reason and isinstance(reason, str) else None,
-        end_time if end_time and _is_whole(end_time) else None,
+        end_time if end_time and _is_integer(end_time) else None,
     )
 
 
-def _is_whole(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _status_when_read(reply: Reply, _in_doubt: bool) -> Status:  # noqa: FBT001 - likewise
+def _status_when_read(reply: Reply, _in_doubt: bool) -> Status:  # noqa: FBT001 - Action documents it
     return Status.UNKNOWN if reply.state is None else _STATUSES.get(reply.state.number, Status.UNKNOWN)
 
 

@@ -1,4 +1,4 @@
-"""The account's key as a value that never shows its secret, and the type of a function that returns one."""
+"""Credentials whose ``repr`` does not show the secret, and the type of a function that provides them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Credentials:
     Attributes:
         access_key: the public half, which identifies the key.
         secret_key: the private half; ``repr`` does not show it.
-        session_token: of temporary credentials; sent as ``X-Security-Token``, not shown by ``repr``.
-        region: the signing region that came with them, None for the endpoint's.
-        source: where they were found, in words.
-        expires_at: Unix time at which they expire, None where they do not expire or the time is not known.
+        session_token: the token of temporary credentials, sent as ``X-Security-Token``; ``repr`` does not show it.
+        region: the signing region given with the key, or None for the endpoint's region.
+        source: a description of the place where they were found.
+        expires_at: the Unix time at which they expire, or None if they do not expire or the time is unknown.
     """
 
     access_key: str
@@ -29,7 +29,7 @@ class Credentials:
     expires_at: float | None = None
 
     def same_key(self, other: Credentials) -> bool:
-        """Whether both sign alike. Source, region and expiry may differ."""
+        """Return whether both have the same key, secret and token. Source, region and expiry may differ."""
         return (self.access_key, self.secret_key, self.session_token) == (
             other.access_key,
             other.secret_key,
@@ -37,7 +37,7 @@ class Credentials:
         )
 
 
-#: Returns the current credentials. It is called on the event loop and may take a minute.
+#: An async function that returns the current credentials. It runs on the event loop and may take up to a minute.
 CredentialsProvider = Callable[[], Awaitable[Credentials]]
 
 #: The form of a region in a signature.

@@ -1,1 +1,1 @@
-"""The engine: one call, one task, many tasks, one run. It knows the ports, not what fills them."""
+"""The engine: it sends calls, retries tasks and runs lists. It imports the ports, not their implementations."""

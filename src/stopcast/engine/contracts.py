@@ -1,4 +1,4 @@
-"""What one account's engine and that of several accounts have in common, for those that use either."""
+"""Protocols that the engine of one account and the engine of several accounts have in common."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ if TYPE_CHECKING:
 
 
 class RowSink(Protocol):
-    """Takes the rows of one stream, and holds its reader back: a Feed, or the lanes of several accounts."""
+    """Accepts the rows of one stream, and makes its reader wait: a Feed, or the lanes of several accounts."""
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the stream before its time, None while it goes on."""
+        """The error that ended the stream early, or None."""
 
     @property
     def without_outcome(self) -> int:
-        """Rows that were taken in and have no outcome: they were taken back, or their call was cut off."""
+        """Number of accepted rows without an outcome: they were withdrawn, or their call was cut off."""
 
     @property
     def given_back(self) -> int:
-        """Rows that were returned to their source, because another process owned them. It may deliver them again."""
+        """Number of rows returned to their source because another process owned them. They may be delivered again."""
 
     def submit(self, rows: Iterable[Accepted]) -> None:
-        """Take in rows that are to be sent."""
+        """Accept rows to send."""
 
     def refuse(self, outcome: Outcome) -> None:
-        """Hand out the outcome of a row that is not sent."""
+        """Deliver the outcome of a row that is not sent."""
 
     def consumed(self) -> None:
-        """Free the place of one outcome that was handed out."""
+        """Record that one outcome was consumed, so that another row may be accepted."""
 
     async def room(self) -> None:
-        """Return when more rows may be taken in, or when the stream has ended before its time."""
+        """Wait until more rows may be submitted, or until the stream has ended early."""
 
     async def ended(self) -> None:
-        """Return when the stream has ended before its time."""
+        """Wait until the stream has ended early."""
 
     async def settled(self) -> None:
-        """Return when every row has its outcome, or was taken back."""
+        """Wait until every row has its outcome or was withdrawn."""
 
     def end(self, error: BaseException) -> None:
-        """End the stream before its time: what was not sent is taken back, and what was sent is handed out."""
+        """End the stream early: withdraw the rows that were not sent, and deliver the outcomes of those that were."""
 
     def close(self) -> None:
-        """End the stream because its consumer has left: no further outcome is handed out."""
+        """End the stream because its consumer has left: deliver no further outcome."""
 
 
 class AnyDispatcher(Protocol):
-    """What makes the calls of a run: one account's Dispatcher, or the dispatchers of several accounts as one."""
+    """Makes the calls of a run: the Dispatcher of one account, or the dispatchers of several accounts as one."""
 
     @property
     def error(self) -> StopcastError | None:
-        """What ended the calls, None while they go on."""
+        """The error that ended the calls, or None."""
 
     @property
     def in_flight(self) -> int:
-        """Calls that were sent and have no answer yet."""
+        """Number of calls that were sent and have no answer yet."""
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait for their next attempt."""
+        """Number of jobs that wait for their next attempt."""
 
     @property
     def most_outstanding(self) -> int:
-        """Rows of one stream that may be taken in and not consumed."""
+        """The most rows of one stream that may be accepted and not yet consumed."""
 
     def open_feed(
         self,
@@ -80,13 +80,13 @@ class AnyDispatcher(Protocol):
         flights: Flights | None = None,
         ownership: Ownership | None = None,
     ) -> RowSink:
-        """Open a stream of rows whose outcomes go to ``deliver``, on the event loop."""
+        """Open a stream of rows. ``deliver`` is called with their outcomes, on the event loop."""
 
     def stop(self, error: StopcastError) -> None:
-        """Make no further call. Calls in flight finish, and their outcomes are handed out."""
+        """Make no further call. Calls in flight finish, and their outcomes are delivered."""
 
     async def idle(self) -> None:
-        """Return when no call is in flight."""
+        """Wait until no call is in flight."""
 
     def cancel(self) -> None:
         """Cut off the calls in flight. Call ``stop`` first."""

@@ -1,4 +1,4 @@
-"""Writing the report: appended in groups, synced every second. What an earlier run wrote is not read here."""
+"""Write the report: lines are appended in groups and synced every second. Lines of an earlier run are not read here."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from stopcast.report.in_flight import InFlightLog
 from stopcast.report.line import LineWriter
 from stopcast.tasks.outcome import Outcome, Status
 
-#: Lines in a group, and the longest that one waits for its group.
-_GROUP: Final = 64
+#: The most lines in a group, and the longest time that a line waits for its group.
+_GROUP_LINES: Final = 64
 _GROUP_SECONDS: Final = 0.1
-#: Outcomes without a line, while the thread writes, at which the calls are to pause.
-_STALLED: Final = 256
-#: Lines with these statuses are about rows, and no note is about a row.
+#: The calls pause when this many outcomes wait for the thread.
+_PAUSE_AT_OUTCOMES: Final = 256
+#: Lines with these statuses free no note: they are about a row that is not sent, and a note is about a task that is.
 _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
-#: A power cut may cost what was written in this time.
+#: The time between two syncs. A power cut may lose the lines written since the last one.
 _SYNC_SECONDS: Final = 0.8
-#: The time that a write or a sync still has after a cancellation.
+#: The time that a write or a sync may still take after a cancellation.
 _HURRIED_SECONDS: Final = 1.5
 
 
 class Pausable(Protocol):
-    """Calls that can be paused, as those of a Stopper."""
+    """Calls that can be paused, such as those of a Stopper."""
 
     @property
     def paused(self) -> bool:
@@ -49,15 +49,15 @@ class Report:
     """Appends outcomes. A line is written within a tenth of a second, and on the disk within a second.
 
     The lines of a plain file are written on the event loop, like the notes in the in-flight log. A pipe or a device may
-    block for ever, so its lines are written in a thread, and the calls pause while too many lines wait for that.
+    block for ever, so its lines are written in a thread, and the calls pause while too many outcomes wait for it.
 
     Args:
-        descriptor: as ``open_report`` returned it; the caller closes it after ``finish``.
+        descriptor: the one that ``open_report`` returned. The caller closes it after ``finish``.
         path: the report's name, for error messages.
-        on_error: is called once, on the event loop, when the report cannot be written any more.
-        on_durable: is called on the event loop with outcomes whose lines would survive a power cut. Pipes and devices
-            have no such thing; there it is called when the lines have been written.
-        calls: are paused while too many lines wait to be written.
+        on_error: called once, on the event loop, when the report cannot be written any more.
+        on_durable: called on the event loop with outcomes whose lines would survive a power cut. Pipes and devices
+            cannot be synced; for them it is called when the lines have been written.
+        calls: the calls to pause while too many outcomes wait for the thread.
         in_flight: the in-flight log, whose notes are freed when the lines are written.
     """
 
@@ -79,9 +79,9 @@ class Report:
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._in_flight = in_flight
         self._writer = LineWriter()
-        #: Without a line yet; the first of them may be with the thread.
+        #: Outcomes without a line yet. The thread may be writing the first of them.
         self._outcomes: list[Outcome] = []
-        #: Written and not synced, where ``on_durable`` is to be called with them.
+        #: Outcomes that are written but not synced; only filled if there is an ``on_durable`` to call with them.
         self._not_durable: list[Outcome] = []
         self._loop = asyncio.get_running_loop()
         self._thread = BlockingCalls("report")
@@ -90,7 +90,7 @@ class Report:
         self._writing: asyncio.Future[None] | None = None
         self._syncing: asyncio.Future[None] | None = None
         self._error: ReportError | None = None
-        #: Linux reports a failed sync once. What it was to put on the disk may be lost, whatever a later sync returns.
+        #: Linux reports a failed sync only once. The data may be lost even if a later sync succeeds.
         self._sync_error: ReportError | None = None
         self._paused = False
         self._finishing = False
@@ -98,37 +98,37 @@ class Report:
         self._hurried: asyncio.Future[None] = self._loop.create_future()
 
     def write(self, outcome: Outcome) -> None:
-        """Take one outcome. After an error it is kept, in case there is room again when the report is finished."""
-        # The lines of a group are made together: alone, each would find the processor's caches full of the calls' work.
+        """Take one outcome. After an error it is kept: the disk may have room again when the report is finished."""
+        # Format the lines of a group together: each one alone would find the processor's caches filled by the calls.
         self._outcomes.append(outcome)
         if self._error is not None:
             return
         if self._writing is not None:
-            if len(self._outcomes) >= _STALLED and self._calls is not None and not self._calls.paused:
+            if len(self._outcomes) >= _PAUSE_AT_OUTCOMES and self._calls is not None and not self._calls.paused:
                 self._paused = True
                 self._calls.pause()
-        elif len(self._outcomes) >= _GROUP:
+        elif len(self._outcomes) >= _GROUP_LINES:
             self._write_group()
         elif self._group_timer is None:
             self._group_timer = self._loop.call_later(_GROUP_SECONDS, self._write_group)
 
     @property
     def unwritten(self) -> Sequence[Outcome]:
-        """Outcomes that have no line in the report: not yet, or after an error not at all."""
+        """Outcomes without a line in the report: not written yet, or never because of an error."""
         return self._outcomes
 
     @property
     def running(self) -> asyncio.Future[None] | None:
-        """The write or the sync that runs now, None where none does."""
+        """The write or the sync in progress, or None."""
         return self._writing or self._syncing
 
     @property
     def stuck(self) -> bool:
-        """Whether ``finish`` has left a write or a sync that did not return."""
+        """Whether ``finish`` has left a write or a sync that has not returned."""
         return self._finishing and self.running is not None
 
     def hurry(self, seconds: float) -> None:
-        """Let ``finish`` wait this long, and no longer, for a write or a sync that does not return."""
+        """Let ``finish`` wait at most this long for a write or a sync that does not return."""
         self._wait_seconds = seconds
         if self._finishing:
             self._loop.call_later(seconds, self._hurried.cancel)
@@ -148,7 +148,7 @@ class Report:
             self._fail(error)
 
     def _write_out(self) -> None:
-        """Write the lines of all outcomes; where that fails, those of whole lines that were written are done."""
+        """Write the lines of all outcomes. After an error, only outcomes with a whole line count as written."""
         group = b"".join(map(self._writer.line, self._outcomes))
         written = 0
         try:
@@ -156,19 +156,19 @@ class Report:
                 written += os.write(self._descriptor, group[written:] if written else group)
         finally:
             if written < len(group):
-                written -= self._take_back(group, written)
-            # Counted only where necessary: counting bytes takes a sixth of what a line takes.
+                written -= self._remove_torn_line(group, written)
+            # Count the lines only if necessary: counting takes a sixth of the time that formatting takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
 
-    def _take_back(self, group: bytes, written: int) -> int:
-        """Cut off the beginning of a line that was not written whole, and return its length in bytes."""
+    def _remove_torn_line(self, group: bytes, written: int) -> int:
+        """Remove a last line that was not written whole, and return its length in bytes."""
         torn = written - (group.rfind(b"\n", 0, written) + 1)
         with suppress(OSError):
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - torn)
         return torn
 
     def _write_in_thread(self) -> None:
-        """Let the thread write the lines of all outcomes, unless it is writing; then that comes afterwards."""
+        """Write the lines of all outcomes in the thread, now or as soon as its present write is done."""
         if self._writing is not None or not self._outcomes:
             return
         lines = [self._writer.line(outcome) for outcome in self._outcomes]
@@ -224,7 +224,7 @@ class Report:
         self._fail(error)
 
     def _sync(self) -> None:
-        """Let the thread sync what has been written, unless it is syncing; then that comes afterwards."""
+        """Sync the written lines in the thread, now or some time after its present sync."""
         if self._sync_timer is not None:
             self._sync_timer.cancel()
             self._sync_timer = None
@@ -248,12 +248,12 @@ class Report:
             self._call_on_durable(synced)
 
     async def finish(self) -> None:
-        """Write and sync what there is; nothing can be written after that.
+        """Write and sync the remaining lines. Nothing can be written afterwards.
 
-        A cancellation is raised at the end. After the first, a write or a sync has one more second.
+        A cancellation is raised at the end. After the first one, a write or a sync may still take 1.5 seconds.
 
         Raises:
-            ReportError: lines could not be written or not be synced. A task without a line is sent by a resumed run.
+            ReportError: lines could not be written or synced. A resumed run sends the tasks that have no line.
         """
         self._finishing = True
         if self._wait_seconds is not None:
@@ -269,8 +269,8 @@ class Report:
             self._sync_timer.cancel()
         self._thread.stop()
         if self.running is not None:
-            # Kept, so that what the thread returns later is not reported as a second error.
-            error = self._error = self._described(OSError(errno.ETIMEDOUT, "it takes nothing any more"))
+            # Keep the error, so that a later error of the thread is not reported as well.
+            error = self._error = self._described(OSError(errno.ETIMEDOUT, "it does not accept data any more"))
         elif not self._regular:
             error = self._error
         error = error or self._sync_error
@@ -294,7 +294,7 @@ class Report:
         return None
 
     async def _until_idle(self) -> asyncio.CancelledError | None:
-        """Return when no write and no sync runs, or when the time for that is over."""
+        """Wait until no write or sync is in progress, or the time is up. Return the last cancellation, or None."""
         cancelled = None
         while (running := self.running) is not None and not self._hurried.done():
             try:

@@ -1,8 +1,8 @@
-"""Rows out of CSV and TSV.
+"""Parse CSV and TSV into rows.
 
-A stray quote must never swallow the tasks after it. So a quoted field may go on over the end of a line, but only within
-narrow bounds, and only if nothing that reads as another task would disappear in it; otherwise the line with the quote
-is broken, and reading goes on at the very next. Until that is settled, up to fifteen lines wait for those after them.
+A stray quote must not hide the tasks after it. A quoted field may therefore span several lines only if the record is
+short and none of its further lines names another task. Otherwise the line with the quote is reported as broken, and
+parsing continues with the line after it. Up to fifteen lines are held back until later lines decide which it is.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _SPACES: Final = " \t"
 
 
 class CsvParser:
-    """Reads the lines of one list, the first of them as its header where it names the columns.
+    """Parses the lines of one list. The first record is the header if it names the columns.
 
     Args:
         source: the list's name.
         delimiter: one character.
-        columns: the names to look for; a list for which other names than the usual are given has to have them.
+        columns: the column names to look for. If they are not the default names, the list must have them in a header.
     """
 
     def __init__(self, source: str, *, delimiter: str, columns: Columns) -> None:
@@ -46,13 +46,14 @@ class CsvParser:
         self._width = 0
         self._places: tuple[int, ...] = ()
         self._held = Lines(1, [])
-        # What a line may hold and still be blank; tabs alone are a row of empty fields in TSV, as commas are in CSV.
+        # The bytes that a blank line may contain. A TSV line of tabs, like a CSV line of commas, is not blank: it is a
+        # row of empty fields.
         self._blank = b" \t\r\f\v".replace(delimiter.encode(), b"")
-        # What a field may hold without being looked at twice.
-        self._contents = bytes(set(range(256)) - set(f'\n"{delimiter}'.encode()))
+        # The bytes that need no special treatment in a field.
+        self._plain_bytes = bytes(set(range(256)) - set(f'\n"{delimiter}'.encode()))
 
     def parse(self, lines: Lines) -> Batch:
-        """Return what these lines hold, and those held back before; the last ones may be held back in turn.
+        """Return the rows of the lines held back earlier and of these lines. The last lines may be held back again.
 
         Raises:
             ListError: the first line is neither a header nor a row.
@@ -60,14 +61,14 @@ class CsvParser:
         if self._held.texts:
             lines = Lines(self._held.first, self._held.texts + lines.texts)
             self._held = Lines(1, [])
-        rows = self._even_rows(lines) if self._width else None
-        return self._odd_rows(lines, more=True) if rows is None else Batch(self._source, rows)
+        rows = self._uniform_rows(lines) if self._width else None
+        return self._rows_one_by_one(lines, more=True) if rows is None else Batch(self._source, rows)
 
     def skip(self, row: BrokenRow) -> Batch:
-        """Take note of a line that cannot be had; nothing goes on over it.
+        """Record a line that cannot be read. No quoted field continues across it.
 
         Raises:
-            ListError: it may have been the header.
+            ListError: the line may have been the header.
         """
         if not self._width:
             raise _no_header(row.line, row.reason)
@@ -75,12 +76,12 @@ class CsvParser:
         return Batch(self._source, before.rows, (*before.broken, row))
 
     def finish(self) -> Batch:
-        """Return what the lines hold that were held back, now that no line follows them."""
+        """Return the rows of the lines that were held back. No further line follows."""
         held, self._held = self._held, Lines(1, [])
-        return self._odd_rows(held, more=False)
+        return self._rows_one_by_one(held, more=False)
 
-    def _even_rows(self, lines: Lines) -> RowColumns | None:
-        """Return the rows if every line is one by itself, of the full width; None if any is not."""
+    def _uniform_rows(self, lines: Lines) -> RowColumns | None:
+        """Return the rows if every line is exactly one row with a field for each column, else None."""
         data = b"\n".join(lines.texts)
         count = len(lines.texts)
         try:
@@ -96,9 +97,9 @@ class CsvParser:
             columns = list(zip(*records, strict=True))
             ids = [columns[place] for place in self._places]
         else:
-            # With what fields may hold deleted, only the delimiters and the line ends are left.
+            # Without the bytes of the fields, only the delimiters and the line ends are left.
             shape = (self._delimiter * (self._width - 1) + "\n").encode() * count
-            if data.translate(None, self._contents) != shape[:-1]:
+            if data.translate(None, self._plain_bytes) != shape[:-1]:
                 return None
             fields = text.replace("\n", self._delimiter).split(self._delimiter)
             ids = [fields[place :: self._width] for place in self._places]
@@ -110,8 +111,8 @@ class CsvParser:
         in_order = self._delimiter == "," and self._width == _IDS and self._places == _IN_ORDER
         return RowColumns((ids[0], ids[1], ids[2]), numbers, keys if in_order else None)
 
-    def _odd_rows(self, lines: Lines, *, more: bool) -> Batch:
-        """Go line by line; ``more`` lines may follow, in which a quoted field ends."""
+    def _rows_one_by_one(self, lines: Lines, *, more: bool) -> Batch:
+        """Parse record by record. If ``more`` is true, an open quoted field may end in a line that is still to come."""
         rows: list[RawRow] = []
         broken: list[BrokenRow] = []
         first, texts = lines
@@ -144,7 +145,7 @@ class CsvParser:
             return record
 
     def _may_span(self, record: Record, further: Sequence[bytes]) -> bool:
-        """Whether a record may really go on over ``further`` lines, and no stray quote makes it look so."""
+        """Return whether a record really spans the ``further`` lines, and not only because of a stray quote."""
         if not self._width:
             return None not in self._columns.places(_stripped(record.fields))
         if len(record.fields) != self._width:
@@ -155,7 +156,7 @@ class CsvParser:
         )
 
     def _task_of(self, line: bytes) -> tuple[str | None, ...] | None:
-        """Return the ids of the task that a line names when it is read by itself, None if it names none."""
+        """Return the ids of the task that a line names if it is a row of its own, or None if it names no task."""
         try:
             fields = self._records.read_line(line)
             ids = self._ids(fields)
@@ -164,10 +165,10 @@ class CsvParser:
         return ids if len(fields) == self._width and all(ID_PATTERN.fullmatch(value or "") for value in ids) else None
 
     def _ids(self, fields: Sequence[str]) -> tuple[str | None, str | None, str | None]:
-        """Return the ids, None for a field that is not there.
+        """Return the three ids, with None for each missing field.
 
         Raises:
-            BrokenError: there are more fields than columns, so that nobody knows which is which.
+            BrokenError: there are more fields than columns, so it is unclear which fields are the ids.
         """
         if any(value.strip(_SPACES) for value in fields[self._width :]):
             raise BrokenError(f"{len(fields)} fields in {self._width} columns")
@@ -175,7 +176,7 @@ class CsvParser:
         return app, room, task
 
     def _take_header(self, fields: Sequence[str]) -> bool:
-        """Settle from the list's first record where the ids stand; return whether it is a header."""
+        """Find the columns of the ids from the list's first record, and return whether that record is a header."""
         names = _stripped(fields)
         places = self._columns.places(names)
         missing = [name for name, place in zip(self._columns.names, places, strict=True) if place is None]
@@ -187,13 +188,13 @@ class CsvParser:
             unnamed = (key for key, place in zip(("app", "room", "task"), places, strict=True) if place is None)
             raise ListError(
                 f"the header has no {' and no '.join(missing)}; it has {shown(names)}. "
-                f"Tell which of them is meant: --columns {','.join(f'{key}=NAME' for key in unnamed)}"
+                f"Name the columns to use: --columns {','.join(f'{key}=NAME' for key in unnamed)}"
             )
         if len(names) != _IDS:
             raise ListError(
-                f"the first row is no header that names {', '.join(missing)}, and without one a list has "
+                f"the first row is not a header with {', '.join(missing)}, and a list without a header must have "
                 f"{_IDS} columns, not {len(names)}: {shown(names)}. "
-                "Put a header first, with commas or tabs between, or tell which columns are meant: "
+                "Add a header, separated by commas or tabs, or name the columns to use: "
                 "--columns app=NAME,room=NAME,task=NAME"
             )
         self._width, self._places = _IDS, _IN_ORDER
@@ -205,4 +206,4 @@ def _stripped(fields: Sequence[str]) -> list[str]:
 
 
 def _no_header(line: int, reason: str) -> ListError:
-    return ListError(f"line {line}, where the header may be, cannot be read: {reason}")
+    return ListError(f"line {line}, which may be the header, cannot be read: {reason}")

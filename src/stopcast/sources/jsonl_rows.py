@@ -53,10 +53,10 @@ class JsonlParser:
 
     def parse(self, lines: Lines) -> Batch:
         """Return what the lines hold."""
-        rows = self._even_rows(lines)
-        return self._odd_rows(lines) if rows is None else Batch(self._source, rows)
+        rows = self._uniform_rows(lines)
+        return self._rows_one_by_one(lines) if rows is None else Batch(self._source, rows)
 
-    def _even_rows(self, lines: Lines) -> RowColumns | None:
+    def _uniform_rows(self, lines: Lines) -> RowColumns | None:
         """Return the rows if every line is an object with the same keys, the ids among them; None if any is not."""
         try:
             values = list(map(orjson.loads, lines.texts))
@@ -73,7 +73,7 @@ class JsonlParser:
         app_ids, room_ids, task_ids = ([value[key] for value in values] for key in (app, room, task))
         return RowColumns((app_ids, room_ids, task_ids), range(lines.first, lines.first + len(values)))
 
-    def _odd_rows(self, lines: Lines) -> Batch:
+    def _rows_one_by_one(self, lines: Lines) -> Batch:
         rows: list[RawRow] = []
         doubts: list[bool] = []
         broken: list[BrokenRow] = []

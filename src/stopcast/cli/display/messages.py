@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Each status as it reads in a sentence.
 WORDS = {status: words.en for status, words in STATUS_WORDS.items()}
-_LEFT_OUT = "left out: an earlier report says that they need nothing"
+_LEFT_OUT = "left out because of the status in an earlier report"
 _APPS_SHOWN = 10
 
 
@@ -59,7 +59,7 @@ def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Seque
         (intake.duplicates, "given twice, sent once"),
         (intake.settled, "settled by the report already"),
         (intake.left_out, _LEFT_OUT),
-        (intake.invalid, "that name no task"),
+        (intake.invalid, "without a valid task"),
     ):
         if number:
             lines.append(f"{rows(number)} {words}")

@@ -1,4 +1,4 @@
-"""How many rows of the lists are left, estimated from the sizes of the files. Nothing is read a second time."""
+"""Estimate how many rows of the lists are left, from the sizes of the files. No list is read twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stopcast.sources.extent import ReadSoFar
 from stopcast.tasks.task import Batch
 
 if TYPE_CHECKING:
-    # A dry run must not import the engine: that imports aiohttp, which takes longer than all the rest.
+    # A dry run must not import the engine: it imports aiohttp, which takes longer than everything else.
     from stopcast.run import Run
 
 
@@ -26,7 +26,7 @@ class RowsLeft(NamedTuple):
 
 
 class Remaining:
-    """Follows the reading of lists, one list after the other.
+    """Tracks how far the lists have been read. They are read one after the other.
 
     Args:
         paths: the lists, in the order in which they are read.
@@ -40,25 +40,25 @@ class Remaining:
         self._last_line = 0
 
     def begin(self) -> Extent:
-        """Begin the next list, and return the extent that its reader must update."""
+        """Start with the next list, and return the extent that its reader must update."""
         self._finished = self._read_so_far()
         self._extent = Extent(self._sizes_ahead.pop())
         self._rows = self._last_line = 0
         return self._extent
 
     def take(self, batch: Batch) -> None:
-        """Count the rows that the list has yielded."""
+        """Count the rows of a batch that was read from the list."""
         self._rows += len(batch.rows) + len(batch.broken) + batch.left_out
         for rows in (batch.rows, batch.broken):
             if rows:
                 self._last_line = max(self._last_line, rows[-1].line)
 
     def end(self) -> None:
-        """Count the lines after the last row: the list has yielded everything."""
+        """Record that the list was read to its end, so that no line after the last row counts as left."""
         self._last_line = self._extent.so_far.lines
 
     def rows(self) -> RowsLeft | None:
-        """Return how many rows were not yielded yet, None where that is unknown, for example of a pipe."""
+        """Return how many rows have not been read yet, or None if that is unknown, for example for a pipe."""
         lines = self._extent.lines()
         if lines is None or None in self._sizes_ahead:
             return None
@@ -68,13 +68,13 @@ class Remaining:
         return RowsLeft(round(left_here + left_ahead), exact=self._extent.ended and not self._sizes_ahead)
 
     def _read_so_far(self) -> ReadSoFar:
-        """Return what has been read of all lists together."""
+        """Return the bytes and lines that have been read from all lists together."""
         finished, present = self._finished, self._extent.so_far
         return ReadSoFar(finished.file_bytes + present.file_bytes, finished.lines + present.lines)
 
 
 def rows_to_do(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsLeft | None:
-    """Return how many rows have no outcome yet: those that were read, and those still ``unread`` in the lists."""
+    """Return how many rows have no outcome yet: rows that were read, and those still ``unread`` in the lists."""
     unfinished = run.summary().not_finished
     if run.intake.full:
         return RowsLeft(unfinished, exact=True)
@@ -85,13 +85,13 @@ def rows_to_do(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsL
 
 
 def rows_done(run: Run) -> int:
-    """Return how many rows of the lists have their outcome, or need none."""
+    """Return how many rows of the lists have an outcome or need none."""
     intake = run.intake
     return run.finished + intake.settled + intake.reported_earlier + intake.left_out
 
 
 def _size(path: str) -> int | None:
-    """Return the size of a regular file in bytes, None for anything else."""
+    """Return the size of a regular file in bytes, or None for anything else."""
     try:
         found = os.fstat(0) if path == STANDARD_INPUT else Path(path).stat()
     except OSError:

@@ -14,16 +14,16 @@ _FORMATS: Final = ("auto", "csv", "tsv", "jsonl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListOptions:
-    """The lists, and how to read them. ``tasks`` holds their paths; "-" is standard input."""
+    """The lists and how to read them. ``tasks`` holds their paths, where "-" is standard input."""
 
     tasks: tuple[str, ...] = ()
     form: str = setting(
-        "--format", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Of the lists."
+        "--format", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Format of the lists."
     )
     columns: str | None = setting(
-        "--columns", metavar="app=A,room=R,task=T", help="Other names of the three columns or keys."
+        "--columns", metavar="app=A,room=R,task=T", help="Names of the three columns or keys, if they differ."
     )
-    limit: int | None = setting("--limit", type=Whole(1), metavar="N", help="Only the first N tasks.")
+    limit: int | None = setting("--limit", type=Whole(1), metavar="N", help="Take only the first N tasks.")
     only: str | None = setting(
-        "--only", metavar="STATUS,...", help="Where a list is an earlier report: only its rows of these statuses."
+        "--only", metavar="STATUS,...", help="If a list is an earlier report, take only its rows with these statuses."
     )

@@ -281,7 +281,7 @@ def _note(error: StopcastError, job: RunJob) -> str | None:
         case TooManyFailuresError():
             return (
                 f"Look at the lines of {options.report.path} whose status is failed or gave_up. --resume sends the "
-                f"latter again, and the former only if you name the report as a list."
+                f"gave_up tasks again. To send the failed tasks again too, run the report itself as a list."
             )
         case CredentialsRefusedError() | ClockRefusedError() | EndpointError():
             return f"To see the cause and how to fix it:\n  {doctor_command(options)}"

@@ -1,4 +1,4 @@
-"""The event loop of a command, which runs each signal's handler at once."""
+"""Run a command on an event loop that handles each signal at once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run the coroutine of a command on a new event loop, and return its result."""
+    """Run a command's coroutine on a new event loop, and return its result."""
 
-    async def awake() -> T:
+    async def run_main() -> T:
         with _woken_by_signals():
             return await main
 
-    return asyncio.run(awake())
+    return asyncio.run(run_main())
 
 
 @contextmanager
 def _woken_by_signals() -> Iterator[None]:
-    """Wake the loop at every signal, because one that comes just before the loop sleeps would wait for an event."""
+    """Wake the loop on every signal: one that arrives just before the loop sleeps would wait for the next event."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     ours.setblocking(False)

@@ -1,7 +1,7 @@
-"""Which entries a worker has, which tasks they name, and until when they are its own. No Redis here.
+"""The entries that a worker has, the tasks that they name, and until when the worker owns them. Without Redis.
 
-An entry is known from when it was taken until its outcome was acknowledged. Two entries that name the same task while
-it is being worked on are one row, one call and one outcome.
+An entry is kept from the time it is taken until its outcome is acknowledged. Entries that name the same task in that
+time share one row, one call and one outcome.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from stopcast.tasks.task import Batch, BrokenRow, RawRow, Task
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """A row: an entry, or several of the same task.
+    """A row: one entry, or several entries that name the same task.
 
     Attributes:
         line: the row's number, counted from 1 over all rows of the worker.
-        entries: the entries that are ours, as far as is known.
-        task: None where they name none.
-        ours_until: when another worker may take the entries over, by the clock of Deliveries.
-        lost: entries that another worker has taken over.
-        sent: whether a call of ours may have stopped the task, with an answer that is not known or not durable.
+        entries: the entries that this worker owns, as far as is known.
+        task: the task that the entries name, or None if they name no task.
+        ours_until: the time from which another worker may take the entries over, on the clock of Deliveries.
+        lost: the entries that another worker has taken over.
+        sent: whether a call of this worker may have stopped the task, and its answer is unknown or not durable yet.
         in_doubt: whether a call of another worker may have stopped it.
-        given_back: the engine has returned the row, and Redis has not confirmed yet whose it is.
+        given_back: whether the engine has returned the row and Redis has not confirmed yet who owns it.
     """
 
     line: int
@@ -43,12 +43,12 @@ class Deliveries:
     """The deliveries of a worker. Implements ``stopcast.ports.Flights`` and ``Ownership``.
 
     Args:
-        source: the name of the rows' list.
-        clock: seconds that go on while the machine sleeps.
+        source: the list name that the rows get.
+        clock: returns the time in seconds, and continues while the machine sleeps.
 
     Attributes:
-        acked: outcomes that are durable, and whose entries are still in the stream.
-        taken_over: rows that other workers took over before a call was made for them here.
+        acked: durable outcomes whose entries are still in the stream.
+        taken_over: number of rows that other workers took over before this worker sent them.
     """
 
     def __init__(self, source: str, clock: Callable[[], float]) -> None:
@@ -58,7 +58,7 @@ class Deliveries:
         self._by_line: dict[int, Delivery] = {}
         self._by_task: dict[Task, Delivery] = {}
         self._by_id: dict[bytes, Delivery] = {}
-        self._again: list[Delivery] = []
+        self._returned: list[Delivery] = []
         self._settled: set[bytes] = set()
         self.acked: list[tuple[Delivery, Outcome]] = []
         self.taken_over = 0
@@ -69,23 +69,23 @@ class Deliveries:
         return list(self._by_id)
 
     def asking(self) -> None:
-        """Record that Redis is asked for entries. Its answer may hold entries that are settled before it is read."""
+        """Record that Redis is asked for entries. Its answer may contain entries that are settled in the meantime."""
         self._settled.clear()
 
     def take(self, entries: Iterable[Entry], *, ours_until: float) -> Batch:
-        """Return the rows of entries that are new here, and the rows that were given back and are still ours."""
+        """Return the rows of the new entries, and rows that were given back and are still owned by this worker."""
         rows: list[Delivery] = []
         broken: list[BrokenRow] = []
-        self._again, again = [], self._again
+        self._returned, returned = [], self._returned
         for entry in entries:
             if entry.id in self._settled:
                 continue
             task = None if (reason := entry.why_bad) else entry.task
             if (known := self._by_id.get(entry.id)) is not None:
-                # It was silent for so long that it was claimed, and another worker may have had it in between.
+                # The entry was idle for so long that it was claimed, and another worker may have owned it in between.
                 known.in_doubt = True
             elif task is not None and (same := self._by_task.get(task)) is not None:
-                # The row is ours until the first of its entries can be taken over, or again ours if it had lost all.
+                # The row is ours until any of its entries may be taken over. If it had lost them all, it is ours again.
                 same.ours_until = min(same.ours_until, ours_until) if same.entries else ours_until
                 same.entries.append(entry)
                 same.in_doubt = same.in_doubt or entry.in_doubt
@@ -99,18 +99,18 @@ class Deliveries:
                 else:
                     self._by_task[task] = delivery
                     rows.append(delivery)
-        rows += again
+        rows += returned
         raw = [RawRow(*delivery.task, delivery.line) for delivery in rows if delivery.task is not None]
         doubts = [delivery.in_doubt or delivery.sent for delivery in rows]
         return Batch(self._source, raw, broken, in_doubt=doubts, already_unique=True)
 
-    def begin(self, task: Task, identity: bytes) -> None:  # noqa: ARG002 - the contract's signature
+    def begin(self, task: Task, identity: bytes) -> None:  # noqa: ARG002 - the protocol's signature
         """Record that a call for the task is about to go out."""
         if (delivery := self._by_task.get(task)) is not None:
             delivery.sent = True
 
     def end(self, tasks: Iterable[Task]) -> None:
-        """Record that no call of ours has put the tasks in doubt."""
+        """Record that no call of this worker leaves the tasks in doubt."""
         for task in tasks:
             if (delivery := self._by_task.get(task)) is not None:
                 delivery.sent = False
@@ -126,7 +126,7 @@ class Deliveries:
         return delivery is None or delivery.in_doubt or not self.still_ours(task)
 
     def give_back(self, tasks: Iterable[Task]) -> None:
-        """Take back rows for which no call was made. They come again if ``confirm`` finds them still ours."""
+        """Take back rows that were not sent. ``take`` returns them again if ``confirm`` finds them still ours."""
         for task in tasks:
             if (delivery := self._by_task.get(task)) is None:
                 continue
@@ -144,14 +144,14 @@ class Deliveries:
             if entry_id not in ours:
                 self._lose(entry_id, delivery)
         for delivery in touched:
-            # An entry that came while Redis was asked has its own, earlier end.
+            # An entry that was added while Redis was being asked may be taken over earlier.
             if all(entry.id in ours for entry in delivery.entries):
                 delivery.ours_until = ours_until
             if delivery.given_back and not delivery.entries:
                 self._drop(delivery)
             elif delivery.given_back:
                 delivery.given_back = False
-                self._again.append(delivery)
+                self._returned.append(delivery)
 
     def _lose(self, entry_id: bytes, delivery: Delivery) -> None:
         del self._by_id[entry_id]
@@ -166,7 +166,7 @@ class Deliveries:
             del self._by_task[delivery.task]
 
     def ack(self, outcomes: Iterable[Outcome]) -> None:
-        """Record that these outcomes are durable. The same task may come again from now on."""
+        """Record that these outcomes are durable. From now on, an entry that names the same task is a new row."""
         for outcome in outcomes:
             delivery = self._by_line.pop(outcome.line or 0, None)
             if delivery is None:
@@ -176,7 +176,7 @@ class Deliveries:
             self.acked.append((delivery, outcome))
 
     def settled(self, number: int) -> None:
-        """Forget the first ``number`` acknowledged deliveries: they are out of the stream."""
+        """Forget the first ``number`` acknowledged deliveries, whose entries have been removed from the stream."""
         for delivery, _ in self.acked[:number]:
             for entry in delivery.entries:
                 self._by_id.pop(entry.id, None)
@@ -184,7 +184,7 @@ class Deliveries:
         del self.acked[:number]
 
     def fields_back(self, entry: Entry) -> list[bytes]:
-        """Return the fields of the entry that takes this one's place in the stream when it is handed back."""
+        """Return the fields of the entry that replaces this one in the stream when it is handed back."""
         delivery = self._by_id.get(entry.id)
         fields = [b"task", entry.text]
         if entry.earlier:
