@@ -23,5 +23,6 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
     finally:
         # The work is done: one more signal must not change the status, nor print a traceback.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(number, signal.SIG_IGN)
+        # Not SIG_IGN: where one has just arrived, Python reports that change as an error.
+        late = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+        signal.pthread_sigmask(signal.SIG_BLOCK, late)

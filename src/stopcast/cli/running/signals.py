@@ -11,6 +11,8 @@ from typing import Any, Final, Self
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STEERING: Final = (signal.SIGUSR1, signal.SIGUSR2)
+#: The first lets calls in flight finish, the second cuts them off.
+_HEEDED: Final = 2
 
 
 class Signals:
@@ -47,7 +49,8 @@ class Signals:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         for number, before in self._before.items():
-            signal.signal(number, signal.SIG_IGN if self._received else before)
+            # Not SIG_IGN: where one more signal has just arrived, Python reports that change as an error.
+            signal.signal(number, _ignore if self._received else before)
 
     def cancel_task(self) -> None:
         """Let the next signal that ends cancel the current task. An earlier one cancels it now."""
@@ -65,9 +68,8 @@ class Signals:
 
     def _receive_end(self, number: int, _frame: object) -> None:
         self._received += 1
-        if self._received > 1:
-            for each in _ENDING:
-                signal.signal(each, signal.SIG_IGN)
+        if self._received > _HEEDED:
+            return
         if self._loop is None:
             self.number = number
         else:
@@ -88,3 +90,7 @@ class Signals:
     def _steer(self, number: int) -> None:
         if self.steer is not None:
             self.steer(number)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Do nothing: the command has ended already."""
