@@ -63,3 +63,11 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def remove_torn_line(descriptor: int, data: bytes, written: int) -> int:
+    """Remove a last line of ``data`` that was not written whole, and return the length of what was removed, in bytes."""
+    torn = written - (data.rfind(b"\n", 0, written) + 1)
+    with suppress(OSError):
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - torn)
+    return torn

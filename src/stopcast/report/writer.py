@@ -7,13 +7,12 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 from stopcast.errors import ReportError
-from stopcast.report.blocking import BlockingCalls, write_all
+from stopcast.report.blocking import BlockingCalls, remove_torn_line, write_all
 from stopcast.report.in_flight import InFlightLog
 from stopcast.report.line import LineWriter
 from stopcast.tasks.outcome import Outcome, Status
@@ -156,16 +155,9 @@ class Report:
                 written += os.write(self._descriptor, group[written:] if written else group)
         finally:
             if written < len(group):
-                written -= self._remove_torn_line(group, written)
+                written -= remove_torn_line(self._descriptor, group, written)
             # Count the lines only if necessary: counting takes a sixth of the time that formatting takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
-
-    def _remove_torn_line(self, group: bytes, written: int) -> int:
-        """Remove a last line that was not written whole, and return its length in bytes."""
-        torn = written - (group.rfind(b"\n", 0, written) + 1)
-        with suppress(OSError):
-            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - torn)
-        return torn
 
     def _write_in_thread(self) -> None:
         """Write the lines of all outcomes in the thread, now or as soon as its present write is done."""
