@@ -12,9 +12,10 @@ import pytest
 from stopcast import ClosedError, Outcome, RetryPolicy, Status, Task, TokenBucket, Unlimited
 from stopcast.events import Event, TaskFinished
 from stopcast.sandbox.answers import Answer, ok, refusal
+from stopcast.virtual_clock import VirtualClock
 from support.processes import tasks
 from support.streams import counted, everything
-from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
+from support.virtual import Api, in_virtual_time, on_virtual_clock, stopped, virtual_stopper
 
 URGENT = [Task("urgent", "room", f"task-{number}") for number in range(20)]
 
@@ -266,3 +267,17 @@ def test_a_row_that_is_refused_with_an_appid_while_others_wait_leaves_none_of_th
     assert {outcome.status for outcome in dead} == {Status.SET_ASIDE}
     assert {outcome.code for outcome in dead} == {"InvalidParameter.NotExistAppId"}
     assert len(api.sent) < 5 + 15
+
+
+def test_answers_that_arrived_during_a_standstill_are_read_before_their_calls_time_out() -> None:
+    api = Api(stopped, latency_seconds=1.0)
+
+    async def main(clock: VirtualClock) -> list[Outcome]:
+        async with virtual_stopper(api, timeout_seconds=2.0) as stopper:
+            stopping = asyncio.create_task(everything(stopper, tasks(50)))
+            await asyncio.sleep(0.9)
+            clock.advance(60.0)
+            return await stopping
+
+    outcomes = on_virtual_clock(main)
+    assert {(outcome.status, outcome.attempts) for outcome in outcomes} == {(Status.STOPPED, 1)}

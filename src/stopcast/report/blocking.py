@@ -66,7 +66,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def remove_torn_line(descriptor: int, data: bytes, written: int) -> int:
-    """Remove a last line of ``data`` that was not written whole, and return the length of what was removed, in bytes."""
+    """Remove a last line of ``data`` that was not written whole, and return how many bytes were removed."""
     torn = written - (data.rfind(b"\n", 0, written) + 1)
     with suppress(OSError):
         os.ftruncate(descriptor, os.fstat(descriptor).st_size - torn)
