@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,10 @@ from stopcast.sandbox import Emulator
 from support.forked import Forks
 from support.processes import Shell, serving
 from support.redis_server import RedisServer
+
+# A shell that runs the tests in the background, or under nohup, has these ignored, and each process would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples each time, so that a change is judged by itself. For new ones: --hypothesis-profile=nightly
 # No test fails because the machine is busy.

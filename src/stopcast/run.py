@@ -16,7 +16,6 @@ from stopcast.engine.contracts import RowSink
 from stopcast.engine.halting import Canary
 from stopcast.engine.pump import pump
 from stopcast.errors import (
-    ConfigurationError,
     InterruptedRunError,
     ReportError,
     StopcastError,
@@ -30,7 +29,7 @@ from stopcast.report.totals import AccountFigures, Summary
 from stopcast.report.writer import Report
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.intake import Intake
-from stopcast.tasks.outcome import ASKED, STOPPED, Outcome
+from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Batch
 
 _T = TypeVar("_T")
@@ -114,32 +113,27 @@ class Run:
             if self._ends_at is not None:
                 last_call_at = self._ends_at - self._stopper.timeout_seconds
                 self._timers.append(loop.call_at(last_call_at, self._end, TimeIsUpError("time is up"), self._ends_at))
-            descriptor = await self._unless_ended(open_report(self._path, resume=self._resume), name="report's opener")
-            stack.callback(os.close, descriptor)
-            stack.callback(remove_if_empty, self._path, descriptor)
+            descriptor = await self._unless_ended(self._open(stack), name="report's opener")
             self.opened = True
             in_flight = None
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 self.past = await self._read_history(descriptor)
-                self._check_kind()
+                self.past.check_kind(self._path, changes=self._stopper.action.changes)
                 if self._deliveries is None and self._stopper.action.changes:
                     in_flight = stack.enter_context(closing(self._in_flight_log()))
             await self._stop_lists(batches, descriptor, in_flight)
+
+    async def _open(self, stack: ExitStack) -> int:
+        descriptor = await open_report(self._path, resume=self._resume)
+        # In the same step, because a cancellation may come before the caller has the descriptor.
+        stack.callback(os.close, descriptor)
+        stack.callback(remove_if_empty, self._path, descriptor)
+        return descriptor
 
     def _ended(self) -> None:
         self._ended_at = asyncio.get_running_loop().time()
         for timer in self._timers:
             timer.cancel()
-
-    def _check_kind(self) -> None:
-        """Refuse to continue the other kind of report: that a task was stopped does not say whether it runs."""
-        changes = self._stopper.action.changes
-        if (+self.past.statuses).keys() & (ASKED if changes else STOPPED):
-            kind = "verify" if changes else "run"
-            raise ConfigurationError(
-                f"{self._path} is a report of `stopcast {kind}`, and cannot be continued here. "
-                f"Name another report: -o PATH" + ("" if changes else f", and {self._path} as the list")
-            )
 
     def _in_flight_log(self) -> InFlightLog:
         most = self._stopper.dispatcher.most_outstanding + _READ_AHEAD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import random
 import signal
@@ -148,10 +149,17 @@ class Account:
         before = self.settled()
         with asyncio.Runner(loop_factory=VirtualClock) as runner:
             run = runner.run(self._run(end))
+        self._wait_for_the_lock()
         assert before.isdisjoint(self.api.sent_for)
         if end is not None and self._kept:
             self._leave_as_killed(end[0])
         return run
+
+    def _wait_for_the_lock(self) -> None:
+        """Wait until a sync that the run left has returned. It holds the lock, and virtual time does not wait."""
+        if self.report.exists():
+            with self.report.open() as report:
+                fcntl.flock(report, fcntl.LOCK_EX)
 
     async def _run(self, end: tuple[str, int] | None) -> Run:
         policy = RetryPolicy(max_attempts=4)

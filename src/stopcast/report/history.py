@@ -18,11 +18,11 @@ from typing import Any, Final
 
 import orjson
 
-from stopcast.errors import ReportError
+from stopcast.errors import ConfigurationError, ReportError
 from stopcast.report.line import LineReader, looks_like_a_line, read_line, task_of
 from stopcast.tasks.identities import identity, row_fingerprint
 from stopcast.tasks.intake import AlreadySettled
-from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
 
 #: Lines handled before the event loop has its turn.
 _LINES_AT_ONCE: Final = 500
@@ -76,6 +76,19 @@ class ReportHistory:
         if values.get("in_doubt") is True:
             number |= AlreadySettled.IN_DOUBT
         self.settled.tasks[digest] = number
+
+    def check_kind(self, path: Path, *, changes: bool) -> None:
+        """Refuse to continue the other kind of report: that a task was stopped does not say whether it runs.
+
+        Raises:
+            ConfigurationError: it is a report of ``verify`` where tasks are to be stopped, or the other way round.
+        """
+        if (+self.statuses).keys() & (ASKED if changes else STOPPED):
+            kind = "verify" if changes else "run"
+            raise ConfigurationError(
+                f"{path} is a report of `stopcast {kind}`, and cannot be continued here. "
+                f"Name another report: -o PATH" + ("" if changes else f", and {path} as the list")
+            )
 
     def replaced_by(self, outcome: Outcome) -> None:
         """Add a new line's outcome: an old line about the same task that was not settled is replaced."""
