@@ -22,7 +22,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     finally:
-        # The work is done: one more signal must not change the status, nor print a traceback.
-        # Not SIG_IGN: where one has just arrived, Python reports that change as an error.
+        # The work is done: one more signal must not change the status, nor print a traceback. Blocked first, because
+        # Python reports it as an error if one arrives in the moment of the change to SIG_IGN.
         late = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
         signal.pthread_sigmask(signal.SIG_BLOCK, late)
+        for number in late:
+            signal.signal(number, signal.SIG_IGN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -38,6 +39,8 @@ class BlockingCalls:
             self._calls.put(None)
 
     def _run(self) -> None:
+        # Signals are for the main thread: it alone can block them at its end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (item := self._calls.get()) is not None:
             call, future = item
             error: Exception | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import signal
 import sys
 import threading
 import zlib
@@ -72,6 +73,8 @@ class Chunks:
 
     def _read(self) -> None:
         """The thread."""
+        # Signals are for the main thread: it alone can block them at its end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             with closing(self._raw()) as raw:
                 for chunk in _gunzipped(raw, self._extent):
