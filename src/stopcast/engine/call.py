@@ -113,7 +113,6 @@ class Caller:
         account: whose key signs the calls.
         limiter: says when a call may go out.
         meter: counts the calls that went out.
-        on_admitted: is called when a call has gone out.
     """
 
     def __init__(

@@ -53,9 +53,9 @@ class Job:
         """Return the job after an attempt that may have done its work, and of which no answer tells."""
         return self if self.in_doubt else replace(self, in_doubt=True)
 
-    def unsent(self, status: Status, reply: Reply = _NO_REPLY) -> Outcome:
-        """Return the end of a job for which no call is made, or none any more."""
-        return self.outcome(status, self.last if self.attempts else reply, seconds=0.0)
+    def unsent(self, status: Status) -> Outcome:
+        """Return the end of a job for which no further call is made."""
+        return self.outcome(status, self.last, seconds=0.0)
 
     def outcome(self, status: Status, reply: Reply, *, seconds: float) -> Outcome:
         """Return the job's end, as the last answer gives it."""
