@@ -195,6 +195,41 @@ def test_a_drain_cuts_off_what_has_not_finished_in_time_and_tells_observers_that
     assert {(outcome.task, outcome.in_doubt) for outcome in finished} == {(task, True) for task in tasks(5)}
 
 
+def test_the_seconds_of_a_task_that_waited_for_its_retry_run_from_its_first_attempt_to_its_end() -> None:
+    api = Api(lambda _: refusal({}, "InternalError"))
+    slow = RetryPolicy(first_wait_seconds=600.0, longest_wait_seconds=600.0)
+
+    async def main() -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        async with virtual_stopper(api, retry=slow) as stopper:
+            consuming = asyncio.create_task(collect(stopper.stop_all(tasks(3)), outcomes))
+            await asyncio.sleep(20)
+        await consuming
+        return outcomes
+
+    outcomes = in_virtual_time(main)
+    assert [outcome.attempts for outcome in outcomes] == [1, 1, 1]
+    assert [outcome.seconds for outcome in outcomes] == pytest.approx([20.0] * 3, abs=0.1)
+
+
+def test_observers_see_the_calls_and_seconds_of_a_task_whose_call_is_cut_off() -> None:
+    api = Api(stopped, latency_seconds=1000.0)
+    events: list[Event] = []
+
+    async def main() -> None:
+        settings: dict[str, Any] = {"drain_seconds": 3.0, "timeout_seconds": 900.0, "observers": [events.append]}
+        async with virtual_stopper(api, **settings) as stopper:
+            consuming = asyncio.create_task(everything(stopper, tasks(1)))
+            await asyncio.sleep(1)
+        with pytest.raises(ClosedError):
+            await consuming
+
+    in_virtual_time(main)
+    (outcome,) = [event.outcome for event in events if isinstance(event, TaskFinished)]
+    assert (outcome.attempts, outcome.in_doubt) == (1, True)
+    assert outcome.seconds == pytest.approx(4.0, abs=0.1)
+
+
 def test_an_observer_that_raises_cancelled_error_disturbs_nothing() -> None:
     def rude(_: Event) -> None:
         raise asyncio.CancelledError

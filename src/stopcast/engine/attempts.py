@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from stopcast.api.actions import Action
@@ -43,13 +42,16 @@ from stopcast.tasks.outcome import Outcome, Status
 
 #: Of the full rate: the rate climbs all the time, and a change of this size is worth an event.
 _RATE_STEP: Final = 1 / 20
+_NO_ANSWER: Final = Reply(None, readable=False, message="the call was cut off before its answer came")
 
 
 class Settled(NamedTuple):
-    """The job has its outcome."""
+    """The job has its outcome, after these calls: those that were observed. With an error, no further call is made."""
 
     job: Job
     outcome: Outcome
+    calls: Sequence[AttemptFinished]
+    error: HaltedError | None = None
 
 
 class Retry(NamedTuple):
@@ -59,14 +61,6 @@ class Retry(NamedTuple):
     wait_seconds: float
 
 
-class Halted(NamedTuple):
-    """The job has its outcome, and no further call is made."""
-
-    job: Job
-    outcome: Outcome
-    error: HaltedError
-
-
 class Interrupted(NamedTuple):
     """The attempt was interrupted."""
 
@@ -74,7 +68,7 @@ class Interrupted(NamedTuple):
     why: Interrupt
 
 
-Result = Settled | Retry | Halted | Interrupted
+Result = Settled | Retry | Interrupted
 
 
 class Attempts:
@@ -118,9 +112,9 @@ class Attempts:
         refusal = self._account.set_aside.get(job.task.app_id)
         if refusal is not None:
             reply = Reply(None, code=refusal.code, message=refusal.message)
-            return self._end(job, Status.SET_ASIDE, job.last if job.attempts else reply)
+            return _end(job, Status.SET_ASIDE, job.last if job.attempts else reply)
         if job.attempts and self._policy.is_over(self._worked(job)):
-            return self._end(job, Status.GAVE_UP, job.last)
+            return job.gave_up()
         return None
 
     async def attempt(self, job: Job, slot: Slot) -> Result:
@@ -135,34 +129,47 @@ class Attempts:
         reply = attempt.reply
         if reply is None:
             assert attempt.interrupt is not None, "a call has a reply or was interrupted"  # noqa: S101 - an invariant
-            doubtful = attempt.sent and self._action.changes
-            return Interrupted(job.doubted() if doubtful else job, attempt.interrupt)
+            if attempt.sent:
+                job = self._tried(job, attempt, _NO_ANSWER, started_at, doubtful=True)
+            return Interrupted(job, attempt.interrupt)
         verdict = judge(reply)
-        job = self._after(job, attempt, reply, verdict, started_at)
+        calls = job.history
+        if job.feed.observed:
+            event = self._event(job, attempt, reply, verdict, started_at)
+            job.feed.observe(event)
+            calls = (*calls, event)
         if self._slowed:
             self.report_rate(job.feed.observe)
         if verdict is Verdict.OK:
             self._account.accepted(job.task.app_id)
-            return Settled(job, self._end(job, self._action.conclude(reply, job.in_doubt), reply))
+            status = self._action.conclude(reply, job.in_doubt)
+            first_at = self._first_at(job, attempt, started_at)
+            return Settled(job, job.outcome(status, reply, attempts=job.attempts + 1, first_at=first_at), calls)
+        job = self._tried(job, attempt, reply, started_at, doubtful=RULES[verdict].doubtful, calls=calls)
         return self._apply(job, attempt, reply, verdict)
 
-    def _after(self, job: Job, attempt: Attempt, reply: Reply, verdict: Verdict, started_at: float) -> Job:
-        first = not job.attempts
-        permit_at = attempt.permit_at
-        history = job.history
-        if job.feed.observed:
-            event = self._event(job, attempt, reply, verdict, started_at)
-            job.feed.observe(event)
-            history = (*history, event)
-        doubtful = attempt.sent and RULES[verdict].doubtful and self._action.changes
-        return replace(
-            job,
+    @staticmethod
+    def _first_at(job: Job, attempt: Attempt, started_at: float) -> float:
+        return job.first_at if job.attempts else attempt.permit_at or started_at
+
+    def _tried(
+        self,
+        job: Job,
+        attempt: Attempt,
+        reply: Reply,
+        started_at: float,
+        *,
+        doubtful: bool,
+        calls: Sequence[AttemptFinished] = (),
+    ) -> Job:
+        """Return the job after an attempt that did not end it well."""
+        return job._replace(
             attempts=job.attempts + 1,
-            first_at=(permit_at or started_at) if first else job.first_at,
-            paused_before=self._working_time.paused_seconds if first else job.paused_before,
-            in_doubt=job.in_doubt or doubtful,
+            first_at=self._first_at(job, attempt, started_at),
+            paused_before=job.paused_before if job.attempts else self._working_time.paused_seconds,
+            in_doubt=job.in_doubt or (doubtful and attempt.sent and self._action.changes),
             last=reply,
-            history=history,
+            history=calls or job.history,
         )
 
     def _apply(self, job: Job, attempt: Attempt, reply: Reply, verdict: Verdict) -> Result:
@@ -199,7 +206,7 @@ class Attempts:
                 if isinstance(error, CredentialsRefusedError):
                     account.key.died(error)
                 status = Status.SET_ASIDE if verdict is Verdict.UNKNOWN_REFUSAL else Status.GAVE_UP
-                return Halted(job, self._end(job, status, reply), error)
+                return Settled(job, _end(job, status, reply), job.history, error)
             case SetAside():
                 if account.leave_out(app_id, reply):
                     job.feed.observe(AppSetAside(app_id, reply.code))
@@ -216,7 +223,7 @@ class Attempts:
             # Another process may have sent a call for the task meanwhile.
             shared = ownership is not None and ownership.in_doubt(job.task)
             status = self._action.conclude(reply, job.in_doubt or shared)
-        return Settled(job, self._end(job, status, reply))
+        return Settled(job, _end(job, status, reply), job.history)
 
     def _again(self, job: Job, reply: Reply, wait_seconds: float) -> Result:
         if job.attempts >= self._policy.max_attempts or job.feed.ending:
@@ -226,10 +233,6 @@ class Attempts:
             job.feed.flights.end([job.task])
         job.feed.observe(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait_seconds))
         return Retry(job, wait_seconds)
-
-    def _end(self, job: Job, status: Status, reply: Reply) -> Outcome:
-        seconds = self._working_time.now() - job.first_at if job.attempts else 0.0
-        return job.outcome(status, reply, seconds=seconds)
 
     def _worked(self, job: Job) -> float:
         """Return the seconds since the job's first attempt in which calls could be made."""
@@ -274,3 +277,7 @@ class Attempts:
             answer_seconds=answer_seconds,
             finished_at=time.time(),
         )
+
+
+def _end(job: Job, status: Status, reply: Reply) -> Outcome:
+    return job.outcome(status, reply, attempts=job.attempts, first_at=job.first_at)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from stopcast.background import end_task
-from stopcast.engine.attempts import Attempts, Halted, Interrupted, Result, Retry, Settled
+from stopcast.engine.attempts import Attempts, Interrupted, Result, Retry, Settled
 from stopcast.engine.backlog import Backlog
 from stopcast.engine.feed import Feed
 from stopcast.engine.halting import Failures
@@ -260,13 +260,12 @@ class Dispatcher:
     def _receive(self, result: Result) -> None:
         feed = result.job.feed
         match result:
-            case Settled(job, outcome):
-                feed.settle(outcome, job.history)
+            case Settled(_, outcome, calls, error):
+                feed.settle(outcome, calls)
+                if error is not None:
+                    self.stop(error)
             case Retry(job, wait_seconds):
                 self._backlog.wait(job, wait_seconds)
-            case Halted(job, outcome, error):
-                feed.settle(outcome, job.history)
-                self.stop(error)
             case Interrupted(job, Interrupt.LOST):
                 feed.give_back(job)
             case Interrupted(job, Interrupt.CUT_OFF):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
 from stopcast.ports import Flights, Ownership
-from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
     from stopcast.engine.job import Job
@@ -131,7 +131,7 @@ class Feed:
         for its next attempt, has used up its time.
         """
         if job.attempts:
-            self.settle(job.unsent(Status.GAVE_UP), job.history)
+            self.settle(job.gave_up(), job.history)
         else:
             self.without_outcome += 1
             self._drop()
@@ -153,7 +153,7 @@ class Feed:
         self._outstanding -= 1
         self._finish_one()
         if self.observed:
-            self.observe(TaskFinished(job.unsent(Status.GAVE_UP), tuple(job.history)))
+            self.observe(TaskFinished(job.gave_up(), tuple(job.history)))
 
     def consumed(self) -> None:
         """Free the place of one outcome that was handed out."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stopcast.api.answers import Reply
 from stopcast.events import AttemptFinished
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 _NO_REPLY = Reply(None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class Job(NamedTuple):
     """A task, its place in a list, and what its attempts have shown so far.
 
     Attributes:
@@ -38,8 +37,8 @@ class Job:
     """
 
     task: Task
-    identity: bytes = field(repr=False)
-    feed: Feed = field(repr=False)
+    identity: bytes
+    feed: Feed
     source: str | None = None
     line: int | None = None
     in_doubt: bool = False
@@ -49,20 +48,16 @@ class Job:
     last: Reply = _NO_REPLY
     history: Sequence[AttemptFinished] = ()
 
-    def doubted(self) -> Job:
-        """Return the job after an attempt that may have done its work, and of which no answer tells."""
-        return self if self.in_doubt else replace(self, in_doubt=True)
-
-    def unsent(self, status: Status) -> Outcome:
+    def gave_up(self) -> Outcome:
         """Return the end of a job for which no further call is made."""
-        return self.outcome(status, self.last, seconds=0.0)
+        return self.outcome(Status.GAVE_UP, self.last, attempts=self.attempts, first_at=self.first_at)
 
-    def outcome(self, status: Status, reply: Reply, *, seconds: float) -> Outcome:
-        """Return the job's end, as the last answer gives it."""
+    def outcome(self, status: Status, reply: Reply, *, attempts: int, first_at: float) -> Outcome:
+        """Return the job's end, as this answer gives it. To be called on the event loop."""
         return Outcome(
             self.task,
             status,
-            self.attempts,
+            attempts,
             reply.code,
             reply.message,
             reply.http_status,
@@ -70,7 +65,7 @@ class Job:
             self.source,
             self.line,
             time.time(),
-            seconds,
+            asyncio.get_running_loop().time() - first_at if attempts else 0.0,
             in_doubt=self.in_doubt and not status.good,
             state=reply.state,
         )
