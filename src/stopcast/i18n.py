@@ -1,29 +1,52 @@
-"""English and Chinese: choosing a language, the words for statuses, and durations in both."""
+"""English and Chinese: the language of a command, its messages in that language, and the words for statuses.
+
+A message is one whole sentence in English with named placeholders. ``_`` translates it where it stands, ``ngettext``
+where it depends on a number; ``N_`` only marks it, for ``_`` to translate later. The translations are a gettext
+catalogue in ``locale/``. Reports, JSON and the JSON log are English in every language.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
-from typing import Final, NamedTuple
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stopcast.tasks.outcome import Status
 
+if TYPE_CHECKING:
+    from gettext import NullTranslations
+
+_DOMAIN: Final = "stopcast"
+
 
 class Language(StrEnum):
-    """A language. Calling it with a text in both languages returns the text in this one."""
+    """A language that the commands speak."""
 
     EN = "en"
     ZH = "zh"
 
-    def __call__(self, en: str, zh: str) -> str:
-        """Return the text in this language."""
-        return zh if self is Language.ZH else en
-
     @classmethod
-    def of_locale(cls, environ: Mapping[str, str]) -> Language:
-        """Return Chinese if the first locale variable that is set, in the order of POSIX, names it; else English."""
+    def chosen(cls, arguments: Sequence[str], environ: Mapping[str, str]) -> Language:
+        """Return the language of ``--lang`` or ``STOPCAST_LANG``, or else Chinese if the locale is, or else English.
+
+        The locale is the first of its variables that is set, in the order of POSIX. Another value than a language's is
+        ignored here; the command refuses it when it reads its options.
+        """
+        options = [value for name, value in pairwise(arguments) if name == "--lang"]
+        options += [argument.removeprefix("--lang=") for argument in arguments if argument.startswith("--lang=")]
+        for value in (*options, environ.get("STOPCAST_LANG")):
+            if value in set(cls):
+                return cls(value)
         names = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
         return cls.ZH if next(filter(None, names), "").lower().startswith("zh") else cls.EN
+
+    def __call__(self, en: str, zh: str) -> str:
+        """Return the text in this language; only the page still has both of its texts in the code."""
+        return zh if self is Language.ZH else en
 
 
 class Both(NamedTuple):
@@ -32,22 +55,85 @@ class Both(NamedTuple):
     en: str
     zh: str
 
+    def of(self, language: Language) -> str:
+        """Return the text in a language."""
+        return self.zh if language is Language.ZH else self.en
+
+
+_language: ContextVar[Language] = ContextVar("language", default=Language.EN)
+
+
+@contextmanager
+def speaking(language: Language) -> Iterator[None]:
+    """Translate messages into a language while the block lasts; outside of any block they are English."""
+    before = _language.set(language)
+    try:
+        yield
+    finally:
+        _language.reset(before)
+
+
+def language() -> Language:
+    """Return the language that messages are translated into now."""
+    return _language.get()
+
+
+def gettext(message: str, /, **fields: object) -> str:
+    """Return the message in the language of now, with the fields in place of their placeholders."""
+    text = _translations(language()).gettext(message)
+    return text.format(**fields) if fields else text
+
+
+def ngettext(singular: str, plural: str, number: int, /, **fields: object) -> str:
+    """Return the one of two messages that fits the number, as ``gettext`` does; ``number`` is a field too."""
+    text = _translations(language()).ngettext(singular, plural, number)
+    return text.format(number=number, **fields)
+
+
+_ = gettext
+
+
+def N_(message: str) -> str:  # noqa: N802 - gettext's usual name
+    """Return the message as it is: it is marked for the catalogue, and translated later."""
+    return message
+
+
+@cache
+def _translations(language: Language) -> NullTranslations:
+    from gettext import GNUTranslations, NullTranslations  # noqa: PLC0415 - not needed for most errors of usage
+    from importlib.resources import files  # noqa: PLC0415
+
+    if language is Language.EN:
+        return NullTranslations()
+    compiled = files("stopcast").joinpath("locale", "zh_CN", "LC_MESSAGES", f"{_DOMAIN}.mo")
+    with compiled.open("rb") as file:
+        return GNUTranslations(file)
+
 
 #: Each status as it reads in a sentence, in the order in which a summary lists them.
-STATUS_WORDS: Final[Mapping[Status, Both]] = {
-    Status.STOPPED: Both("stopped", "已停止"),
-    Status.ALREADY_STOPPED: Both("already stopped", "此前已停止"),
-    Status.PRESUMED_STOPPED: Both("presumed stopped", "推定已停止"),
-    Status.DUPLICATE: Both("duplicate", "重复"),
-    Status.FAILED: Both("failed", "失败"),
-    Status.SET_ASIDE: Both("set aside", "搁置"),
-    Status.GAVE_UP: Both("gave up", "放弃"),
-    Status.INVALID: Both("invalid", "无效行"),
-    Status.ENDED: Both("ended", "已结束"),
-    Status.STILL_RUNNING: Both("still running", "仍在运行"),
-    Status.NOT_STARTED: Both("not started yet", "尚未开始"),
-    Status.UNKNOWN: Both("unknown", "未知"),
+STATUS_WORDS: Final[Mapping[Status, str]] = {
+    Status.STOPPED: N_("stopped"),
+    Status.ALREADY_STOPPED: N_("already stopped"),
+    Status.PRESUMED_STOPPED: N_("presumed stopped"),
+    Status.DUPLICATE: N_("duplicate"),
+    Status.FAILED: N_("failed"),
+    Status.SET_ASIDE: N_("set aside"),
+    Status.GAVE_UP: N_("gave up"),
+    Status.INVALID: N_("invalid"),
+    Status.ENDED: N_("ended"),
+    Status.STILL_RUNNING: N_("still running"),
+    Status.NOT_STARTED: N_("not started yet"),
+    Status.UNKNOWN: N_("unknown"),
 }
+
+
+def status_counts(statuses: Mapping[Status, int]) -> str:
+    """Return the number of rows with each status: ``3 stopped, 1 failed``; "" for none."""
+    return _(", ").join(
+        _("{number:,} {status}", number=number, status=_(word))
+        for status, word in STATUS_WORDS.items()
+        if (number := statuses.get(status, 0))
+    )
 
 
 def counted(number: int, noun: str) -> str:
@@ -55,18 +141,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def duration(seconds: float, language: Language = Language.EN) -> str:
+def duration(seconds: float) -> str:
     """Return ``under 1 s``, ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
     if seconds < 1:
-        return language("under 1 s", "不到 1 秒")
+        return _("under 1 s")
     whole = round(seconds)
     if whole < 60:  # noqa: PLR2004 - seconds in a minute
-        return language(f"{whole} s", f"{whole} 秒")
+        return _("{seconds} s", seconds=whole)
     minutes, rest = divmod(whole, 60)
     if minutes < 60:  # noqa: PLR2004 - minutes in an hour
-        return language(f"{minutes} min {rest:02d} s", f"{minutes} 分 {rest:02d} 秒")
+        return _("{minutes} min {seconds:02d} s", minutes=minutes, seconds=rest)
     hours, minutes = divmod(minutes, 60)
-    return language(f"{hours} h {minutes:02d} min", f"{hours} 小时 {minutes:02d} 分")
+    return _("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
 
 
 def visible(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
-from stopcast.i18n import Both, Language
+from stopcast.i18n import Both, Language, language
 
 #: Reasons that a summary shows where an answer has no code. "HTTP 502" is one more.
 NO_ANSWER: Final = "no answer"
@@ -62,15 +62,15 @@ def _explanation(texts: dict[str, Any]) -> Explanation:
 
 
 def explain(
-    reason: str, language: Language, *, http_status: int | None = None, report: str = "REPORT"
+    reason: str, *, http_status: int | None = None, report: str = "REPORT", into: Language | None = None
 ) -> tuple[str, str]:
     """Return the meaning of a code, or of a reason that replaces it, and what to do about it.
 
     Args:
         reason: an error code of the API, one of the reasons above, or "HTTP " and a status.
-        language: of the two texts.
         http_status: of an answer with that code; it decides where the code is unknown.
         report: the report's path in a command.
+        into: the language of the two texts, None for that of the command.
     """
     if reason.startswith(HTTP):
         status = reason.removeprefix(HTTP)
@@ -79,7 +79,8 @@ def explain(
         explanation = Explanation(without_code, advice)
     else:
         explanation = explanation_of(reason, judge(Reply(http_status, code=reason)))
-    return language(*explanation.meaning), language(*explanation.advice).replace("REPORT", report)
+    into = into or language()
+    return explanation.meaning.of(into), explanation.advice.of(into).replace("REPORT", report)
 
 
 def explanation_of(code: str, verdict: Verdict) -> Explanation:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from stopcast.cli.options.option import Option
 from stopcast.cli.usage import HELP
+from stopcast.i18n import Language, speaking
 
 #: Each is a module of ``commands``, which holds a command of the same name.
 _COMMANDS: Final = (
@@ -25,7 +30,21 @@ _COMMANDS: Final = (
 )
 
 
+#: Of every command. ``Language.chosen`` reads its value before any option is read: errors of usage follow it too.
+_LANG: Final = Option(
+    ["--lang"],
+    type=click.Choice([language.value for language in Language]),
+    expose_value=False,
+    help="English or Chinese. [default: the locale's]",
+)
+
+
 class _LazyGroup(click.Group):
+    def main(self, args: Sequence[str] | None = None, *further: Any, **options: Any) -> Any:
+        """Run the command in the language that is chosen."""
+        with speaking(Language.chosen(sys.argv[1:] if args is None else args, os.environ)):
+            return super().main(args, *further, **options)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
@@ -33,6 +52,8 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"stopcast.cli.commands.{cmd_name}"), cmd_name)
+        if _LANG not in command.params:
+            command.params.append(_LANG)
         return command
 
     def resolve_command(

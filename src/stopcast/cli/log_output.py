@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Final, ParamSpec
@@ -15,7 +15,7 @@ from typing import Final, ParamSpec
 from stopcast.cli.options.output import OutputOptions
 from stopcast.cli.output import COMMAND_LOG, give_up, ignoring_closed_pipe
 from stopcast.errors import StopcastError
-from stopcast.i18n import visible
+from stopcast.i18n import Language, speaking, visible
 
 #: Not imported from stopcast.logs, which imports every event: a plan needs none of them.
 _LOG: Final = logging.getLogger("stopcast")
@@ -91,7 +91,9 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         options = kwargs.get("output")
-        with log_output(options if isinstance(options, OutputOptions) else OutputOptions()):
+        options = options if isinstance(options, OutputOptions) else OutputOptions()
+        in_json = options.log_format == "json"
+        with speaking(Language.EN) if in_json else nullcontext(), log_output(options):
             try:
                 command(*args, **kwargs)
             except StopcastError as error:

@@ -15,12 +15,11 @@ from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import OTHERS
 
 
-def as_json(figures: ReportFigures, language: Language, *, report: str) -> dict[str, Any]:
-    """Return the figures. Durations are in seconds; times are in UTC, and null if nothing was sent.
+def as_json(figures: ReportFigures, *, report: str) -> dict[str, Any]:
+    """Return the figures. Durations are in seconds; times are in UTC, and null if nothing was sent. Texts are English.
 
     Args:
         figures: of the reports.
-        language: of the meanings and the advice.
         report: the report's name as it stands in a command of the advice.
     """
     total, timeline = figures.total, figures.timeline
@@ -31,7 +30,7 @@ def as_json(figures: ReportFigures, language: Language, *, report: str) -> dict[
         "bad": total.bad,
         "statuses": statuses_as_json(total.statuses),
         "apps": [{"AppId": None if app.key == OTHERS else app.key, **_rows(app)} for app in figures.by_app()],
-        "codes": [_code(figures, code, language, report) for code in figures.by_reason()],
+        "codes": [_code(figures, code, report) for code in figures.by_reason()],
         "lines": figures.lines,
         "lines_replaced": figures.superseded,
         "torn": figures.torn,
@@ -61,11 +60,11 @@ def _named(statuses: Counter[Status]) -> dict[str, int]:
     return {status.value: number for status, number in statuses.items()}
 
 
-def _code(figures: ReportFigures, total: Total, language: Language, report: str) -> dict[str, Any]:
+def _code(figures: ReportFigures, total: Total, report: str) -> dict[str, Any]:
     sample = figures.samples.get(total.key)
     if sample is None:
         return {"code": None, **_rows(total)}
-    meaning, advice = explain(total.key, language, http_status=sample.http_status, report=report)
+    meaning, advice = explain(total.key, http_status=sample.http_status, report=report, into=Language.EN)
     return {
         "code": total.key,
         **_rows(total),

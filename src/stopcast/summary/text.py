@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from stopcast.api.meanings import explain
-from stopcast.i18n import STATUS_WORDS, Language, counted, duration, visible
+from stopcast.i18n import _, duration, ngettext, status_counts, visible
 from stopcast.summary import ReportFigures, Total
 from stopcast.summary.as_json import utc
 from stopcast.summary.latency import Durations
@@ -17,151 +17,145 @@ _APPS_SHOWN: Final = 20
 _ATTEMPTS_SHOWN: Final = 6
 
 
-def summary_text(figures: ReportFigures, reports: Sequence[str], language: Language, *, report: str) -> str:
+def summary_text(figures: ReportFigures, reports: Sequence[str], *, report: str) -> str:
     """Return the summary.
 
     Args:
         figures: of the reports.
         reports: their names.
-        language: of the text.
         report: their names as they stand in a command.
     """
-    return "\n".join(_SummaryText(figures, language, report).lines(reports))
+    return "\n".join(_SummaryText(figures, report).lines(reports))
 
 
 class _SummaryText:
-    def __init__(self, figures: ReportFigures, language: Language, report: str) -> None:
+    def __init__(self, figures: ReportFigures, report: str) -> None:
         self._figures = figures
         self._report = report
-        self._t = language
 
     def lines(self, reports: Sequence[str]) -> Iterator[str]:
-        t, total = self._t, self._figures.total
-        yield self._rows(total)
-        if n := self._figures.superseded:
-            yield t(
-                "1 line was superseded by another about the same task"
-                if n == 1
-                else f"{n:,} lines were superseded by others about the same tasks",
-                f"另有 {n:,} 行已被关于同一任务的其他行取代，不计入",
+        total = self._figures.total
+        yield _rows(total)
+        if number := self._figures.superseded:
+            yield ngettext(
+                "1 line was superseded by another about the same task",
+                "{number:,} lines were superseded by others about the same tasks",
+                number,
             )
         for name in self._figures.torn:
-            yield t(
-                f"the last line of {visible(name)} is incomplete (still being written, or cut off by a crash) and is "
-                "not counted",
-                f"{visible(name)} 的最后一行不完整（正在写入或因崩溃中断），不计入",
+            yield _(
+                "the last line of {report} is incomplete (still being written, or cut off by a crash) and is not "
+                "counted",
+                report=visible(name),
             )
         yield from self._apps()
         yield from self._codes()
         if self._figures.calls:
             yield from self._calls()
         yield ""
-        yield t("report: ", "报告：") + ", ".join(map(visible, reports))
+        yield _("report: {path}", path=_(", ").join(map(visible, reports)))
         if total.bad > total.statuses[Status.INVALID]:
-            yield (
-                t("run the rows again that are not good: ", "重新执行未成功的行：")
-                + f"stopcast run {self._report} -o again.jsonl"
-            )
-
-    def _rows(self, total: Total) -> str:
-        rows = self._t(counted(total.rows, "row"), f"{total.rows:,} 行")
-        return f"{rows}{self._t(': ', '：')}{self._statuses(total) or self._t('none', '无')}"
-
-    def _statuses(self, total: Total) -> str:
-        counts = [
-            f"{number:,} {self._t(*words)}"
-            for status, words in STATUS_WORDS.items()
-            if (number := total.statuses[status])
-        ]
-        return self._t(", ", "，").join(counts)
+            command = f"stopcast run {self._report} -o again.jsonl"
+            yield _("run the rows again that are not good: {command}", command=command)
 
     def _apps(self) -> Iterator[str]:
         apps = self._figures.by_app()
         if apps:
             yield ""
-            yield self._t("By AppId", "按 AppId")
+            yield _("By AppId")
         for app in apps[:_APPS_SHOWN]:
-            name = self._t("others", "其他") if app.key == OTHERS else visible(app.key)
-            yield f"  {name}{self._t(': ', '：')}{self._rows(app)}"
+            name = _("others") if app.key == OTHERS else visible(app.key)
+            yield "  " + _("{name}: {counts}", name=name, counts=_rows(app))
         if len(apps) > _APPS_SHOWN:
-            n, rows = len(apps) - _APPS_SHOWN, sum(app.rows for app in apps[_APPS_SHOWN:])
-            yield self._t(
-                f"  and {counted(n, 'more AppId')} with {counted(rows, 'row')}; --json lists them",
-                f"  另有 {n:,} 个，共 {rows:,} 行；用 --json 查看",
+            rest = apps[_APPS_SHOWN:]
+            yield "  " + ngettext(
+                "and {number:,} more AppId with {rows:,} rows; --json lists them",
+                "and {number:,} more AppIds with {rows:,} rows; --json lists them",
+                len(rest),
+                rows=sum(app.rows for app in rest),
             )
 
     def _codes(self) -> Iterator[str]:
         codes = self._figures.by_reason()
         if codes:
             yield ""
-            yield self._t("By code", "按错误码")
+            yield _("By code")
         for code in codes:
+            name = _("others") if code.key == OTHERS else visible(code.key)
+            yield "  " + _("{name}: {counts}", name=name, counts=status_counts(code.statuses))
             if code.key == OTHERS:
-                yield f"  {self._t('others', '其他')}{self._t(': ', '：')}{self._statuses(code)}"
                 continue
             sample = self._figures.samples[code.key]
-            meaning, advice = explain(code.key, self._t, http_status=sample.http_status, report=self._report)
-            yield f"  {visible(code.key)}{self._t(': ', '：')}{self._statuses(code)}"
+            meaning, advice = explain(code.key, http_status=sample.http_status, report=self._report)
             yield f"      {meaning}"
             yield f"      {advice}"
             if sample.message:
-                yield f"      {self._t('for example: ', '返回信息示例：')}{visible(sample.message)}"
+                yield "      " + _("for example: {message}", message=visible(sample.message))
             if sample.request_id:
-                yield f"      {self._t('for example RequestId ', '示例 RequestId：')}{visible(sample.request_id)}"
+                yield "      " + _("for example RequestId {request_id}", request_id=visible(sample.request_id))
 
     def _calls(self) -> Iterator[str]:
-        t, figures = self._t, self._figures
+        figures = self._figures
         sent, worst = figures.attempts.total(), figures.timeline.worst_second()
         yield ""
-        yield t("Calls", "调用")
-        yield (
-            "  "
-            + t(
-                f"{counted(figures.calls, 'call')} for {counted(sent, 'task')}: ",
-                f"{sent:,} 个任务共 {figures.calls:,} 次调用：",
-            )
-            + (t(", ", "，").join(self._attempts()))
-        )
+        yield _("Calls")
+        attempts = _(", ").join(self._attempts())
+        yield "  " + _calls_for(figures.calls, sent, attempts)
         began, ended = utc(figures.timeline.began_at), utc(figures.timeline.ended_at)
         if began is None or ended is None:
             return
-        took = duration(figures.timeline.ended_at - figures.timeline.began_at, t)
-        yield "  " + t(f"{took}, from {began} to {ended}", f"历时 {took}，自 {began} 至 {ended}")
-        yield (
-            "  "
-            + t("a call (of the tasks that took one): ", "单次调用耗时（仅一次调用的任务）：")
-            + self._durations(figures.one_call)
+        took = duration(figures.timeline.ended_at - figures.timeline.began_at)
+        yield "  " + _("{duration}, from {began} to {ended}", duration=took, began=began, ended=ended)
+        yield "  " + _("a call (of the tasks that took one): {durations}", durations=_durations(figures.one_call))
+        yield "  " + _(
+            "first call to end (of all tasks sent): {durations}",
+            durations=_durations(figures.one_call + figures.more_calls),
         )
-        yield (
-            "  "
-            + t("first call to end (of all tasks sent): ", "首次调用到结束（所有已发送任务）：")
-            + self._durations(figures.one_call + figures.more_calls)
-        )
-        yield "  " + t(
-            f"busiest second: {counted(worst.calls, 'first call')}, up to {utc(worst.ended_at)}",
-            f"最繁忙的一秒：{worst.calls:,} 次首次调用，截至 {utc(worst.ended_at)}",
+        yield "  " + ngettext(
+            "busiest second: 1 first call, up to {ended}",
+            "busiest second: {number:,} first calls, up to {ended}",
+            worst.calls,
+            ended=utc(worst.ended_at),
         )
         if retries := figures.calls - sent:
-            yield "  " + t(
-                f"  (not included: {retries:,} retries, because a report does not record their times)"
-                if retries != 1
-                else "  (not included: 1 retry, because a report does not record its time)",
-                f"  （另有 {retries:,} 次重试不在其中：报告没有记录它们的时刻）",
+            yield "    " + ngettext(
+                "(not included: 1 retry, because a report does not record its time)",
+                "(not included: {number:,} retries, because a report does not record their times)",
+                retries,
             )
 
     def _attempts(self) -> Iterator[str]:
         attempts = sorted(self._figures.attempts.items())
-        for number, tasks in attempts[:_ATTEMPTS_SHOWN]:
-            yield self._t(f"{tasks:,} took {number}", f"{tasks:,} 个用 {number} 次")
+        for calls, tasks in attempts[:_ATTEMPTS_SHOWN]:
+            yield _("{tasks:,} took {calls}", tasks=tasks, calls=calls)
         if rest := attempts[_ATTEMPTS_SHOWN:]:
-            tasks, least, most = sum(tasks for _, tasks in rest), rest[0][0], rest[-1][0]
-            yield self._t(f"{tasks:,} took {least} to {most}", f"{tasks:,} 个用 {least} 至 {most} 次")
+            tasks = sum(tasks for _calls, tasks in rest)
+            yield _("{tasks:,} took {least} to {most}", tasks=tasks, least=rest[0][0], most=rest[-1][0])
 
-    def _durations(self, durations: Durations) -> str:
-        values = durations.as_json()
-        if not values.pop("tasks"):
-            return self._t("none", "无")
-        return self._t(", ", "，").join(f"{name} {_seconds(value)}" for name, value in values.items())
+
+def _calls_for(calls: int, tasks: int, attempts: str) -> str:
+    if calls == 1:
+        return _("1 call for 1 task: {attempts}", attempts=attempts)
+    return ngettext(
+        "{calls:,} calls for 1 task: {attempts}",
+        "{calls:,} calls for {number:,} tasks: {attempts}",
+        tasks,
+        calls=calls,
+        attempts=attempts,
+    )
+
+
+def _rows(total: Total) -> str:
+    return ngettext(
+        "1 row: {counts}", "{number:,} rows: {counts}", total.rows, counts=status_counts(total.statuses) or _("none")
+    )
+
+
+def _durations(durations: Durations) -> str:
+    values = durations.as_json()
+    if not values.pop("tasks"):
+        return _("none")
+    return _(", ").join(f"{name} {_seconds(value)}" for name, value in values.items())
 
 
 def _seconds(value: float) -> str:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.cli.options.option import option
-
-if TYPE_CHECKING:
-    from stopcast.i18n import Language
 
 _CODES: Final = "codes"
 #: Longer lines are hard to read, however wide the terminal is.
@@ -22,20 +18,15 @@ _LINK: Final = re.compile(r"([Ss]ee\s)?\[([^\]]+)\]\((?!https?:)([^)\s]+)\)")
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("topic", required=False)
-@option("--lang", type=click.Choice(["en", "zh"]), help="For error codes: English or Chinese. [the locale's]")
 @click.pass_context
 @report_errors
-def help(context: click.Context, topic: str | None, lang: str | None) -> None:  # noqa: A001 - the command's name
+def help(context: click.Context, topic: str | None) -> None:  # noqa: A001 - the command's name
     """Show a page of the manual, a command's options, or what an error code of the API means."""
-    import os
-
     from stopcast.api.meanings import meanings
     from stopcast.api.verdict import CODES
-    from stopcast.i18n import Language
 
     group = context.find_root().command
     command = group.get_command(context, topic) if topic and isinstance(group, click.Group) else None
-    language = Language(lang) if lang else Language.of_locale(os.environ)
     pages = manual()
     if topic is None:
         _print(_contents(pages))
@@ -44,12 +35,12 @@ def help(context: click.Context, topic: str | None, lang: str | None) -> None:  
         _print(pages[topic].rstrip() + options)
     elif topic == _CODES:
         codes = dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
-        _print("\n\n".join(_code(code, language) for code in codes))
+        _print("\n\n".join(_code(code) for code in codes))
     elif command:
         with click.Context(command, info_name=topic, parent=context.parent) as inner:
             click.echo(command.get_help(inner))
     elif topic[:1].isupper():
-        _print(_code(topic, language))
+        _print(_code(topic))
     else:
         topics = ", ".join(sorted((*pages, _CODES)))
         raise click.UsageError(
@@ -73,10 +64,10 @@ def _contents(pages: dict[str, str]) -> str:
     return "\n".join([*lines, "", "Commands and error codes are topics too: `stopcast help InvalidAccessKey`."])
 
 
-def _code(code: str, language: Language) -> str:
+def _code(code: str) -> str:
     from stopcast.api.meanings import explain
 
-    meaning, advice = explain(code, language)
+    meaning, advice = explain(code)
     return f"**{code}**: {meaning} {advice}"
 
 

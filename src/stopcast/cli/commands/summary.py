@@ -37,12 +37,9 @@ _LONG_BYTES: Final = 20_000_000
 )
 @option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a page to pass on.")
-@option("--lang", type=click.Choice(["en", "zh"]), help="English or Chinese. [default: the locale's]")
 @option("--max-per-second", type=Number(0), metavar="N", help="The cap that the page shows. [default: the API's]")
 @report_errors
-def summary(
-    reports: tuple[Path, ...], *, as_json: bool, html: Path | None, lang: str | None, max_per_second: float
-) -> None:
+def summary(reports: tuple[Path, ...], *, as_json: bool, html: Path | None, max_per_second: float) -> None:
     """Summarise reports: statuses, AppIds, error codes and what to do about them, calls, and durations.
 
     In several reports each task is counted once, by its most reliable line: the answer of stopcast verify first, then
@@ -56,22 +53,21 @@ def summary(
     import orjson
 
     from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
-    from stopcast.i18n import Language
+    from stopcast.i18n import language
     from stopcast.summary.as_json import as_json as figures_as_json
     from stopcast.summary.text import summary_text
 
     if html:
         _check_page(html)
-    language = Language(lang) if lang else Language.of_locale(os.environ)
     figures = read_reports(reports, most_listed=ROWS_LISTED if html else 0)
     names = [str(report) for report in reports]
     report = shlex.join(names)
     if html:
-        _write_page(html, figures, names, max_per_second, language)
+        _write_page(html, figures, names, max_per_second, language())
     if as_json:
-        write_stdout(orjson.dumps({"reports": names, **figures_as_json(figures, language, report=report)}))
+        write_stdout(orjson.dumps({"reports": names, **figures_as_json(figures, report=report)}))
     else:
-        write_stdout(summary_text(figures, names, language, report=report))
+        write_stdout(summary_text(figures, names, report=report))
     sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)
 
 

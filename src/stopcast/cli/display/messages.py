@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stopcast.i18n import STATUS_WORDS, counted, duration
+from stopcast.i18n import counted, duration, status_counts
 from stopcast.report.totals import Summary
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from stopcast.fleet.queue import QueueStatus
     from stopcast.fleet.quota.quota_status import QuotaStatus
 
-#: Each status as it reads in a sentence.
-WORDS = {status: words.en for status, words in STATUS_WORDS.items()}
 _LEFT_OUT = "left out because of the status in an earlier report"
 _APPS_SHOWN = 10
 
@@ -93,8 +91,7 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
         done: rows that have their outcome, or need none.
         to_do: rows without an outcome, None where the number is unknown.
     """
-    statuses = [f"{number:,} {word}" for status, word in WORDS.items() if (number := summary.statuses[status])]
-    lines = [f"{rows(summary.good + summary.bad)}: {', '.join(statuses) or 'none'}"]
+    lines = [f"{rows(summary.good + summary.bad)}: {status_counts(summary.statuses) or 'none'}"]
     lines += _calls(summary)
     if summary.settled_earlier:
         lines.append(f"{rows(summary.settled_earlier)} had been settled by an earlier run")

@@ -20,7 +20,7 @@ from rich.text import Text
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import ErrorCount, RunSnapshot
 from stopcast.cli.output import ignoring_closed_pipe
-from stopcast.i18n import duration, visible
+from stopcast.i18n import STATUS_WORDS, duration, visible
 from stopcast.tasks.outcome import Status
 
 #: The display is at most this wide: longer lines are harder to read.
@@ -174,7 +174,7 @@ def _retries(snapshot: RunSnapshot) -> Iterator[Text]:
 
 
 def _statuses(snapshot: RunSnapshot) -> Iterator[Text]:
-    for status, word in messages.WORDS.items():
+    for status, word in STATUS_WORDS.items():
         if number := snapshot.statuses.get(status, 0):
             yield Text.assemble((f"{number:,}", _STYLES[status]), f" {word}")
 

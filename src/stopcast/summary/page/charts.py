@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from stopcast.i18n import STATUS_WORDS, Language, duration
+from stopcast.i18n import STATUS_WORDS, Language, _, duration
 from stopcast.summary import Timeline
 from stopcast.summary.latency import Durations
 from stopcast.summary.page.columns import GAP_COLUMNS, Column, columns_of
@@ -57,9 +57,7 @@ def ends_chart(timeline: Timeline, language: Language) -> str:
         return lambda column: column.bin.ended[status] / wide if column.bin else 0.0
 
     layers = [
-        _Layer(f"s {status}", language(*STATUS_WORDS[status]), height_of(status))
-        for status in STACKED
-        if status in ended
+        _Layer(f"s {status}", _(STATUS_WORDS[status]), height_of(status)) for status in STACKED if status in ended
     ]
     name = language("Tasks ended a second, by status", "每秒结束的任务数（按状态）")
     return _over_time(timeline, layers, language, name=name)
@@ -88,7 +86,7 @@ def _over_time(
     )
     bars = language(
         f"{name}. Each bar covers {duration(timeline.bin_seconds)}; times are in UTC.",
-        f"{name}。每根柱代表 {duration(timeline.bin_seconds, language)}；时间为 UTC。",
+        f"{name}。每根柱代表 {duration(timeline.bin_seconds)}；时间为 UTC。",
     )
     return _figure(label, parts, labels, f'<span class="keys">{keys}</span>{bars}')
 
@@ -108,7 +106,7 @@ def _steps(
 def _hover(column: Column, stack: Sequence[float], layers: Sequence[_Layer], across: int, language: Language) -> str:
     left, wide = column.at / across * _WIDE, column.columns / across * _WIDE
     if column.bin is None:
-        title = language(f"nothing for {duration(column.seconds)}", f"{duration(column.seconds, language)} 内无调用")
+        title = language(f"nothing for {duration(column.seconds)}", f"{duration(column.seconds)} 内无调用")
         return f'<rect class="gap" x="{left:.1f}" width="{wide:.1f}" height="{_HIGH}"><title>{title}</title></rect>'
     title = ", ".join(f"{layer.name} {rate(high, language)}" for layer, high in zip(layers, stack, strict=True) if high)
     if not title:

@@ -30,9 +30,9 @@ def seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
 
 
-def took(value: float, language: Language) -> str:
+def took(value: float) -> str:
     """Return a duration of any length."""
-    return seconds(value) if value < _SHORT_SECONDS else duration(value, language)
+    return seconds(value) if value < _SHORT_SECONDS else duration(value)
 
 
 def moment(at: float, *, dated: bool = True) -> str:

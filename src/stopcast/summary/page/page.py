@@ -136,7 +136,7 @@ class _Page:
 
     def _whole_bar(self) -> str:
         label = tables.statuses(self._total, self._t)
-        legend = "".join(tables.legend(self._total, self._t))
+        legend = "".join(tables.legend(self._total))
         return (
             f'<div class="whole" role="img" aria-label="{label}">{tables.segments(self._total)}</div>'
             f'<ul class="legend">{legend}</ul>'
@@ -150,7 +150,7 @@ class _Page:
         facts = [self._fact(t("calls", "调用"), f"{figures.calls:,}", self._retries(figures.calls - sent))]
         began, ended = figures.timeline.began_at, figures.timeline.ended_at
         if began:
-            facts.append(self._fact(t("time", "历时"), took(ended - began, t), self._mean(ended - began)))
+            facts.append(self._fact(t("time", "历时"), took(ended - began), self._mean(ended - began)))
             worst = figures.timeline.worst_second()
             when = moment(worst.ended_at, dated=False)
             facts.append(

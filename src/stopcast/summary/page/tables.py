@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import Final
 
 from stopcast.api.meanings import explain
-from stopcast.i18n import STATUS_WORDS, Language
+from stopcast.i18n import STATUS_WORDS, Language, _
 from stopcast.summary import ListedRow, ReportFigures, Total
 from stopcast.summary.page.markup import percent, text
 from stopcast.tasks.task import OTHERS
@@ -36,7 +36,7 @@ def _code(figures: ReportFigures, total: Total, language: Language, report: str)
     counts = f"<span>{statuses(total, language)}</span>"
     if sample is None:
         return f"<article><h3>{language('Other codes', '其他错误码')}{counts}</h3></article>"
-    meaning, advice = explain(total.key, language, http_status=sample.http_status, report=report)
+    meaning, advice = explain(total.key, http_status=sample.http_status, report=report)
     more = []
     if sample.message:
         more.append(f"{language('For example', '返回信息示例')}: {text(sample.message)}")
@@ -106,11 +106,11 @@ def rows(figures: ReportFigures, language: Language, *, most_bytes: int) -> tupl
         room -= len(row.encode())
         return room >= 0
 
-    shown = list(takewhile(fits, (_row(row, figures, language) for row in figures.listed)))
+    shown = list(takewhile(fits, (_row(row, figures) for row in figures.listed)))
     return f'<table id="tasks">{head}<tbody>{"".join(shown)}</table>', len(shown)
 
 
-def _row(row: ListedRow, figures: ReportFigures, language: Language) -> str:
+def _row(row: ListedRow, figures: ReportFigures) -> str:
     """Return a row without the end tags that HTML does not require: they would be a quarter of its size."""
     sample = figures.samples.get(row.reason or "")
     message = ""
@@ -119,7 +119,7 @@ def _row(row: ListedRow, figures: ReportFigures, language: Language) -> str:
     place = "" if row.line is None else f"{text(row.source or '', cut_at=60)}:{row.line}"
     ids = "".join(f"<td class=id>{text(part, cut_at=_ID_CUT_AT)}" for part in row.task)
     return (
-        f"<tr><td><span class='is {row.status}'>{language(*STATUS_WORDS[row.status])}</span>"
+        f"<tr><td><span class='is {row.status}'>{_(STATUS_WORDS[row.status])}</span>"
         f"<td>{_breakable(text(row.reason or '', cut_at=_ID_CUT_AT))}{message}{ids}<td>{_breakable(place)}"
         f"<td class=id>{text(row.request_id or '', cut_at=_ID_CUT_AT)}"
     )
@@ -133,7 +133,7 @@ def _breakable(markup: str) -> str:
 def statuses(total: Total, language: Language) -> str:
     """Return the number of rows by status, in words."""
     return language(", ", "，").join(
-        f"{number:,} {language(*words)}" for status, words in STATUS_WORDS.items() if (number := total.statuses[status])
+        f"{number:,} {_(words)}" for status, words in STATUS_WORDS.items() if (number := total.statuses[status])
     )
 
 
@@ -162,9 +162,9 @@ def _more(rest: Sequence[Total], language: Language) -> str:
     )
 
 
-def legend(total: Total, language: Language) -> Iterator[str]:
+def legend(total: Total) -> Iterator[str]:
     """Yield each status with its colour, number and share."""
     for status, words in STATUS_WORDS.items():
         if number := total.statuses[status]:
             share = percent(number, total.rows)
-            yield f'<li class="{status}">{language(*words)} {number:,} <span class="of">{share}</span>'
+            yield f'<li class="{status}">{_(words)} {number:,} <span class="of">{share}</span>'
