@@ -26,8 +26,9 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
 from measuring import print_table, print_versions
 from stopcast.sandbox import Emulator
+from stopcast.sandbox.thread import serving
 from stopcast.tasks.task import Task
-from support.processes import KEYS, read_report, serving, tasks, write_csv
+from support.processes import KEYS, read_report, tasks, write_csv
 from support.redis_server import RedisServer
 
 STOPCAST: Final = (sys.executable, "-m", "stopcast")

@@ -13,8 +13,9 @@ import redis
 from hypothesis import HealthCheck, settings
 
 from stopcast.sandbox import Emulator
+from stopcast.sandbox.thread import serving
 from support.forked import Forks
-from support.processes import Shell, serving
+from support.processes import Shell
 from support.redis_server import RedisServer
 
 # A shell that runs the tests in the background, or under nohup, has these ignored, and each process would inherit that.

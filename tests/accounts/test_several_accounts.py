@@ -14,8 +14,9 @@ import pytest
 from stopcast import ConfigurationError, Credentials, Task
 from stopcast.accounts.file import parse_accounts
 from stopcast.sandbox import Emulator
+from stopcast.sandbox.thread import serving
 from support.documents import blocks, page
-from support.processes import Shell, lines_by_task, read_report, serving, statuses, tasks, write_csv
+from support.processes import Shell, lines_by_task, read_report, statuses, tasks, write_csv
 
 SECRET = "hunter2"
 REPORT = "stopcast-report.jsonl"

@@ -12,6 +12,7 @@ import pytest
 
 from stopcast.cli.running.signals import Signals
 from stopcast.sandbox import Emulator, Faults
+from stopcast.sandbox.thread import serving
 from support.command import Finished, keeping_signals
 from support.processes import (
     HANGS_AFTER_SECONDS,
@@ -19,7 +20,6 @@ from support.processes import (
     end_of,
     lines_by_task,
     read_report,
-    serving,
     settled_by,
     statuses,
     tasks,

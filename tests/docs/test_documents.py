@@ -18,8 +18,9 @@ import stopcast
 from stopcast.cli.group import group
 from stopcast.cli.usage import HELP
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+from stopcast.sandbox.thread import serving
 from support.documents import DOCUMENTS, MANUAL, README, ROOT, assert_tests_pass, blocks, masked, page
-from support.processes import Shell, serving
+from support.processes import Shell
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 TEXT = "".join(DOCUMENTS.values())

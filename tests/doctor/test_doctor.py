@@ -13,9 +13,10 @@ from stopcast.doctor import FindingState
 from stopcast.doctor.connection import check_report
 from stopcast.doctor.key import IMPOSSIBLE_TASK, masked
 from stopcast.sandbox import Emulator, Faults
+from stopcast.sandbox.thread import serving
 from stopcast.tasks.task import ID_PATTERN
 from support.command import Finished
-from support.processes import Shell, obey_permissions, serving
+from support.processes import Shell, obey_permissions
 
 #: A secret that is easy to find wherever it is shown.
 SECRET = "Vm0wd2QyUXlVWGxWV0d4V1YwZDRXRmxVUm1GV01rNVg"

@@ -20,7 +20,8 @@ from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.limiters import TokenBucket
 from stopcast.ports import Limiter
 from stopcast.sandbox import Emulator
-from support.processes import Shell, serving, tasks, until, write_csv
+from stopcast.sandbox.thread import serving
+from support.processes import Shell, tasks, until, write_csv
 from support.processes import end_of as end_of_process
 from support.redis_server import RedisServer, free_port
 from support.waiting import event_of

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from stopcast.sandbox import Emulator
+from stopcast.sandbox.thread import serving
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Task
 from support import dying_run, noting_api
-from support.processes import HANGS_AFTER_SECONDS, Shell, end_of, read_report, serving, statuses, until, write_csv
+from support.processes import HANGS_AFTER_SECONDS, Shell, end_of, read_report, statuses, until, write_csv
 
 REPORT = "stopcast-report.jsonl"
 KILLS = 30

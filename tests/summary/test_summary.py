@@ -13,13 +13,14 @@ import pytest
 
 from stopcast.report.line import LineWriter
 from stopcast.sandbox import Emulator, Faults
+from stopcast.sandbox.thread import serving
 from stopcast.summary import ReportFigures
 from stopcast.summary.latency import Durations
 from stopcast.summary.timeline import Timeline
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Task
 from support.outcomes import NOON, outcome, write_report
-from support.processes import Shell, read_report, serving, statuses, tasks, with_variables, write_csv
+from support.processes import Shell, read_report, statuses, tasks, with_variables, write_csv
 
 NOT_FOUND = "InvalidParameter.ErrorActiveTaskNotFound"
 

@@ -15,6 +15,14 @@ README: Final = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS: Final = {path: path.read_text("utf-8") for path in (ROOT / "README.md", *sorted(MANUAL.glob("*.md")))}
 
 
+_DEFAULTS: Final = (
+    "asyncio_mode = auto",
+    "asyncio_default_fixture_loop_scope = function",
+    "filterwarnings = error",
+    "addopts = -p no:xdist",
+)
+
+
 def page(topic: str) -> str:
     """Return a page of the manual."""
     return (MANUAL / f"{topic}.md").read_text("utf-8")
@@ -43,11 +51,13 @@ def masked(text: str) -> str:
     return re.sub(r"(under )?[0-9][0-9.,]*", "N", text).strip()
 
 
-def assert_tests_pass(directory: Path, number: int) -> None:
-    """Run the tests in a directory as a user of the library would, and fail unless this number passes."""
-    (directory / "pytest.ini").write_text(
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
-    )
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"]
+def assert_tests_pass(directory: Path, number: int, *settings: str) -> None:
+    """Run the tests in a directory as a user of the library would, and fail unless this number passes.
+
+    ``settings`` are lines of its pytest.ini; by default pytest-asyncio is in auto mode, with a loop for each test.
+    """
+    lines = dict(line.split(" = ", 1) for line in (*_DEFAULTS, *settings))
+    (directory / "pytest.ini").write_text("[pytest]\n" + "".join(f"{name} = {it}\n" for name, it in lines.items()))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, f"{number} passed" in done.stdout) == (0, True), done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import fcntl
 import json
@@ -14,12 +13,12 @@ import termios
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.tasks.task import Task
 from support.command import Finished, run_in_process
 from support.forked import ForkedCommand, Forks
@@ -138,24 +137,6 @@ def end_of(process: subprocess.Popen[bytes], given: bytes | None = None) -> Fini
     return Finished(process.returncode, (out or b"").decode(), (err or b"").decode())
 
 
-@contextmanager
-def serving(emulator: Emulator) -> Iterator[Emulator]:
-    """Serve an emulator on a thread of its own while the block lasts."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result(HANGS_AFTER_SECONDS)
-        try:
-            yield emulator
-        finally:
-            asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result(HANGS_AFTER_SECONDS)
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
 def until(condition: Callable[[], object]) -> None:
     """Return when the condition holds; fail if it never does."""
     ends_at = time.monotonic() + HANGS_AFTER_SECONDS
@@ -197,9 +178,6 @@ def statuses(path: Path) -> Counter[str]:
 def lines_by_task(path: Path) -> Counter[Task]:
     """Return how many lines a report has for each task."""
     return Counter(Task(line["AppId"], line["RoomId"], line["TaskId"]) for line in read_report(path))
-
-
-#: The former name, until every folder uses the new one.
 
 
 def settled_by(path: Path, status: str) -> set[Task]:

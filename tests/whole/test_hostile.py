@@ -18,9 +18,10 @@ from stopcast import Credentials, RetryPolicy, Status, Stopper, Unlimited
 from stopcast.events import ClockCorrected, Event
 from stopcast.report.line import LineWriter
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast.sandbox.thread import serving
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
-from support.processes import Shell, end_of, lines_by_task, read_report, serving, statuses, tasks, until
+from support.processes import Shell, end_of, lines_by_task, read_report, statuses, tasks, until
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"

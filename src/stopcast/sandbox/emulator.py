@@ -8,12 +8,12 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from functools import lru_cache, partial
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import orjson
 from aiohttp import StreamReader, web
@@ -41,9 +41,9 @@ _http_date: Final = lru_cache(maxsize=8)(partial(formatdate, usegmt=True))
 
 
 class Emulator(Records):
-    """StopWebcast and GetWebCastTask on this machine: an async context manager that serves one event loop.
+    """StopWebcast and GetWebCastTask on this machine: an async context manager, whose event loop serves the calls.
 
-    The settings are also attributes, which may be changed while the emulator runs.
+    The settings are also attributes, which may be changed while the emulator runs, from other threads too.
 
     Args:
         running: the tasks that run; None means that every well-formed task runs until it is stopped.
@@ -96,6 +96,7 @@ class Emulator(Records):
         self._numbers = itertools.count(1)
         self._unavailable = False
         self._runner: web.ServerRunner
+        self._loop: asyncio.AbstractEventLoop
         self.faults = faults or Faults()
 
     @property
@@ -115,6 +116,7 @@ class Emulator(Records):
         self._plan = FaultPlan(faults)
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         server = web.Server(self._handle, request_factory=self._receive, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
@@ -158,7 +160,7 @@ class Emulator(Records):
             finally:
                 self._unavailable = False
             return
-        await self._hang_up()
+        await self._on_own_loop(self._hang_up())
         # Otherwise the system may give the port to a client's next connection.
         held = self._bind()
         try:
@@ -167,7 +169,14 @@ class Emulator(Records):
             if self._runner.server is None:
                 held.close()
             else:
-                await self._listen(held)
+                await self._on_own_loop(self._listen(held))
+
+    async def _on_own_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run the work where the server runs; the caller may have a loop of its own, as in a test with a fixture."""
+        if asyncio.get_running_loop() is self._loop:
+            await work
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def _receive(
         self,

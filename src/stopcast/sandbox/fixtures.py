@@ -1,19 +1,24 @@
 """A pytest fixture for the tests of programs that stop webcast tasks.
 
-To use it, install pytest-asyncio and add to conftest.py: ``pytest_plugins = ["stopcast.sandbox.fixtures"]``.
+To use it, add to the conftest.py at the root of the tests: ``pytest_plugins = ["stopcast.sandbox.fixtures"]``.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
-import pytest_asyncio
+import pytest
 
 from stopcast.sandbox.emulator import Emulator
+from stopcast.sandbox.thread import serving
 
 
-@pytest_asyncio.fixture
-async def stopcast_sandbox() -> AsyncIterator[Emulator]:
-    """Yield an emulator that runs on the test's own event loop; a test changes its settings through its attributes."""
-    async with Emulator() as emulator:
+@pytest.fixture
+def stopcast_sandbox() -> Iterator[Emulator]:
+    """Yield an emulator; a test changes its settings through its attributes.
+
+    It runs on a thread of its own: so it serves the tests of every event loop, of pytest-asyncio in each mode and loop
+    scope, of anyio, and tests without a loop.
+    """
+    with serving(Emulator()) as emulator:
         yield emulator
