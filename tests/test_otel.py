@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from stopcast import RetryPolicy, Stopper, Task, TokenBucket, Verifier
+from stopcast import ClosedError, RetryPolicy, Stopper, Task, TokenBucket, Verifier
 from stopcast.otel import OpenTelemetryObserver
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02)
 RETRIED, REFUSED = Task("app", "room", "retried"), Task("app", "room", "refused")
@@ -133,3 +135,22 @@ async def test_metrics_have_the_conventions_names_and_no_id(telemetry: Telemetry
     assert points["stopcast.limiter.wait_time"][0].count == 3
     values = {value for all_of in points.values() for point in all_of for value in (point.attributes or {}).values()}
     assert not values & {*RETRIED, *REFUSED}
+
+
+def test_a_task_whose_only_call_was_cut_off_is_counted_and_disturbs_nothing(
+    telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    observer = OpenTelemetryObserver(tracer_provider=telemetry.traces, meter_provider=telemetry.meters)
+
+    async def main() -> None:
+        api = Api(stopped, latency_seconds=1000.0)
+        async with virtual_stopper(api, observers=[observer], drain_seconds=1.0, timeout_seconds=900.0) as stopper:
+            stopping = asyncio.create_task(stopper.stop(RETRIED))
+            await asyncio.sleep(1)
+        with pytest.raises(ClosedError):
+            await stopping
+
+    in_virtual_time(main)
+    (point,) = telemetry.points()["stopcast.tasks"]
+    assert (point.value, point.attributes["stopcast.status"]) == (1, "gave_up")
+    assert "observer_failed" not in [getattr(record, "event", None) for record in caplog.records]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 
 class StopcastError(Exception):
@@ -119,3 +120,7 @@ class InterruptedRunError(StopcastError):
 
 class TimeIsUpError(StopcastError):
     """The time given by ``--until`` is reached. The calls in flight have finished, and ``--resume`` continues."""
+
+
+#: Ends of the calls that somebody asked for. Nothing has failed.
+ORDERED_ENDS: Final = (ClosedError, InterruptedRunError, TimeIsUpError)

@@ -28,11 +28,14 @@ from stopcast.api.signing import SERVICE
 from stopcast.events import (
     WARNINGS,
     AttemptFinished,
+    CallsEnded,
+    CallsResumed,
     ClockCorrected,
     CredentialsRefreshed,
     Event,
     RateChanged,
     RetryPlanned,
+    RunFinished,
     TaskFinished,
     TaskRefused,
 )
@@ -85,6 +88,8 @@ class OpenTelemetryObserver:
 
     def _finished(self, event: TaskFinished) -> None:
         self._instruments.task(event)
+        if not event.attempts:
+            return  # its first call was cut off, and such a call has no event
         first = event.attempts[0]
         span = self._tracer.start_span(
             first.action,
@@ -161,6 +166,8 @@ class _Instruments:
         self._warnings = meter.create_counter(
             "stopcast.warnings", "{warning}", "Events that an operator should look at."
         )
+        ended = meter.create_gauge("stopcast.calls_ended", "1", "1 while calls have ended for good, 0 otherwise.")
+        ended.set(0, self._attributes)
         clock = meter.create_gauge("stopcast.clock.offset", "s", "Time by which the API's clock is ahead of ours.")
         refreshes = meter.create_counter("stopcast.credentials.refreshes", "{refresh}", "New credentials.")
         self.handlers: dict[type[Event], Callable[[Any], object]] = {
@@ -168,6 +175,9 @@ class _Instruments:
             AttemptFinished: self._attempt,
             RetryPlanned: lambda _: retries.add(1, self._attributes),
             RateChanged: lambda event: rate.set(event.per_second, self._attributes),
+            CallsEnded: lambda _: ended.set(1, self._attributes),
+            CallsResumed: lambda _: ended.set(0, self._attributes),
+            RunFinished: lambda _: ended.set(0, self._attributes),
             ClockCorrected: lambda event: clock.set(event.offset_seconds, self._attributes),
             CredentialsRefreshed: lambda _: refreshes.add(1, self._attributes),
         }

@@ -20,6 +20,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from stopcast.events import (
     WARNINGS,
     AttemptFinished,
+    CallsEnded,
+    CallsResumed,
     ClockCorrected,
     CredentialsRefreshed,
     Event,
@@ -53,6 +55,7 @@ _HISTOGRAMS: Final = {
 }
 _GAUGES: Final = {
     "stopcast_rate_limit_calls_per_second": "Calls a second that may go out now.",
+    "stopcast_calls_ended": "1 while calls have ended for good, 0 otherwise.",
     "stopcast_clock_offset_seconds": "Seconds by which the API's clock is ahead of ours.",
     "stopcast_credentials_expiry_timestamp_seconds": "When the credentials expire; 0 where that is not known.",
     "stopcast_worst_second_calls": "The most calls in any second of the last finished run.",
@@ -134,6 +137,7 @@ class _Counting:
         self._refreshes = metric("stopcast_credentials_refreshes")
         self._expiry = metric("stopcast_credentials_expiry_timestamp_seconds")
         self._worst = metric("stopcast_worst_second_calls")
+        self._ended = metric("stopcast_calls_ended")
         self._finished_at = metric("stopcast_last_run_finished_timestamp_seconds")
         retries, warnings = metric("stopcast_retries"), metrics["stopcast_warnings"]
         # Exported from the start, so that an alert sees the first warning as an increase.
@@ -147,6 +151,8 @@ class _Counting:
             RateChanged: lambda event: rate.set(event.per_second),
             ClockCorrected: lambda event: clock.set(event.offset_seconds),
             CredentialsRefreshed: self._refreshed,
+            CallsEnded: lambda _: self._ended.set(1),
+            CallsResumed: lambda _: self._ended.set(0),
             RunFinished: self._run,
         }
 
@@ -183,4 +189,5 @@ class _Counting:
 
     def _run(self, event: RunFinished) -> None:
         self._worst.set(event.worst_second)
+        self._ended.set(0)
         self._finished_at.set_to_current_time()

@@ -61,4 +61,6 @@ async def test_a_dead_key_raises_its_error_until_it_is_tried_again() -> None:
         await key.wait()
     key.retried()
     await key.wait()
-    assert (key.state, key.usable) == (KeyState.UNPROVEN, True)
+    assert (key.state, key.usable) == (KeyState.ON_TRIAL, True)
+    assert key.accepted()
+    assert (key.state, key.error) == (KeyState.PROVEN, None)

@@ -31,6 +31,8 @@ def test_a_rate_above_the_quota_needs_a_limiter(endpoint: str | None) -> None:
         {"timeout_seconds": 0},
         {"timeout_seconds": -1},
         {"max_waiting": -1},
+        {"retry_key_after_seconds": 0},
+        {"retry_key_after_seconds": float("nan")},
         {"endpoint": "http://example.com"},
         {"endpoint": "ftp://127.0.0.1"},
     ],

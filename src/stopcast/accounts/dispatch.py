@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from stopcast.accounts.lanes import HANDFUL, Lanes
 from stopcast.background import Supervisor
 from stopcast.engine.dispatch import Dispatcher
-from stopcast.errors import ClosedError, StopcastError
+from stopcast.errors import ORDERED_ENDS, ClosedError, StopcastError
 from stopcast.events import AccountGivenUp, AppUnclaimed, Event, TaskRefused
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome, Status
@@ -27,8 +28,6 @@ class RoutingDispatcher:
 
     Args:
         account_of: returns the account of an AppId, None if no account claims it.
-        dispatchers: by account.
-        given_up: accounts whose calls have ended before their time, and why.
         max_backlog: rows of one stream that may wait because their accounts are behind. The rows that were read with
             the last of them come on top.
         observe: is called with each event.
@@ -41,16 +40,14 @@ class RoutingDispatcher:
     def __init__(
         self,
         account_of: Callable[[str], str | None],
-        dispatchers: Mapping[str, Dispatcher],
         *,
-        given_up: MutableMapping[str, StopcastError],
         max_backlog: int,
         observe: Callable[[Event], None],
         observed: bool,
     ) -> None:
         self._account_of = account_of
-        self._dispatchers = dispatchers
-        self.given_up = given_up
+        self._dispatchers: dict[str, Dispatcher] = {}
+        self._not_entered: dict[str, StopcastError] = {}
         self._max_backlog = max_backlog
         self._observe = observe
         self._observed = observed
@@ -58,6 +55,31 @@ class RoutingDispatcher:
         self._unclaimed: set[str] = set()
         self._supervisor = Supervisor(self.stop)
         self.error: StopcastError | None = None
+
+    def add(self, account: str, dispatcher: Dispatcher) -> None:
+        """Make an account's calls with this dispatcher."""
+        self._dispatchers[account] = dispatcher
+        dispatcher.when_ended(partial(self._on_account_ended, account))
+
+    def leave_out(self, account: str, error: StopcastError) -> None:
+        """Make no calls of an account, because its Stopper cannot be entered."""
+        self._not_entered[account] = error
+        self._observe(AccountGivenUp(account, str(error)))
+
+    def _on_account_ended(self, account: str, error: StopcastError) -> None:
+        if self._is_its_own(error):
+            self._observe(AccountGivenUp(account, str(error)))
+
+    def _is_its_own(self, error: StopcastError) -> bool:
+        """Return whether an account's calls ended while those of the others may go on."""
+        return error is not self.error and not isinstance(error, ORDERED_ENDS)
+
+    @property
+    def given_up(self) -> dict[str, StopcastError]:
+        """Accounts whose calls have ended while those of the others may go on, and why."""
+        ended = {name: dispatcher.error for name, dispatcher in self._dispatchers.items()}
+        own = {name: error for name, error in ended.items() if error is not None and self._is_its_own(error)}
+        return self._not_entered | own
 
     @property
     def accounts(self) -> Collection[str]:
@@ -93,8 +115,7 @@ class RoutingDispatcher:
             dispatchers=self._dispatchers,
             account_of=lambda row: self._account_of(row.task.app_id),
             unclaimed=self._refuse_unclaimed,
-            given_up=self.given_up,
-            on_given_up=self._give_up,
+            not_entered=self._not_entered,
             on_closed=self._streams.discard,
             max_backlog=self._max_backlog,
             supervisor=self._supervisor,
@@ -124,12 +145,6 @@ class RoutingDispatcher:
         if self._observed:
             self._observe(TaskRefused(outcome))
         return outcome
-
-    def _give_up(self, account: str, error: StopcastError) -> None:
-        # What ends them all is not an account's own error.
-        if account not in self.given_up and not isinstance(error, ClosedError):
-            self.given_up[account] = error
-            self._observe(AccountGivenUp(account, str(error)))
 
     def stop(self, error: StopcastError) -> None:
         """Make no further call for any account. Calls in flight finish, and their outcomes are handed out."""

@@ -46,8 +46,7 @@ class Lanes:
         dispatchers: by account, for those that are open.
         account_of: returns the account of a row, None for one that no account claims.
         unclaimed: returns the outcome of a row that no account claims.
-        given_up: accounts that no call is made for, and why.
-        on_given_up: is called when the calls of an account have ended before their time.
+        not_entered: accounts that have no dispatcher, and why.
         on_closed: is called when the consumer has left.
         max_backlog: rows that may wait in the lanes.
         supervisor: owns the tasks that serve the lanes.
@@ -63,8 +62,7 @@ class Lanes:
         dispatchers: Mapping[str, Dispatcher],
         account_of: Callable[[Accepted], str | None],
         unclaimed: Callable[[Accepted], Outcome],
-        given_up: Mapping[str, StopcastError],
-        on_given_up: Callable[[str, StopcastError], None],
+        not_entered: Mapping[str, StopcastError],
         on_closed: Callable[[Lanes], object],
         max_backlog: int,
         supervisor: Supervisor,
@@ -75,8 +73,7 @@ class Lanes:
         self._deliver = deliver
         self._account_of = account_of
         self._unclaimed = unclaimed
-        self._given_up = given_up
-        self._on_given_up = on_given_up
+        self._not_entered = not_entered
         self._on_closed = on_closed
         self._max_backlog = max_backlog
         self._most_unconsumed = max((each.most_outstanding for each in dispatchers.values()), default=1)
@@ -98,7 +95,13 @@ class Lanes:
             supervisor.start(self._watch(lane), name=f"watch over account {account}", may_return=True)
         self._live = set(self._lanes)
         if not self._live:
-            self.end(AccountsGivenUpError(given_up))
+            self.end(AccountsGivenUpError(self._given_up()))
+
+    def _given_up(self) -> dict[str, StopcastError]:
+        """Return why the calls of accounts have ended, as far as this stream is concerned."""
+        ended = {account: lane.sink.error for account, lane in self._lanes.items()}
+        own = {account: error for account, error in ended.items() if isinstance(error, StopcastError)}
+        return {**self._not_entered, **own}
 
     @property
     def error(self) -> BaseException | None:
@@ -132,7 +135,7 @@ class Lanes:
             if account is None:
                 self.refuse(self._unclaimed(row))
             elif account not in self._live:
-                self._errors[account] = self._given_up[account]
+                self._errors[account] = self._given_up()[account]
                 self._without_outcome += 1
             elif self._ending:
                 self._without_outcome += 1
@@ -203,7 +206,6 @@ class Lanes:
         # What ends the whole stream is not the account's own error.
         if self._ending or not isinstance(error, StopcastError):
             return
-        self._on_given_up(lane.account, error)
         self._live.discard(lane.account)
         # A stream that has no row of the account does not hear of its end.
         if lane.rows or lane.sink.without_outcome:
@@ -212,7 +214,7 @@ class Lanes:
         await lane.sink.settled()
         self._changed.set()
         if not self._live:
-            self.end(AccountsGivenUpError(self._given_up))
+            self.end(AccountsGivenUpError(self._given_up()))
 
     async def room(self) -> None:
         """Return when more rows may be taken in, or when the stream is ending."""

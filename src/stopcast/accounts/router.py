@@ -12,14 +12,20 @@ from stopcast.accounts.dispatch import RoutingDispatcher
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
 from stopcast.background import END_WITHIN_SECONDS, finish_task
-from stopcast.engine.dispatch import Dispatcher
-from stopcast.errors import ClosedError, ConfigurationError, HaltedError, StopcastError
-from stopcast.events import AccountGivenUp
+from stopcast.errors import (
+    ORDERED_ENDS,
+    AccountsGivenUpError,
+    ClosedError,
+    ConfigurationError,
+    HaltedError,
+    StopcastError,
+)
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
 from stopcast.ports import Limiter, Observer
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper import Stopper
+from stopcast.stopper.health import StopperState
 from stopcast.stopper.stream import AnyTasks, outcome_of, outcomes_of
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Outcome
@@ -97,26 +103,22 @@ class Router:
         self._dispatcher: RoutingDispatcher | None = None
 
     async def __aenter__(self) -> Self:
-        given_up: dict[str, StopcastError] = {}
-        dispatchers: dict[str, Dispatcher] = {}
+        dispatcher = RoutingDispatcher(
+            self.routes.account_of,
+            max_backlog=self._max_backlog,
+            observe=self._observers.notify,
+            observed=self._observers.want_all,
+        )
 
         async def enter(name: str, stopper: TaskCalls) -> None:
             try:
                 await stopper.__aenter__()
             except HaltedError as error:
-                given_up[name] = error
-                self._observers.notify(AccountGivenUp(name, str(error)))
+                dispatcher.leave_out(name, error)
             else:
-                dispatchers[name] = stopper.dispatcher
+                dispatcher.add(name, stopper.dispatcher)
 
-        self._dispatcher = RoutingDispatcher(
-            self.routes.account_of,
-            dispatchers,
-            given_up=given_up,
-            max_backlog=self._max_backlog,
-            observe=self._observers.notify,
-            observed=self._observers.want_all,
-        )
+        self._dispatcher = dispatcher
         try:
             # One whose provider hangs must not make the others wait in a row.
             async with asyncio.TaskGroup() as entering:
@@ -210,6 +212,32 @@ class Router:
 
     def _open(self) -> list[TaskCalls]:
         return [self.stoppers[name] for name in self.dispatcher.accounts]
+
+    @property
+    def state(self) -> StopperState:
+        """The best state of all accounts, for a health check. ``stoppers[name].state`` has each account's own."""
+        best_first = list(StopperState)
+        return min((stopper.state for stopper in self.stoppers.values()), key=best_first.index)
+
+    @property
+    def error(self) -> StopcastError | None:
+        """What ended the calls of all accounts, or of some (AccountsGivenUpError); None as a Stopper's."""
+        if self._dispatcher is None:
+            return None
+        error = self._dispatcher.error
+        if error is not None and not isinstance(error, ORDERED_ENDS):
+            return error
+        given_up = self._dispatcher.given_up
+        return AccountsGivenUpError(given_up) if given_up else None
+
+    def retry_key(self) -> bool:
+        """Try the keys again that were refused for good, as ``Stopper.retry_key`` does; return whether there was one.
+
+        Raises:
+            ClosedError: outside the ``async with`` block.
+        """
+        retried = [stopper.retry_key() for stopper in self._open()]
+        return any(retried)
 
     @property
     def given_up(self) -> Mapping[str, StopcastError]:

@@ -49,15 +49,20 @@ class Account:
             suspects=self._suspects,
         )
 
-    def accepted(self, app_id: str) -> None:
-        """Record an answer that only an accepted key, and an accepted time, can bring."""
-        self.key.accepted()
+    def accepted(self, app_id: str) -> bool:
+        """Record an answer that only an accepted key, and an accepted time, can bring.
+
+        Returns:
+            Whether calls had ended for good before, because the key was refused.
+        """
+        had_died = self.key.accepted()
         self._clock_corrected = False
         self._unknown_code = None
         if self._suspects:
             self._suspects.pop(app_id, None)
             for suspect in self._suspects:
                 self._suspects[suspect] = True
+        return had_died
 
     def refused(self, verdict: Verdict, app_id: str, reply: Reply) -> None:
         """Record a refusal whose code is not in the table, or one of the account."""

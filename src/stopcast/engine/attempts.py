@@ -30,6 +30,7 @@ from stopcast.errors import CredentialsRefusedError, HaltedError
 from stopcast.events import (
     AppSetAside,
     AttemptFinished,
+    CallsResumed,
     ClockCorrected,
     CredentialsRefused,
     Event,
@@ -141,7 +142,7 @@ class Attempts:
         if self._slowed:
             self.report_rate(job.feed.observe)
         if verdict is Verdict.OK:
-            self._account.accepted(job.task.app_id)
+            self._accepted(job)
             status = self._action.conclude(reply, job.in_doubt)
             first_at = self._first_at(job, attempt, started_at)
             return Settled(job, job.outcome(status, reply, attempts=job.attempts + 1, first_at=first_at), calls)
@@ -186,12 +187,16 @@ class Attempts:
         )
         decision = decide(verdict, tried, account.state, self._policy)
         if rule.proves_key:
-            account.accepted(app_id)
+            self._accepted(job)
         if rule.slows:
             self._limiter.hold(reply.retry_after or 0.0)
             job.feed.observe(Throttled(reply.retry_after or 0.0))
             self.report_rate(job.feed.observe)
         return self._carry_out(decision, job, reply, verdict, stale_key=tried.stale_key)
+
+    def _accepted(self, job: Job) -> None:
+        if self._account.accepted(job.task.app_id):
+            job.feed.observe(CallsResumed())
 
     def _carry_out(self, decision: Decision, job: Job, reply: Reply, verdict: Verdict, *, stale_key: bool) -> Result:
         account, app_id = self._account, job.task.app_id

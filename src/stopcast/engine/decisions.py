@@ -168,18 +168,28 @@ def _retry_at_once(tried: Tried, policy: RetryPolicy) -> Decision:
 
 
 def _account_refused(tried: Tried, account: AccountState, policy: RetryPolicy) -> Decision:
-    if tried.stale_key or account.key is KeyState.RENEWING:
+    if _was_for_another_key(tried, account):
         return _retry_at_once(tried, policy)
     # A key that replaced a refused one is the last hope: no third one is fetched.
     if account.renewable and not account.replaces_refused and _is_of_the_key(tried.reply):
         return RenewKey()
-    if account.refusals + 1 >= REFUSALS:
+    if _is_last_refusal(account):
         return Halt(refusal_error(tried.reply, account.action))
     return _retry(tried, policy)
 
 
+def _was_for_another_key(tried: Tried, account: AccountState) -> bool:
+    return tried.stale_key or account.key in {KeyState.RENEWING, KeyState.DEAD}
+
+
+def _is_last_refusal(account: AccountState) -> bool:
+    return account.refusals + 1 >= REFUSALS or account.key is KeyState.ON_TRIAL
+
+
 def _account_refused_by_unknown_code(tried: Tried, account: AccountState, policy: RetryPolicy) -> Decision:
-    if account.refusals + 1 >= REFUSALS:
+    if _was_for_another_key(tried, account):
+        return _retry_at_once(tried, policy)
+    if _is_last_refusal(account):
         return Halt(refusal_error(tried.reply, account.action))
     # Calls for other AppIds succeed in between, so the account is not what is refused.
     if account.suspects.get(tried.app_id, False):

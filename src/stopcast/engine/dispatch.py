@@ -38,6 +38,7 @@ class Dispatcher:
         max_at_once: calls in flight.
         max_unsent: returns how many calls may connect or wait for their permit.
         stagger_seconds: between two new workers, and so between two new connections.
+        one_at_a_time: returns whether no call may begin while another one is being made.
         failures: says when too many tasks have ended badly.
         observe: is called with each event.
         observed: whether to make an event of each attempt and each task that goes well.
@@ -59,6 +60,7 @@ class Dispatcher:
         max_unsent: Callable[[], int],
         max_waiting: int,
         stagger_seconds: float,
+        one_at_a_time: Callable[[], bool],
         failures: Failures | None = None,
         observe: Callable[[Event], None],
         observed: bool,
@@ -70,6 +72,7 @@ class Dispatcher:
         self._max_unsent = max_unsent
         self.most_outstanding = max_at_once + max_waiting
         self._stagger_seconds = stagger_seconds
+        self._one_at_a_time = one_at_a_time
         self._failures = failures
         self._observe = observe
         self._observed = observed
@@ -82,6 +85,7 @@ class Dispatcher:
         self._unsent = 0
         self._next_worker_at = 0.0
         self._stagger: asyncio.TimerHandle | None = None
+        self._when_ended: list[Callable[[StopcastError], None]] = []
         self.error: StopcastError | None = None
         self.paused = False
 
@@ -111,7 +115,7 @@ class Dispatcher:
         if asyncio.get_running_loop() is not self._loop:
             raise ClosedError("this was opened on another event loop; make one for each loop")
         feed = Feed(
-            self._counted(deliver),
+            deliver if self._failures is None else self._failures.counting(deliver, self.stop),
             most_outstanding=self.most_outstanding,
             priority=priority,
             observe=self._observe,
@@ -126,17 +130,6 @@ class Dispatcher:
         if self.error is not None:
             feed.end(self.error)
         return feed
-
-    def _counted(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
-        if (failures := self._failures) is None:
-            return deliver
-
-        def deliver_and_count(outcome: Outcome) -> None:
-            deliver(outcome)
-            if (error := failures.count(outcome)) is not None:
-                self.stop(error)
-
-        return deliver_and_count
 
     def _on_ready(self, feed: Feed) -> None:
         self._backlog.add(feed)
@@ -163,8 +156,18 @@ class Dispatcher:
         """
         if self.error is None:
             self.error = error
+            for act in self._when_ended:
+                act(error)
         for feed in tuple(self._feeds):
             feed.end(self.error)
+
+    def when_ended(self, act: Callable[[StopcastError], None]) -> None:
+        """Call ``act`` when the calls have ended, with what ended them."""
+        self._when_ended.append(act)
+
+    def reopen(self) -> None:
+        """Make calls again, for feeds that are opened from now on."""
+        self.error = None
 
     def pause(self) -> None:
         """Make no further call until ``resume``. Calls in flight finish, and those not sent yet are taken back."""
@@ -228,7 +231,10 @@ class Dispatcher:
         self._start_workers()
 
     def _may_start(self) -> bool:
-        return self.error is None and not self.paused and self._unsent + self._starting < self._max_unsent()
+        unsent = self._unsent + self._starting
+        if self.error is not None or self.paused or unsent >= self._max_unsent():
+            return False
+        return not (self._one_at_a_time() and (unsent or self.in_flight))
 
     def on_admitted(self) -> None:
         """Start another worker: a call has gone out, and left its place among those not sent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -65,6 +66,18 @@ class Failures:
         self._ended = 0
         self._bad = 0
         self._reasons: Counter[str] = Counter()
+
+    def counting(
+        self, deliver: Callable[[Outcome], None], on_too_many: Callable[[TooManyFailuresError], None]
+    ) -> Callable[[Outcome], None]:
+        """Return ``deliver``, followed by counting the outcome."""
+
+        def deliver_and_count(outcome: Outcome) -> None:
+            deliver(outcome)
+            if (error := self.count(outcome)) is not None:
+                on_too_many(error)
+
+        return deliver_and_count
 
     def count(self, outcome: Outcome) -> TooManyFailuresError | None:
         """Count an outcome, and return the error if it was one too many.

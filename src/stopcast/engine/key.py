@@ -5,12 +5,14 @@ UNPROVEN, PROVEN, REFUSED --refused, and another key may help--> RENEWING --rene
 UNPROVEN, PROVEN --refused--> REFUSED --accepted--> PROVEN
 REFUSED --refused for the third time in a row--> DEAD
 RENEWING --no other key is to be had--> DEAD
-DEAD --retried--> UNPROVEN
+DEAD --retried--> ON_TRIAL --accepted--> PROVEN
+ON_TRIAL --refused--> DEAD
 """
 
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from enum import Enum
 
 from stopcast.api.signing import Signer
@@ -25,6 +27,7 @@ class KeyState(Enum):
     REFUSED = "the last answers refused it, or the account's rights"
     RENEWING = "it was refused, and another one is being fetched"
     DEAD = "it was refused for good"
+    ON_TRIAL = "it was refused for good, and one call at a time tries it again"
 
 
 class Key:
@@ -39,7 +42,7 @@ class Key:
         refusals: answers in a row that refused it.
         replaces_refused: whether it took the place of a refused key, and no answer has accepted it yet.
         was_proven: whether an answer has ever accepted it, whatever the last ones said.
-        error: why it is dead, None while it is not.
+        error: why it is dead or on trial, None while it is neither.
     """
 
     def __init__(self, signer: Signer, *, renewable: bool) -> None:
@@ -60,7 +63,7 @@ class Key:
     @property
     def usable(self) -> bool:
         """Whether calls may be signed with it now."""
-        return self._usable.is_set() and self.error is None
+        return self._usable.is_set() and self.state is not KeyState.DEAD
 
     async def wait(self) -> None:
         """Return when calls may be signed.
@@ -69,16 +72,20 @@ class Key:
             StopcastError: the key is dead.
         """
         await self._usable.wait()
-        if self.error is not None:
+        if self.state is KeyState.DEAD and self.error is not None:
             raise self.error
 
-    def accepted(self) -> None:
-        """Record an answer that only an accepted key can bring."""
-        if self.state is not KeyState.PROVEN and self.state not in {KeyState.RENEWING, KeyState.DEAD}:
-            self.state = KeyState.PROVEN
-            self.was_proven = True
-            self.refusals = 0
-            self.replaces_refused = False
+    def accepted(self) -> bool:
+        """Record an answer that only an accepted key can bring, and return whether calls had ended for good before."""
+        if self.state in {KeyState.PROVEN, KeyState.RENEWING, KeyState.DEAD}:
+            return False
+        had_died = self.error is not None
+        self.state = KeyState.PROVEN
+        self.was_proven = True
+        self.refusals = 0
+        self.replaces_refused = False
+        self.error = None
+        return had_died
 
     def refused(self) -> None:
         """Record a refusal that no other key would undo, or not the last one in a row."""
@@ -109,8 +116,9 @@ class Key:
         self._usable.set()
 
     def retried(self) -> None:
-        """Take a dead key for a good one again, until an answer says otherwise."""
-        self.state = KeyState.UNPROVEN
-        self.error = None
+        """Try a dead key again."""
+        self.state = KeyState.ON_TRIAL
         self.refusals = 0
         self.replaces_refused = False
+        # Another object: answers to calls that were signed before its death say nothing about it.
+        self._signer = copy(self._signer)

@@ -20,8 +20,9 @@ from stopcast.background import Supervisor
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.account import Account
 from stopcast.engine.decisions import refusal_error
+from stopcast.engine.key import KeyState
 from stopcast.engine.retry import RetryPolicy
-from stopcast.errors import BackgroundTaskError, CredentialsUnavailableError, StopcastError
+from stopcast.errors import CredentialsUnavailableError, StopcastError
 from stopcast.events import CredentialsRefreshed, CredentialsRefreshFailed, Event
 
 #: New credentials are asked for when a quarter of the old ones' life is left, and not earlier than this.
@@ -84,7 +85,7 @@ class Refresher:
         action: that the account needs the right to.
         make_signer: makes a signer of new credentials.
         observe: is called with each event.
-        on_failure: is called where the task that fetches ends before its time.
+        on_failure: is called with what ends the calls: no other key is to be had, or the task that fetches failed.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Refresher:
         action: str,
         make_signer: Callable[[Credentials], Signer],
         observe: Callable[[Event], None],
-        on_failure: Callable[[BackgroundTaskError], None],
+        on_failure: Callable[[StopcastError], None],
     ) -> None:
         self._provider = provider
         self._account = account
@@ -104,6 +105,7 @@ class Refresher:
         self._make_signer = make_signer
         self._observe = observe
         self._loop = asyncio.get_running_loop()
+        self._on_failure = on_failure
         self._supervisor = Supervisor(on_failure)
         self._changed = asyncio.Event()
         self._refusal: Reply | None = None
@@ -113,7 +115,7 @@ class Refresher:
         self._compute_life()
 
     async def __aenter__(self) -> Self:
-        self._supervisor.start(self._keep_fetching(), name="refresh of the credentials", may_return=True)
+        self._supervisor.start(self._keep_fetching(), name="refresh of the credentials")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -123,6 +125,10 @@ class Refresher:
         """Fetch another key now, because the API refuses the present one."""
         self._refusal = reply
         self._refused_at = self._loop.time()
+        self._changed.set()
+
+    def retried(self) -> None:
+        """Fetch keys again, because the dead key is tried again."""
         self._changed.set()
 
     def clock_corrected(self) -> None:
@@ -146,10 +152,13 @@ class Refresher:
         return expires_at - (time.time() + self._account.clock_offset)
 
     async def _keep_fetching(self) -> None:
-        while self._account.key.error is None:
-            while self._refusal is None and (wait := self._due_at - self._loop.time()) > 0:
+        while True:
+            if self._account.key.state is KeyState.DEAD:
+                await self._pause(math.inf)
+            elif self._refusal is None and (wait := self._due_at - self._loop.time()) > 0:
                 await self._pause(wait)
-            await self._refresh()
+            else:
+                await self._refresh()
 
     async def _pause(self, seconds: float) -> None:
         """Wait, or until something has changed."""
@@ -181,7 +190,9 @@ class Refresher:
     def _give_up(self, refusal: Reply, failure: StopcastError) -> None:
         error = refusal_error(refusal, self._action, f"No other credentials were to be had: {failure}. ")
         error.__cause__ = failure
+        self._refusal = None
         self._account.key.died(error)
+        self._on_failure(error)
 
     def _is_hopeless(self, failure: StopcastError, now: float) -> bool:
         # A key that never worked is most likely just wrong, while one that did may be in the middle of its rotation.

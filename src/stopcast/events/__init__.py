@@ -15,6 +15,8 @@ from stopcast.events.calls import (
     AppSetAside,
     AppUnclaimed,
     AttemptFinished,
+    CallsEnded,
+    CallsResumed,
     ClockCorrected,
     CredentialsRefreshed,
     CredentialsRefreshFailed,
@@ -44,6 +46,8 @@ __all__ = [
     "AppSetAside",
     "AppUnclaimed",
     "AttemptFinished",
+    "CallsEnded",
+    "CallsResumed",
     "ClockCorrected",
     "CredentialsRefreshFailed",
     "CredentialsRefreshed",
@@ -79,6 +83,8 @@ Event = (
     | QuotaFound
     | QuotaSettingsAdopted
     | CredentialsRefreshed
+    | CallsEnded
+    | CallsResumed
     | AccountGivenUp
     | AppUnclaimed
     | AppSetAside

@@ -137,6 +137,24 @@ class CredentialsRefreshed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallsEnded:
+    """Calls have ended for good: the key is refused, too many tasks ended badly, a background task failed.
+
+    It is not emitted for an end that was asked for, such as leaving the Stopper. The reason is no secret.
+    """
+
+    log_entry: ClassVar = LogEntry("calls_ended", WARNING, "no further call is made: {0.reason}")
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallsResumed:
+    """The API accepts the key that it had refused for good. Calls are made again."""
+
+    log_entry: ClassVar = LogEntry("calls_resumed", WARNING, "the API accepts the key again; calls are made again")
+
+
+@dataclass(frozen=True, slots=True)
 class AccountGivenUp:
     """No further call is made for this account; the calls of the other accounts go on. The reason is no secret."""
 

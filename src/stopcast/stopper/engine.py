@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
@@ -15,16 +16,17 @@ from stopcast.engine.attempts import Attempts
 from stopcast.engine.call import Caller
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.halting import Failures, HaltAfter
-from stopcast.engine.key import Key
+from stopcast.engine.key import Key, KeyState
 from stopcast.engine.refresh import Refresher
 from stopcast.engine.retry import RetryPolicy
 from stopcast.engine.working_time import WorkingTime
-from stopcast.errors import BackgroundTaskError
-from stopcast.events import Event, QuotaFound, QuotaLost
+from stopcast.errors import ORDERED_ENDS, CredentialsRefusedError, StopcastError
+from stopcast.events import CallsEnded, Event, QuotaFound, QuotaLost
 from stopcast.limiters import Unlimited
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
 from stopcast.ports import Limiter, Transport
+from stopcast.stopper.health import StopperState
 
 #: Calls that connect or wait for their permit, at most, and for how long. At the cap they bridge slow handshakes.
 _MAX_UNSENT: Final = 64
@@ -47,10 +49,11 @@ class CallSettings:
     max_at_once: int
     max_waiting: int
     halt_after: HaltAfter | None
+    retry_key_after_seconds: float | None
 
 
 class Engine:
-    """Makes one account's calls. Used as an async context manager, which returns the dispatcher.
+    """Makes one account's calls. Used as an async context manager.
 
     Args:
         settings: what the calls have in common.
@@ -58,6 +61,9 @@ class Engine:
         credentials: the first ones.
         provider: gives the next ones, None where there are none.
         observers: are notified of each event.
+
+    Attributes:
+        dispatcher: makes the attempts.
     """
 
     def __init__(
@@ -72,7 +78,9 @@ class Engine:
         self._observers = observers
         action = settings.action
         self._working_time = WorkingTime()
-        account = Account(Key(self._signer(credentials), renewable=provider is not None), action=action.name)
+        self._key = Key(self._signer(credentials), renewable=provider is not None)
+        account = Account(self._key, action=action.name)
+        self._trial: asyncio.TimerHandle | None = None
         self._refresher = None if provider is None else self._make_refresher(provider, credentials, account)
         caller = Caller(
             transport,
@@ -92,7 +100,7 @@ class Engine:
             on_key_refused=None if self._refresher is None else self._refresher.refused,
             on_clock_corrected=None if self._refresher is None else self._refresher.clock_corrected,
         )
-        self._dispatcher = Dispatcher(
+        self.dispatcher: Final = Dispatcher(
             self._attempts,
             working_time=self._working_time,
             timeout_seconds=settings.timeout_seconds,
@@ -100,26 +108,61 @@ class Engine:
             max_unsent=self._max_unsent,
             max_waiting=settings.max_waiting,
             stagger_seconds=0.0 if isinstance(settings.limiter, Unlimited) else _STAGGER_SECONDS,
+            one_at_a_time=lambda: self._key.state is KeyState.ON_TRIAL,
             failures=None if settings.halt_after is None else Failures(settings.halt_after),
             observe=observers.notify,
             observed=observers.want_all,
         )
-        caller.when_admitted(self._dispatcher.on_admitted)
+        caller.when_admitted(self.dispatcher.on_admitted)
+        self.dispatcher.when_ended(self._on_ended)
         self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Dispatcher:
+    async def __aenter__(self) -> Self:
         if self._refresher is not None:
             await self._stack.enter_async_context(self._refresher)
         self.report_rate()
         self._stack.callback(self._settings.limiter.subscribe(self._on_limiter_event))
-        return self._dispatcher
+        return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._cancel_trial()
         await self._stack.aclose()
+
+    @property
+    def error(self) -> StopcastError | None:
+        """What ended the calls for good, None while they are made or where their end was asked for."""
+        error = self.dispatcher.error
+        if error is None:
+            return self._key.error
+        return None if isinstance(error, ORDERED_ENDS) else error
+
+    @property
+    def state(self) -> StopperState:
+        """Whether calls are made."""
+        if self.dispatcher.error is not None:
+            return StopperState.DRAINING if self.error is None else StopperState.ENDED
+        if self.dispatcher.paused:
+            return StopperState.PAUSED
+        return StopperState.ON_TRIAL if self._key.state is KeyState.ON_TRIAL else StopperState.RUNNING
+
+    def retry_key(self) -> bool:
+        """Try a key again that was refused for good, and return whether there was one."""
+        if not isinstance(self.dispatcher.error, CredentialsRefusedError):
+            return False
+        self._cancel_trial()
+        self._key.retried()
+        if self._refresher is not None:
+            self._refresher.retried()
+        self.dispatcher.reopen()
+        return True
 
     def report_rate(self) -> None:
         """Emit the limiter's rate, if it has changed by a step."""
         self._attempts.report_rate(self._observers.notify)
+
+    def _cancel_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.cancel()
 
     def _make_refresher(self, provider: CredentialsProvider, credentials: Credentials, account: Account) -> Refresher:
         return Refresher(
@@ -129,7 +172,7 @@ class Engine:
             action=self._settings.action.name,
             make_signer=self._signer,
             observe=self._observers.notify,
-            on_failure=self._on_background_failure,
+            on_failure=self._stop,
         )
 
     def _signer(self, credentials: Credentials) -> Signer:
@@ -151,8 +194,16 @@ class Engine:
         most = min(_MAX_UNSENT, self._settings.max_at_once)
         return most if rate is None else max(1, min(most, int(rate * _UNSENT_SECONDS)))
 
-    def _on_background_failure(self, error: BackgroundTaskError) -> None:
-        self._dispatcher.stop(error)
+    def _stop(self, error: StopcastError) -> None:
+        self.dispatcher.stop(error)
+
+    def _on_ended(self, error: StopcastError) -> None:
+        if isinstance(error, ORDERED_ENDS):
+            return
+        self._observers.notify(CallsEnded(str(error)))
+        seconds = self._settings.retry_key_after_seconds
+        if seconds is not None and isinstance(error, CredentialsRefusedError):
+            self._trial = asyncio.get_running_loop().call_later(seconds, self.retry_key)
 
     def _on_limiter_event(self, event: Event) -> None:
         match event:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
@@ -19,7 +20,7 @@ from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.halting import HaltAfter
 from stopcast.engine.refresh import ask
 from stopcast.engine.retry import RetryPolicy
-from stopcast.errors import ClosedError, ConfigurationError
+from stopcast.errors import ClosedError, ConfigurationError, StopcastError
 from stopcast.events import Event, RunFinished
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.rolling_window import RollingWindow
@@ -27,15 +28,9 @@ from stopcast.logs import LOG, Observers
 from stopcast.ports import BareLimiter, Observer, Transport, as_limiter
 from stopcast.sources.memory import AnyTask
 from stopcast.stopper.engine import CallSettings, Engine
+from stopcast.stopper.health import StopperState
 from stopcast.stopper.stream import AnyTasks, outcome_of, outcomes_of
 from stopcast.tasks.outcome import Outcome
-
-#: Calls that connect or wait for their permit, at most, and for how long. At the cap they bridge slow handshakes.
-_MAX_UNSENT: Final = 64
-_UNSENT_SECONDS: Final = 0.5
-
-#: Seconds between two new connections: handshakes in a heap make calls late, which matters where there is a cap.
-_STAGGER_SECONDS: Final = 0.008
 
 
 class TaskCalls:
@@ -63,6 +58,8 @@ class TaskCalls:
         halt_after: how many tasks may end badly before no further one is sent; None for any number. It counts all
             streams since the block was entered.
         drain_seconds: how long leaving the block may take.
+        retry_key_after_seconds: how long after the key was refused for good one call tries it again; None for never,
+            unless ``retry_key`` is called.
         observers: functions of an event (see ``stopcast.events``), called on the event loop. Without observers, and
             with the log above DEBUG, no event is made for a call or a task that goes well.
 
@@ -94,10 +91,13 @@ class TaskCalls:
         max_waiting: int = 2000,
         halt_after: HaltAfter | None = None,
         drain_seconds: float = 15.0,
+        retry_key_after_seconds: float | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
         if max_at_once < 1 or max_waiting < 0 or not timeout_seconds > 0:
             raise ConfigurationError("max_at_once and timeout_seconds must be above 0, max_waiting not below")
+        if retry_key_after_seconds is not None and not 0 < retry_key_after_seconds < math.inf:
+            raise ConfigurationError("retry_key_after_seconds must be above 0 and finite")
         if credentials is None:
             found = find_credentials(environ=os.environ, home=home_directory())
             credentials = found.for_stopper
@@ -132,17 +132,17 @@ class TaskCalls:
             max_at_once=max_at_once,
             max_waiting=max_waiting,
             halt_after=halt_after,
+            retry_key_after_seconds=retry_key_after_seconds,
         )
         self._drain_seconds = drain_seconds
         self._observers = tuple(observers)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stack = AsyncExitStack()
-        self._dispatcher: Dispatcher | None = None
-        self._report_rate: Callable[[], None] = lambda: None
+        self._engine: Engine | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        if self._dispatcher is not None or self._loop not in {None, loop}:
+        if self._engine is not None or self._loop not in {None, loop}:
             raise ClosedError(
                 f"this {type(self).__name__} is open already, or on another event loop; make one for each"
             )
@@ -157,11 +157,10 @@ class TaskCalls:
             observers = Observers(self._observers)
             provider = None if isinstance(given, Credentials) else given
             engine = Engine(self._settings, transport, credentials, provider, observers)
-            dispatcher = await stack.enter_async_context(engine)
-            self._report_rate = engine.report_rate
-            stack.callback(self._report_end, observers.notify, dispatcher, loop.time())
+            await stack.enter_async_context(engine)
+            stack.callback(self._report_end, observers.notify, engine.dispatcher, loop.time())
             self._stack = stack.pop_all()
-        self._dispatcher = dispatcher
+        self._engine = engine
         return self
 
     async def __aexit__(
@@ -184,7 +183,7 @@ class TaskCalls:
         try:
             await dispatcher.close()
         finally:
-            self._dispatcher = None
+            self._engine = None
             await self._stack.aclose()
 
     def _report_end(self, observe: Callable[[Event], None], dispatcher: Dispatcher, entered_at: float) -> None:
@@ -200,14 +199,45 @@ class TaskCalls:
         Raises:
             ClosedError: outside the ``async with`` block.
         """
-        if self._dispatcher is None:
+        return self._entered.dispatcher
+
+    @property
+    def _entered(self) -> Engine:
+        if self._engine is None:
             raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
-        return self._dispatcher
+        return self._engine
 
     @property
     def is_open(self) -> bool:
-        """Whether calls can be made: inside the ``async with`` block."""
-        return self._dispatcher is not None
+        """Whether this is inside the ``async with`` block. Whether calls are made is in ``state``."""
+        return self._engine is not None
+
+    @property
+    def state(self) -> StopperState:
+        """Whether calls are made, for a health check."""
+        return StopperState.CLOSED if self._engine is None else self._engine.state
+
+    @property
+    def error(self) -> StopcastError | None:
+        """What ended the calls for good; None while calls are made, where their end was asked for, and when closed.
+
+        It stays while a refused key is on trial, until an answer accepts the key.
+        """
+        return None if self._engine is None else self._engine.error
+
+    def retry_key(self) -> bool:
+        """Try the key again that was refused for good: with one call, and once that is accepted, with all.
+
+        Streams that have ended stay ended. Of a credentials provider the present key is tried, and where that is
+        refused, the provider is asked.
+
+        Returns:
+            Whether there was such a key.
+
+        Raises:
+            ClosedError: outside the ``async with`` block.
+        """
+        return self._entered.retry_key()
 
     @property
     def paused(self) -> bool:
@@ -230,8 +260,8 @@ class TaskCalls:
                 whose rate cannot be changed (see ``stopcast.Limiter.limit_to``).
         """
         self.limiter.limit_to(calls_per_second)
-        if self._dispatcher is not None:
-            self._report_rate()
+        if self._engine is not None:
+            self._engine.report_rate()
 
     async def _call(self, task: AnyTask, priority: int) -> Outcome:
         return await outcome_of(task, self.dispatcher, priority=priority)
