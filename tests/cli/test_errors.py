@@ -198,6 +198,17 @@ def test_the_message_about_a_refused_key_names_the_doctor_command(desk: Shell, a
     assert "stopcast doctor --endpoint" in ended.err
 
 
+def test_the_reason_for_a_given_up_run_is_printed_once_and_is_an_event_of_the_json_log(
+    desk: Shell, api: Emulator
+) -> None:
+    api.faults = Faults({"signature": 1.0})
+    write_csv(desk / "tasks.csv", tasks(5))
+    refused = desk.run("run", "tasks.csv", "--endpoint", api.url)
+    assert refused.err.count("the API refuses the account's calls") == 1
+    logged = desk.run("run", "tasks.csv", "--endpoint", api.url, "-o", "again.jsonl", "--log-format", "json")
+    assert [json.loads(line)["event"] for line in logged.err.splitlines()].count("calls_ended") == 1
+
+
 def test_a_wrong_status_for_only_is_answered_with_all_statuses(desk: Shell) -> None:
     message = desk.run("run", "tasks.csv", "--only", "x").err
     assert [status for status in Status if status not in message] == []

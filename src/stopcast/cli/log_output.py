@@ -32,6 +32,9 @@ def log_output(options: OutputOptions) -> Iterator[None]:
     """Write the log on standard error while the block lasts."""
     handler = _StandardError()
     handler.setFormatter(_Json() if options.log_format == "json" else _Text())
+    if options.log_format != "json":
+        # The command gives the reason itself, at its end and with what to do.
+        handler.addFilter(lambda record: getattr(record, "event", None) != "calls_ended")
     # At the root, so that a record of another library has the same form.
     logging.root.addHandler(handler)
     levels_before = _LOG.level, COMMAND_LOG.level
