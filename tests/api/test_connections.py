@@ -123,3 +123,13 @@ async def test_an_answer_that_another_call_had_leaves_the_task_in_doubt_and_its_
     assert "came before" in (second.message or "")
     assert (third.status, third.request_id) == (Status.STOPPED, "id-3")
     assert server.connections == 2
+
+
+async def test_a_throttled_answer_that_another_call_had_leaves_the_task_in_doubt_all_the_same() -> None:
+    server = Server()
+
+    async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(server.answer(1).replace(b" 200 ", b" 429 ", 1))
+
+    _, second = await stop_in_turn(server, handle, count=2, pause_seconds=0.0)
+    assert (second.status, second.in_doubt) == (Status.GAVE_UP, True)

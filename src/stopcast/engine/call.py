@@ -191,9 +191,10 @@ class Caller:
         if request_id is None:
             return reply
         if request_id in self._seen_ids:
-            # A second copy of an answer that another call has had. Whose answer comes next is not known.
+            # A second copy of an answer that another call has had. Whose answer comes next is not known. Its status is
+            # that call's: a throttled one would say that this call did nothing.
             answer.drop()
-            return Reply(answer.status, readable=False, message=f"the answer {request_id} came before, to another call")
+            return Reply(None, readable=False, message=f"the answer {request_id} came before, to another call")
         self._seen_ids.add(request_id)
         self._ids_in_order.append(request_id)
         if len(self._ids_in_order) > _IDS_REMEMBERED:
