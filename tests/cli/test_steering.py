@@ -12,7 +12,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stopcast import CanaryError, Stopper, TimeIsUpError
+from stopcast.cli.options import OutputOptions
 from stopcast.cli.options.guards import seconds_until
+from stopcast.cli.running.steering import Steering
+from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
@@ -206,6 +209,13 @@ def test_the_slowest_step_is_a_pause_and_the_next_faster_one_resumes(shell: Shel
     logged(process, "Resumed, at most 0.5 of 5")
     process.send_signal(signal.SIGINT)
     assert end_of(process).status == 130
+
+
+async def test_a_slower_step_below_the_slowest_rate_that_a_control_file_can_set_is_a_pause() -> None:
+    async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1") as stopper:
+        stopper.limit_to(1)
+        Steering(stopper, User(OutputOptions())).step(signal.SIGUSR1)
+        assert stopper.paused
 
 
 def test_a_control_file_pauses_resumes_and_sets_the_rate(shell: Shell, api: Emulator) -> None:

@@ -51,7 +51,7 @@ class Steering:
         limiter = self._stopper.limiter
         if self._stopper.paused or not limiter.adjustable:
             self._execute("resume" if step > 0 else "pause")
-        elif tenths := round(10 * limiter.limited_to / limiter.max_per_second) + step:
+        elif (tenths := round(10 * limiter.limited_to / limiter.max_per_second) + step) > 0:
             self._limit_to(limiter.max_per_second * min(tenths / 10, 1.0))
         else:
             self._execute("pause")
