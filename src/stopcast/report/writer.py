@@ -95,6 +95,7 @@ class Report:
         self._finishing = False
         self._wait_seconds: float | None = None
         self._hurried: asyncio.Future[None] = self._loop.create_future()
+        self._hurry_timers: list[asyncio.TimerHandle] = []
 
     def write(self, outcome: Outcome) -> None:
         """Take one outcome. After an error it is kept: the disk may have room again when the report is finished."""
@@ -130,7 +131,7 @@ class Report:
         """Let ``finish`` wait at most this long for a write or a sync that does not return."""
         self._wait_seconds = seconds
         if self._finishing:
-            self._loop.call_later(seconds, self._hurried.cancel)
+            self._hurry_timers.append(self._loop.call_later(seconds, self._hurried.cancel))
 
     def _write_group(self) -> None:
         if self._group_timer is not None:
@@ -257,8 +258,7 @@ class Report:
         if self._regular and self.running is None:
             self._sync()
             cancelled = await self._until_idle() or cancelled
-        if self._sync_timer is not None:
-            self._sync_timer.cancel()
+        self._cancel_timers()
         self._thread.stop()
         if self.running is not None:
             # Keep the error, so that a later error of the thread is not reported as well.
@@ -273,6 +273,11 @@ class Report:
             if lost and self._regular:
                 lost += ", and --resume sends their tasks again"
             raise ReportError(f"{error}{lost}") from error.__cause__
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._sync_timer, *self._hurry_timers):
+            if timer is not None:
+                timer.cancel()
 
     def _write_rest(self) -> ReportError | None:
         if not self._regular:
