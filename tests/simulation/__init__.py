@@ -1,0 +1,30 @@
+"""A simulator that looks for broken promises, after the model of TigerBeetle's VOPR.
+
+One seed draws a ``World``: rows, settings, a story of restarts and signals, and which kinds of faults happen how often
+("swarm": each world has only some kinds). The real command runs in it on virtual time: lists, intake, engine, report,
+in-flight log, limiter, control file, signals. Only what lies below is simulated:
+
+- ``loop``: the event loop and its clock. Processes are groups of tasks on it, which are stopped, continued and killed.
+- ``network``: connections below aiohttp, whose real parser and connector run.
+- ``api``: the vendor's API with its truth: which tasks run, and which call stopped each.
+- ``disk``: real files, and a layer of faults over the functions of ``os``.
+- ``process``: one simulated process, which runs the command.
+- ``story``: what happens to a world: first a phase with faults, then one without, in which all must come to its end.
+- ``judges``: violations, by the API's record and the files alone.
+
+Flows in: a seed. Flows out: violations, and a log of what happened. ``python -m simulation SEED`` replays a seed and
+prints both. ``python -m simulation --seeds 20000`` looks for seeds that fail, on all cores, and shrinks each: kinds of
+faults are switched off, and rows and restarts left out, while it still fails.
+
+What can go wrong in the simulator itself:
+- A run that depends on more than its seed. Time, random numbers, threads, hashes of tasks and garbage collection are
+  therefore the simulator's; a test runs seeds twice, with other hashes of strings, and compares the logs.
+- A killed process that still does something. Its callbacks are dropped and its tasks kept for ever, so that no clean-up
+  runs; each function of ``os`` refuses it. Each seed runs in a forked process that ends with ``os._exit``.
+- Draws that hang together: each draw is a hash of seed, kind and subject, so that a kind that is switched off leaves
+  the others as they were.
+
+To add a kind of fault: a line in ``world.KINDS``, and ``world.happens("my_kind", subject)`` where it is to happen, with
+a subject that names the occasion, such as the task and the number of its call. To add a judge: a generator of sentences
+in ``judges``, and its name in ``judges.JUDGES``.
+"""

@@ -1,0 +1,171 @@
+"""Real files, with faults: the functions of ``os`` that change files, as a simulated process sees them."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+from unittest.mock import patch
+
+from simulation.loop import Group, KilledError, SimulatedLoop, current_group
+from simulation.record import Record
+from simulation.world import World
+
+#: They change files or their names. A process that was killed can call none of them.
+_CHANGES: Final = (
+    "ftruncate",
+    "unlink",
+    "rename",
+    "replace",
+    "setxattr",
+    "removexattr",
+    "mkdir",
+    "rmdir",
+    "chmod",
+    "fchmod",
+)
+
+
+class Disk:
+    """The layer. While ``patched``, every simulated process writes through it; the world itself does not.
+
+    Attributes:
+        calm: whether no fault happens any more.
+        on_kill: is called with a process that dies within a write.
+    """
+
+    def __init__(self, world: World, loop: SimulatedLoop, record: Record, on_kill: Callable[[Group], None]) -> None:
+        self.world = world
+        self.loop = loop
+        self.record = record
+        self.calm = False
+        self.on_kill = on_kill
+        self._writes = self._syncs = self._waits = 0
+        loop.thread_seconds = self._thread_seconds
+        self._groups: set[Group] = set()
+        self._real = {name: getattr(os, name) for name in (*_CHANGES, "open", "close", "dup", "write", "pwrite")}
+
+    @contextmanager
+    def patched(self) -> Iterator[None]:
+        """Put the layer between the simulated processes and the disk."""
+        mine: dict[str, Any] = {name: partial(self._change, name) for name in _CHANGES}
+        mine |= {name: getattr(self, name) for name in ("open", "close", "dup", "write", "pwrite")}
+        mine |= {"fsync": self._sync, "fdatasync": self._sync}
+        opened = self._file_opener(io.open)
+        with patch.multiple(os, **mine), patch.object(io, "open", opened), patch.object(builtins, "open", opened):
+            yield
+
+    def close_all(self, group: Group) -> None:
+        """Close what a process has open, as the kernel does when it dies."""
+        for descriptor in group.descriptors:
+            if is_open(descriptor):
+                self._real["close"](descriptor)
+        group.descriptors.clear()
+
+    # What the processes call.
+
+    def open(self, path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        """Open a file."""
+        group = self._living()
+        descriptor: int = self._real["open"](path, flags, mode, dir_fd=dir_fd)
+        self._has(group, descriptor)
+        return descriptor
+
+    def dup(self, descriptor: int) -> int:
+        """Duplicate a descriptor."""
+        group = self._living()
+        copy: int = self._real["dup"](descriptor)
+        self._has(group, copy)
+        return copy
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor."""
+        group = self._living()
+        if group is not None:
+            group.descriptors.discard(descriptor)
+        self._real["close"](descriptor)
+
+    def write(self, descriptor: int, data: Any) -> int:
+        """Append to a file."""
+        group = self._living()
+        if group is None:
+            return int(self._real["write"](descriptor, data))
+        self._writes += 1
+        room = len(data)
+        if self._is_full() or self._dies(group):
+            room = int(len(data) * self.world.share("torn", self._writes))
+        written = int(self._real["write"](descriptor, bytes(data)[:room])) if room else 0
+        if self._dies(group):
+            self.on_kill(group)
+            raise KilledError
+        if not written and len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written
+
+    def pwrite(self, descriptor: int, data: Any, offset: int) -> int:
+        """Write in a file."""
+        group = self._living()
+        if group is not None and self._is_full() and offset + len(data) > os.fstat(descriptor).st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return int(self._real["pwrite"](descriptor, data, offset))
+
+    def _change(self, name: str, *arguments: Any, **named: Any) -> Any:
+        self._living()
+        return self._real[name](*arguments, **named)
+
+    def _sync(self, _descriptor: int) -> None:
+        # Nothing has to be on the machine's own disk.
+        group = self._living()
+        self._syncs += 1
+        if group is not None and not self.calm and self.world.happens("sync_fails", self._syncs):
+            self.record.note(self.loop.time(), f"{group.name}: a sync fails")
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def _thread_seconds(self) -> float:
+        self._waits += 1
+        slow = not self.calm and self.world.happens("sync_slow", self._waits)
+        return self.world.between(0.1, 3.0, "sync_slow", self._waits) if slow else 0.001
+
+    def _is_full(self) -> bool:
+        # In a time of three seconds, it is full or not.
+        return not self.calm and self.world.happens("disk_full", int(self.loop.time() / 3))
+
+    def _dies(self, group: Group) -> bool:
+        return not self.calm and self.world.happens("killed_in_write", group.name, self._writes)
+
+    def _living(self) -> Group | None:
+        group = current_group()
+        if group is not None and not group.alive:
+            raise KilledError
+        return group
+
+    def _file_opener(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def opened(file: Any, *arguments: Any, **named: Any) -> Any:
+            group = self._living()
+            made = real(file, *arguments, **named)
+            self._has(group, made.fileno())
+            return made
+
+        return opened
+
+    def _has(self, group: Group | None, descriptor: int) -> None:
+        """Remember whose it is. A file object closes its descriptor unseen, and then the number is used again."""
+        for other in self._groups:
+            other.descriptors.discard(descriptor)
+        if group is not None:
+            self._groups.add(group)
+            group.descriptors.add(descriptor)
+
+
+def is_open(descriptor: int) -> bool:
+    """Return whether a descriptor is open."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""What a story must not show. Each judge goes by the API's record and by the files, and yields sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from simulation.api import APP_REFUSED, REFUSED
+from simulation.disk import is_open
+from simulation.loop import SimulatedLoop, Thread
+from stopcast import Task
+
+if TYPE_CHECKING:
+    from simulation.process import Process
+    from simulation.story import Story
+
+_GOOD: Final = {"stopped", "already_stopped", "presumed_stopped", "duplicate"}
+_SETTLED: Final = _GOOD | {"failed", "invalid"}
+_EPSILON: Final = 1e-6
+#: Exit statuses that the command may end with: of itself, and of the three signals.
+_STATUSES: Final = {0, 1, 3, 129, 130, 143}
+
+
+def judge(story: Story) -> list[str]:
+    """Return every violation."""
+    return [f"{judge.__name__}: {sentence}" for judge in JUDGES for sentence in judge(story)]
+
+
+def left_behind(life: Process, loop: SimulatedLoop) -> Iterator[str]:
+    """Judge what is left of a process that has ended by itself."""
+    if not life.group.alive:
+        return
+    name = life.group.name
+    for task in life.group.tasks:
+        if not task.done():
+            yield f"{name} leaves the task {task.get_name()} behind: {task.get_coro()}"
+    for handle in loop._scheduled:  # type: ignore[attr-defined]
+        left = not handle.cancelled() and life.group in handle._context.values()
+        if left and not isinstance(handle._callback, Thread):
+            yield f"{name} leaves a timer behind: {handle}"
+    for descriptor in filter(is_open, life.group.descriptors):
+        yield f"{name} leaves a descriptor behind: {Path(f'/proc/self/fd/{descriptor}').resolve()}"
+    if life.group.wires:
+        yield f"{name} leaves connections behind: {[str(wire) for wire in life.group.wires]}"
+
+
+def cap(story: Story) -> Iterator[str]:
+    """No sliding second at the API holds more calls than the cap."""
+    most = max(1, int(story.world.cap))
+    arrivals = sorted(story.api.arrivals)
+    for first, last in zip(arrivals, arrivals[most:], strict=False):
+        if last - first < 1.0 - _EPSILON:
+            within = sum(first <= moment < first + 1.0 - _EPSILON for moment in arrivals)
+            yield f"{within} calls in the second from {first:.6f}, and the cap is {story.world.cap}"
+            return
+
+
+def only_listed(story: Story) -> Iterator[str]:
+    """Nothing is sent that no list names."""
+    listed = {Task(*row) for row in story.rows if "/" not in row[2]}
+    for task in {call.task for call in story.record.calls} - listed:
+        yield f"{task} was sent, and no list names it"
+
+
+def lines_of(story: Story) -> list[dict[str, Any]]:
+    """Return the report's lines."""
+    if not story.report.exists():
+        return []
+    return [orjson.loads(line) for line in story.report.read_bytes().splitlines()]
+
+
+def one_line_each(story: Story) -> Iterator[str]:
+    """Each row is one line, once a run has come to its end."""
+    if not story.finished:
+        yield f"no run has come to its end in calm: {[life.status for life in story.lives]}"
+        return
+    rows = Counter(row[2] for row in story.rows)
+    lines = Counter(line["TaskId"] for line in lines_of(story))
+    for task_id in rows | lines:
+        if rows[task_id] != lines[task_id]:
+            yield f"{task_id} has {rows[task_id]} rows and {lines[task_id]} lines"
+
+
+def truth(story: Story) -> Iterator[str]:
+    """No status is false."""
+    for line in lines_of(story):
+        status = line["status"]
+        if status in {"invalid", "duplicate"}:
+            continue
+        task = Task(line["AppId"], line["RoomId"], line["TaskId"])
+        true = story.api.truth[task]
+        ours = true.stopped_by is not None
+        if status == "stopped" and not ours:
+            yield f"{task.task_id} is called stopped, and the API stopped nothing"
+        if status == "already_stopped" and ours:
+            yield f"{task.task_id} is called already_stopped, and our call stopped it"
+        if status in {"already_stopped", "presumed_stopped"} and true.ends_at > story.ended_at and not ours:
+            yield f"{task.task_id} is called {status}, and it runs"
+        if status == "failed" and true.refusal != REFUSED:
+            yield f"{task.task_id} is called failed ({line['code']}), and the API does not refuse it for good"
+        if status == "set_aside" and true.refusal is None:
+            yield f"{task.task_id} is set aside ({line['code']}), and the API does not refuse it"
+        if status not in _GOOD and not line.get("in_doubt") and ours:
+            yield f"{task.task_id} is called {status} without a doubt, and our call stopped it"
+
+
+def in_the_end(story: Story) -> Iterator[str]:
+    """In calm, each task ends as the truth has it."""
+    if not story.finished:
+        return
+    for line in lines_of(story):
+        if line["status"] == "gave_up":
+            yield f"{line['TaskId']} was given up in calm: {line['code']} {line['message']}"
+
+
+def statuses(story: Story) -> Iterator[str]:
+    """Exit statuses and totals agree with the report."""
+    for life in story.lives:
+        name = life.group.name
+        if life.error is not None:
+            yield f"{name} raises {life.error!r}"
+        elif life.status is not None and life.status not in _STATUSES:
+            yield f"{name} ends with status {life.status}"
+    last = story.lives[-1]
+    if not story.finished or last.ended is None or last.ended.summary is None:
+        return
+    lines = Counter(line["status"] for line in lines_of(story))
+    summary = last.ended.summary
+    if lines != Counter(summary["statuses"]):
+        yield f"the summary says {summary['statuses']}, and the report {dict(lines)}"
+    bad = sum(number for status, number in lines.items() if status not in _GOOD)
+    if (last.status == 0) != (not bad):
+        yield f"status {last.status} with {bad} rows that are not good"
+
+
+def calls_counted(story: Story) -> Iterator[str]:
+    """A life counts the calls that it wrote to the wire, and those whose connection died in the same moment."""
+    written = Counter(call.life for call in story.record.calls)
+    dead = story.record.dropped
+    for life in story.lives:
+        if life.ended is not None and life.ended.summary is not None:
+            counted = life.ended.summary["calls"]
+            if not 0 <= counted - written[life.group.name] <= dead[life.group.name]:
+                yield f"{life.group.name} counts {counted} calls, and wrote {written[life.group.name]}"
+
+
+def ends_in_time(story: Story) -> Iterator[str]:
+    """After a signal, no call goes out, and the run ends within its bounds."""
+    world = story.world
+    for life in story.lives:
+        if life.first_signal_at is None or not life.group.alive:
+            continue
+        late = [call for call in story.record.calls if call.life == life.group.name]
+        late = [call for call in late if call.sent_at > life.first_signal_at + 0.001]
+        if late:
+            yield f"{life.group.name} sends {late[0].task.task_id} at {late[0].sent_at:.6f}, after its first signal"
+        if "stall" in world.kinds or "stopped" in world.kinds:
+            continue
+        ended_at = life.ended_at or float("inf")
+        if ended_at - life.first_signal_at > world.grace_seconds + 4.5:
+            yield f"{life.group.name} ends {ended_at - life.first_signal_at:.1f} s after its first signal"
+        if life.second_signal_at is not None and ended_at - life.second_signal_at > 4.0:
+            yield f"{life.group.name} ends {ended_at - life.second_signal_at:.1f} s after its second signal"
+
+
+def secrets(story: Story) -> Iterator[str]:
+    """The secret stands nowhere."""
+    from simulation.story import SECRET
+
+    for path in story.folder.iterdir():
+        if path.is_file() and SECRET.encode() in path.read_bytes():
+            yield f"the secret stands in {path.name}"
+    if SECRET in story.messages:
+        yield "the secret stands on standard error"
+
+
+JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
+    cap,
+    only_listed,
+    one_line_each,
+    truth,
+    in_the_end,
+    statuses,
+    calls_counted,
+    ends_in_time,
+    secrets,
+)
+_ = APP_REFUSED

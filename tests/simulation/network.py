@@ -1,0 +1,254 @@
+"""Connections between simulated processes and the API, in memory. aiohttp's client runs on top of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from simulation.api import Answered, Api
+from simulation.loop import Group, SimulatedLoop, current_group
+from simulation.record import Record
+from simulation.world import World
+
+_ADDRESS: Final = ("127.0.0.1", 8080)
+_STRAY: Final = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_FOREIGN: Final = (
+    b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 20\r\n\r\n<html>502</html>    "
+)
+#: How long faults of the network may keep something waiting.
+_LONGEST_IDLE: Final = 5.0
+
+
+class Network:
+    """Makes connections, and loses them.
+
+    Attributes:
+        calm: whether no fault happens any more.
+    """
+
+    def __init__(self, world: World, loop: SimulatedLoop, api: Api, record: Record) -> None:
+        self.world = world
+        self.loop = loop
+        self.api = api
+        self.record = record
+        self.calm = False
+        self.wires = 0
+        self._connects = 0
+        # poll() finds something to read at the one, and nothing at the other.
+        quiet, self._kept_open = os.pipe()
+        loud, loud_end = os.pipe()
+        os.close(loud_end)
+        self.descriptors = {False: quiet, True: loud}
+        loop.connect, loop.make_wire = self._connect, self._make_wire
+
+    def happens(self, kind: str, *subject: object) -> bool:
+        """Return whether a fault happens now."""
+        return not self.calm and self.world.happens(kind, *subject)
+
+    async def _connect(self, address: Any) -> None:
+        self._connects += 1
+        number, world = self._connects, self.world
+        assert address == _ADDRESS, f"a connection to {address}"
+        await asyncio.sleep(world.latency_seconds * 2)
+        if self.happens("connect_swallowed", number):
+            await asyncio.sleep(3600.0)
+        if self.happens("connect_slow", number):
+            await asyncio.sleep(world.between(0.1, 3.0, "connect_slow", number))
+        if self.happens("connect_refused", number):
+            raise ConnectionRefusedError(111, "Connection refused")
+
+    def _make_wire(self, protocol: Any) -> Wire:
+        self.wires += 1
+        return Wire(self, protocol, self.wires)
+
+
+class _Socket:
+    """What aiohttp and the gate ask of a socket."""
+
+    family = socket.AF_UNIX
+
+    def __init__(self, descriptor: Callable[[], int]) -> None:
+        self.fileno = descriptor
+
+
+class Wire(asyncio.Transport):
+    """One connection. Bytes go to the API as whole requests, and come back as the faults allow."""
+
+    def __init__(self, network: Network, protocol: Any, number: int) -> None:
+        super().__init__()
+        self._network = network
+        self._loop = network.loop
+        self._protocol = protocol
+        self._number = number
+        self._group: Group | None = current_group()
+        self._closing = False
+        self._server_open = True
+        self._requests = 0
+        self._sent = b""
+        #: What has arrived and was not read: bytes, or how the connection ended.
+        self._arrived: list[bytes | Exception | None] = []
+        self._socket = _Socket(lambda: network.descriptors[bool(self._arrived)])
+        if self._group is not None:
+            self._group.wires.add(self)
+        protocol.connection_made(self)
+        self._arm_idle()
+
+    def _in_process(self, act: Callable[..., object], *arguments: Any) -> None:
+        context = None if self._group is None else self._group.context.copy()
+        self._loop.call_soon(act, *arguments, context=context)
+
+    def __str__(self) -> str:
+        return f"connection {self._number} after {self._requests} requests"
+
+    # What aiohttp calls.
+
+    def write(self, data: Any) -> None:
+        """Take bytes, and pass each whole request on."""
+        if self._closing:
+            return
+        self._sent += bytes(data)
+        head, found, body = self._sent.partition(b"\r\n\r\n")
+        if not found:
+            return
+        lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        length = int(headers.get("content-length", 0))
+        if len(body) >= length:
+            self._sent = body[length:]
+            self._requests += 1
+            self._request(headers, body[:length])
+
+    def is_closing(self) -> bool:
+        """Return whether it was closed."""
+        return self._closing
+
+    def close(self) -> None:
+        """Close it."""
+        self._end(None)
+
+    def abort(self) -> None:
+        """Close it."""
+        self._end(None)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what stands in for the socket."""
+        return self._socket if name == "socket" else default
+
+    def get_protocol(self) -> Any:
+        """Return the protocol."""
+        return self._protocol
+
+    def set_protocol(self, protocol: Any) -> None:
+        """Replace the protocol."""
+        self._protocol = protocol
+
+    def get_write_buffer_size(self) -> int:
+        """Return 0: the network is fast."""
+        return 0
+
+    def pause_reading(self) -> None:
+        """Do nothing: answers are short."""
+
+    def resume_reading(self) -> None:
+        """Do nothing: answers are short."""
+
+    # The other end.
+
+    def lost(self) -> None:
+        """Forget the process: it was killed."""
+        self._closing = True
+        self._server_open = False
+
+    def _end(self, error: Exception | None) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._server_open = False
+        if self._group is not None:
+            self._group.wires.discard(self)
+        self._in_process(self._protocol.connection_lost, error)
+
+    def _arrive(self, *what: bytes | Exception | None) -> None:
+        """Let bytes, or an end, arrive in the process's kernel. It reads them as soon as it runs."""
+        if not self._closing:
+            self._arrived += what
+            self._in_process(self._read)
+
+    def _read(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for what in arrived:
+            if self._closing:
+                return
+            if isinstance(what, bytes):
+                self._protocol.data_received(what)
+                continue
+            self._server_open = False
+            if self._group is not None:
+                self._network.record.dropped[self._group.name] += 1
+            if what is None:
+                self._protocol.eof_received()
+            self._end(what)
+
+    def _drop(self, error: Exception | None = None) -> None:
+        if self._server_open:
+            self._server_open = False
+            self._arrive(error)
+
+    def _arm_idle(self) -> None:
+        subject = ("idle_dropped", self._number, self._requests)
+        if self._network.happens(*subject):
+            wait = self._network.world.between(0.01, _LONGEST_IDLE, *subject)
+            self._loop.at(self._loop.time() + wait, self._drop_if_idle, self._requests)
+
+    def _drop_if_idle(self, requests: int) -> None:
+        if requests == self._requests:
+            self._drop()
+
+    def _request(self, headers: dict[str, str], body: bytes) -> None:
+        network, world = self._network, self._network.world
+        call = network.record.sent(self._group, headers, body, self._loop.time())
+        subject = (call.task, call.number)
+        arrives_at = self._loop.time() + world.latency_seconds + world.jitter_seconds * world.share("way", *subject)
+        if network.happens("request_lost", *subject):
+            self._loop.at(arrives_at, self._drop, ConnectionResetError(104, "Connection reset by peer"))
+        elif network.happens("request_swallowed", *subject):
+            pass
+        elif network.happens("answer_foreign", *subject):
+            self._loop.at(arrives_at + world.latency_seconds, self._arrive, _FOREIGN)
+        else:
+            self._loop.at(arrives_at, self._at_the_api, call, headers, arrives_at)
+
+    def _at_the_api(self, call: Any, headers: dict[str, str], arrived_at: float) -> None:
+        answered = self._network.api.receive(call, headers, arrived_at)
+        self._send_back(answered, call)
+
+    def _send_back(self, answered: Answered, call: Any) -> None:
+        network, world, loop = self._network, self._network.world, self._loop
+        subject = (call.task, call.number)
+        at = loop.time() + answered.seconds + world.latency_seconds
+        whole = answered.as_bytes()
+        if network.happens("answer_lost", *subject):
+            loop.at(at, self._drop, ConnectionResetError(104, "Connection reset by peer"))
+        elif network.happens("answer_swallowed", *subject):
+            pass
+        elif network.happens("answer_cut", *subject):
+            loop.at(at, self._arrive, whole[: int(len(whole) * world.share("cut", *subject))])
+            loop.at(at, self._drop)
+        else:
+            if network.happens("answer_late", *subject):
+                at += world.between(0.0, 2 * world.timeout_seconds, "answer_late", *subject)
+            loop.at(at, self._deliver, whole, subject)
+
+    def _deliver(self, whole: bytes, subject: tuple[Any, int]) -> None:
+        if not self._server_open:
+            return
+        network, loop = self._network, self._loop
+        self._arrive(whole)
+        self._arm_idle()
+        for kind, data in (("answer_doubled", whole), ("answer_stray", _STRAY)):
+            if network.happens(kind, *subject):
+                wait = network.world.pick((0.0, 0.001, 0.1, 2.0), kind, *subject)
+                loop.at(loop.time() + wait, self._arrive, data)

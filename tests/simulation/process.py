@@ -1,0 +1,125 @@
+"""One simulated process: it runs the real command on the world's loop, and can be stopped, continued and killed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from simulation.loop import Group, SimulatedLoop
+from simulation.record import Record
+from stopcast.cli.options import Options
+from stopcast.cli.output import give_up
+from stopcast.cli.running.job import Ended, run_job
+from stopcast.cli.running.signals import Signals
+from stopcast.cli.running.stopping import stop_job
+from stopcast.cli.running.user import User
+
+
+class Process:
+    """A run of the command.
+
+    Attributes:
+        group: what it is for the loop.
+        ended: how it ended, None while it runs and for one that was killed or raised.
+        status: its exit status.
+        error: what it raised that the command does not expect.
+        started_at: virtual time.
+        ended_at: virtual time.
+        first_signal_at: virtual time.
+    """
+
+    def __init__(self, name: str, options: Options, loop: SimulatedLoop, record: Record) -> None:
+        self.group = Group(name)
+        self.options = options
+        self.ended: Ended | None = None
+        self.status: int | None = None
+        self.error: BaseException | None = None
+        self.cancelled = False
+        self.started_at = loop.time()
+        self.ended_at: float | None = None
+        self.first_signal_at: float | None = None
+        self.second_signal_at: float | None = None
+        self._loop = loop
+        self._record = record
+        self.over = asyncio.Event()
+        self.main: asyncio.Task[None] = self.group.context.run(
+            loop.create_task, self._main(), context=self.group.context
+        )
+
+    async def _main(self) -> None:
+        options = self.options
+        try:
+            with Signals() as signals:
+                self.ended = await run_job(stop_job(options), User(options.output), signals)
+            self.status = _status_of(self.ended)
+        except asyncio.CancelledError:
+            self.cancelled = True
+        except SystemExit as error:
+            self.status = int(error.code or 0)
+        except Exception as error:  # noqa: BLE001 - a judge reports it
+            self.error = error
+        self.ended_at = self._loop.time()
+        self._note(f"ends with status {self.status}" + (f": {self.error!r}" if self.error else ""))
+        self.over.set()
+
+    def _note(self, text: str) -> None:
+        self._record.note(self._loop.time(), f"{self.group.name} {text}")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has neither ended nor been killed."""
+        return self.group.alive and self.ended_at is None
+
+    def kill(self) -> None:
+        """Let it do nothing any more."""
+        if self.running:
+            self._note("is killed")
+            self.group.alive = False
+            for wire in self.group.wires:
+                wire.lost()
+            self.over.set()
+
+    def stop(self) -> None:
+        """Send SIGSTOP."""
+        if self.running:
+            self._note("is stopped")
+            self._loop.freeze(self.group)
+
+    def go_on(self) -> None:
+        """Send SIGCONT."""
+        if self.running and self.group.frozen:
+            self._note("goes on")
+            self._loop.thaw(self.group)
+
+    def send(self, number: int) -> None:
+        """Send a signal."""
+        handler = self.group.handlers.get(number)
+        if self.running and callable(handler):
+            self._note(f"gets signal {number}")
+            self._do(self._signalled, handler, number)
+
+    def _signalled(self, handler: Callable[[int, Any], object], number: int) -> None:
+        if number in {signal.SIGUSR1, signal.SIGUSR2}:
+            pass
+        elif self.first_signal_at is None:
+            self.first_signal_at = self._loop.time()
+        elif self.second_signal_at is None:
+            self.second_signal_at = self._loop.time()
+        handler(number, None)
+
+    def cancel(self) -> None:
+        """Cancel its main task, as a program does that runs the command's job as part of itself."""
+        if self.running:
+            self._note("is cancelled")
+            self._do(self.main.cancel)
+
+    def _do(self, act: Callable[..., object], *arguments: Any) -> None:
+        self._loop.call_soon(act, *arguments, context=self.group.context.copy())
+
+
+def _status_of(ended: Ended) -> int:
+    if ended.error is not None:
+        give_up(ended.error)
+    return ended.status

@@ -1,0 +1,62 @@
+"""What happened in a world, as its outside sees it: every call, and the log of everything that was of note."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import orjson
+
+from simulation.loop import Group
+from stopcast import Task
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request that was written to a connection.
+
+    Attributes:
+        number: of this task's calls, from 1.
+        life: the process that sent it.
+        sent_at: virtual time.
+        arrived_at: virtual time at the API, None where it never arrived.
+        verdict: "ok" or the code of the API's answer.
+        stopped: whether it stopped the task.
+    """
+
+    task: Task
+    number: int
+    life: str
+    sent_at: float
+    account: str
+    arrived_at: float | None = None
+    verdict: str | None = None
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything that happened.
+
+    Attributes:
+        dropped: connections that the other end closed, by life.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    _numbers: Counter[Task] = field(default_factory=Counter)
+
+    def sent(self, group: Group | None, headers: dict[str, str], body: bytes, now: float) -> Call:
+        """Add a request that was written to a connection."""
+        ids = orjson.loads(body)
+        task = Task(ids["AppId"], ids["RoomId"], ids["TaskId"])
+        self._numbers[task] += 1
+        account = headers["authorization"].partition("Credential=")[2].partition("/")[0]
+        call = Call(task, self._numbers[task], group.name if group else "", now, account)
+        self.calls.append(call)
+        return call
+
+    def note(self, now: float, text: str) -> None:
+        """Add a line to the log."""
+        self.log.append(f"{now:12.6f} {text}")

@@ -1,0 +1,249 @@
+"""What happens to a world: lives of a process under faults, and then one without, in which all comes to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+from simulation import judges
+from simulation.api import Api
+from simulation.disk import Disk
+from simulation.loop import Group, InlineCalls, InlineThread, KilledError, SimulatedLoop, current_group
+from simulation.network import Network
+from simulation.process import Process
+from simulation.record import Record
+from simulation.troubles import Life, plan_troubles
+from simulation.world import World
+from stopcast import Task
+from stopcast.cli.log_output import log_output
+from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Options, OutputOptions, ReportOptions
+from stopcast.engine.halting import HaltAfter
+
+KEY: Final = "AKSIMULATED"
+SECRET: Final = "c2VjcmV0LW9mLXRoZS1zaW11bGF0b3I"
+#: Between the end of a process and the start of the next one.
+_RESTART_SECONDS: Final = 1.0
+#: Threads of a process that has ended may still finish what they do. A sync takes 3 s at most.
+_LEFT_WITHIN: Final = 3.1
+#: A run in calm weather may need this many lives: what was set aside or given up is tried again.
+_CALM_LIVES: Final = 3
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything that judges look at.
+
+    Attributes:
+        rows: the rows of the list, as they are in its file; an invalid one names no task.
+        report: the report's path.
+        lives: of the process, in their order.
+        finished: whether the last life came to its end.
+        messages: what was written to standard error.
+    """
+
+    world: World
+    folder: Path
+    rows: list[tuple[str, str, str]]
+    api: Api
+    record: Record
+    lives: list[Process] = field(default_factory=list)
+    finished: bool = False
+    messages: str = ""
+    violations: list[str] = field(default_factory=list)
+    ended_at: float = 0.0
+
+    @property
+    def report(self) -> Path:
+        """The report's path."""
+        return self.folder / "report.jsonl"
+
+
+def rows_of(world: World) -> list[tuple[str, str, str]]:
+    """Return the rows of the list, duplicates and invalid ones among them."""
+    rows = [(f"app-{number % world.apps}", f"room-{number % 7}", f"task-{number}") for number in range(world.rows)]
+    rows += [world.pick(rows, "duplicate", number) for number in range(world.duplicates)]
+    rows += [("app-0", "room 1", f"inv/alid-{number}") for number in range(world.invalid)]
+    return sorted(rows, key=lambda row: world.share("order", row))
+
+
+def live(world: World, folder: Path) -> Story:
+    """Live a world through, and return its story with what the judges say."""
+    loop = SimulatedLoop()
+    asyncio.set_event_loop(loop)
+    record, rows = Record(), rows_of(world)
+    api = Api(world, record, [Task(*row) for row in rows if "/" not in row[2]], key=KEY)
+    story = Story(world, folder, rows, api, record)
+    disk = Disk(world, loop, record, lambda group: _killed(story, group))
+    network = Network(world, loop, api, record)
+    loop.lateness = _lateness(world, network)
+    loop.set_exception_handler(lambda _, context: _unhandled(story, context))
+    messages = io.StringIO()
+    with _simulated(loop, world, messages), log_output(_output(world)):
+        author = _Author(story, loop, network, disk)
+        with disk.patched():
+            loop.run_until_complete(author.tell())
+        story.messages, story.ended_at = messages.getvalue(), loop.time()
+    story.violations += judges.judge(story)
+    return story
+
+
+def _lateness(world: World, network: Network) -> Any:
+    number = 0
+
+    def lateness() -> float:
+        nonlocal number
+        number += 1
+        if network.happens("stall", number):
+            return float(world.pick((0.05, 0.5, 2.0, 40.0), "stall", number))
+        if network.happens("late_timer", number):
+            return world.between(0.0, 0.02, "late_timer", number)
+        return 0.0
+
+    return lateness
+
+
+def _unhandled(story: Story, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if not isinstance(error, KilledError):
+        story.violations.append(f"unhandled: {context['message']}: {error!r}")
+
+
+def _killed(story: Story, group: Group) -> None:
+    for life in story.lives:
+        if life.group is group:
+            life.kill()
+
+
+@contextmanager
+def _simulated(loop: SimulatedLoop, world: World, messages: io.StringIO) -> Iterator[None]:
+    """Replace what a process takes from its machine."""
+    random.seed(world.seed)
+    environment = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
+    environment |= {"VOLCENGINE_ACCESS_KEY": KEY, "VOLCENGINE_SECRET_KEY": SECRET, "HOME": "/nonexistent"}
+    with ExitStack() as stack:
+        for target, name, value in (
+            (time, "time", loop.wall_time),
+            (time, "time_ns", lambda: int(loop.wall_time() * 1e9)),
+            (time, "monotonic", loop.time),
+            (threading, "Thread", InlineThread),
+            (signal, "signal", _set_handler),
+            (signal, "getsignal", _handler_of),
+            (signal, "pthread_sigmask", lambda *_: set()),
+            (sys.modules["stopcast.report.writer"], "BlockingCalls", InlineCalls),
+            (sys, "stderr", messages),
+            (logging, "_startTime", 0.0),
+        ):
+            stack.enter_context(patch.object(target, name, value))
+        stack.enter_context(patch.dict(os.environ, environment, clear=True))
+        yield
+
+
+def _set_handler(number: int, handler: Any) -> Any:
+    group = current_group()
+    assert group is not None
+    before = group.handlers.get(number, signal.SIG_DFL)
+    group.handlers[number] = handler
+    return before
+
+
+def _handler_of(number: int) -> Any:
+    group = current_group()
+    assert group is not None
+    return group.handlers.get(number, signal.SIG_DFL)
+
+
+def _output(world: World) -> OutputOptions:
+    return OutputOptions(quiet=world.quiet, verbose=0 if world.quiet else 2)
+
+
+class _Author:
+    """Lets things happen, one life of the process after the other."""
+
+    def __init__(self, story: Story, loop: SimulatedLoop, network: Network, disk: Disk) -> None:
+        self._story = story
+        self._world = story.world
+        self._loop = loop
+        self._network = network
+        self._disk = disk
+        self._control = story.folder / "control"
+
+    async def tell(self) -> None:
+        """Let the world begin, go through its faults, and come to its end in calm."""
+        story, world = self._story, self._world
+        for number in range(world.lives):
+            life = await self._live(number, plan_troubles)
+            if life.running:
+                story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s")
+                return
+            if life.status in {0, 1}:
+                break
+            await asyncio.sleep(_RESTART_SECONDS * world.share("restart", number))
+        self._network.calm = self._disk.calm = story.api.calm = True
+        for number in range(world.lives, world.lives + _CALM_LIVES):
+            life = await self._live(number, lambda _: None)
+            if life.running:
+                story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s of calm")
+                return
+            if life.status in {0, 1}:
+                story.finished = True
+                return
+
+    def _longest(self) -> float:
+        """Return a bound on the time that a life takes."""
+        world = self._world
+        calls = (world.rows + 50) * world.max_attempts
+        return calls / min(world.cap, 20.0) + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
+
+    async def _live(self, number: int, plan: Callable[[Life], None]) -> Process:
+        list_path = self._story.folder / f"list-{number}.csv"
+        rows = sorted(self._story.rows, key=lambda row: self._world.share("order", number, row))
+        list_path.write_text("AppId,RoomId,TaskId\n" + "".join(",".join(row) + "\n" for row in rows))
+        life = Process(f"life-{number}", self._options(list_path, number), self._loop, self._story.record)
+        self._story.lives.append(life)
+        plan(Life(life, self._world, self._loop, self._story.record, self._control))
+        try:
+            async with asyncio.timeout(self._longest()):
+                await life.over.wait()
+        except TimeoutError:
+            return life
+        # What it sent arrives, and what it left behind shows.
+        await asyncio.sleep(2 * self._world.latency_seconds + _LEFT_WITHIN)
+        if not life.group.alive:
+            self._disk.close_all(life.group)
+        self._story.violations += judges.left_behind(life, self._loop)
+        return life
+
+    def _options(self, list_path: Path, number: int) -> Options:
+        world = self._world
+        return Options(
+            lists=ListOptions(tasks=(str(list_path),)),
+            calls=CallOptions(
+                max_per_second=world.cap,
+                max_at_once=world.max_at_once,
+                max_attempts=world.max_attempts,
+                timeout_seconds=world.timeout_seconds,
+                grace_seconds=world.grace_seconds,
+                endpoint="http://127.0.0.1:8080",
+            ),
+            report=ReportOptions(path=str(self._story.report), resume=number > 0),
+            guards=GuardOptions(
+                yes=True,
+                canary=None if number else world.canary,
+                halt_after=None if number or world.halt_after is None else HaltAfter(tasks=world.halt_after),
+                control=self._control,
+            ),
+            output=_output(world),
+        )

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parent.parent
+#: A half of the seeds for each core of the machine that the suite is measured on.
+_SEEDS, _PARTS = 300, 2
+
+
+def _simulation(*arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
+    # In a process of its own, because each world forks, and a test runner has threads.
+    return subprocess.run(
+        [sys.executable, "-m", "simulation", *arguments],
+        cwd=_TESTS,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("part", range(_PARTS))
+def test_no_promise_breaks_in_the_worlds_of_these_seeds(part: int) -> None:
+    seeds = _SEEDS // _PARTS
+    ended = _simulation("--seeds", str(seeds), "--first", str(part * seeds), "--processes", "1")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("seed", ["3", "57"])
+def test_a_seed_replays_exactly_whatever_the_hashes_of_strings_are(seed: str) -> None:
+    one, other = (_simulation(seed, hash_seed=hash_seed) for hash_seed in ("1", "2"))
+    assert one.stdout
+    assert one.stdout == other.stdout

@@ -1,0 +1,127 @@
+"""The world that a seed draws: sizes, settings, the story, and which faults happen how often. A frozen value."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any, Final
+
+#: What can happen, and the shares of the occasions at which it does in the worlds that have it.
+KINDS: Final[Mapping[str, tuple[float, ...]]] = {
+    # The network, for each call.
+    "request_lost": (0.02, 0.1, 0.3),  # the connection is reset before the API has the request
+    "request_swallowed": (0.02, 0.1),  # the API never has the request, and no answer comes
+    "answer_lost": (0.02, 0.1, 0.3),  # the connection is reset before the answer
+    "answer_swallowed": (0.02, 0.1),  # no answer comes
+    "answer_late": (0.05, 0.2),  # up to twice the timeout
+    "answer_cut": (0.02, 0.1),  # the connection ends within the answer
+    "answer_doubled": (0.05, 0.3),  # the same bytes come once more
+    "answer_stray": (0.05, 0.3),  # a 408 comes on the idle connection
+    "answer_foreign": (0.05, 0.2),  # a proxy's page comes instead of the request's way to the API
+    # The network, for each connection.
+    "connect_refused": (0.05, 0.3),
+    "connect_slow": (0.1, 0.5),  # up to 3 seconds
+    "connect_swallowed": (0.02, 0.1),
+    "idle_dropped": (0.1, 0.5, 1.0),  # the server closes it after up to 5 idle seconds
+    # The API, for each call.
+    "throttled": (0.05, 0.3),
+    "retry_after": (0.1, 0.5),  # of the throttled ones
+    "internal": (0.05, 0.3),
+    "internal_after": (0.02, 0.1),  # the task is stopped all the same
+    # The API, for each task or AppId.
+    "ended": (0.1, 0.5),  # the task does not run
+    "ends": (0.1, 0.3),  # the task ends by itself during the run
+    "refused": (0.05, 0.2),  # by a code that is known to be about the task
+    "refused_unknown": (0.02, 0.1),  # by a code that is not in the table
+    "app_refused": (0.1, 0.3),
+    # The machine.
+    "late_timer": (0.1, 0.5),  # up to 20 ms
+    "stall": (0.001, 0.005),  # the whole machine stands still for up to 2 s, or 40
+    # Once in each life of a process.
+    "killed": (0.5, 1.0),
+    "stopped": (0.3, 1.0),  # SIGSTOP, and SIGCONT up to 30 s later
+    "signalled": (0.3, 1.0),
+    "signalled_twice": (0.3,),
+    "cancelled": (0.3,),
+    "cancelled_twice": (0.3,),
+    "paused": (0.5, 1.0),  # by the control file, with a resume later or at once
+    "rate_changed": (0.5, 1.0),
+    "steered_by_signals": (0.5, 1.0),
+    # The disk.
+    "killed_in_write": (0.02, 0.2),  # at any byte of what is being written to the report
+    "disk_full": (0.1, 0.5),  # for three seconds
+    "sync_fails": (0.05, 0.3),  # with EIO, once for each
+    "sync_slow": (0.1, 0.5),  # up to 3 s
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A world. ``kinds`` has the share of each kind of fault that it has."""
+
+    seed: int
+    kinds: Mapping[str, float] = field(default_factory=dict)
+    rows: int = 20
+    apps: int = 1
+    duplicates: int = 0
+    invalid: int = 0
+    cap: float = 150.0
+    max_at_once: int = 512
+    max_attempts: int = 20
+    timeout_seconds: float = 15.0
+    grace_seconds: float = 15.0
+    latency_seconds: float = 0.02
+    jitter_seconds: float = 0.003
+    lives: int = 1
+    canary: int | None = None
+    halt_after: int | None = None
+    quiet: bool = True
+
+    def share(self, kind: str, *subject: object) -> float:
+        """Return a number from 0 to 1 that only the seed, the kind and the subject decide."""
+        drawn = blake2b(repr((self.seed, kind, *map(str, subject))).encode(), digest_size=8).digest()
+        return int.from_bytes(drawn, "big") / 2**64
+
+    def happens(self, kind: str, *subject: object) -> bool:
+        """Return whether a fault of this kind happens on this occasion."""
+        return kind in self.kinds and self.share(kind, *subject) < self.kinds[kind]
+
+    def between(self, low: float, high: float, *subject: object) -> float:
+        """Return a number from ``low`` to ``high``."""
+        return low + (high - low) * self.share("between", *subject)
+
+    def pick(self, values: Any, *subject: object) -> Any:
+        """Return one of these values."""
+        return values[int(self.share("pick", *subject) * len(values))]
+
+    def without(self, kind: str) -> World:
+        """Return the world without a kind of fault."""
+        return replace(self, kinds={name: share for name, share in self.kinds.items() if name != kind})
+
+
+def draw(seed: int) -> World:
+    """Return the world of a seed."""
+    chance = random.Random(seed)
+    most = chance.choice([0.1, 0.25, 0.5])
+    kinds = {kind: chance.choice(shares) for kind, shares in KINDS.items() if chance.random() < most}
+    return World(
+        seed=seed,
+        kinds=kinds,
+        rows=chance.choice([1, 3, 10, 30, 60, 100]),
+        apps=chance.choice([1, 1, 2, 5]),
+        duplicates=chance.choice([0, 0, 2, 5]),
+        invalid=chance.choice([0, 0, 1, 3]),
+        cap=chance.choice([0.5, 2.5, 5.0, 10.0, 20.0, 50.0, 150.0]),
+        max_at_once=chance.choice([1, 3, 20, 512]),
+        max_attempts=chance.choice([1, 2, 4, 20]),
+        timeout_seconds=chance.choice([1.0, 5.0, 15.0]),
+        grace_seconds=chance.choice([0.0, 1.0, 15.0]),
+        latency_seconds=chance.choice([0.001, 0.02, 0.1, 0.4]),
+        jitter_seconds=chance.choice([0.0, 0.003]),
+        lives=chance.choice([1, 2, 3, 4]),
+        canary=chance.choice([None, None, None, 1, 5]),
+        halt_after=chance.choice([None, None, None, 1, 10]),
+        quiet=chance.random() < 0.7,
+    )
