@@ -8,24 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from stopcast.accounts.file import Account, read_accounts
+from stopcast.accounts.keys import find_key
 from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli.options import CallOptions, Options
 from stopcast.cli.output import log
 from stopcast.credentials.chain import find_credentials, home_directory
-from stopcast.credentials.files import SourceState, pick_ini, pick_object
-from stopcast.credentials.places import (
-    PROFILE_PLACE,
-    CredentialSource,
-    EnvironmentPlace,
-    FilePlace,
-    Names,
-    Search,
-    read_source,
-)
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ConfigurationError
@@ -215,7 +205,8 @@ async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account
 
 
 def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount:
-    found = _look_for(account) if account.name else find_credentials(environ=os.environ, home=home_directory())
+    environ, home = os.environ, home_directory()
+    found = find_key(account, environ, home) if account.name else find_credentials(environ=environ, home=home)
     for warning in found.warnings:
         log(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
     endpoint = Endpoint.parse(
@@ -229,32 +220,3 @@ def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount
         where = f"to {endpoint.host}, region {endpoint.region}"
         log(f"{whose}key from {found.place}; {where}", event="credentials_found")
     return OneAccount(endpoint, found.for_stopper, account.max_per_second, account.name)
-
-
-def _look_for(account: Account) -> CredentialSource:
-    # Another variable that names a profile or a key belongs to another account.
-    environ = {name: value for name, value in os.environ.items() if name != "VOLCENGINE_PROFILE"}
-    place: EnvironmentPlace | FilePlace
-    if account.environment is not None:
-        parts = ("ACCESS_KEY", "SECRET_KEY", "SESSION_TOKEN", "REGION")
-        place = EnvironmentPlace(Names(*(f"{account.environment}_{part}" for part in parts)))
-    elif account.credentials_file is not None:
-        place = _file(account.credentials_file.absolute())
-    else:
-        place = PROFILE_PLACE
-        if account.config_file is not None:
-            environ[place.path_variable] = str(account.config_file)
-    look = read_source(place, Search(environ, home_directory(), account.profile))
-    if look.state is not SourceState.USABLE:
-        raise ConfigurationError(f"account {account.name}: credentials in {look.place}: {look.description}")
-    return look
-
-
-def _file(path: Path) -> FilePlace:
-    try:
-        is_object = path.read_bytes().removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-    except OSError:
-        is_object = False  # read_source reports the error
-    if is_object:
-        return FilePlace(str(path), Names("ak", "sk"), pick_object)
-    return FilePlace(str(path), Names("access_key_id", "secret_access_key", "session_token"), pick_ini)
