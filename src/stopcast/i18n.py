@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
+from unicodedata import east_asian_width
 
 from stopcast.tasks.outcome import Status
 
@@ -158,3 +159,8 @@ def duration(seconds: float) -> str:
 def visible(text: str) -> str:
     """Return a text from outside with escapes for characters that are invisible or change the direction of text."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def cells(text: str) -> int:
+    """Return the width of a text on a terminal, where a Chinese character takes two cells."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)

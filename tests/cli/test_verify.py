@@ -256,6 +256,12 @@ def test_a_run_and_a_verification_refuse_to_continue_each_others_reports(
     assert (len(api.queries), api.calls) == (2, 2)
 
 
+def test_the_log_of_a_verification_can_be_json(shell: Shell, asked: At) -> None:
+    ended = shell.run("verify", write_csv(shell / "t.csv", tasks(1)), *asked, "--log-format", "json")
+    events = [json.loads(line)["event"] for line in ended.err.splitlines()]
+    assert "summary" in events
+
+
 def test_a_refused_key_ends_a_verification_with_3_and_names_the_missing_right(
     shell: Shell, api: Emulator, asked: At
 ) -> None:

@@ -11,32 +11,60 @@ from urllib.parse import urlsplit
 
 from stopcast.api.endpoint import Endpoint
 from stopcast.credentials.value import Credentials
-from stopcast.doctor.connection import CHECK_NETWORK, check_report, connect, find_addresses
-from stopcast.doctor.findings import Checkup, Finding, FindingState
+from stopcast.doctor.connection import check_network, check_report, connect, find_addresses
+from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.doctor.key import check_application, check_clock, check_key, find_key
 from stopcast.errors import StopcastError
+from stopcast.i18n import gettext as _
 
-__all__ = ["Checkup", "Finding", "FindingState", "examine"]
+__all__ = ["AccountToCheck", "Checkup", "Finding", "FindingState", "examine"]
 
 
 async def examine(checkup: Checkup) -> AsyncIterator[Finding]:
-    """Yield the findings in order. What depends on a check that failed is not tried. No finding is raised."""
-    finding, credentials = await find_key(checkup)
-    yield finding
-    try:
-        endpoint = checkup.endpoint(credentials.region if credentials else None)
-    except StopcastError as error:
-        yield Finding("endpoint", FindingState.FAILED, str(error), "Set --endpoint https://HOST, or leave it out")
-    else:
-        async for finding in _examine_endpoint(checkup, endpoint, credentials):
+    """Yield the findings in order. What depends on a check that failed is not tried. No finding is raised.
+
+    An endpoint is checked once for all accounts. An account of an accounts file has one finding.
+    """
+    offsets: dict[str, float | None] = {}
+    for account in checkup.accounts:
+        async for finding in _examine_account(checkup, account, offsets):
             yield finding
+    if checkup.app_id is not None and checkup.app_account not in {account.name for account in checkup.accounts}:
+        yield _not_checked(checkup.app_id, checkup.app_account)
     yield check_report(checkup.report)
 
 
-async def _examine_endpoint(
-    checkup: Checkup, endpoint: Endpoint, credentials: Credentials | None
+async def _examine_account(
+    checkup: Checkup, account: AccountToCheck, offsets: dict[str, float | None]
 ) -> AsyncIterator[Finding]:
-    yield Finding("endpoint", FindingState.OK, f"{endpoint.host}, signed for region {endpoint.region}")
+    """Yield the findings about one account, and about its endpoint unless ``offsets`` has it."""
+    timeout_seconds = checkup.timeout_seconds
+    found, key = await find_key(account, timeout_seconds)
+    if not account.name:
+        yield found
+    try:
+        endpoint = account.endpoint(key.region if key else None)
+    except StopcastError as error:
+        advice = _("Set --endpoint https://HOST, or leave it out")
+        yield Finding(_("endpoint"), FindingState.FAILED, str(error), advice)
+        return
+    if endpoint.url not in offsets:
+        async for finding in _examine_endpoint(endpoint, timeout_seconds, offsets):
+            yield finding
+    offset = offsets[endpoint.url]
+    accepted = await _examine_key(endpoint, key, offset, timeout_seconds)
+    yield _merged(account.name, found, accepted) if account.name else accepted
+    if checkup.app_id is not None and checkup.app_account == account.name and key is not None and offset is not None:
+        yield await check_application(checkup.app_id, endpoint, key, offset, timeout_seconds)
+
+
+async def _examine_endpoint(
+    endpoint: Endpoint, timeout_seconds: float, offsets: dict[str, float | None]
+) -> AsyncIterator[Finding]:
+    """Yield the findings about an endpoint, and put the offset of its clock into ``offsets``, None for no answer."""
+    offsets[endpoint.url] = None
+    words = _("{host}, signed for region {region}", host=endpoint.host, region=endpoint.region)
+    yield Finding(_("endpoint"), FindingState.OK, words)
     address = urlsplit(endpoint.url)
     host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
     reached = True
@@ -45,22 +73,46 @@ async def _examine_endpoint(
             step.close()
             continue
         try:
-            async with asyncio.timeout(checkup.timeout_seconds):
+            async with asyncio.timeout(timeout_seconds):
                 finding = await step
         except TimeoutError:
-            words = f"no answer from {host} within {checkup.timeout_seconds:g} s"
-            finding = Finding("connection", FindingState.FAILED, words, CHECK_NETWORK)
+            words = _("no answer from {host} within {seconds:g} s", host=host, seconds=timeout_seconds)
+            finding = Finding(_("connection"), FindingState.FAILED, words, check_network())
         reached = finding.state is not FindingState.FAILED
         yield finding
-    if not reached:
-        for part in ("clock", "key accepted"):
-            yield Finding(part, FindingState.NOT_TRIED, "the API cannot be reached")
-        return
-    clock, offset = await check_clock(checkup, endpoint)
-    yield clock
-    if credentials is None:
-        yield Finding("key accepted", FindingState.NOT_TRIED, "there is no key")
-        return
-    yield await check_key(checkup, endpoint, credentials, offset)
-    if checkup.app_id is not None:
-        yield await check_application(checkup, endpoint, credentials, offset)
+    if reached:
+        finding, offsets[endpoint.url] = await check_clock(endpoint, timeout_seconds)
+        yield finding
+    else:
+        yield Finding(_("clock"), FindingState.NOT_TRIED, _("the API cannot be reached"))
+
+
+async def _examine_key(
+    endpoint: Endpoint, key: Credentials | None, offset: float | None, timeout_seconds: float
+) -> Finding:
+    if offset is None:
+        return Finding(_("key accepted"), FindingState.NOT_TRIED, _("the API cannot be reached"))
+    if key is None:
+        return Finding(_("key accepted"), FindingState.NOT_TRIED, _("there is no key"))
+    return await check_key(endpoint, key, offset, timeout_seconds)
+
+
+def _merged(account: str, found: Finding, accepted: Finding) -> Finding:
+    """Return the findings about an account's key as one."""
+    part = _("account {name}", name=account)
+    if found.state is FindingState.FAILED:
+        return found._replace(part=part)
+    words = _("{key}; accepted: {answer}", key=found.words, answer=accepted.words)
+    state = accepted.state if accepted.state is not FindingState.OK else found.state
+    advice = "\n".join(filter(None, (found.advice, accepted.advice)))
+    return Finding(part, state, words, advice)
+
+
+def _not_checked(app_id: str, account: str | None) -> Finding:
+    """Return the finding about an AppId whose account is not among those that are checked."""
+    part = _("AppId {app_id}", app_id=app_id)
+    if account is None:
+        words = _("no account claims it, so its tasks would not be sent")
+        return Finding(part, FindingState.FAILED, words, _("Add it to the apps of its account in the accounts file"))
+    words = _("account {name} claims it, and only another account was checked", name=account)
+    return Finding(part, FindingState.NOT_TRIED, words, _("Leave --account out, or name this one"))

@@ -40,19 +40,34 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountToCheck:
+    """One account.
+
+    Attributes:
+        name: the account's in an accounts file, "" for the account of a run without such a file.
+        places: where its key may be, with what each place holds.
+        endpoint: returns where its calls go, given the region that its key names, None for none.
+    """
+
+    name: str = ""
+    places: Sequence[CredentialSource]
+    endpoint: Callable[[str | None], Endpoint]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
     """What is to be checked.
 
     Attributes:
-        places: where credentials may be, with what each place holds.
-        endpoint: returns where the calls go, given the region that the credentials name, None for none.
+        accounts: those whose keys are checked.
         report: the report that the run would write.
         app_id: an AppId to ask about, None for none.
+        app_account: the name of the account that claims this AppId, None if no account does.
         timeout_seconds: for each step.
     """
 
-    places: Sequence[CredentialSource]
-    endpoint: Callable[[str | None], Endpoint]
+    accounts: Sequence[AccountToCheck]
     report: Path
     app_id: str | None = None
+    app_account: str | None = ""
     timeout_seconds: float = 10.0

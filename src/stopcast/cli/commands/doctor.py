@@ -3,88 +3,146 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.cli.options.option import Number, option
+from stopcast.cli.options import CallOptions, OutputOptions, ReportOptions
+from stopcast.cli.options.option import SETTINGS, option, takes
+from stopcast.doctor.findings import FindingState
+from stopcast.errors import ConfigurationError
+from stopcast.i18n import N_, Language, cells, ngettext, speaking
+from stopcast.i18n import gettext as _
 
 if TYPE_CHECKING:
-    from stopcast.doctor import Checkup, Finding
+    from stopcast.accounts.file import Account
+    from stopcast.api.endpoint import Endpoint
+    from stopcast.doctor import AccountToCheck, Checkup, Finding
+
+#: By state, what the line of a finding begins with.
+_MARKS: Final = {
+    FindingState.OK: N_("ok"),
+    FindingState.WARNING: N_("warning"),
+    FindingState.FAILED: N_("FAILED"),
+    FindingState.NOT_TRIED: "-",
+}
+_MARK_WIDTH: Final = 9
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@option(
-    "-o",
-    "--report",
-    type=click.Path(readable=False),
-    default="stopcast-report.jsonl",
-    show_default=True,
-    metavar="PATH",
-    help="The report that the run would write.",
+@click.command(context_settings=SETTINGS)
+@takes("report", ReportOptions, only=("path",), path={"help": "The report that the run would write."})
+@takes(
+    "calls",
+    CallOptions,
+    only=("accounts", "account", "endpoint", "region", "api_version", "timeout_seconds"),
+    accounts={"help": "Check the key of each account of this file (TOML)."},
+    account={"help": "Of that file, check only this account."},
+    timeout_seconds={"default": 10, "help": "For each step."},
 )
-@option("--endpoint", metavar="URL", help="The address of the API. Plain http only to loopback.")
-@option("--region", metavar="R", help="The region in signatures.")
-@option("--api-version", metavar="V", default="2020-12-01", show_default=True, help="The version of the API.")
 @option(
     "--app-id", metavar="APPID", help="Also check that this AppId belongs to the account, by a call that only reads."
 )
-@option(
-    "--timeout",
-    type=Number(0, min_open=True),
-    default=10,
-    show_default=True,
-    metavar="SECONDS",
-    help="The time limit of each step.",
-)
-@option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@takes("output", OutputOptions, only=("as_json",), as_json={"help": "The findings as one JSON object."})
 @report_errors
-def doctor(
-    *,
-    report: str,
-    endpoint: str | None,
-    region: str | None,
-    api_version: str,
-    app_id: str | None,
-    timeout: float,
-    as_json: bool,
-) -> None:
+def doctor(*, report: ReportOptions, calls: CallOptions, app_id: str | None, output: OutputOptions) -> None:
     """Check whether a run would work from here, and say what to fix.
 
     Checks the credentials (in every place where they may be; no secret is shown), the connection to the API, this
     machine's clock against the API's, whether the API accepts the key, and whether the report has room. To test the key
-    it calls StopWebcast once, with ids that cannot exist: they contain spaces, so nothing can be stopped.
+    it calls StopWebcast once, with ids that cannot exist: they contain spaces, so nothing can be stopped. With
+    --accounts it does so once for each account.
 
     Exit status: 0 a run would work; 2 wrong usage; 3 something must be fixed first.
     """
-    import os
-    from functools import partial
-    from pathlib import Path
-
-    from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
     from stopcast.cli.output import EXIT_GIVEN_UP, EXIT_GOOD
     from stopcast.cli.running import wakeup
-    from stopcast.credentials.chain import home_directory, list_sources
-    from stopcast.doctor import Checkup, FindingState
-    from stopcast.errors import ConfigurationError
     from stopcast.tasks.task import ID_PATTERN
 
     if app_id is not None and not ID_PATTERN.fullmatch(app_id):
-        raise ConfigurationError(f"--app-id {app_id!r}: an AppId may contain letters, digits, _ @ - and . only")
-    place = partial(Endpoint.parse, endpoint or DEFAULT_ENDPOINT, region=region, version=api_version)
-    place()  # a wrong option is wrong usage, not a finding
-    checkup = Checkup(
-        places=list_sources(environ=os.environ, home=home_directory()),
-        endpoint=lambda key_region: place(key_region=key_region),
-        report=Path(report),
-        app_id=app_id,
-        timeout_seconds=timeout,
-    )
-    findings = wakeup.run(_examine(checkup, show=not as_json))
-    failed = [finding for finding in findings if finding.state is FindingState.FAILED]
-    _print_conclusion(findings, len(failed), as_json=as_json)
+        text = _("--app-id {app_id!r}: an AppId may contain letters, digits, _ @ - and . only", app_id=app_id)
+        raise ConfigurationError(text)
+    checkup = _checkup(report, calls, app_id)
+    with speaking(Language.EN) if output.as_json else nullcontext():
+        findings = wakeup.run(_examine(checkup, show=not output.as_json))
+    failed = sum(finding.state is FindingState.FAILED for finding in findings)
+    _print_conclusion(findings, failed, as_json=output.as_json)
     sys.exit(EXIT_GIVEN_UP if failed else EXIT_GOOD)
+
+
+def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> Checkup:
+    from pathlib import Path
+
+    from stopcast.accounts.file import read_accounts
+    from stopcast.accounts.routes import Routes
+    from stopcast.doctor import Checkup
+
+    app_account: str | None = ""
+    if calls.accounts:
+        accounts, routes = read_accounts(calls.accounts)
+        checked = [_named(account, calls) for account in accounts if calls.account in {None, account.name}]
+        app_account = Routes(routes).account_of(app_id) if app_id else None
+        if not checked:
+            names = ", ".join(account.name for account in accounts)
+            text = _(
+                "--account {name}: {file} has the accounts {names}",
+                name=calls.account,
+                file=calls.accounts,
+                names=names,
+            )
+            raise ConfigurationError(text)
+    else:
+        # The variable may be set for the shared quota.
+        source = click.get_current_context().get_parameter_source("calls_account")
+        if calls.account and source is not click.core.ParameterSource.ENVIRONMENT:
+            raise click.UsageError(_("--account needs --accounts FILE, which names the accounts"))
+        checked = [_only(calls)]
+    return Checkup(
+        accounts=checked,
+        report=Path(report.path),
+        app_id=app_id,
+        app_account=app_account,
+        timeout_seconds=calls.timeout_seconds,
+    )
+
+
+def _only(calls: CallOptions) -> AccountToCheck:
+    """Return the account of a run without an accounts file."""
+    import os
+
+    from stopcast.credentials.chain import home_directory, list_sources
+    from stopcast.doctor import AccountToCheck
+
+    places = list_sources(environ=os.environ, home=home_directory())
+    return AccountToCheck(places=places, endpoint=_endpoint(calls.endpoint, calls.region, calls.api_version))
+
+
+def _named(account: Account, calls: CallOptions) -> AccountToCheck:
+    """Return an account of an accounts file, with what the options give to all accounts."""
+    import os
+
+    from stopcast.accounts.keys import read_key
+    from stopcast.credentials.chain import home_directory
+    from stopcast.doctor import AccountToCheck
+
+    return AccountToCheck(
+        name=account.name,
+        places=(read_key(account, os.environ, home_directory()),),
+        endpoint=_endpoint(account.endpoint or calls.endpoint, account.region or calls.region, calls.api_version),
+    )
+
+
+def _endpoint(url: str | None, region: str | None, version: str) -> Callable[[str | None], Endpoint]:
+    """Return a function from the region that a key names to the endpoint; a wrong option is wrong usage."""
+    from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
+
+    def parse(key_region: str | None) -> Endpoint:
+        return Endpoint.parse(url or DEFAULT_ENDPOINT, region=region, key_region=key_region, version=version)
+
+    parse(None)
+    return parse
 
 
 async def _examine(checkup: Checkup, *, show: bool) -> list[Finding]:
@@ -100,20 +158,16 @@ async def _examine(checkup: Checkup, *, show: bool) -> list[Finding]:
 
 
 def _text(finding: Finding) -> str:
-    from stopcast.doctor import FindingState
     from stopcast.i18n import visible
 
-    marks = {
-        FindingState.OK: "ok",
-        FindingState.WARNING: "warning",
-        FindingState.FAILED: "FAILED",
-        FindingState.NOT_TRIED: "-",
-    }
-    lines = [f"{marks[finding.state]:8} {finding.part}: {finding.words}"]
-    lines += [f"{'':11}{line}" for line in finding.details]
-    if finding.advice:
-        lines.append(f"{'':9}> {finding.advice}")
-    return "\n".join(map(visible, lines))
+    lines = [_("{part}: {words}", part=finding.part, words=finding.words)]
+    lines += [f"  {detail}" for detail in finding.details]
+    lines += [f"> {advice}" for advice in finding.advice.split("\n") if advice]
+    mark = _(_MARKS[finding.state])
+    indent = " " * _MARK_WIDTH
+    first, *others = map(visible, lines)
+    # A Chinese character takes two cells.
+    return "\n".join([mark + " " * (_MARK_WIDTH - cells(mark)) + first, *(indent + line for line in others)])
 
 
 def _print_conclusion(findings: list[Finding], failed: int, *, as_json: bool) -> None:
@@ -124,6 +178,6 @@ def _print_conclusion(findings: list[Finding], failed: int, *, as_json: bool) ->
     if as_json:
         write_stdout(orjson.dumps({"good": not failed, "findings": [finding._asdict() for finding in findings]}))
     elif failed:
-        write_stdout(f"{failed} problem{'' if failed == 1 else 's'} to fix before a run.")
+        write_stdout(ngettext("1 problem to fix before a run.", "{number} problems to fix before a run.", failed))
     else:
-        write_stdout("A run would work. See what it would do: stopcast run LIST --dry-run")
+        write_stdout(_("A run would work. See what it would do: stopcast run LIST --dry-run"))

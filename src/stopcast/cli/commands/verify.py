@@ -23,7 +23,7 @@ from stopcast.cli.options.option import SETTINGS, takes
 )
 @takes("lists", ListOptions)
 @takes("calls", CallOptions, without=("sandbox",), max_per_second={"default": 60})
-@takes("output", OutputOptions, without=("log_format",))
+@takes("output", OutputOptions)
 @report_errors
 def verify(tasks: tuple[str, ...], *, lists: ListOptions, **groups: Any) -> None:
     """Ask the API whether the tasks have ended, and why. Nothing is stopped.

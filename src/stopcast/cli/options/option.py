@@ -72,13 +72,19 @@ def setting(*declarations: str, **attributes: Any) -> Any:
 
 
 def takes(
-    name: str, group: type, *, without: Collection[str] = (), **changes: Mapping[str, Any]
+    name: str,
+    group: type,
+    *,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+    **changes: Mapping[str, Any],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds a group's options to a command, which is called with the group's value.
 
     Args:
         name: of the command's argument that takes the value.
         group: a dataclass whose fields are settings.
+        only: the fields whose options this command has, all if empty.
         without: fields whose options this command does not have.
         changes: by field, what ``click.option`` is given otherwise for this command.
     """
@@ -86,7 +92,7 @@ def takes(
     parameters = {
         each.name: f"{name}_{each.name}"
         for each in fields(group)
-        if _DECLARATION in each.metadata and each.name not in without
+        if _DECLARATION in each.metadata and each.name not in without and (not only or each.name in only)
     }
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
