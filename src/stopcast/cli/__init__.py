@@ -5,14 +5,25 @@ Nothing is imported before it is needed, click included, so that ``stopcast --he
 
 import sys
 
+from stopcast.cli.standard_streams import StandardStreams
 from stopcast.cli.usage import HELP
 
 
 def main() -> None:
     """Run the command that the arguments name."""
-    if sys.argv[1:] in (["--help"], ["-h"]):
-        sys.stdout.write(HELP)
-        return
+    with StandardStreams():
+        try:
+            if sys.argv[1:] in (["--help"], ["-h"]):
+                sys.stdout.write(HELP)
+            else:
+                _run()
+        except Exception as error:  # noqa: BLE001 - the last net
+            from stopcast.cli.unexpected import report_unexpected
+
+            sys.exit(report_unexpected(error))
+
+
+def _run() -> None:
     import signal
 
     try:

@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Final, ParamSpec
 
 from stopcast.cli.options.output import OutputOptions
-from stopcast.cli.output import COMMAND_LOG, give_up, ignoring_closed_pipe
+from stopcast.cli.output import COMMAND_LOG, give_up
 from stopcast.errors import StopcastError
 from stopcast.i18n import Language, speaking, visible
 
@@ -53,9 +53,8 @@ class _StandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # Not click.echo: it bypasses what stands in for sys.stderr, such as the live display, which makes room.
         if sys.stderr is not None:
-            with ignoring_closed_pipe(sys.stderr):
-                sys.stderr.write(self.format(record) + "\n")
-                sys.stderr.flush()
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
 
 
 class _Text(logging.Formatter):

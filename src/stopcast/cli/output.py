@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import logging
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final, NoReturn, TextIO
+from typing import Final, NoReturn
 
 import click
 
+from stopcast.cli.standard_streams import OutputError, StandardOutput
 from stopcast.errors import (
     ConfigurationError,
     InterruptedRunError,
@@ -33,24 +31,28 @@ def log(text: str, *, event: str | None = None, level: int = logging.INFO, **fie
     COMMAND_LOG.log(level, "%s", text, extra={"event": event, **fields})
 
 
-def write_stdout(data: str | bytes) -> None:
-    """Write data on standard output, and ignore that its reader has gone."""
-    with ignoring_closed_pipe(sys.stdout):
-        click.echo(data)
+def write_stdout(data: str | bytes, *, patience_seconds: float | None = None) -> None:
+    """Write data on standard output, which may take no data for at most this long.
+
+    Raises:
+        OutputError: it cannot be written, for example because its disk is full.
+    """
+    stream = getattr(sys.stdout, "buffer", None)
+    if isinstance(stream, StandardOutput):
+        stream.patience_seconds = patience_seconds
+    click.echo(data)
 
 
-@contextmanager
-def ignoring_closed_pipe(stream: TextIO | None) -> Iterator[None]:
-    """Ignore that the reader of the stream has gone: its pipe or terminal was closed."""
+def write_json(value: object, *, patience_seconds: float | None = None) -> None:
+    """Write a value as one JSON object on standard output, as ``write_stdout`` does."""
+    import orjson
+
     try:
-        yield
-    except OSError as error:
-        if stream is None or error.errno not in {errno.EPIPE, errno.EIO}:
-            raise
-        # Python would try to write the rest of the buffer at its exit, and report an error then.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        data = orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        # A file's name need not be UTF-8.
+        data = json.dumps(value).encode()
+    write_stdout(data, patience_seconds=patience_seconds)
 
 
 def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:
@@ -66,7 +68,7 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
     time_is_up = isinstance(error, TimeIsUpError)
-    if resume_with:
+    if resume_with and not isinstance(error, OutputError):
         when = "Continue with" if time_is_up else "After you have fixed the cause, continue with"
         log(f"{when}:\n  {resume_with}", event="resumable", resume_with=resume_with)
     # After a queue's loss of its data the work has ended: what was at hand is done, and nothing else is left.

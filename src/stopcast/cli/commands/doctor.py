@@ -171,12 +171,10 @@ def _text(finding: Finding) -> str:
 
 
 def _print_conclusion(findings: list[Finding], failed: int, *, as_json: bool) -> None:
-    import orjson
-
-    from stopcast.cli.output import write_stdout
+    from stopcast.cli.output import write_json, write_stdout
 
     if as_json:
-        write_stdout(orjson.dumps({"good": not failed, "findings": [finding._asdict() for finding in findings]}))
+        write_json({"good": not failed, "findings": [finding._asdict() for finding in findings]})
     elif failed:
         write_stdout(ngettext("1 problem to fix before a run.", "{number} problems to fix before a run.", failed))
     else:

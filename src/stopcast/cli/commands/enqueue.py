@@ -12,7 +12,7 @@ from stopcast.cli.log_output import report_errors
 from stopcast.cli.options import ListOptions, OutputOptions
 from stopcast.cli.options.option import SETTINGS, Whole, option, takes
 from stopcast.cli.options.queue import queue_option
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_stdout
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -63,8 +63,6 @@ def enqueue(
 async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, again: bool, max_length: int) -> int:
     from contextlib import aclosing
 
-    import orjson
-
     from stopcast.cli.display import messages
     from stopcast.errors import QueueError
     from stopcast.fleet.queue import RedisQueue
@@ -102,7 +100,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
     if not output.quiet:
         log(messages.enqueued(counts, invalid[:_INVALID_SHOWN], queue.name), event="enqueued", counts=counts)
     if output.as_json:
-        write_stdout(orjson.dumps(counts))
+        write_json(counts)
     return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
 
 

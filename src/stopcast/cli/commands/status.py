@@ -22,10 +22,8 @@ def status(*, queue: str | None, quota: str | None, account: str | None, as_json
 
     Exit status: 0, or 3 if one of them cannot be reached.
     """
-    import orjson
-
     from stopcast.cli.display import messages
-    from stopcast.cli.output import write_stdout
+    from stopcast.cli.output import write_json, write_stdout
     from stopcast.cli.running import wakeup
     from stopcast.fleet.queue import RedisQueue
     from stopcast.fleet.quota.quota_status import quota_status
@@ -49,4 +47,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, as_json
         return objects, texts
 
     objects, texts = wakeup.run(ask())
-    write_stdout(orjson.dumps(objects) if as_json else "\n".join(texts))
+    if as_json:
+        write_json(objects)
+    else:
+        write_stdout("\n".join(texts))

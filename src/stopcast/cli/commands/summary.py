@@ -50,9 +50,7 @@ def summary(reports: tuple[Path, ...], *, as_json: bool, html: Path | None, max_
     """
     import shlex
 
-    import orjson
-
-    from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
+    from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
     from stopcast.i18n import language
     from stopcast.summary.as_json import as_json as figures_as_json
     from stopcast.summary.text import summary_text
@@ -65,7 +63,7 @@ def summary(reports: tuple[Path, ...], *, as_json: bool, html: Path | None, max_
     if html:
         _write_page(html, figures, names, max_per_second, language())
     if as_json:
-        write_stdout(orjson.dumps({"reports": names, **figures_as_json(figures, report=report)}))
+        write_json({"reports": names, **figures_as_json(figures, report=report)})
     else:
         write_stdout(summary_text(figures, names, report=report))
     sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)

@@ -19,7 +19,6 @@ from rich.text import Text
 
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import ErrorCount, RunSnapshot
-from stopcast.cli.output import ignoring_closed_pipe
 from stopcast.i18n import STATUS_WORDS, duration, visible
 from stopcast.tasks.outcome import Status
 
@@ -64,15 +63,13 @@ class Screen:
         self._widths: list[int] = []
 
     def __enter__(self) -> Self:
-        with ignoring_closed_pipe(sys.stderr):
-            self._live.start()
+        self._live.start()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        with ignoring_closed_pipe(sys.stderr):
-            self._live.stop()
+        self._live.stop()
 
     def show(self, snapshot: RunSnapshot) -> None:
         """Draw a snapshot, unless the terminal takes no output (Control-S)."""
@@ -80,9 +77,8 @@ class Screen:
             return
         width, height = self._console.size
         lines = list(frame(snapshot, self._title, min(width - _MARGIN, _WIDEST), unicode=self._unicode))[: height - 1]
-        with ignoring_closed_pipe(sys.stderr):
-            self._erase_wrapped_lines(width)
-            self._live.update(Group(*lines), refresh=True)
+        self._erase_wrapped_lines(width)
+        self._live.update(Group(*lines), refresh=True)
         self._widths = [line.cell_len for line in lines]
 
     @property

@@ -6,11 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
-
-import orjson
 
 from stopcast.background import Supervisor
 from stopcast.cli.display import messages
@@ -20,14 +18,16 @@ from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import rows_done, rows_to_do
 from stopcast.cli.options import GuardOptions, Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_stdout
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_json
 from stopcast.cli.running import wakeup
 from stopcast.cli.running.metrics import metrics
+from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering, check_control_file
-from stopcast.cli.running.targets import MakeCalls, Target, find_target, shared_quotas
+from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_target, shared_quotas
 from stopcast.cli.running.user import User
+from stopcast.cli.standard_streams import OutputError
 from stopcast.errors import (
     BackgroundTaskError,
     ClockRefusedError,
@@ -132,11 +132,18 @@ def execute(job: RunJob) -> int:
     """
     with Signals() as signals:
         ended = wakeup.run(run_job(job, User(job.options.output), signals))
-        if job.options.output.as_json and ended.summary is not None:
-            write_stdout(orjson.dumps(ended.summary))
-        if ended.error is not None:
-            resume = job.resumable and ended.summary is not None
-            give_up(ended.error, resume_with=resume_command() if resume else None)
+    error = ended.error
+    if job.options.output.as_json and ended.summary is not None:
+        try:
+            # After a signal the command ends, whether the summary's reader takes it or not.
+            write_json(ended.summary, patience_seconds=None if signals.number is None else 1.5)
+        except OutputError as output_error:
+            error = error or output_error
+            if error is not output_error:
+                error.add_note(str(output_error))
+    if error is not None:
+        resume = job.resumable and ended.summary is not None
+        give_up(error, resume_with=resume_command() if resume else None)
     return ended.status
 
 
@@ -165,7 +172,12 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
     options, stack = job.options, session.stack
     _check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
     target = await find_target(options, stack)
-    make_calls = await target.limited(job.calls, options, stack)
+    most = calls_within_limit(
+        options.calls.max_at_once,
+        sockets_per_call=2 if options.calls.sandbox else 1,
+        accounts=len(target.accounts) if isinstance(target, ManyAccounts) else 1,
+    )
+    make_calls = await target.limited(job.calls, _bounded(options, most), stack)
     if not await _confirmed(job, target, session.user):
         log("Nothing was sent.", event="not_confirmed")
         return Ended(None, EXIT_GIVEN_UP)
@@ -176,9 +188,13 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
         return ended
     session.signals.cancel_task()
     await asyncio.sleep(job.verify_after_seconds)
-    make_calls = await target.limited(verification.calls, verification.options, stack)
+    make_calls = await target.limited(verification.calls, _bounded(verification.options, most), stack)
     verified = await _run_one(session, verification, target, make_calls)
     return Ended({**ended.summary, "verify": verified.summary}, max(ended.status, verified.status), verified.error)
+
+
+def _bounded(options: Options, most: int) -> Options:
+    return replace(options, calls=replace(options.calls, max_at_once=min(options.calls.max_at_once, most)))
 
 
 def _check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:

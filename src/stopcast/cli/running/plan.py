@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
 from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_stdout
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import duration
 from stopcast.limiters.pacer import full_rate
@@ -109,5 +107,8 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
 async def print_plan(options: Options) -> int:
     """Print the plan, and return the exit status."""
     plan = await make_plan(options, Lists.of(options.lists, report=options.report.path))
-    write_stdout(orjson.dumps(plan.as_json()) if options.output.as_json else str(plan))
+    if options.output.as_json:
+        write_json(plan.as_json())
+    else:
+        write_stdout(str(plan))
     return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

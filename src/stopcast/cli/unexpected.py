@@ -1,0 +1,52 @@
+"""The last net of the command: an error that no code expected is one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from stopcast.errors import StopcastError
+
+_EXIT_GIVEN_UP = 3
+_UNEXPECTED = (
+    "stopcast: unexpected error: {error}. This is a fault of stopcast {version}. Please report it where you got "
+    "stopcast from, with the output of the same command with -v. The lines that the report has are right: --resume "
+    "continues with them."
+)
+_ENVIRONMENT = (
+    "stopcast: {path}: {reason}. The environment variable {variable} names this path: unset it, or name another one."
+)
+
+
+def report_unexpected(error: Exception) -> int:
+    """Write the error in one line on standard error, with ``-v`` its traceback as well, and return the exit status."""
+    if sys.stderr is not None:
+        if _verbose():
+            traceback.print_exception(error)
+        sys.stderr.write(_line(error) + "\n")
+    return _EXIT_GIVEN_UP
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, StopcastError):
+        return f"stopcast: {error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        path = os.fsdecode(error.filename)
+        for variable, value in os.environ.items():
+            if value == path:
+                return _ENVIRONMENT.format(path=path, reason=error.strerror, variable=variable)
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        installed = version("stopcast")
+    except PackageNotFoundError:
+        installed = "unknown"
+    # The text of the error may be long, and hold line ends.
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+    return _UNEXPECTED.format(error=text, version=installed)
+
+
+def _verbose() -> bool:
+    flags = [argument for argument in sys.argv[1:] if argument[:1] == "-" and argument[1:2] != "-"]
+    return "--verbose" in sys.argv or any("v" in flag for flag in flags) or bool(os.environ.get("STOPCAST_VERBOSE"))
