@@ -143,7 +143,10 @@ def _rate(table: dict[str, Any], where: str) -> float | None:
 
 
 def _path(value: str | None, directory: Path) -> Path | None:
-    return None if value is None else directory / Path(value).expanduser()
+    try:
+        return None if value is None else directory / Path(value).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(f"{value}: this user has no home directory that ~ could stand for") from None
 
 
 def read_accounts(path: str) -> tuple[list[Account], dict[str, str]]:

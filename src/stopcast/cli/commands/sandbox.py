@@ -146,6 +146,8 @@ def _ssl_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext |
 async def _serve(emulator: Emulator, *, certificate: Path | None) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with AsyncExitStack() as stack:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Node exporter is scraped about every 15 s.
 _WRITE_EVERY_SECONDS: Final = 5.0
+#: With one of these prometheus-client keeps metrics in files that several processes share. A run is one process.
+_SHARED_BY_PROCESSES: Final = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
 
 @asynccontextmanager
@@ -44,6 +47,8 @@ async def metrics(
     if options.port is None and options.file is None:
         yield lambda _account: ()
         return
+    for variable in _SHARED_BY_PROCESSES:
+        os.environ.pop(variable, None)
     try:
         from prometheus_client import CollectorRegistry
 

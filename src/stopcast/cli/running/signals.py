@@ -39,8 +39,8 @@ class Signals:
     def __enter__(self) -> Self:
         for number in (*_ENDING, *_STEERING):
             before = signal.getsignal(number)
-            # A closed terminal ends the run in good order, and a run under nohup goes on.
-            if number != signal.SIGHUP or before is signal.SIG_DFL:
+            # A signal that was ignored when the command started stays ignored, as nohup wants it for SIGHUP.
+            if before is not signal.SIG_IGN:
                 self._before[number] = before
                 signal.signal(number, self._receive_end if number in _ENDING else self._receive_steering)
         return self
