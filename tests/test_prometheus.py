@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import urllib.request
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Stopper, Task, TokenBucket
+from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Status, Stopper, Task, TokenBucket
 from stopcast.events import CredentialsRefreshed, RetryPlanned
 from stopcast.fleet.quota.redis_ledger import RedisLedger, Request
 from stopcast.fleet.quota.settings import QuotaSettings
@@ -68,13 +69,20 @@ async def run(observer: Observer) -> None:
             pass
 
 
+def test_each_status_is_exported_from_the_start_so_that_its_first_task_is_an_increase() -> None:
+    registry = CollectorRegistry()
+    PrometheusObserver(registry, app_ids=["a"])
+    for status, app_id in product(Status, ("a", "other")):
+        assert registry.get_sample_value("stopcast_tasks_total", {"status": status, "app_id": app_id}) == 0
+
+
 async def test_a_scrape_counts_the_results_of_tasks_and_attempts(scraper: Scraper) -> None:
     observer = PrometheusObserver(scraper.registry)
     await run(observer)
     samples = await asyncio.to_thread(scraper.scrape)
 
     def by(name: str, label: str) -> dict[str, float]:
-        return {dict(labels)[label]: value for (sample, labels), value in samples.items() if sample == name}
+        return {dict(labels)[label]: value for (sample, labels), value in samples.items() if sample == name and value}
 
     assert by("stopcast_tasks_total", "status") == {"stopped": 7, "failed": 1, "set_aside": 1, "duplicate": 1}
     assert by("stopcast_attempts_total", "verdict") == {

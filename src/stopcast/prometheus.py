@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
+from itertools import product
 from typing import Any, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -32,7 +33,7 @@ from stopcast.events import (
     TaskRefused,
 )
 from stopcast.ports import Observer
-from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.outcome import Outcome, Status
 
 #: Seconds to wait and to answer: from an idle connection up to the longest call.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0)
@@ -126,6 +127,9 @@ class _Counting:
         # Looking up a labelled counter costs more than counting.
         self._tasks = lru_cache(maxsize=None)(lambda **own: tasks.labels(**labels, **own))
         self._attempts = lru_cache(maxsize=None)(lambda **own: attempts.labels(**labels, **own))
+        # These too are exported from the start, so that an alert sees the first task that failed as an increase.
+        for status, app_id in product(Status, (*app_ids, "other")):
+            self._tasks(status=status, **self._by_app(app_id))
 
         def metric(name: str) -> Any:
             return metrics[name].labels(**labels) if labels else metrics[name]
