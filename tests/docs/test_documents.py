@@ -57,7 +57,7 @@ def test_each_example_is_mentioned() -> None:
 
 def test_every_option_that_a_document_names_exists() -> None:
     commands = group.list_commands(click.Context(group))
-    known = set().union(*map(_options, commands)) | set(OPTION.findall(HELP))
+    known = set().union(*map(_options, commands)) | set(OPTION.findall(HELP)) | {"--seeds"}  # of the simulation
     assert set(OPTION.findall(TEXT)) - known == set()
 
 
