@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from stopcast.cli.commands.help import manual
 from stopcast.cli.group import group
 from stopcast.cli.usage import HELP
+from stopcast.i18n import cells
 from support.processes import COMMAND, Shell, end_of
 
 TOPICS = sorted((*manual(), "codes"))
@@ -56,15 +58,32 @@ def test_help_alone_lists_every_topic_with_the_summary_of_its_page() -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_a_terminal_of_80_columns_shows_each_page_whole(topic: str) -> None:
+def test_a_narrow_terminal_shows_each_page_whole(topic: str) -> None:
     # Rich ends a word with an ellipsis where its column of a table is too narrow for it.
-    assert helped(topic).stdout.count("…") == manual().get(topic, "").count("…")
+    english, chinese = (helped(topic, COLUMNS="60", STOPCAST_LANG=name).stdout for name in ("en", "zh"))
+    assert english.count("…") == manual().get(topic, "").count("…")
+    assert chinese.count("…") == english.count("…")
 
 
 def test_a_link_to_another_page_is_shown_as_the_command_for_it() -> None:
     shown = helped("quickstart").stdout
     assert "stopcast help credentials" in shown
     assert "credentials.md" not in shown
+
+
+def test_a_page_is_shown_in_chinese_or_says_that_it_is_not() -> None:
+    shown = helped("quickstart", "--lang", "zh").stdout
+    assert "快速入门" in shown
+    assert "参见 stopcast help" in shown
+    assert "暂无中文版" in helped("cap", "--lang", "zh").stdout
+
+
+def test_a_line_of_chinese_is_as_long_as_the_terminal_allows_and_begins_with_no_closing_mark() -> None:
+    lines = helped("credentials", "--lang", "zh", COLUMNS="60").stdout.splitlines()
+    assert max(map(cells, lines)) <= 60
+    long = [line for line in lines if not line.startswith(" ") and cells(line) > 54]
+    assert len(long) > 5
+    assert not [line for line in lines if re.match(r"[，。；：、）”]", line)]  # noqa: RUF001 - Chinese marks
 
 
 def test_codes_are_explained_in_the_chosen_language() -> None:

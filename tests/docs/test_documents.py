@@ -19,7 +19,7 @@ from stopcast.cli.group import group
 from stopcast.cli.usage import HELP
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 from stopcast.sandbox.thread import serving
-from support.documents import DOCUMENTS, MANUAL, README, ROOT, assert_tests_pass, blocks, masked, page
+from support.documents import CHINESE, DOCUMENTS, MANUAL, README, ROOT, assert_tests_pass, blocks, masked, page
 from support.processes import Shell
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
@@ -36,7 +36,7 @@ def _anchors(path: Path) -> set[str]:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for path in (*DOCUMENTS, ROOT / "benchmarks/README.md"):
+    for path in (*DOCUMENTS, *CHINESE, ROOT / "benchmarks/README.md"):
         for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text("utf-8")):
             name, _, anchor = target.partition("#")
             file = (path.parent / name).resolve() if name else path
@@ -47,7 +47,7 @@ def test_every_link_leads_somewhere() -> None:
 def test_the_readme_is_short_and_names_each_page_of_the_manual() -> None:
     assert len(README.splitlines()) <= 200
     linked = set(re.findall(r"\(src/stopcast/manual/([a-z]+)\.md\)", README.split("## Manual")[1]))
-    assert linked == {path.stem for path in MANUAL.iterdir()}
+    assert linked == {path.stem for path in MANUAL.glob("*.md")}
 
 
 def test_each_example_is_mentioned() -> None:
@@ -79,13 +79,19 @@ def test_the_first_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in DOCUMENTS if blocks(DOCUMENTS[path], "console")], ids=lambda p: p.stem
+    ("path", "text"),
+    [
+        pytest.param(path, text, id=f"{path.parent.name}-{path.stem}")
+        for path, text in DOCUMENTS.items()
+        if blocks(text, "console")
+    ],
 )
-def test_the_commands_of_a_page_print_what_it_shows(path: Path, shell: Shell) -> None:
+def test_the_commands_of_a_page_print_what_it_shows(path: Path, text: str, shell: Shell) -> None:
+    shell.variables["STOPCAST_LANG"] = "zh" if path in CHINESE else "en"
     (shell / "examples").symlink_to(ROOT / "examples")
     shell.variables["PATH"] = f"{Path(sys.executable).parent}:{shell.environment['PATH']}"
     with serving(Emulator()) as api:
-        for block in blocks(DOCUMENTS[path], "console"):
+        for block in blocks(text, "console"):
             for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
                 shell.variables["STOPCAST_ENDPOINT"] = "" if "--sandbox" in command else api.url
                 done = shell.start("-c", f"exec 2>&1; {command}", program=("bash",)).communicate(timeout=60)[0].decode()

@@ -13,6 +13,8 @@ MANUAL: Final = ROOT / "src/stopcast/manual"
 README: Final = (ROOT / "README.md").read_text("utf-8")
 #: By path: the README, and each page of the manual.
 DOCUMENTS: Final = {path: path.read_text("utf-8") for path in (ROOT / "README.md", *sorted(MANUAL.glob("*.md")))}
+#: By path: the pages of the manual that are in Chinese too.
+CHINESE: Final = {path: path.read_text("utf-8") for path in sorted((MANUAL / "zh_CN").glob("*.md"))}
 
 
 _DEFAULTS: Final = (
@@ -48,7 +50,7 @@ def words(text: str) -> set[str]:
 
 def masked(text: str) -> str:
     """Return the text without its figures, which differ from run to run."""
-    return re.sub(r"(under )?[0-9][0-9.,]*", "N", text).strip()
+    return re.sub(r"((under|不到) )?[0-9][0-9.,]*", "N", text).strip()
 
 
 def assert_tests_pass(directory: Path, number: int, *settings: str) -> None:

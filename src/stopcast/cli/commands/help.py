@@ -8,12 +8,19 @@ from typing import Final
 import click
 
 from stopcast.cli.log_output import report_errors
+from stopcast.i18n import Language, language
+from stopcast.i18n import gettext as _
 
 _CODES: Final = "codes"
 #: Longer lines are hard to read, however wide the terminal is.
 _MAX_WIDTH: Final = 100
 #: A link to a file, which leads somewhere only on the repository's site.
-_LINK: Final = re.compile(r"([Ss]ee\s)?\[([^\]]+)\]\((?!https?:)([^)\s]+)\)")
+_LINK: Final = re.compile(r"([Ss]ee\s|参见)?\[([^\]]+)\]\((?!https?:)(?:\.\./)?([^)\s]+)\)")
+
+#: Where a line of Chinese may be broken. There are no spaces, and no line begins with a closing mark.
+_BETWEEN_CHARACTERS: Final = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”])(?=[\u4e00-\u9fff（“`A-Za-z0-9-])")  # noqa: RUF001
+#: A space for rich that takes no cell.
+_BREAK: Final = "\x1f"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,8 +38,8 @@ def help(context: click.Context, topic: str | None) -> None:  # noqa: A001 - the
     if topic is None:
         _print(_contents(pages))
     elif topic in pages:
-        options = f"\n\nOptions: `stopcast {topic} --help`" if command else ""
-        _print(pages[topic].rstrip() + options)
+        options = _("Options: `stopcast {topic} --help`", topic=topic) if command else ""
+        _print(f"{_page(topic, pages[topic]).rstrip()}\n\n{options}")
     elif topic == _CODES:
         codes = dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
         _print("\n\n".join(_code(code) for code in codes))
@@ -44,7 +51,11 @@ def help(context: click.Context, topic: str | None) -> None:  # noqa: A001 - the
     else:
         topics = ", ".join(sorted((*pages, _CODES)))
         raise click.UsageError(
-            f"there is no topic {topic!r}. Topics: {topics}, the commands, and the API's error codes"
+            _(
+                "there is no topic {topic!r}. Topics: {topics}, the commands, and the API's error codes",
+                topic=topic,
+                topics=topics,
+            )
         )
 
 
@@ -56,28 +67,47 @@ def manual() -> dict[str, str]:
     return {name.removesuffix(".md"): pages[name].read_text("utf-8") for name in sorted(pages) if name.endswith(".md")}
 
 
+def _page(topic: str, english: str) -> str:
+    """Return a page in the language of the command. Only the pages for the first hour are in Chinese."""
+    from importlib.resources import files
+
+    if language() is Language.EN:
+        return english
+    page = files("stopcast") / "manual" / "zh_CN" / f"{topic}.md"
+    return page.read_text("utf-8") if page.is_file() else _("(This page is in English only.)") + f"\n\n{english}"
+
+
+def summary(page: str) -> str:
+    """Return the summary at the top of an English page."""
+    return page.split("\n\n", 2)[1].replace("\n", " ")
+
+
 def _contents(pages: dict[str, str]) -> str:
     """Return the list of topics, each with the summary at the top of its page."""
-    summaries = {topic: page.split("\n\n", 2)[1].replace("\n", " ") for topic, page in pages.items()}
-    summaries[_CODES] = "What the API's error codes mean, and what to do about each."
-    lines = (f"- `stopcast help {topic}`: {summaries[topic]}" for topic in sorted(summaries))
-    return "\n".join([*lines, "", "Commands and error codes are topics too: `stopcast help InvalidAccessKey`."])
+    summaries = {topic: _(summary(page)) for topic, page in pages.items()}
+    summaries[_CODES] = _("What the API's error codes mean, and what to do about each.")
+    lines = (
+        _("- `stopcast help {topic}`: {summary}", topic=topic, summary=summaries[topic]) for topic in sorted(summaries)
+    )
+    return "\n".join([*lines, "", _("Commands and error codes are topics too: `stopcast help InvalidAccessKey`.")])
 
 
 def _code(code: str) -> str:
     from stopcast.api.meanings import explain
 
     meaning, advice = explain(code)
-    return f"**{code}**: {meaning} {advice}"
+    return _("**{code}**: {meaning} {advice}", code=code, meaning=meaning, advice=advice)
 
 
 def _without_link(link: re.Match[str]) -> str:
     """Return a link's text, with the command for the page if the link leads to another page."""
     see, text, target = link.groups("")
-    topic, page, _ = target.partition(".md")
+    topic, page, _anchor = target.partition(".md")
     if not page or "/" in topic:
         return see + text
-    return f"{see}`stopcast help {topic}`" if see else f"{text} (`stopcast help {topic}`)"
+    if not see:
+        return _("{text} (`stopcast help {topic}`)", text=text, topic=topic)
+    return f"{see.rstrip()} `stopcast help {topic}`"
 
 
 def _print(markdown: str) -> None:
@@ -90,7 +120,8 @@ def _print(markdown: str) -> None:
         from io import StringIO
 
         from rich.console import Console
-        from rich.markdown import Markdown
+
+        from stopcast.cli.display.markdown import WholeTables
     except ImportError:
         write_stdout(shown)
         return
@@ -99,5 +130,6 @@ def _print(markdown: str) -> None:
     colours = sys.stdout is not None and sys.stdout.isatty()
     formatted = StringIO()
     console = Console(file=formatted, force_terminal=colours, width=min(Console().width, _MAX_WIDTH))
-    console.print(Markdown(shown))
-    write_stdout("\n".join(line.rstrip() for line in formatted.getvalue().strip("\n").split("\n")))
+    console.print(WholeTables(_BETWEEN_CHARACTERS.sub(_BREAK, shown)))
+    printed = formatted.getvalue().replace(_BREAK, "")
+    write_stdout("\n".join(line.rstrip() for line in printed.strip("\n").split("\n")))
