@@ -14,8 +14,9 @@ from typing import Final
 import orjson
 
 from measuring import cpu_seconds, in_own_process, middle, print_table, print_versions, ratio, rounds, spread
-from stopcast.cli.commands.summary import read_reports
+from stopcast.cli.lists.reports import Reports
 from stopcast.report.line import LineWriter
+from stopcast.summary import Kind
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
@@ -56,8 +57,9 @@ def measure(name: str, reports: Sequence[Path], lines: int) -> dict[str, float]:
                 for line in file:
                     orjson.loads(line)
     else:
-        figures = read_reports(reports, most_listed=1000)
-        figures.timeline.worst_second()
+        with Reports([str(report) for report in reports]) as opened:
+            figures = opened.figures(most_listed=1000)
+        figures.calls[Kind.STOP].timeline.worst_second()
     return {
         "lines": lines / (time.perf_counter() - began),
         "us": (cpu_seconds() - used) * 1e6 / lines,

@@ -45,10 +45,6 @@ class Language(StrEnum):
         names = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
         return cls.ZH if next(filter(None, names), "").lower().startswith("zh") else cls.EN
 
-    def __call__(self, en: str, zh: str) -> str:
-        """Return the text in this language; only the page still has both of its texts in the code."""
-        return zh if self is Language.ZH else en
-
 
 class Both(NamedTuple):
     """A text in both languages."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -11,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from stopcast.accounts.routes import UNCLAIMED
+from stopcast.api.meanings import NO_ACCOUNT
 from stopcast.report.line import LineWriter
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.thread import serving
-from stopcast.summary import ReportFigures
+from stopcast.summary import Kind, ReportFigures
 from stopcast.summary.latency import Durations
 from stopcast.summary.timeline import Timeline
 from stopcast.tasks.outcome import Outcome, Status
@@ -86,8 +91,10 @@ def test_the_text_has_the_figures_the_meanings_and_the_next_command(shell: Shell
         "for example RequestId the-request",
         "HTTP 502: 1 gave up",
         "22 calls for 3 tasks: 2 took 1, 1 took 20",
-        "busiest second: 2 first calls",
+        "busiest second: 2 first calls (the cap is 150)",
         "not included: 19 retries",
+        "1 row: no\n",
+        "list the rows of a status or a code: stopcast summary r.jsonl --list failed",
         "run the rows again that are not good: stopcast run r.jsonl -o again.jsonl",
     ):
         assert words in out
@@ -132,9 +139,85 @@ def test_a_line_in_the_middle_that_is_not_a_report_line_is_status_2_and_named(sh
     assert "line 2" in ended.err
 
 
-def test_a_report_can_be_read_from_a_pipe(shell: Shell) -> None:
-    name = write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"))])
-    assert shell.run_process("summary", "/dev/stdin", "--json", given=(shell / name).read_bytes()).summary["rows"] == 1
+@pytest.mark.parametrize("name", ["/dev/stdin", "-"])
+def test_a_report_can_be_read_from_a_pipe(shell: Shell, name: str) -> None:
+    report = (shell / write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"))])).read_bytes()
+    assert shell.run_process("summary", name, "--json", given=report).summary["rows"] == 1
+    assert shell.run_process("summary", name, "--list", "stopped", given=report).out.encode() == report
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma], ids=lambda module: module.__name__)
+def test_a_compressed_report_is_read(shell: Shell, module: Any) -> None:
+    report = (shell / write_report(shell / "r.jsonl", [outcome(Task("a", "r", "1"))])).read_bytes()
+    (shell / "packed").write_bytes(module.compress(report))
+    assert shell.run("summary", "packed", "--json").summary["rows"] == 1
+    assert shell.run("summary", "packed", "--list", "STOPPED").out.encode() == report
+    (shell / "packed").write_bytes(module.compress(report)[:-9])
+    ended = shell.run("summary", "packed")
+    assert (ended.status, ended.without_traceback) == (2, True)
+    assert "packed cannot be read" in ended.err
+
+
+# Its rows
+
+
+ROWS = [
+    outcome(Task("a", "r", "1")),
+    outcome(Task("a", "r", "2"), Status.GAVE_UP, code="InternalError", source="l.csv", line=2),
+    outcome(Task("a", "r", "3"), Status.GAVE_UP, http_status=502),
+    outcome(Task("a", "r", "2"), Status.GAVE_UP, code="InternalError", source="l.csv", line=3),
+    outcome(Task("a", "r", "3")),
+    outcome(Task("a", "", ""), Status.INVALID, attempts=0, message="RoomId is missing", source="l.csv", line=9),
+]
+
+
+@pytest.mark.parametrize(
+    ("listed", "lines"),
+    [
+        ("stopped", [0, 4]),
+        ("gave_up", [3]),
+        ("GAVE-UP", [3]),
+        ("internalerror", [3]),
+        ("no task", [5]),
+        ("failed", []),
+    ],
+)
+def test_the_rows_of_a_status_or_a_code_are_printed_as_lines_of_a_report(
+    shell: Shell, listed: str, lines: list[int]
+) -> None:
+    report = (shell / write_report(shell / "r.jsonl", ROWS)).read_bytes().splitlines(keepends=True)
+    ended = shell.run("summary", "r.jsonl", "--list", listed)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.encode() == b"".join(report[line] for line in lines)
+
+
+def test_the_listed_rows_are_a_list_for_a_run(shell: Shell, at: tuple[str, ...]) -> None:
+    write_report(shell / "r.jsonl", ROWS)
+    listed = shell.run("summary", "r.jsonl", "--list", "gave_up").out
+    assert shell.run("run", "-", *at, "-o", "again.jsonl", given=listed.encode()).status == 0
+    assert [line["TaskId"] for line in read_report(shell / "again.jsonl")] == ["2"]
+
+
+def test_an_unknown_status_or_code_is_refused_with_those_that_are_there(shell: Shell) -> None:
+    ended = shell.run("summary", write_report(shell / "r.jsonl", ROWS), "--list", "InternalEror")
+    assert (ended.status, ended.out) == (2, "")
+    assert "stopped, gave_up, invalid, InternalError, no task" in ended.err
+
+
+def test_each_reason_is_shown_with_its_rows_and_where_the_first_of_them_stands(shell: Shell) -> None:
+    outcomes = [
+        outcome(Task("a", "", ""), Status.INVALID, message=f"reason {n % 3}", source="l.csv", line=n, attempts=0)
+        for n in range(2, 9)
+    ]
+    out = shell.run("summary", write_report(shell / "r.jsonl", outcomes)).out
+    assert "3 rows: reason 2 (the first: l.csv:2)" in out
+    assert "2 rows: reason 0 (the first: l.csv:3)" in out
+    assert "2 rows: reason 1 (the first: l.csv:4)" in out
+
+
+def test_a_row_that_no_account_claims_is_explained_as_that() -> None:
+    unclaimed = outcome(Task("a", "r", "1"), Status.SET_ASIDE, attempts=0, message=UNCLAIMED)
+    assert [code.key for code in figures_of([unclaimed]).by_reason()] == [NO_ACCOUNT]
 
 
 def test_a_superseded_line_counts_only_as_calls() -> None:
@@ -149,7 +232,7 @@ def test_a_superseded_line_counts_only_as_calls() -> None:
         most_listed=10,
     )
     assert figures.total.statuses == {Status.ALREADY_STOPPED: 1, Status.FAILED: 1}
-    assert (figures.lines, figures.superseded, figures.calls) == (4, 2, 22)
+    assert (figures.lines, figures.superseded, figures.calls[Kind.STOP].calls) == (4, 2, 22)
     assert [code.key for code in figures.by_reason()] == ["InvalidParameter", NOT_FOUND]
     assert [row.task.task_id for row in figures.listed] == ["2"]
 
@@ -256,6 +339,22 @@ def test_the_answer_of_verify_counts_more_than_the_answer_of_the_stop(
     summary = shell.run("summary", *names, "--json").summary
     assert (summary["rows"], summary["statuses"][counted]) == (1, 1)
     assert [code["code"] for code in summary["codes"]] == (["not ended"] if counted is Status.STILL_RUNNING else [])
+
+
+def test_stop_and_verify_calls_are_counted_apart(shell: Shell) -> None:
+    task = Task("a", "r", "t")
+    stops = [outcome(task, Status.GAVE_UP, attempts=3), outcome(task, attempts=2)]
+    asked = [outcome(task, Status.ENDED, attempts=4, http_status=200)]
+    names = [write_report(shell / "r.jsonl", stops), write_report(shell / "v.jsonl", asked)]
+    summary = shell.run("summary", *names, "--json").summary
+    assert (summary["calls"], summary["kinds"]["stop"]["calls"], summary["kinds"]["verify"]["calls"]) == (9, 5, 4)
+    assert (summary["rows"], summary["lines_replaced"], summary["lines_asked_about"]) == (1, 2, 1)
+    out = shell.run("summary", *names).out
+    assert "1 task was stopped and then asked about" in out
+    assert "1 line was superseded" in out
+    assert "Stop calls\n  5 calls for 2 tasks" in out
+    assert "Verify calls\n  4 calls for 1 task" in out
+    assert out.index("(the cap is 150)") < out.index("(the cap is 60)")
 
 
 # Figures

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from stopcast.accounts.lanes import HANDFUL, Lanes
+from stopcast.accounts.routes import UNCLAIMED
 from stopcast.background import Supervisor
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.errors import ORDERED_ENDS, ClosedError, StopcastError
@@ -18,7 +19,6 @@ from stopcast.tasks.outcome import Outcome, Status
 if TYPE_CHECKING:
     from stopcast.tasks.intake import Accepted
 
-_UNCLAIMED: Final = "no account claims this AppId"
 #: AppIds that an event is made of. A wrong list may hold any number of them.
 _MOST_UNCLAIMED: Final = 20
 
@@ -136,7 +136,7 @@ class RoutingDispatcher:
         outcome = Outcome(
             row.task,
             Status.SET_ASIDE,
-            message=_UNCLAIMED,
+            message=UNCLAIMED,
             source=row.source,
             line=row.line,
             finished_at=time.time(),

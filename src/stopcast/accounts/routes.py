@@ -9,6 +9,8 @@ from typing import Final
 
 from stopcast.errors import ConfigurationError
 
+#: The message of a task whose AppId no account claims.
+UNCLAIMED: Final = "no account claims this AppId"
 #: The characters of an AppId, and the two signs of a pattern.
 _FORM: Final = re.compile(r"[a-zA-Z0-9_@\-.*?]{1,128}")
 _REMEMBERED: Final = 4096

@@ -17,6 +17,7 @@ from stopcast.i18n import Both, Language, language
 NO_ANSWER: Final = "no answer"
 NOT_SENT: Final = "not sent"
 NO_TASK: Final = "no task"
+NO_ACCOUNT: Final = "no account"
 NOT_ENDED: Final = "not ended"
 HTTP: Final = "HTTP "
 

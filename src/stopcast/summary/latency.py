@@ -34,6 +34,10 @@ class Durations:
         both._longest = max(self._longest, other._longest)
         return both
 
+    def __bool__(self) -> bool:
+        """Return whether there is any."""
+        return bool(self.by_length)
+
     def percentiles(self, shares: Sequence[float]) -> list[float]:
         """Return the percentiles in seconds; ``shares`` are percentages in ascending order."""
         total = self.by_length.total()

@@ -24,10 +24,11 @@ _RANK: Final = {
 
 
 class LineResult(NamedTuple):
-    """The status of a line, and the reason for it (``RowGroup.reason``)."""
+    """The status of a line, and the reason for it and its message (``RowGroup``)."""
 
     status: Status
     reason: str | None
+    message: str | None = None
 
 
 class LatestPerTask:

@@ -14,6 +14,17 @@ _TEXT_LIMIT: Final = 500
 HTTP_STATUSES: Final = range(100, 600)
 
 
+class Place(NamedTuple):
+    """Where a row stands: its list, and its line there."""
+
+    source: str | None
+    line: int | None
+
+    def __str__(self) -> str:
+        """Return ``list.csv:17``, or "" where it is unknown."""
+        return "" if self.line is None else f"{self.source or ''}:{self.line}"
+
+
 class Sample(NamedTuple):
     """An example of the lines with one reason; None for what the line does not have."""
 
@@ -30,8 +41,7 @@ class ListedRow(NamedTuple):
     reason: str | None
     message: str | None
     request_id: str | None
-    source: str | None
-    line: int | None
+    place: Place
 
 
 def sample_of(values: dict[str, Any]) -> Sample:
@@ -46,16 +56,20 @@ def sample_of(values: dict[str, Any]) -> Sample:
 
 def listed_row_of(values: dict[str, Any], reason: str | None) -> ListedRow:
     """Return a line as a row of the table."""
-    line = values.get("line")
     return ListedRow(
         Task(*(part[:_TEXT_LIMIT] for part in task_of(values))),
         values["status"],
         reason,
         text_of(values.get("message")),
         text_of(values.get("request_id")),
-        text_of(values.get("source")),
-        line if isinstance(line, int) else None,
+        place_of(values),
     )
+
+
+def place_of(values: dict[str, Any]) -> Place:
+    """Return where the row of a line stands."""
+    line = values.get("line")
+    return Place(text_of(values.get("source")), line if isinstance(line, int) else None)
 
 
 def text_of(value: object) -> str | None:

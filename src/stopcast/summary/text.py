@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stopcast.api.meanings import explain
-from stopcast.i18n import _, duration, ngettext, status_counts, visible
-from stopcast.summary import ReportFigures, Total
-from stopcast.summary.as_json import utc
+from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts, visible
+from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total
 from stopcast.summary.latency import Durations
+from stopcast.summary.times import moment, utc, zone
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import OTHERS
 
@@ -17,31 +17,48 @@ _APPS_SHOWN: Final = 20
 _ATTEMPTS_SHOWN: Final = 6
 
 
-def summary_text(figures: ReportFigures, reports: Sequence[str], *, report: str) -> str:
+#: The calls of each kind as a heading.
+CALLS_OF_KIND: Final = {Kind.STOP: N_("Stop calls"), Kind.VERIFY: N_("Verify calls")}
+
+
+def summary_text(figures: ReportFigures, reports: Sequence[str], *, report: str, caps: Mapping[Kind, float]) -> str:
     """Return the summary.
 
     Args:
         figures: of the reports.
         reports: their names.
         report: their names as they stand in a command.
+        caps: the most calls a second of each kind.
     """
-    return "\n".join(_SummaryText(figures, report).lines(reports))
+    return "\n".join(_SummaryText(figures, report, caps).lines(reports))
+
+
+def superseded(figures: ReportFigures) -> Iterator[str]:
+    """Yield sentences about the lines that do not count as rows."""
+    if number := figures.asked_about:
+        yield ngettext(
+            "1 task was stopped and then asked about: the answer counts",
+            "{number:,} tasks were stopped and then asked about: the answers count",
+            number,
+        )
+    if number := figures.superseded - figures.asked_about:
+        yield ngettext(
+            "1 line was superseded by another about the same task",
+            "{number:,} lines were superseded by others about the same tasks",
+            number,
+        )
 
 
 class _SummaryText:
-    def __init__(self, figures: ReportFigures, report: str) -> None:
+    def __init__(self, figures: ReportFigures, report: str, caps: Mapping[Kind, float]) -> None:
         self._figures = figures
         self._report = report
+        self._caps = caps
 
     def lines(self, reports: Sequence[str]) -> Iterator[str]:
         total = self._figures.total
         yield _rows(total)
-        if number := self._figures.superseded:
-            yield ngettext(
-                "1 line was superseded by another about the same task",
-                "{number:,} lines were superseded by others about the same tasks",
-                number,
-            )
+        yield from superseded(self._figures)
         for name in self._figures.torn:
             yield _(
                 "the last line of {report} is incomplete (still being written, or cut off by a crash) and is not "
@@ -50,10 +67,15 @@ class _SummaryText:
             )
         yield from self._apps()
         yield from self._codes()
-        if self._figures.calls:
-            yield from self._calls()
+        for kind, calls in self._figures.calls.items():
+            if calls.calls:
+                yield from ("", _(CALLS_OF_KIND[kind]))
+                yield from (f"  {line}" for line in _calls(calls, self._caps[kind]))
         yield ""
         yield _("report: {path}", path=_(", ").join(map(visible, reports)))
+        if bad := next((status for status in STATUS_WORDS if total.statuses[status] and not status.good), None):
+            command = f"stopcast summary {self._report} --list {bad}"
+            yield _("list the rows of a status or a code: {command}", command=command)
         if total.bad > total.statuses[Status.INVALID]:
             command = f"stopcast run {self._report} -o again.jsonl"
             yield _("run the rows again that are not good: {command}", command=command)
@@ -89,48 +111,80 @@ class _SummaryText:
             meaning, advice = explain(code.key, http_status=sample.http_status, report=self._report)
             yield f"      {meaning}"
             yield f"      {advice}"
-            if sample.message:
-                yield "      " + _("for example: {message}", message=visible(sample.message))
+            yield from (f"      {line}" for line in self._messages(code.key) or _example(sample))
             if sample.request_id:
                 yield "      " + _("for example RequestId {request_id}", request_id=visible(sample.request_id))
 
-    def _calls(self) -> Iterator[str]:
-        figures = self._figures
-        sent, worst = figures.attempts.total(), figures.timeline.worst_second()
-        yield ""
-        yield _("Calls")
-        attempts = _(", ").join(self._attempts())
-        yield "  " + _calls_for(figures.calls, sent, attempts)
-        began, ended = utc(figures.timeline.began_at), utc(figures.timeline.ended_at)
-        if began is None or ended is None:
-            return
-        took = duration(figures.timeline.ended_at - figures.timeline.began_at)
-        yield "  " + _("{duration}, from {began} to {ended}", duration=took, began=began, ended=ended)
-        yield "  " + _("a call (of the tasks that took one): {durations}", durations=_durations(figures.one_call))
-        yield "  " + _(
-            "first call to end (of all tasks sent): {durations}",
-            durations=_durations(figures.one_call + figures.more_calls),
-        )
-        yield "  " + ngettext(
-            "busiest second: 1 first call, up to {ended}",
-            "busiest second: {number:,} first calls, up to {ended}",
-            worst.calls,
-            ended=utc(worst.ended_at),
-        )
-        if retries := figures.calls - sent:
-            yield "    " + ngettext(
-                "(not included: 1 retry, because a report does not record its time)",
-                "(not included: {number:,} retries, because a report does not record their times)",
-                retries,
-            )
+    def _messages(self, reason: str) -> list[str]:
+        return [
+            _message(_("others") if message == OTHERS else visible(message), rows, visible(str(first)))
+            for message, rows, first in self._figures.by_message(reason)
+        ]
 
-    def _attempts(self) -> Iterator[str]:
-        attempts = sorted(self._figures.attempts.items())
-        for calls, tasks in attempts[:_ATTEMPTS_SHOWN]:
-            yield _("{tasks:,} took {calls}", tasks=tasks, calls=calls)
-        if rest := attempts[_ATTEMPTS_SHOWN:]:
-            tasks = sum(tasks for _calls, tasks in rest)
-            yield _("{tasks:,} took {least} to {most}", tasks=tasks, least=rest[0][0], most=rest[-1][0])
+
+def _message(message: str, rows: int, place: str) -> str:
+    if not place:
+        return ngettext("1 row: {message}", "{number:,} rows: {message}", rows, message=message)
+    return ngettext(
+        "1 row: {message} ({place})",
+        "{number:,} rows: {message} (the first: {place})",
+        rows,
+        message=message,
+        place=place,
+    )
+
+
+def _example(sample: Sample) -> Iterator[str]:
+    if sample.message:
+        yield _("for example: {message}", message=visible(sample.message))
+
+
+def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
+    timeline = calls.timeline
+    yield _calls_for(calls.calls, calls.sent, _(", ").join(_attempts(calls)))
+    began, ended = utc(timeline.began_at), utc(timeline.ended_at)
+    if began is None or ended is None:
+        return
+    yield _(
+        "{duration}, from {began} to {ended}",
+        duration=duration(timeline.ended_at - timeline.began_at),
+        began=began,
+        ended=ended,
+    )
+    if distance := zone(timeline.began_at):
+        yield _(
+            "in local time ({zone}) from {began} to {ended}",
+            zone=distance,
+            began=moment(timeline.began_at, local=True),
+            ended=moment(timeline.ended_at, local=True),
+        )
+    yield _("a call (of the tasks that took one): {durations}", durations=_durations(calls.one_call))
+    yield _(
+        "first call to end (of all tasks sent): {durations}", durations=_durations(calls.one_call + calls.more_calls)
+    )
+    worst = timeline.worst_second()
+    yield ngettext(
+        "busiest second: 1 first call (the cap is {cap:g}), up to {ended}",
+        "busiest second: {number:,} first calls (the cap is {cap:g}), up to {ended}",
+        worst.calls,
+        cap=cap,
+        ended=utc(worst.ended_at),
+    )
+    if calls.retries:
+        yield "  " + ngettext(
+            "(not included: 1 retry, because a report does not record its time)",
+            "(not included: {number:,} retries, because a report does not record their times)",
+            calls.retries,
+        )
+
+
+def _attempts(figures: CallFigures) -> Iterator[str]:
+    attempts = sorted(figures.attempts.items())
+    for calls, tasks in attempts[:_ATTEMPTS_SHOWN]:
+        yield _("{tasks:,} took {calls}", tasks=tasks, calls=calls)
+    if rest := attempts[_ATTEMPTS_SHOWN:]:
+        tasks = sum(tasks for _calls, tasks in rest)
+        yield _("{tasks:,} took {least} to {most}", tasks=tasks, least=rest[0][0], most=rest[-1][0])
 
 
 def _calls_for(calls: int, tasks: int, attempts: str) -> str:

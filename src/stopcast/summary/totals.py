@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from stopcast.summary.samples import Place
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import OTHERS
 
@@ -18,11 +19,14 @@ class RowGroup(NamedTuple):
         app_id: of their tasks; "" for invalid rows, which name none; ``OTHERS`` beyond the AppIds that are listed.
         reason: a code of the API or what replaces it (``api.meanings``); ``OTHERS`` beyond the reasons that are
             listed; None where there is nothing to explain.
+        message: of the answer, or why the row is invalid; ``OTHERS`` beyond the messages that are listed; None for
+            good rows and where there is none.
     """
 
     status: Status
     app_id: str
     reason: str | None
+    message: str | None = None
 
 
 class Total(NamedTuple):
@@ -45,6 +49,14 @@ class Total(NamedTuple):
     def bad(self) -> int:
         """The number of rows that are not good."""
         return sum(number for status, number in self.statuses.items() if not status.good)
+
+
+class MessageTotal(NamedTuple):
+    """The rows with one message: their number, and where the first of them stands."""
+
+    message: str
+    rows: int
+    first: Place
 
 
 def totals_of(counted: Iterable[tuple[str, Status, int]]) -> list[Total]:

@@ -1,153 +1,214 @@
-"""``stopcast summary``: reads reports in one pass, and prints their figures or writes them as a page."""
+"""``stopcast summary``: prints the figures of reports or some of their rows, or writes the figures as a page."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.cli.options.option import Number, option
+from stopcast.cli.options.option import SETTINGS, Number, option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from stopcast.i18n import Language
-    from stopcast.summary import ReportFigures
+    from stopcast.cli.lists.reports import Reports
+    from stopcast.summary import Kind, ReportFigures
+    from stopcast.tasks.outcome import Status
 
 #: The most rows in the page's table of what needs attention.
 ROWS_LISTED: Final = 1000
 _LINES_AT_ONCE: Final = 500
-#: Reading a report of this size takes long enough to show a progress bar.
-_LONG_BYTES: Final = 20_000_000
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(context_settings=SETTINGS)
 @click.argument(
     "reports",
     nargs=-1,
     required=True,
     metavar="REPORT...",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
 )
 @option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a page to pass on.")
-@option("--max-per-second", type=Number(0), metavar="N", help="The cap that the page shows. [default: the API's]")
+@option(
+    "--list",
+    "listed",
+    metavar="STATUS|CODE",
+    help="Print the rows with this status or code instead: as lines of a report, which stopcast run reads.",
+)
+@option("--max-per-second", type=Number(0), metavar="N", help="The cap that is shown. [default: the API's]")
+@option("--endpoint", metavar="URL", help="The endpoint that the page names; a report does not hold it.")
+@option("--account", metavar="NAME", help="The account that the page names; a report does not hold it.")
 @report_errors
-def summary(reports: tuple[Path, ...], *, as_json: bool, html: Path | None, max_per_second: float) -> None:
+def summary(
+    reports: tuple[str, ...],
+    *,
+    as_json: bool,
+    html: Path | None,
+    listed: str | None,
+    max_per_second: float | None,
+    endpoint: str | None,
+    account: str | None,
+) -> None:
     """Summarise reports: statuses, AppIds, error codes and what to do about them, calls, and durations.
 
     In several reports each task is counted once, by its most reliable line: the answer of stopcast verify first, then
     stopped, presumed stopped, already stopped, failed, gave up and set aside. Of two lines with the same status the
-    later one counts.
+    later one counts. A report may be compressed; - is standard input.
 
-    Exit status: 0 every row is good; 1 some rows are not; 2 wrong usage, or a report cannot be read.
+    Exit status: 0 every row is good, or --list printed its rows; 1 some rows are not good; 2 wrong usage, or a report
+    cannot be read.
     """
     import shlex
 
+    from stopcast.cli.lists.reports import Reports
     from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
-    from stopcast.i18n import language
     from stopcast.summary.as_json import as_json as figures_as_json
     from stopcast.summary.text import summary_text
 
     if html:
         _check_page(html)
-    figures = read_reports(reports, most_listed=ROWS_LISTED if html else 0)
-    names = [str(report) for report in reports]
-    report = shlex.join(names)
-    if html:
-        _write_page(html, figures, names, max_per_second, language())
+    if listed and as_json:
+        raise click.UsageError("--list prints JSON lines already, and goes without --json")
+    report = shlex.join(reports)
+    with Reports(reports, twice=listed is not None) as opened:
+        figures = opened.figures(most_listed=ROWS_LISTED if html else 0, selects=_selects(listed) if listed else None)
+        caps = _caps(figures, max_per_second)
+        if html:
+            _write_page(html, figures, reports, caps, endpoint=endpoint, account=account)
+        if listed:
+            _check_listed(listed, figures)
+            _print_lines(opened, figures)
+            return
     if as_json:
-        write_json({"reports": names, **figures_as_json(figures, report=report)})
+        write_json({"reports": reports, **figures_as_json(figures, report=report)})
     else:
-        write_stdout(summary_text(figures, names, report=report))
+        write_stdout(summary_text(figures, reports, report=report, caps=caps))
     sys.exit(EXIT_BAD_ROWS if figures.total.bad else EXIT_GOOD)
 
 
-def read_reports(reports: Sequence[Path], *, most_listed: int) -> ReportFigures:
-    """Read reports; runs may still be writing them.
+def _selects(listed: str) -> Callable[[Status, str | None], bool]:
+    """Return whether rows are listed that have this status or code, however it is spelled."""
+    wanted = _spelling(listed)
+    return lambda status, reason: wanted in {_spelling(status), _spelling(reason or "")}
+
+
+def _spelling(name: str) -> str:
+    return name.lower().replace("-", "_").replace(" ", "_")
+
+
+def _check_listed(listed: str, figures: ReportFigures) -> None:
+    """Check that the status or code exists.
 
     Raises:
-        ListError: a file cannot be read, or is not a report.
+        ConfigurationError: no status and no code of the reports has this name.
     """
+    from stopcast.errors import ConfigurationError
+    from stopcast.i18n import _
+    from stopcast.tasks.outcome import Status
+
+    codes = [total.key for total in figures.by_reason()]
+    if _spelling(listed) not in map(_spelling, (*Status, *codes)):
+        statuses = [status.value for status in Status if figures.total.statuses[status]]
+        there = ", ".join((*statuses, *codes)) or _("none")
+        raise ConfigurationError(
+            _(
+                "--list {name}: no row has this status or code. The statuses and codes of these rows are: {there}",
+                name=listed,
+                there=there,
+            )
+        )
+
+
+def _print_lines(opened: Reports, figures: ReportFigures) -> None:
     from itertools import islice
 
-    from stopcast.errors import ListError, ReportError
-    from stopcast.report.line import LineReader
-    from stopcast.summary import ReportFigures
+    from stopcast.cli.output import write_stdout
 
-    figures = ReportFigures(several_reports=len(reports) > 1, most_listed=most_listed)
-    for report in reports:
-        reader = LineReader(str(report))
-        try:
-            with report.open("rb", buffering=1 << 20) as file, _progress(report) as advance:
-                while lines := list(islice(file, _LINES_AT_ONCE)):
-                    figures.add(reader.read(lines))
-                    advance(sum(map(len, lines)))
-            reader.finish()
-            if reader.torn:
-                figures.torn.append(str(report))
-        except ReportError as error:
-            raise ListError(str(error)) from None
-        except OSError as error:
-            raise ListError(f"the report {report} cannot be read: {error.strerror}") from None
-    return figures
+    lines = opened.selected_lines(figures.selected)
+    while batch := list(islice(lines, _LINES_AT_ONCE)):
+        write_stdout(b"\n".join(batch))
 
 
-@contextmanager
-def _progress(report: Path) -> Iterator[Callable[[int], object]]:
-    """Show a progress bar on a terminal while a large report is read."""
-    size = report.stat().st_size
-    on_terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    if size < _LONG_BYTES or not on_terminal:
-        yield lambda _: None
-        return
-    with click.progressbar(length=size, label=f"reading {report.name}", file=sys.stderr) as bar:
-        bar.update_min_steps = size // 200
-        yield bar.update
+def _caps(figures: ReportFigures, max_per_second: float | None) -> Mapping[Kind, float]:
+    """Return the most calls a second of each kind: the API's, unless the command says otherwise."""
+    from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
+    from stopcast.summary import Kind
+
+    quotas = {Kind.STOP: STOP_WEBCAST.quota_per_second, Kind.VERIFY: GET_WEBCAST_TASK.quota_per_second}
+    if max_per_second is None:
+        return quotas
+    stopped = figures.calls[Kind.STOP].calls > 0
+    # After a run with --verify the option says how fast tasks were stopped; asking has a smaller quota of its own.
+    verify = min(max_per_second, quotas[Kind.VERIFY]) if stopped else max_per_second
+    return {Kind.STOP: max_per_second, Kind.VERIFY: verify}
 
 
 def _check_page(path: Path) -> None:
-    """Check before the reading that the page may be written there.
+    """Check before the reading that the page can be made, and may be written there.
 
     Raises:
-        ConfigurationError: the file exists and is not an earlier page.
+        ConfigurationError: Jinja2 is missing, or the file exists and is not an earlier page.
     """
+    from importlib.util import find_spec
+
     from stopcast.errors import ConfigurationError
+    from stopcast.i18n import _
     from stopcast.summary.page import PAGE_BEGINS
 
+    if find_spec("jinja2") is None:
+        raise ConfigurationError(_("--html needs the package Jinja2: pip install 'stopcast[cli]'"))
     if not path.is_file():
         return
     try:
         with path.open("rb") as file:
             begins = file.read(len(PAGE_BEGINS))
     except OSError as error:
-        raise ConfigurationError(f"--html {path}: {error.strerror}. Name another file") from None
+        raise ConfigurationError(
+            _("--html {path}: {cause}. Name another file", path=path, cause=error.strerror)
+        ) from None
     if begins not in {b"", PAGE_BEGINS.encode()}:
-        raise ConfigurationError(f"--html {path}: the file exists and was not written by stopcast; name another one")
+        raise ConfigurationError(
+            _("--html {path}: the file exists and was not written by stopcast; name another one", path=path)
+        )
 
 
 def _write_page(
-    path: Path, figures: ReportFigures, names: Sequence[str], cap: float | None, language: Language
+    path: Path,
+    figures: ReportFigures,
+    names: Sequence[str],
+    caps: Mapping[Kind, float],
+    *,
+    endpoint: str | None,
+    account: str | None,
 ) -> None:
+    import os
+    import time
     from importlib.metadata import version
 
-    from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
+    from stopcast.cli.output import log
     from stopcast.errors import ConfigurationError
+    from stopcast.i18n import _
     from stopcast.summary.page import Subject, page
-    from stopcast.tasks.outcome import ASKED
 
-    if cap is None:
-        cap = (GET_WEBCAST_TASK if figures.total.statuses.keys() & ASKED else STOP_WEBCAST).quota_per_second
-    # A page is passed on, so it must not show the folders of the person who wrote it.
-    reports = tuple(Path(name).name for name in names)
-    content = page(figures, Subject(reports=reports, cap=cap, language=language, version=version("stopcast")))
+    subject = Subject(
+        # A page is passed on, so it must not show the folders of the person who wrote it.
+        reports=tuple(Path(name).name for name in names),
+        caps=caps,
+        version=version("stopcast"),
+        # The variable of reproducible builds.
+        written_at=float(os.environ.get("SOURCE_DATE_EPOCH") or time.time()),
+        endpoint=endpoint,
+        account=account,
+    )
     try:
-        path.write_text(content, encoding="utf-8")
+        path.write_text(page(figures, subject), encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"--html {path}: {error.strerror}. Name a file in a folder that exists") from None
+        raise ConfigurationError(
+            _("--html {path}: {cause}. Name a file in a folder that exists", path=path, cause=error.strerror)
+        ) from None
+    log(_("The page is in {path}.", path=path), event="page_written", path=str(path))

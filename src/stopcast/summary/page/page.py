@@ -5,22 +5,29 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Final
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Final
 
-from stopcast.i18n import Language, counted
-from stopcast.summary import ReportFigures
-from stopcast.summary.page import charts, tables
-from stopcast.summary.page.markup import moment, percent, rate, seconds, text, took
-from stopcast.tasks.outcome import ASKED, Status
+from stopcast.i18n import Language, _, language, ngettext
+from stopcast.summary import Kind, ReportFigures
+from stopcast.summary.page import sections
+from stopcast.summary.text import superseded
+from stopcast.summary.times import moment, zone
+from stopcast.tasks.outcome import ASKED, STOPPED, Status
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 #: The beginning of every page. Only a file that begins like this is overwritten.
 PAGE_BEGINS: Final = "<!doctype html>\n<!-- stopcast summary -->\n"
 #: The largest size of a page, whatever the size of the report.
 PAGE_BYTES: Final = 300_000
 _NAMES_SHOWN: Final = 5
-_SPARE_BYTES: Final = 2000
+_SPARE_BYTES: Final = 3000
+#: Rows that name no task, and rows whose task another row has named before.
+_NO_TASKS: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +36,19 @@ class Subject:
 
     Attributes:
         reports: the names of the reports.
-        cap: calls a second, drawn as a line in the chart of calls.
-        language: of the page.
+        caps: calls a second of each kind, drawn as a line in its chart.
         version: of the program.
+        written_at: Unix time.
+        endpoint: of the API, None if it is not known.
+        account: whose tasks they are, None if it is not known.
     """
 
     reports: tuple[str, ...]
-    cap: float
-    language: Language
+    caps: Mapping[Kind, float]
     version: str
+    written_at: float
+    endpoint: str | None = None
+    account: str | None = None
 
     @property
     def named(self) -> str:
@@ -48,209 +59,132 @@ class Subject:
 
 def page(figures: ReportFigures, subject: Subject) -> str:
     """Return the page. It loads nothing, and its content security policy allows no script but its own."""
-    draft = _Page(figures, subject)
-    without_rows = draft.whole("")
-    rows = draft.rows(PAGE_BYTES - len(without_rows.encode()) - _SPARE_BYTES)
-    return draft.whole(rows)
+    values = _values(figures, subject)
+    without_rows = _render("page.html", **values, rows="")
+    if not figures.total.bad:
+        return without_rows
+    room = PAGE_BYTES - len(without_rows.encode()) - _SPARE_BYTES
+    return _render("page.html", **values, rows=_rows(figures, subject, room))
 
 
-class _Page:
-    def __init__(self, figures: ReportFigures, subject: Subject) -> None:
-        self._figures = figures
-        self._subject = subject
-        self._t = subject.language
-        self._total = figures.total
+def _render(template: str, **values: Any) -> Markup:
+    from markupsafe import Markup  # noqa: PLC0415 - it is not there without the extra "cli"
 
-    def whole(self, rows: str) -> str:
-        t = self._t
-        style, script = (
-            files("stopcast.summary.page").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
-        )
-        # On a phone each cell shows the name of its column.
-        for number, name in enumerate(tables.columns(t), 1):
-            style += f"#tasks td:nth-child({number}) {{ --of: '{name}'; }}\n"
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
-        headline, body = self._headline(), self._body()
-        return (
-            f'{PAGE_BEGINS}<html lang="{t("en", "zh-CN")}"><head><meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-            f'<meta name="viewport" content="width=device-width,initial-scale=1">'
-            f'<meta name="referrer" content="no-referrer"><title>{headline} · stopcast</title>'
-            f"<style>{style}</style></head><body><main>{body}{rows}</main>{self._footer()}"
-            f"<script>{script}</script></body></html>\n"
-        )
+    from stopcast.summary.page.templating import environment  # noqa: PLC0415
 
-    def _headline(self) -> str:
-        t, statuses = self._t, self._total.statuses
-        tasks = self._total.rows - statuses[Status.DUPLICATE]
-        good = tasks - self._total.bad
-        if statuses.keys() & ASKED:
-            return t(f"{good:,} of {counted(tasks, 'task')} ended", f"{tasks:,} 个任务中 {good:,} 个已结束")
-        return t(f"{good:,} of {counted(tasks, 'task')} stopped", f"{tasks:,} 个任务中 {good:,} 个已停止")
+    return Markup(environment().get_template(template).render(values))  # noqa: S704 - the template has escaped it
 
-    def _body(self) -> str:
-        t, figures = self._t, self._figures
-        sections = [f"<header><h1>{self._headline()}</h1>{self._about()}</header>", self._whole_bar(), self._facts()]
-        if figures.timeline.bins:
-            sections += [
-                self._section(t("Calls over time", "调用随时间变化"), self._calls()),
-                self._section(t("Outcomes over time", "任务结果随时间变化"), charts.ends_chart(figures.timeline, t)),
-            ]
-        if figures.attempts:
-            sections.append(f'<div class="two">{self._latency()}{self._attempts()}</div>')
-        if figures.by_reason():
-            sections.append(
-                self._section(
-                    t("Codes, and what to do", "错误码与处理建议"), tables.codes(figures, t, self._subject.named)
-                )
-            )
-        if figures.by_app():
-            sections.append(self._section(t("AppIds", "AppId"), tables.apps(figures, t)))
-        return "".join(sections)
 
-    def _section(self, name: str, content: str) -> str:
-        return f"<section><h2>{name}</h2>{content}</section>"
+def _values(figures: ReportFigures, subject: Subject) -> dict[str, Any]:
+    from markupsafe import Markup  # noqa: PLC0415
 
-    def _about(self) -> str:
-        t, reports = self._t, self._subject.reports
-        names = t(", ", "，").join(text(name) for name in reports[:_NAMES_SHOWN])
-        if len(reports) > _NAMES_SHOWN:
-            names += t(f" and {len(reports) - _NAMES_SHOWN} more", f" 等 {len(reports)} 份")
-        lines = [t(f"From {names}", f"来自 {names}")]
-        began, ended = self._figures.timeline.began_at, self._figures.timeline.ended_at
-        if began:
-            lines[0] += t(f", {moment(began)} to {moment(ended)} UTC", f"，{moment(began)} 至 {moment(ended)}（UTC）")
-        if n := self._figures.superseded:
-            lines.append(
-                t(
-                    "1 line was superseded by another about the same task"
-                    if n == 1
-                    else f"{n:,} lines were superseded by others about the same tasks",
-                    f"已被关于同一任务的其他行取代的 {n:,} 行不计入",
-                )
-            )
-        if self._figures.torn:
-            lines.append(t("The last line is incomplete and is not counted", "最后一行不完整，不计入"))
-        return "".join(f'<p class="soft">{line}{t(".", "。")}</p>' for line in lines)
+    from stopcast.summary.page.templating import source  # noqa: PLC0415
 
-    def _whole_bar(self) -> str:
-        label = tables.statuses(self._total, self._t)
-        legend = "".join(tables.legend(self._total))
-        return (
-            f'<div class="whole" role="img" aria-label="{label}">{tables.segments(self._total)}</div>'
-            f'<ul class="legend">{legend}</ul>'
-        )
+    script = source("page.js")
+    return {
+        "begins": Markup(PAGE_BEGINS),  # noqa: S704 - our own
+        "language": "zh-CN" if language() is Language.ZH else "en",
+        "style": Markup(source("page.css")),  # noqa: S704 - our own
+        "script": Markup(script),  # noqa: S704
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "headline": headline(figures),
+        "about": list(_about(figures, subject)),
+        "notes": list(_notes(figures)),
+        "total": figures.total,
+        "codes": sections.codes(figures, subject.named),
+        "more_codes": sections.more_codes(figures),
+        "kinds": [
+            sections.calls_of(figures, kind, subject.caps[kind]) for kind, calls in figures.calls.items() if calls.calls
+        ],
+        "apps": sections.apps(figures),
+        "more_apps": sections.more_apps(figures),
+        "row_columns": sections.row_columns(),
+        "version": subject.version,
+        "written": _both_times(subject.written_at),
+    }
 
-    def _facts(self) -> str:
-        t, figures = self._t, self._figures
-        sent = figures.attempts.total()
-        if not sent:
-            return ""
-        facts = [self._fact(t("calls", "调用"), f"{figures.calls:,}", self._retries(figures.calls - sent))]
-        began, ended = figures.timeline.began_at, figures.timeline.ended_at
-        if began:
-            facts.append(self._fact(t("time", "历时"), took(ended - began), self._mean(ended - began)))
-            worst = figures.timeline.worst_second()
-            when = moment(worst.ended_at, dated=False)
-            facts.append(
-                self._fact(
-                    t("busiest second", "最繁忙的一秒"),
-                    t(counted(worst.calls, "call"), f"{worst.calls:,} 次"),
-                    t(f"first calls, up to {when} UTC", f"首次调用，截至 {when}（UTC）"),
-                )
-            )
-        if figures.one_call.by_length:
-            p50, p95, p99 = figures.one_call.percentiles((50, 95, 99))
-            facts.append(
-                self._fact(
-                    t("duration of a call", "单次调用耗时"),
-                    t(f"median {seconds(p50)}", f"中位数 {seconds(p50)}"),
-                    t(
-                        f"95% within {seconds(p95)}, 99% within {seconds(p99)}",
-                        f"95% 在 {seconds(p95)} 以内，99% 在 {seconds(p99)} 以内",
-                    ),
-                )
-            )
-        return f"<dl>{''.join(facts)}</dl>"
 
-    def _fact(self, name: str, value: str, more: str) -> str:
-        return f"<div><dt>{name}</dt><dd>{value}<small>{more}</small></dd></div>"
+def headline(figures: ReportFigures) -> str:
+    """Return the result in one sentence."""
+    statuses = figures.total.statuses
+    tasks = sum(number for status, number in statuses.items() if status not in _NO_TASKS)
+    good = sum(number for status, number in statuses.items() if status not in _NO_TASKS and status.good)
+    if not tasks:
+        return _("No tasks")
+    if statuses.keys() & ASKED and statuses.keys() & STOPPED:
+        if good == tasks:
+            return ngettext("The task is stopped or has ended", "All {number:,} tasks are stopped or have ended", tasks)
+        return _("{good:,} of {tasks:,} tasks are stopped or have ended", good=good, tasks=tasks)
+    return _all_ended(tasks, good) if statuses.keys() & ASKED else _all_stopped(tasks, good)
 
-    def _retries(self, retries: int) -> str:
-        if not retries:
-            return self._t("one for each task", "每个任务一次")
-        share = percent(retries, self._figures.calls)
-        return self._t(f"including {retries:,} retries ({share})", f"其中重试 {retries:,} 次（{share}）")
 
-    def _mean(self, passed: float) -> str:
-        mean = rate(self._figures.calls / max(passed, 1.0), self._t)
-        return self._t(f"{mean} on average, pauses included", f"平均{mean} 次（含间歇）")
+def _all_ended(tasks: int, good: int) -> str:
+    if good == tasks:
+        return ngettext("The task has ended", "All {number:,} tasks have ended", tasks)
+    return ngettext("The task has not ended", "{good:,} of {number:,} tasks have ended", tasks, good=good)
 
-    def _calls(self) -> str:
-        t, figures = self._t, self._figures
-        chart = charts.calls_chart(figures.timeline, self._subject.cap, t)
-        if figures.calls == figures.attempts.total():
-            return chart
-        return chart + (
-            '<p class="soft">'
-            + t(
-                "A report records the times of a task's first call and of its end. Retries are drawn where they "
-                "usually are between the two, and are not part of the busiest second.",
-                "报告只记录任务首次调用与结束的时刻。重试按通常的间隔绘制，且不计入最繁忙的一秒。",
-            )
-            + "</p>"
-        )
 
-    def _latency(self) -> str:
-        t, durations = self._t, self._figures.one_call
-        if not durations.by_length:
-            return ""
-        note = t("Only tasks that took one call are included.", "仅统计一次调用即结束的任务。")
-        content = f'{charts.latency_chart(durations, t)}<p class="soft">{note}</p>'
-        return self._section(t("Duration of a call", "单次调用耗时"), content)
+def _all_stopped(tasks: int, good: int) -> str:
+    if good == tasks:
+        return ngettext("The task is stopped", "All {number:,} tasks are stopped", tasks)
+    return ngettext("The task is not stopped", "{good:,} of {number:,} tasks are stopped", tasks, good=good)
 
-    def _attempts(self) -> str:
-        return self._section(
-            self._t("Calls for each task", "每个任务的调用次数"), tables.attempts(self._figures, self._t)
-        )
 
-    def rows(self, most_bytes: int) -> str:
-        t, bad = self._t, self._total.bad
-        if not bad:
-            return ""
-        table, shown = tables.rows(self._figures, t, most_bytes=most_bytes)
-        statuses = "|".join(s.value for s in Status if not s.good and self._total.statuses[s])
-        names = self._subject.named
-        listing = f"""grep -hE '"status":"({statuses})"' {names}"""
-        head = t(f"{shown:,} of {bad:,} are listed here. ", f"此处列出 {bad:,} 行中的 {shown:,} 行。")
-        head += (
-            t("This lists all of them, superseded lines included:", "列出全部（含已被取代的行）：")
-            if self._figures.superseded
-            else t("This lists all of them:", "列出全部：")
-        )
-        if shown == bad:
-            head = t(f"All {bad:,} are listed here.", f"此处列出全部 {bad:,} 行。")
-        commands = "" if shown == bad else f'<code class="command">{text(listing, cut_at=2000)}</code>'
-        again = text(f"stopcast run {names} -o again.jsonl", cut_at=2000)
-        return self._section(
-            t("Needs attention", "需要处理的任务"),
-            f"<p>{head}</p>{commands}<p>{t('To run them again:', '重新执行：')}</p><code class=command>{again}</code>"
-            f'<div class="search" hidden><label for="find">{t("Search", "搜索")}</label>'
-            f'<input id="find" type="search" autocomplete="off" spellcheck="false" aria-controls="tasks">'
-            f'<span id="found" class="soft" role="status"></span></div>'
-            f'<p class="print soft">{t("Only the first 40 are printed.", "打印时仅含前 40 行。")}</p>{table}',
-        )
+def _about(figures: ReportFigures, subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield what the page is about, as pairs of a name and a text."""
+    names = _(", ").join(subject.reports[:_NAMES_SHOWN])
+    if rest := len(subject.reports) - _NAMES_SHOWN:
+        names = names if rest < 0 else _("{names} and {number:,} more", names=names, number=rest)
+    yield _("report"), names
+    timelines = [calls.timeline for calls in figures.calls.values() if calls.timeline.bins]
+    if timelines:
+        yield _("first call"), _both_times(min(timeline.began_at for timeline in timelines))
+        yield _("end"), _both_times(max(timeline.ended_at for timeline in timelines))
+    if subject.account:
+        yield _("account"), subject.account
+    if subject.endpoint:
+        yield _("endpoint"), subject.endpoint
+    yield _("page written"), _both_times(subject.written_at)
 
-    def _footer(self) -> str:
-        t = self._t
-        return (
-            '<footer class="soft"><p>'
-            + t(
-                f"Written by stopcast {text(self._subject.version)} from the lines of the report. Times are accurate "
-                "to about 2 ms, percentiles above one second to 0.5%.",
-                f"由 stopcast {text(self._subject.version)} 根据报告内容生成。时刻精确到约 2 毫秒，"
-                "超过一秒的百分位数误差不超过 0.5%。",
-            )
-            + "</p></footer>"
-        )
+
+def _both_times(at: float) -> str:
+    """Return a moment in UTC, and in local time beside it."""
+    if distance := zone(at):
+        return _("{utc} UTC ({local}, {zone})", utc=moment(at), local=moment(at, local=True), zone=distance)
+    return _("{utc} UTC", utc=moment(at))
+
+
+def _notes(figures: ReportFigures) -> Iterator[str]:
+    """Yield sentences about what is not counted."""
+    yield from superseded(figures)
+    if figures.torn:
+        yield _("The last line is incomplete and is not counted.")
+
+
+def _rows(figures: ReportFigures, subject: Subject, room: int) -> Markup:
+    """Return the section of the rows that need attention, with as many rows as there is room for, in bytes."""
+    from markupsafe import Markup  # noqa: PLC0415
+
+    def fits(row: str) -> bool:
+        nonlocal room
+        room -= len(row.encode())
+        return room >= 0
+
+    total, named = figures.total, subject.named
+    rendered = (_render("row.html", **sections.row(listed)) for listed in figures.listed)
+    shown = list(takewhile(fits, rendered))
+    bad = [status for status in total.statuses if not status.good]
+    return _render(
+        "rows.html",
+        row_columns=sections.row_columns(),
+        rows=Markup().join(shown),
+        listed=_listed(len(shown), total.bad),
+        list_commands=[f"stopcast summary {named} --list {status}" for status in bad] if len(shown) < total.bad else [],
+        again=f"stopcast run {named} -o again.jsonl" if total.bad > total.statuses[Status.INVALID] else "",
+    )
+
+
+def _listed(shown: int, bad: int) -> str:
+    if shown == bad:
+        return ngettext("The one row is here.", "All {number:,} rows are here.", bad)
+    return _("{shown:,} of {bad:,} rows are here. These commands print all of them:", shown=shown, bad=bad)

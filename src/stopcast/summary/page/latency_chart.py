@@ -1,0 +1,84 @@
+"""The chart of the durations of calls, on a logarithmic axis."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Final
+
+from stopcast.i18n import _, ngettext
+from stopcast.summary.latency import Durations
+from stopcast.summary.page.chart import HIGH, WIDE, Area, Chart, Label, Layer, Line, Table, bar
+from stopcast.summary.page.numbers import percent, seconds
+
+#: Bins for each tenfold of time.
+_PER_TENFOLD: Final = 24
+
+
+def latency_chart(durations: Durations) -> Chart:
+    """Return the chart."""
+    lengths = sorted(durations.by_length)
+    edges = _edges(max(lengths[0], 1), lengths[-1] + 1)
+    low, span = math.log(edges[0]), math.log(edges[-1]) - math.log(edges[0])
+
+    def place(milliseconds: float) -> float:
+        return (math.log(milliseconds) - low) / span * WIDE
+
+    # The bars have whole milliseconds as edges, so their widths differ on this axis: the area of a bar is its number.
+    bars = [
+        (left, right, sum(durations.by_length[length] for length in lengths if left <= max(length, 1) < right))
+        for left, right in pairwise(edges)
+    ]
+    top = max(number / (place(right) - place(left)) for left, right, number in bars) / 0.86
+    total = durations.by_length.total()
+    path, areas, rows = [], [], []
+    for left, right, number in bars:
+        x, end = place(left), place(right)
+        if number:
+            path.append(bar(x, max(end - 1.5, x + 1), HIGH, number / (end - x) / top * HIGH))
+            between = _("{left} to {right} ms", left=left, right=right)
+            areas.append(Area("h", f"{x:.1f}", f"{end - x:.1f}", f"{between} {number:,} ({percent(number, total)})"))
+            rows.append([between, f"{number:,}", percent(number, total)])
+    p50, p95 = durations.percentiles((50, 95))
+    marks = [(name, place(min(max(found * 1000, edges[0]), edges[-1]))) for name, found in (("p50", p50), ("p95", p95))]
+    name = ngettext(
+        "Duration of 1 call: {median}",
+        "Durations of {number:,} calls: median {median}, 95% within {p95}",
+        total,
+        median=seconds(p50),
+        p95=seconds(p95),
+    )
+    return Chart(
+        title=_("Duration of a call"),
+        label=name,
+        caption=_("{name}. Only tasks that took one call are included.", name=name),
+        layers=[Layer("a", _("calls"), "".join(path))],
+        areas=areas,
+        lines=[Line("at", f"M{x:.1f} 0V{HIGH}") for _name, x in marks],
+        labels=[
+            *(
+                Label("x", "left", f"{place(length) / WIDE * 100:.2f}", seconds(length / 1000))
+                for length in _round_times(edges[0], edges[-1])
+            ),
+            *(Label("mark", "left", f"{x / WIDE * 100:.2f}", name) for name, x in marks),
+        ],
+        table=Table([_("duration"), _("calls"), _("share")], rows),
+    )
+
+
+def _edges(least: int, most: int) -> list[int]:
+    """Return whole milliseconds that grow by about the same factor."""
+    edges = [least]
+    while edges[-1] < most or len(edges) < 2:  # noqa: PLR2004 - a bar has two edges
+        edges.append(max(edges[-1] + 1, round(edges[-1] * 10 ** (1 / _PER_TENFOLD))))
+    return edges
+
+
+def _round_times(least: int, most: int) -> list[int]:
+    """Return round milliseconds: powers of ten, and where these are few, round numbers between them."""
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        powers = [factor * 10**power for power in range(9) for factor in factors]
+        found = [length for length in powers if least <= length <= most]
+        if len(found) > 2:  # noqa: PLR2004 - enough to show that the axis is logarithmic
+            break
+    return found

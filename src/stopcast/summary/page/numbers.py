@@ -1,0 +1,38 @@
+"""Numbers and texts in the form of the page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stopcast.i18n import duration, visible
+
+_CUT_AT: Final = 200
+_SHORT_SECONDS: Final = 10
+
+
+def cut(text: str, at: int = _CUT_AT) -> str:
+    """Return a text as the page shows it: with invisible characters written out, and at most this long."""
+    shown = visible(text)
+    return shown if len(shown) <= at else f"{shown[: at - 1]}…"
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share in percent; only the whole is 100%, and only nothing is 0%."""
+    if part in {0, whole}:
+        return "100%" if part else "0%"
+    return f"{min(max(part / whole, 0.001), 0.999):.1%}"
+
+
+def seconds(value: float) -> str:
+    """Return a short duration with the precision that it was kept with: ``45 ms``, ``4.02 s``."""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
+
+
+def took(value: float) -> str:
+    """Return a duration of any length."""
+    return seconds(value) if value < _SHORT_SECONDS else duration(value)
+
+
+def rate(value: float) -> str:
+    """Return a number of calls a second."""
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"  # noqa: PLR2004 - digits

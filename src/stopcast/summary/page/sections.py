@@ -1,0 +1,246 @@
+"""The sections of the page as values for its templates: codes, calls of each kind, AppIds, and the rows."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stopcast.api.meanings import explain
+from stopcast.i18n import _, ngettext
+from stopcast.summary import CallFigures, Kind, ListedRow, MessageTotal, ReportFigures, Total
+from stopcast.summary.page.chart import Chart
+from stopcast.summary.page.latency_chart import latency_chart
+from stopcast.summary.page.numbers import cut, percent, rate, seconds, took
+from stopcast.summary.page.over_time import ends_chart, first_calls_chart, retries_chart
+from stopcast.summary.text import CALLS_OF_KIND
+from stopcast.summary.times import clock, zone
+from stopcast.tasks.task import OTHERS
+
+_CODES_SHOWN: Final = 30
+_APPS_SHOWN: Final = 30
+#: Up to this many attempts have a row each; more attempts share rows.
+_ATTEMPTS_ALONE: Final = 5
+_ATTEMPTS_TOGETHER: Final = ((6, 10), (11, 20), (21, 10**9))
+_MESSAGE_CUT_AT: Final = 120
+_ID_CUT_AT: Final = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A code with its meaning and advice, its messages and where their rows are."""
+
+    name: str
+    total: Total
+    meaning: str = ""
+    advice: str = ""
+    messages: Sequence[str] = ()
+    request_id: str | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A figure with its name and a remark."""
+
+    name: str
+    value: str
+    more: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsRow:
+    """The tasks that took a number of calls."""
+
+    calls: str
+    tasks: int
+    share: str
+    width: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallsSection:
+    """The calls of one kind."""
+
+    name: str
+    facts: Sequence[Fact]
+    charts: Sequence[Chart]
+    latency: Chart | None
+    attempts: Sequence[AttemptsRow]
+    attempts_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The rows of an AppId, and the width of their bar in percent."""
+
+    name: str
+    total: Total
+    width: str
+
+
+def codes(figures: ReportFigures, report: str) -> list[Code]:
+    """Return the codes; ``report`` stands for the report in a command."""
+    return [_code(figures, total, report) for total in figures.by_reason()[:_CODES_SHOWN]]
+
+
+def more_codes(figures: ReportFigures) -> str:
+    """Return how many codes are not shown, "" for none."""
+    return _more(figures.by_reason()[_CODES_SHOWN:])
+
+
+def _code(figures: ReportFigures, total: Total, report: str) -> Code:
+    sample = figures.samples.get(total.key)
+    if sample is None:
+        return Code(name=_("Other codes"), total=total)
+    meaning, advice = explain(total.key, http_status=sample.http_status, report=report)
+    messages = [_message(message) for message in figures.by_message(total.key)]
+    if not messages and sample.message:
+        messages = [_("for example: {message}", message=cut(sample.message))]
+    return Code(
+        name=cut(total.key, _ID_CUT_AT),
+        total=total,
+        meaning=meaning,
+        advice=cut(advice, 400),
+        messages=messages,
+        request_id=sample.request_id and cut(sample.request_id),
+        command=cut(f"stopcast summary {report} --list {shlex.quote(total.key)}", 400) if total.bad else "",
+    )
+
+
+def _message(total: MessageTotal) -> str:
+    message = _("others") if total.message == OTHERS else cut(total.message)
+    if not (place := cut(str(total.first), 60)):
+        return ngettext("1 row: {message}", "{number:,} rows: {message}", total.rows, message=message)
+    return ngettext(
+        "1 row: {message} ({place})",
+        "{number:,} rows: {message} (the first: {place})",
+        total.rows,
+        message=message,
+        place=place,
+    )
+
+
+def calls_of(figures: ReportFigures, kind: Kind, cap: float) -> CallsSection:
+    """Return the section of one kind of calls."""
+    calls = figures.calls[kind]
+    return CallsSection(
+        name=_(CALLS_OF_KIND[kind]),
+        facts=list(_facts(calls, cap)),
+        charts=list(_charts(calls, kind, cap)),
+        latency=latency_chart(calls.one_call) if calls.one_call else None,
+        attempts=_attempts(calls),
+        attempts_note=_("A task that was sent again counts each time.") if figures.superseded else "",
+    )
+
+
+def _charts(calls: CallFigures, kind: Kind, cap: float) -> Iterator[Chart]:
+    if calls.timeline.bins:
+        yield first_calls_chart(calls.timeline, cap)
+        if any(each.retries for each in calls.timeline.bins.values()):
+            yield retries_chart(calls.timeline)
+        titles = {Kind.STOP: _("Outcomes over time"), Kind.VERIFY: _("Answers over time")}
+        yield ends_chart(calls.timeline, titles[kind])
+
+
+def _facts(calls: CallFigures, cap: float) -> Iterator[Fact]:
+    yield Fact(_("calls"), f"{calls.calls:,}", _retries(calls))
+    began, ended = calls.timeline.began_at, calls.timeline.ended_at
+    if began:
+        mean = rate(calls.calls / max(ended - began, 1.0))
+        yield Fact(_("time"), took(ended - began), _("{rate} calls a second on average, pauses included", rate=mean))
+        worst = calls.timeline.worst_second()
+        yield Fact(
+            _("busiest second"),
+            ngettext("1 first call", "{number:,} first calls", worst.calls),
+            _busiest(worst.ended_at, cap, over=worst.calls > cap),
+        )
+    if calls.one_call:
+        p50, p95, p99 = map(seconds, calls.one_call.percentiles((50, 95, 99)))
+        yield Fact(
+            _("duration of a call"),
+            _("median {median}", median=p50),
+            _("95% within {p95}, 99% within {p99}", p95=p95, p99=p99),
+        )
+
+
+def _retries(calls: CallFigures) -> str:
+    if not calls.retries:
+        return _("one for each task")
+    share = percent(calls.retries, calls.calls)
+    return ngettext("1 of them a retry ({share})", "{number:,} of them retries ({share})", calls.retries, share=share)
+
+
+def _busiest(at: float, cap: float, *, over: bool) -> str:
+    if over:
+        return _("more than the cap of {cap:g}: several accounts, or another cap (--max-per-second)", cap=cap)
+    if distance := zone(at):
+        return _(
+            "the cap is {cap:g}; up to {utc} UTC, {local} local time ({zone})",
+            cap=cap,
+            utc=clock(at),
+            local=clock(at, local=True),
+            zone=distance,
+        )
+    return _("the cap is {cap:g}; up to {utc} UTC", cap=cap, utc=clock(at))
+
+
+def _attempts(calls: CallFigures) -> list[AttemptsRow]:
+    counted = [(str(number), calls.attempts[number]) for number in range(1, _ATTEMPTS_ALONE + 1)]
+    for least, most in _ATTEMPTS_TOGETHER:
+        tasks = sum(tasks for number, tasks in calls.attempts.items() if least <= number <= most)
+        counted.append((f"{least}–{most}" if most < 10**9 else f"{least}+", tasks))
+    largest = max(tasks for _name, tasks in counted)
+    return [
+        AttemptsRow(name, tasks, percent(tasks, calls.sent), f"{tasks / largest * 100:.1f}")
+        for name, tasks in counted
+        if tasks
+    ]
+
+
+def apps(figures: ReportFigures) -> list[App]:
+    """Return the AppIds with the most rows."""
+    totals = figures.by_app()
+    most = max((total.rows for total in totals), default=1)
+    return [
+        App(
+            _("others") if total.key == OTHERS else cut(total.key, _ID_CUT_AT),
+            total,
+            f"{max(total.rows / most * 100, 1):.1f}",
+        )
+        for total in totals[:_APPS_SHOWN]
+    ]
+
+
+def more_apps(figures: ReportFigures) -> str:
+    """Return how many AppIds are not shown, "" for none."""
+    return _more(figures.by_app()[_APPS_SHOWN:])
+
+
+def _more(rest: Sequence[Total]) -> str:
+    if not rest:
+        return ""
+    return ngettext(
+        "And 1 more, with {rows:,} rows; stopcast summary --json lists it.",
+        "And {number:,} more, with {rows:,} rows; stopcast summary --json lists them.",
+        len(rest),
+        rows=sum(total.rows for total in rest),
+    )
+
+
+def row_columns() -> list[str]:
+    """Return the column names of the table of rows."""
+    return [_("status"), _("code"), "AppId", "RoomId", "TaskId", _("line"), "RequestId"]
+
+
+def row(listed: ListedRow) -> dict[str, Any]:
+    """Return a row that needs attention, as its template takes it."""
+    return {
+        "status": listed.status,
+        "reason": cut(listed.reason or "", _ID_CUT_AT),
+        "message": cut(listed.message or "", _MESSAGE_CUT_AT),
+        "task": [cut(part, _ID_CUT_AT) for part in listed.task],
+        "place": cut(str(listed.place), 80),
+        "request_id": cut(listed.request_id or "", _ID_CUT_AT),
+    }
