@@ -41,6 +41,10 @@ def test_another_shell_is_refused_with_the_names_of_those_that_are_known(name: s
         ("stopcast run --can", "--canary"),
         ("stopcast run --format j", "jsonl"),
         ("stopcast completion f", "fish"),
+        ("stopcast help gav", "gave_up"),
+        ("stopcast help InvalidAcc", "InvalidAccessKey"),
+        ("stopcast summary r.jsonl --list set", "set_aside"),
+        ("stopcast run --only gave_up,fai", "gave_up,failed"),
     ],
 )
 def test_bash_completes_commands_options_and_their_values(shell: Shell, typed: str, completed: str) -> None:

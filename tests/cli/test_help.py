@@ -10,13 +10,14 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from stopcast.cli.commands.help import manual
 from stopcast.cli.group import group
+from stopcast.cli.manual import pages
 from stopcast.cli.usage import HELP
 from stopcast.i18n import cells
+from stopcast.tasks.outcome import Status
 from support.processes import COMMAND, Shell, end_of
 
-TOPICS = sorted((*manual(), "codes"))
+TOPICS = sorted((*pages(), "codes"))
 
 
 def helped(*arguments: str, **variables: str) -> Result:
@@ -51,7 +52,7 @@ def test_a_topic_is_printed_on_standard_output(topic: str, words: str) -> None:
 
 def test_help_alone_lists_every_topic_with_the_summary_of_its_page() -> None:
     listed = " ".join(helped().stdout.split())
-    for topic, page in manual().items():
+    for topic, page in pages().items():
         title, summary, _ = page.split("\n\n", 2)
         assert title.startswith("# ")
         assert f"stopcast help {topic}: {summary.replace('`', '')}" in listed
@@ -61,7 +62,7 @@ def test_help_alone_lists_every_topic_with_the_summary_of_its_page() -> None:
 def test_a_narrow_terminal_shows_each_page_whole(topic: str) -> None:
     # Rich ends a word with an ellipsis where its column of a table is too narrow for it.
     english, chinese = (helped(topic, COLUMNS="60", STOPCAST_LANG=name).stdout for name in ("en", "zh"))
-    assert english.count("…") == manual().get(topic, "").count("…")
+    assert english.count("…") == pages().get(topic, "").count("…")
     assert chinese.count("…") == english.count("…")
 
 
@@ -90,10 +91,64 @@ def test_codes_are_explained_in_the_chosen_language() -> None:
     assert "密钥" in helped("InvalidAccessKey", "--lang", "zh").stdout
 
 
-def test_an_unknown_topic_is_wrong_usage_and_names_the_topics() -> None:
-    result = helped("me")
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("InvalidAccessKey",), "InvalidAccessKey: "),
+        (("invalidaccesskey",), "InvalidAccessKey: "),
+        (("InvalidAccessKey.Anything",), "InvalidAccessKey.Anything: "),
+        (("no answer",), "no answer: "),
+        (("no", "answer"), "no answer: "),
+        (("STATUSES",), "already_stopped"),
+        (("stopped",), "the API answered ok"),
+        (("Gave-Up",), "sent again by --resume: yes"),
+        (("still", "running"), "the task runs"),
+        (("--resume",), "Continue that report"),
+        (("max-at-once",), "STOPCAST_MAX_AT_ONCE"),
+        (("-o",), "The report that the run would write"),
+        (("STOPCAST_MAX_AT_ONCE",), "--max-at-once"),
+        (("stopcast_max_at_once",), "--max-at-once"),
+        (("VOLCENGINE_ACCESS_KEY",), "stopcast help credentials"),
+        (("no_color",), "stopcast help terminal"),
+        (("Verify",), "stopcast verify --help"),
+        (("worker",), "--queue"),
+    ],
+)
+def test_help_explains_topics_statuses_codes_options_and_variables_however_they_are_spelled(
+    words: tuple[str, ...], shown: str
+) -> None:
+    result = helped(*words)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert shown in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("Foo", "stopcast help codes"),
+        ("me", "stopcast help codes"),
+        ("NeverHeardOf.Anything", "stopcast help codes"),
+        ("gaveup", "gave_up"),
+        ("InvalidAcessKey", "InvalidAccessKey"),
+        ("statusses", "statuses"),
+        ("--resum", "--resume"),
+        ("STOPCAST_MAX_AT_ONEC", "STOPCAST_MAX_AT_ONCE"),
+        ("TaskNotFound", "InvalidParameter.ErrorActiveTaskNotFound"),
+    ],
+)
+def test_an_unknown_word_is_called_unknown_and_its_neighbours_are_named(word: str, near: str) -> None:
+    result = helped(word)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "statuses" in result.stderr
+    assert f"{word} is unknown" in result.stderr
+    assert near in result.stderr
+
+
+@pytest.mark.parametrize("status", [status.value for status in Status])
+def test_each_status_is_explained_in_both_languages(status: str) -> None:
+    english, chinese = helped(status, "--lang", "en").stdout, helped(status, "--lang", "zh").stdout
+    assert not re.search("[\u4e00-\u9fff]", english)
+    assert status in english
+    assert re.search("[\u4e00-\u9fff]", chinese)
 
 
 def test_without_rich_a_page_is_printed_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

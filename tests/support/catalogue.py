@@ -18,7 +18,7 @@ from babel.messages.frontend import parse_keywords
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
 
-from stopcast.cli.commands.help import manual, summary
+from stopcast.cli.manual import pages, summary
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCE: Final = ROOT / "src/stopcast"
@@ -45,7 +45,7 @@ def extracted() -> Catalog:
     """Return the messages of the code."""
     settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["babel"]
     catalog = Catalog(project="stopcast", fuzzy=False)
-    for topic, page in manual().items():
+    for topic, page in pages().items():
         catalog.add(summary(page), None, [(f"manual/{topic}.md", 1)])
     for file, _line, message, comments, context in extract_from_dir(
         SOURCE,

@@ -1,4 +1,4 @@
-"""``stopcast help TOPIC``: the pages of the manual, the commands' own help, and what error codes mean."""
+"""``stopcast help TOPIC``: prints what a word names (``glossary``), formatted for the terminal."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Final
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.i18n import Language, language
-from stopcast.i18n import gettext as _
+from stopcast.i18n import _
 
-_CODES: Final = "codes"
 #: Longer lines are hard to read, however wide the terminal is.
 _MAX_WIDTH: Final = 100
 #: A link to a file, which leads somewhere only on the repository's site.
@@ -23,80 +21,48 @@ _BETWEEN_CHARACTERS: Final = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）�
 _BREAK: Final = "\x1f"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("topic", required=False)
+def _complete(context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    from stopcast.cli.glossary import entries
+
+    names = dict.fromkeys(entry.name for entry in entries(context))
+    return [name for name in names if name.lower().startswith(typed.lower())]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True})
+@click.argument("topic", nargs=-1, type=click.UNPROCESSED, shell_complete=_complete)
 @click.pass_context
 @report_errors
-def help(context: click.Context, topic: str | None) -> None:  # noqa: A001 - the command's name
-    """Show a page of the manual, a command's options, or what an error code of the API means."""
-    from stopcast.api.meanings import meanings
-    from stopcast.api.verdict import CODES
+def help(context: click.Context, topic: tuple[str, ...]) -> None:  # noqa: A001 - the command's name
+    """Explain a topic of the manual, a command, a status, an error code of the API, an option or a variable."""
+    from stopcast.cli import glossary
+    from stopcast.cli.output import write_stdout
 
-    group = context.find_root().command
-    command = group.get_command(context, topic) if topic and isinstance(group, click.Group) else None
-    pages = manual()
-    if topic is None:
-        _print(_contents(pages))
-    elif topic in pages:
-        options = _("Options: `stopcast {topic} --help`", topic=topic) if command else ""
-        _print(f"{_page(topic, pages[topic]).rstrip()}\n\n{options}")
-    elif topic == _CODES:
-        codes = dict.fromkeys((*CODES, *meanings().codes, "FlowLimitExceeded"))
-        _print("\n\n".join(_code(code) for code in codes))
-    elif command:
-        with click.Context(command, info_name=topic, parent=context.parent) as inner:
-            click.echo(command.get_help(inner))
-    elif topic[:1].isupper():
-        _print(_code(topic))
+    if not topic:
+        _print(glossary.contents())
+        return
+    word, names = " ".join(topic), list(glossary.entries(context))
+    entry = glossary.find(word, names)
+    if entry is None:
+        raise click.UsageError(_unknown(word, glossary.near(word, names)))
+    if entry.formatted:
+        write_stdout(entry.explanation())
     else:
-        topics = ", ".join(sorted((*pages, _CODES)))
-        raise click.UsageError(
-            _(
-                "there is no topic {topic!r}. Topics: {topics}, the commands, and the API's error codes",
-                topic=topic,
-                topics=topics,
-            )
+        _print(entry.explanation())
+
+
+def _unknown(word: str, near: list[str]) -> str:
+    if near:
+        return _(
+            "{word} is unknown: no topic, command, status, error code, option or variable has this name. "
+            "Did you mean: {names}?",
+            word=word,
+            names=_(", ").join(near),
         )
-
-
-def manual() -> dict[str, str]:
-    """Return the pages of the manual by topic: Markdown, with a title and a summary of one line at the top."""
-    from importlib.resources import files
-
-    pages = {page.name: page for page in (files("stopcast") / "manual").iterdir()}
-    return {name.removesuffix(".md"): pages[name].read_text("utf-8") for name in sorted(pages) if name.endswith(".md")}
-
-
-def _page(topic: str, english: str) -> str:
-    """Return a page in the language of the command. Only the pages for the first hour are in Chinese."""
-    from importlib.resources import files
-
-    if language() is Language.EN:
-        return english
-    page = files("stopcast") / "manual" / "zh_CN" / f"{topic}.md"
-    return page.read_text("utf-8") if page.is_file() else _("(This page is in English only.)") + f"\n\n{english}"
-
-
-def summary(page: str) -> str:
-    """Return the summary at the top of an English page."""
-    return page.split("\n\n", 2)[1].replace("\n", " ")
-
-
-def _contents(pages: dict[str, str]) -> str:
-    """Return the list of topics, each with the summary at the top of its page."""
-    summaries = {topic: _(summary(page)) for topic, page in pages.items()}
-    summaries[_CODES] = _("What the API's error codes mean, and what to do about each.")
-    lines = (
-        _("- `stopcast help {topic}`: {summary}", topic=topic, summary=summaries[topic]) for topic in sorted(summaries)
+    return _(
+        "{word} is unknown: no topic, command, status, error code, option or variable has this name. "
+        "`stopcast help` lists the topics, `stopcast help codes` explains the error codes that are known",
+        word=word,
     )
-    return "\n".join([*lines, "", _("Commands and error codes are topics too: `stopcast help InvalidAccessKey`.")])
-
-
-def _code(code: str) -> str:
-    from stopcast.api.meanings import explain
-
-    meaning, advice = explain(code)
-    return _("**{code}**: {meaning} {advice}", code=code, meaning=meaning, advice=advice)
 
 
 def _without_link(link: re.Match[str]) -> str:

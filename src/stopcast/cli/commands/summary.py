@@ -24,6 +24,13 @@ ROWS_LISTED: Final = 1000
 _LINES_AT_ONCE: Final = 500
 
 
+def _complete_listed(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    from stopcast.cli.glossary import known_codes
+    from stopcast.tasks.outcome import Status
+
+    return [name for name in (*Status, *known_codes()) if name.lower().startswith(typed.lower())]
+
+
 @click.command(context_settings=SETTINGS)
 @click.argument(
     "reports",
@@ -38,6 +45,7 @@ _LINES_AT_ONCE: Final = 500
     "--list",
     "listed",
     metavar="STATUS|CODE",
+    shell_complete=_complete_listed,
     help="Print the rows with this status or code instead: as lines of a report, which stopcast run reads.",
 )
 @option("--max-per-second", type=Number(0), metavar="N", help="The cap that is shown. [default: the API's]")

@@ -8,8 +8,15 @@ from typing import Final
 import click
 
 from stopcast.cli.options.option import Whole, setting
+from stopcast.tasks.outcome import Status
 
 _FORMATS: Final = ("auto", "csv", "tsv", "jsonl")
+
+
+def _complete_statuses(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
+    """Return the statuses that the last one in a list of them can be."""
+    given, comma, last = typed.rpartition(",")
+    return [f"{given}{comma}{status}" for status in Status if status.startswith(last)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,5 +32,8 @@ class ListOptions:
     )
     limit: int | None = setting("--limit", type=Whole(1), metavar="N", help="Take only the first N tasks.")
     only: str | None = setting(
-        "--only", metavar="STATUS,...", help="If a list is an earlier report, take only its rows with these statuses."
+        "--only",
+        metavar="STATUS,...",
+        shell_complete=_complete_statuses,
+        help="If a list is an earlier report, take only its rows with these statuses.",
     )
