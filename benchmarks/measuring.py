@@ -10,7 +10,7 @@ import time
 import traceback
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -127,7 +127,8 @@ def print_versions(*packages: str) -> None:
         f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.machine()}, "
         f"{os.cpu_count()} cores, load {load}"
     )
-    print(", ".join(f"{package} {version(package)}" for package in packages))
+    installed = {distribution.name for distribution in distributions()}
+    print(", ".join(f"{package} {version(package)}" for package in packages if package in installed))
 
 
 class NotedLimiter(Limiter):
