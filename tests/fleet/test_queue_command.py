@@ -262,10 +262,62 @@ def test_a_worker_warns_that_it_uses_the_settings_of_the_others(queue: Shell, at
     assert "claim_after_seconds is 0.5, as the queue keeps it for all its workers, and not 5" in ended.err
 
 
-def test_dead_letters_are_counted_with_the_command_that_puts_them_in_again(queue: Shell, at: At, there: Any) -> None:
+def test_the_settings_that_all_workers_share_are_changed_by_a_command(queue: Shell) -> None:
+    enqueued(queue, tasks(1))
+    ended = queue.run("configure", "--claim-after", "7.5", "--max-deliveries", "3")
+    assert (ended.status, "settings: claim-after 7.5 s, max-deliveries 3" in ended.out) == (0, True)
+    assert queue.run("configure", "--max-deliveries", "4").status == 0
+    status = json.loads(queue.run("status", "--json").out)["queue"]
+    assert (status["claim_after_seconds"], status["max_deliveries"]) == (7.5, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((), "name settings of a queue"),
+        (("--claim-after", "5", "--max-per-second", "5"), "name settings of a queue"),
+        (("--max-per-second", "5"), "name the quota"),
+        (("--quota", "redis://127.0.0.1:1", "--account", "a", "--max-per-second", "151"), "--raised-quota"),
+        (("--claim-after", "0"), "--claim-after"),
+    ],
+)
+def test_settings_that_make_no_sense_are_wrong_usage(queue: Shell, options: At, words: str) -> None:
+    ended = queue.run("configure", *options)
+    assert (ended.status, words in ended.err) == (2, True)
+
+
+def test_a_variable_for_workers_does_not_change_the_settings_of_all(queue: Shell) -> None:
+    enqueued(queue, tasks(1))
+    with_variables(queue, {"STOPCAST_CLAIM_AFTER": "5"})
+    assert queue.run("configure", "--max-deliveries", "3").status == 0
+    status = json.loads(queue.run("status", "--json").out)["queue"]
+    assert (status["claim_after_seconds"], status["max_deliveries"]) == (None, 3)
+
+
+def test_dead_letters_are_reported_once_and_go_back_into_the_queue_in_doubt(
+    queue: Shell, api: Emulator, at: At, there: Any
+) -> None:
     enqueued(queue, tasks(3))
-    leave_pending(there, worker="dead", count=2)
+    leave_pending(there, worker="dead", count=3)
     ended = work(queue, "a.jsonl", *at, "--max-deliveries", "1")
     assert ended.status == 1
-    assert "2 tasks came back too often" in ended.err
-    assert "redis-cli XRANGE '{tasks}:dead' - +" in ended.err
+    assert "3 tasks came back too often" in ended.err
+    assert "was delivered" not in ended.err
+    assert "dead letters: 3; put them back with: stopcast enqueue --dead-letters" in queue.run("status").out
+    assert "3 dead letters put back into the queue tasks" in queue.run("enqueue", "--dead-letters").err
+    api.running = set()
+    assert work(queue, "b.jsonl", *at).status == 0
+    assert statuses(queue / "b.jsonl") == {"presumed_stopped": 3}
+    assert there.xlen("{tasks}:dead") == 0
+    assert queue.run("enqueue", "--dead-letters", "--json").summary == {"dead_letters": 0}
+
+
+def test_a_queue_is_watched_until_a_signal(queue: Shell) -> None:
+    enqueued(queue, tasks(2))
+    watching = queue.start("status", "--watch", "--json")
+    assert watching.stdout is not None
+    first, second = (json.loads(watching.stdout.readline()) for _ in range(2))
+    assert first["queue"]["length"] == second["queue"]["length"] == 2
+    watching.send_signal(signal.SIGINT)
+    ended = end_of(watching)
+    assert (ended.status, ended.without_traceback) == (0, True)

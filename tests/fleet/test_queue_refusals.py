@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from stopcast import ConfigurationError, Outcome, QueueError, RedisConsumer, RedisQueue
+from stopcast import ConfigurationError, Outcome, QueueError, RedisConsumer, RedisQueue, SharedQuota
 from stopcast.events import DeadLettered, Event, QueueFound, QueueLost, QueueSettingsAdopted
+from stopcast.fleet.quota.quota_status import quota_status
 from stopcast.sandbox import Emulator
+from support.documents import page
 from support.processes import tasks
 from support.processes import until as until_in_threads
 from support.queues import SOON, client_of, drained, joined, leave_pending, put, worked_off
@@ -103,8 +106,10 @@ async def test_a_key_of_another_type_in_place_of_the_queue_is_an_error_in_words(
 
 
 async def test_the_rights_that_the_manual_names_are_enough(redis_server: RedisServer) -> None:
-    rights = "on >secret ~tasks ~{tasks}:* +@stream +@hash +eval +evalsha +script|load +time +expire +ping +select"
-    redis_server.ask("ACL", "SETUSER", "least", *rights.split())
+    named = re.search(r"^    (~NAME .*)$", page("queue"), re.MULTILINE)
+    assert named is not None
+    rights = named[1].replace("NAME", "tasks").split()
+    redis_server.ask("ACL", "SETUSER", "least", "on", ">secret", *rights)
     url = f"{redis_server.url}/tasks".replace("//", "//least:secret@", 1)
     await put(url, *tasks(4))
     redis_server.ask("XGROUP", "CREATE", "tasks", "stopcast", "0")
@@ -114,6 +119,7 @@ async def test_the_rights_that_the_manual_names_are_enough(redis_server: RedisSe
         await queue.configure(max_deliveries=1)
         outcomes = await drained(url, emulator, results=True)
         status = await queue.status()
+        assert await queue.put_dead_letters_back() == 2
     assert (len(outcomes), status.dead, status.results, status.length) == (2, 2, 2, 0)
 
 
@@ -137,6 +143,12 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_a_redis_cluster_is_refused_with_what_to_use_instead(cluster: str) -> None:
-    for use in (put(f"{cluster}/tasks", *tasks(1)), joined(f"{cluster}/tasks")):
+    async def enter_quota() -> None:
+        # Its key is in a slot of the other node.
+        async with SharedQuota(cluster, account="a"):
+            pass
+
+    uses = [put(f"{cluster}/tasks", *tasks(1)), joined(f"{cluster}/tasks"), quota_status(cluster, "a"), enter_quota()]
+    for use in uses:
         with pytest.raises(ConfigurationError, match=r"Redis Cluster.*Sentinel: redis\+sentinel://"):
             await use

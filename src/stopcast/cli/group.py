@@ -23,6 +23,7 @@ _COMMANDS: Final = (
     "enqueue",
     "worker",
     "status",
+    "configure",
     "summary",
     "sandbox",
     "help",

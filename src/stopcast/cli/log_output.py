@@ -24,6 +24,9 @@ _COMMON: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "ascti
 #: The library's level by ``--verbose``: warnings; what is out of the ordinary; every call and every task.
 _LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 
+#: Events that the command itself reports at its end, once and with what to do.
+_SAID_AT_THE_END: Final = frozenset({"calls_ended", "dead_lettered"})
+
 P = ParamSpec("P")
 
 
@@ -33,8 +36,7 @@ def log_output(options: OutputOptions) -> Iterator[None]:
     handler = _StandardError()
     handler.setFormatter(_Json() if options.log_format == "json" else _Text())
     if options.log_format != "json":
-        # The command gives the reason itself, at its end and with what to do.
-        handler.addFilter(lambda record: getattr(record, "event", None) != "calls_ended")
+        handler.addFilter(lambda record: getattr(record, "event", None) not in _SAID_AT_THE_END)
     # At the root, so that a record of another library has the same form.
     logging.root.addHandler(handler)
     levels_before = _LOG.level, COMMAND_LOG.level

@@ -23,6 +23,7 @@ Commands:
   enqueue     Put the tasks of lists into a queue on Redis.
   worker      Stop the tasks of a queue, together with its other workers.
   status      Show the state of a queue and of a shared quota.
+  configure   Change the settings that all workers of a queue share, or a quota.
   doctor      Check whether a run would work from here, and what to fix.
   summary     Show the totals of reports, also as an HTML page.
   sandbox     Serve an emulator of the API on this machine.

@@ -50,7 +50,8 @@ class QuotaSettingsAdopted:
         WARNING,
         "the shared quota of account {0.account} has {0.max_per_second:g} calls a second and "
         "{0.arrival_jitter:g} s of jitter in Redis, not this process's {0.own_max_per_second:g} and "
-        "{0.own_arrival_jitter:g} s; Redis counts. To change it for all, use SharedQuota.change_settings",
+        "{0.own_arrival_jitter:g} s; Redis counts. "
+        "To change it for all: stopcast configure, or SharedQuota.change_settings",
     )
     account: str
     max_per_second: float

@@ -23,6 +23,19 @@ _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel
 _OPTIONS: Final = {"db", "password", "sentinel_username", "sentinel_password"}
 _TLS_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password"}
 _SENTINEL_PORT: Final = 26379
+NO_CLUSTER: Final = (
+    "this is a Redis Cluster, which stopcast does not support. Use a single Redis or Valkey; for failover, "
+    "replicas under Sentinel: redis+sentinel://host1,host2/service/0"
+)
+
+
+def is_cluster(error: BaseException) -> bool:
+    """Return whether this is an error that only a Redis Cluster answers with."""
+    from redis import exceptions  # noqa: PLC0415 - slow to import
+
+    # redis-py cuts the first word off the errors that it knows.
+    kinds = (exceptions.MovedError, exceptions.AskError, exceptions.ClusterDownError, exceptions.ClusterCrossSlotError)
+    return isinstance(error, kinds)
 
 
 def without_secrets(url: str) -> str:

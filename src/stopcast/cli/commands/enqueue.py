@@ -29,6 +29,7 @@ _BATCH_TASKS: Final = 500
 @click.command(context_settings=SETTINGS)
 @click.argument("tasks", nargs=-1, type=click.Path(readable=False), metavar="[TASKS]...")
 @queue_option()
+@option("--dead-letters", is_flag=True, help="The queue's dead letters, instead of lists.")
 @option("--again", is_flag=True, help="Also tasks that were put in within the last day or two.")
 @option(
     "--max-length",
@@ -42,22 +43,48 @@ _BATCH_TASKS: Final = 500
 @takes("output", OutputOptions, without=("verbose",))
 @report_errors
 def enqueue(
-    tasks: tuple[str, ...], *, queue: str, again: bool, max_length: int, lists: ListOptions, output: OutputOptions
+    tasks: tuple[str, ...],
+    *,
+    queue: str,
+    dead_letters: bool,
+    again: bool,
+    max_length: int,
+    lists: ListOptions,
+    output: OutputOptions,
 ) -> None:
     """Put the tasks of these lists into a queue, for workers to stop; - is standard input.
 
     A task that was put in within the last day (two at most) is not put in again, unless it ended badly since. So after
     any error the same command may be run again: no task is lost, and none is put in twice.
 
+    With --dead-letters the tasks that were delivered too often go back into the queue, in doubt.
+
     Exit status: 0 every task is in the queue, or had been put in before; 1 some rows name no task; 2 wrong usage, or a
     list that cannot be read; 3 the queue cannot be used.
     """
-    if not tasks and sys.stdin is not None and sys.stdin.isatty():
-        raise click.UsageError("name a list, or pipe one into standard input")
     from stopcast.cli.running import wakeup
 
+    if dead_letters:
+        if tasks:
+            raise click.UsageError("--dead-letters takes no list")
+        sys.exit(wakeup.run(_put_dead_letters_back(queue, output)))
+    if not tasks and sys.stdin is not None and sys.stdin.isatty():
+        raise click.UsageError("name a list, or pipe one into standard input")
     lists = replace(lists, tasks=tasks or ("-",))
     sys.exit(wakeup.run(_put_lists(lists, queue, output, again=again, max_length=max_length)))
+
+
+async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
+    from stopcast.cli.display import messages
+    from stopcast.fleet.queue import RedisQueue
+
+    async with RedisQueue(url) as queue:
+        number = await queue.put_dead_letters_back()
+    if not output.quiet:
+        log(messages.dead_letters_back(number, queue.name), event="dead_letters_back", queue=queue.name, number=number)
+    if output.as_json:
+        write_json({"dead_letters": number})
+    return EXIT_GOOD
 
 
 async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, again: bool, max_length: int) -> int:

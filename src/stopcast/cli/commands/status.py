@@ -1,8 +1,8 @@
-"""``stopcast status``: shows the state of a queue and of a shared quota."""
+"""``stopcast status``: shows the state of a queue and of shared quotas."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -10,44 +10,67 @@ from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import SETTINGS, option
 from stopcast.cli.options.queue import queue_option
 
+#: The log of a terminal or a file can be read at this pace.
+_WATCH_SECONDS: Final = 2.0
+
 
 @click.command(context_settings=SETTINGS)
 @queue_option(required=False)
 @option("--quota", metavar="URL", help="Where the shared quota is: redis://host:6379/0")
-@option("--account", metavar="NAME", help="Whose quota; with --quota.")
-@option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@option("--account", metavar="NAME", help="Whose quota; with --quota. [default: all accounts]")
+@option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@option("--json", "as_json", is_flag=True, help="As one JSON object; with --watch, one a line.")
 @report_errors
-def status(*, queue: str | None, quota: str | None, account: str | None, as_json: bool) -> None:
-    """Show the state of a queue: its tasks, its workers, its dead letters; and the rate of an account.
+def status(*, queue: str | None, quota: str | None, account: str | None, watch: bool, as_json: bool) -> None:
+    """Show the state of a queue: its tasks, its workers, its dead letters; and the rate of accounts.
 
     Exit status: 0, or 3 if one of them cannot be reached.
     """
-    from stopcast.cli.display import messages
+    import asyncio
+    from contextlib import suppress
+
     from stopcast.cli.output import write_json, write_stdout
     from stopcast.cli.running import wakeup
-    from stopcast.fleet.queue import RedisQueue
-    from stopcast.fleet.quota.quota_status import quota_status
 
     if not queue and not quota:
-        raise click.UsageError("name a --queue, or a --quota and an --account, or both")
-    if quota and not account:
-        raise click.UsageError("--quota needs an --account")
+        raise click.UsageError("name a --queue, or a --quota, or both")
 
-    async def ask() -> tuple[dict[str, Any], list[str]]:
-        objects, texts = {}, []
-        if queue:
-            async with RedisQueue(queue) as asked:
-                tasks = await asked.status()
-            objects["queue"] = tasks.as_json()
-            texts.append(messages.queue_status(tasks))
-        if quota and account:
-            pace = await quota_status(quota, account)
-            objects["quota"] = pace.as_json()
-            texts.append(messages.quota_status(pace))
-        return objects, texts
+    async def show() -> None:
+        while True:
+            objects, texts = await _ask(queue, quota, account)
+            if as_json:
+                write_json(objects)
+            else:
+                write_stdout("\n".join(texts))
+            if not watch:
+                return
+            await asyncio.sleep(_WATCH_SECONDS)
 
-    objects, texts = wakeup.run(ask())
-    if as_json:
-        write_json(objects)
-    else:
-        write_stdout("\n".join(texts))
+    with suppress(*((KeyboardInterrupt,) if watch else ())):
+        wakeup.run(show())
+
+
+async def _ask(queue: str | None, quota: str | None, account: str | None) -> tuple[dict[str, Any], list[str]]:
+    """Return what Redis says, as an object and as texts."""
+    from stopcast.cli.display import messages
+    from stopcast.fleet.queue import RedisQueue
+    from stopcast.fleet.quota.quota_status import quota_status, quota_statuses
+
+    objects: dict[str, Any] = {}
+    texts: list[str] = []
+    if queue:
+        async with RedisQueue(queue) as asked:
+            tasks = await asked.status()
+        objects["queue"] = tasks.as_json()
+        texts.append(messages.queue_status(tasks))
+    if quota and account:
+        pace = await quota_status(quota, account)
+        objects["quota"] = pace.as_json()
+        texts.append(messages.quota_status(pace))
+    elif quota:
+        paces = await quota_statuses(quota)
+        objects["quotas"] = [pace.as_json() for pace in paces]
+        texts += map(messages.quota_status, paces)
+        if not paces:
+            texts.append("no quota was used within the last day")
+    return objects, texts

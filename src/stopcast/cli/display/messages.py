@@ -164,15 +164,23 @@ def quota_status(status: QuotaStatus) -> str:
     """Return the state of a shared quota."""
     if status.rate is None or status.full_rate is None or status.asked_seconds_ago is None:
         return f"quota of {status.account}: not used within the last day"
-    line = f"quota of {status.account}: {status.rate:.1f} calls a second"
+    action = "" if status.action == "StopWebcast" else f" for {status.action}"
+    line = f"quota of {status.account}{action}: {status.rate:.1f} calls a second"
     line += " at most" if status.rate >= status.full_rate else f", throttled down from {status.full_rate:.1f}"
     if status.held_seconds:
         line += f", and none for {status.held_seconds:.0f} s"
     return (
         f"{line}; {status.last_second} permits in the last second, {status.worst_second} in the fullest\n"
         f"  {status.permits:,} permits in all, {rows(status.throttled, 'throttled answer')}, "
-        f"last asked for {duration(status.asked_seconds_ago)} ago"
+        f"last asked for {duration(status.asked_seconds_ago)} ago\n"
+        f"  settings: max-per-second {status.max_per_second or 0:g}, arrival-jitter "
+        f"{1000 * (status.arrival_jitter or 0):g} ms"
     )
+
+
+def dead_letters_back(number: int, queue: str) -> str:
+    """Return how many dead letters were put back into a queue."""
+    return f"{counted(number, 'dead letter')} put back into the queue {queue}"
 
 
 def queue_status(status: QueueStatus) -> str:
@@ -187,7 +195,14 @@ def queue_status(status: QueueStatus) -> str:
     ]
     if not status.workers:
         lines.append("  no workers")
-    lines.append(f"dead letters: {status.dead:,}")
+    if status.dead:
+        lines.append(f"dead letters: {status.dead:,}; put them back with: stopcast enqueue --dead-letters")
+    else:
+        lines.append("dead letters: 0")
+    if status.claim_after_seconds is not None and status.max_deliveries is not None:
+        lines.append(
+            f"settings: claim-after {status.claim_after_seconds:g} s, max-deliveries {status.max_deliveries:,}"
+        )
     if status.results:
         lines.append(f"results: {status.results:,}")
     return "\n".join(lines)

@@ -86,8 +86,10 @@ def _log_remainder(consumer: RedisConsumer, user: User) -> None:
 
 def _log_dead_letters(queue: str, number: int, user: User) -> None:
     user.log(
-        f"{number:,} tasks came back too often from workers that did not finish them, and are among the dead letters. "
-        f"To put all dead letters in again:\n"
-        f"  redis-cli XRANGE '{{{queue}}}:dead' - + | grep , | stopcast enqueue - --format csv",
+        f"{number:,} tasks came back too often from workers that did not finish them, and are dead letters of the "
+        f"queue {queue} now. To put all of them back into the queue:\n"
+        f"  stopcast enqueue --dead-letters",
         event="queue_dead_letters",
+        queue=queue,
+        number=number,
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from stopcast.errors import ConfigurationError, QueueDataLostError, QueueError, StopcastError
+from stopcast.fleet.connection import NO_CLUSTER, is_cluster
 
 #: The version of the data in Redis. Version 0.1 of stopcast wrote none.
 STATE_VERSION: Final = 2
@@ -49,13 +50,6 @@ def _wrong_type(queue: str, _: str) -> QueueError:
     )
 
 
-def _cluster(_: str, __: str) -> ConfigurationError:
-    return ConfigurationError(
-        "this is a Redis Cluster, which stopcast does not support. Use a single Redis or Valkey; for failover, "
-        "replicas under Sentinel: redis+sentinel://host1,host2/service/0/NAME"
-    )
-
-
 #: By the first word of an error. The scripts of this folder return those that begin with STOPCAST.
 _PERMANENT: Final[Mapping[str, Callable[[str, str], StopcastError]]] = {
     "STOPCASTGONE": data_lost,
@@ -72,9 +66,8 @@ def permanent(error: BaseException, queue: str) -> StopcastError | None:
 
     if isinstance(error, StopcastError):
         return error
-    # redis-py cuts the first word off the errors that it knows.
-    if isinstance(error, exceptions.MovedError | exceptions.AskError | exceptions.ClusterDownError):
-        return _cluster(queue, "")
+    if is_cluster(error):
+        return ConfigurationError(NO_CLUSTER)
     if not isinstance(error, exceptions.ResponseError):
         return None
     code, _, rest = words_of(error).partition(" ")

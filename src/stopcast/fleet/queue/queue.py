@@ -60,6 +60,8 @@ class QueueStatus:
         dead: tasks among the dead letters, which were delivered too often.
         results: outcomes in the results stream.
         workers: the workers, including those that died and whose tasks were not taken over yet.
+        claim_after_seconds: the silence after which a worker's tasks are taken over, None before the first worker.
+        max_deliveries: workers that may die over a task, None before the first worker.
     """
 
     name: str
@@ -69,6 +71,8 @@ class QueueStatus:
     dead: int
     results: int
     workers: tuple[WorkerStatus, ...]
+    claim_after_seconds: float | None = None
+    max_deliveries: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as the object that ``--json`` prints."""
@@ -152,6 +156,19 @@ class RedisQueue:
         milliseconds = "" if claim_after_seconds is None else max(1, round(claim_after_seconds * 1000))
         await self._run("configure", milliseconds, "" if max_deliveries is None else max_deliveries)
 
+    async def put_dead_letters_back(self) -> int:
+        """Put all dead letters back into the queue, and return how many there were.
+
+        Their deliveries are counted anew. They are in doubt: a call of an earlier delivery may have stopped the task.
+
+        Raises:
+            QueueError: as for ``put``.
+        """
+        number = 0
+        while some := int(await self._run("revive", _AT_ONCE, keys=(self._stream.dead,))):
+            number += some
+        return number
+
     async def _add(self, keys: Sequence[bytes], *, again: bool) -> int:
         """Add tasks, each given as its ids with commas between, in one step."""
         settings = [self._stream.seen, IDENTITIES_SECONDS, self._max_length, int(again)]
@@ -165,12 +182,12 @@ class RedisQueue:
             await asyncio.sleep(_FULL_WAIT_SECONDS)
         return int(added)
 
-    async def _run(self, script: str, *arguments: Any) -> Any:
+    async def _run(self, script: str, *arguments: Any, keys: tuple[str, ...] = ()) -> Any:
         try:
             with report_errors(self.name):
                 if not self._stream.id:
                     await self._stream.open()
-                return await self._stream.run(script, *arguments)
+                return await self._stream.run(script, *arguments, keys=keys)
         except QueueDataLostError:
             # Reported once: the next call finds the new queue, or makes it.
             self._stream.id = ""
@@ -190,8 +207,9 @@ class RedisQueue:
             pipeline.time()
             pipeline.xlen(stream.dead)
             pipeline.xlen(stream.results)
-            pipeline.hget(stream.state, "version")
-            length, first, (seconds, microseconds), dead, results, version = await pipeline.execute()
+            pipeline.hmget(stream.state, "version", "claim_after_ms", "max_deliveries")
+            length, first, (seconds, microseconds), dead, results, state = await pipeline.execute()
+            version, claim_after_ms, max_deliveries = state
             check_version(self.name, version)
             workers = tuple(
                 WorkerStatus(each["name"].decode(), each["pending"], each["idle"] / 1000)
@@ -209,4 +227,6 @@ class RedisQueue:
             dead=dead,
             results=results,
             workers=workers,
+            claim_after_seconds=None if claim_after_ms is None else int(claim_after_ms) / 1000,
+            max_deliveries=None if max_deliveries is None else int(max_deliveries),
         )

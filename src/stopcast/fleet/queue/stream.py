@@ -17,7 +17,7 @@ GROUP: Final = "stopcast"
 #: there is nothing left to stop.
 IDENTITIES_SECONDS: Final = 86_400
 _TIMEOUT_SECONDS: Final = 5.0
-_SCRIPTS: Final = ("open", "configure", "enqueue", "settle", "keep", "forget")
+_SCRIPTS: Final = ("open", "configure", "enqueue", "settle", "keep", "forget", "revive")
 
 
 class Settings(NamedTuple):

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from stopcast.errors import QuotaLostError
-from stopcast.fleet.connection import connected, without_secrets
+from stopcast.errors import ConfigurationError, QuotaLostError
+from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
 from stopcast.fleet.quota.redis_ledger import INDEX_KEY, ledger_key
 from stopcast.limiters.throttling import recovered_rate
 
@@ -29,6 +29,7 @@ _FIELDS: Final = (
     "permits",
     "throttled",
     "max_per_second",
+    "arrival_jitter",
 )
 
 
@@ -48,6 +49,7 @@ class QuotaStatus:
         held_seconds: for which no process may call yet.
         asked_seconds_ago: when a process last asked for permits.
         max_per_second: the cap of all processes.
+        arrival_jitter: seconds by which the way to the server may vary, for all processes.
     """
 
     account: str
@@ -61,6 +63,7 @@ class QuotaStatus:
     held_seconds: float = 0.0
     asked_seconds_ago: float | None = None
     max_per_second: float | None = None
+    arrival_jitter: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as an object for JSON."""
@@ -104,6 +107,8 @@ async def _read(url: str, quotas: list[tuple[str, str]] | None) -> list[QuotaSta
                 for account, action in quotas
             ]
         except (RedisError, OSError) as error:
+            if is_cluster(error):
+                raise ConfigurationError(NO_CLUSTER) from None
             raise QuotaLostError(
                 f"the shared quota at {without_secrets(url)}: {error or type(error).__name__}"
             ) from None
@@ -136,6 +141,7 @@ def _status(account: str, action: str, values: Sequence[bytes | str | None], now
         held_seconds=round(max(0.0, kept.get("held", 0.0) / 1e6 - now), 1),
         asked_seconds_ago=round(asked_ago, 1),
         max_per_second=kept.get("max_per_second"),
+        arrival_jitter=None if "arrival_jitter" not in kept else kept["arrival_jitter"] / 1e6,
     )
 
 

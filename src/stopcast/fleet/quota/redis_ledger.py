@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.errors import QuotaLostError
-from stopcast.fleet.connection import connected, without_secrets
+from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
 from stopcast.fleet.quota.settings import QuotaSettings
 
 if TYPE_CHECKING:
@@ -205,8 +205,9 @@ class RedisLedger:
             self.unverified = True
             with suppress(RedisError, OSError):
                 await self._client.connection_pool.disconnect()
+            cluster = is_cluster(error)
             raise QuotaLostError(
-                f"the shared quota at {self.where}: {error or type(error).__name__}",
-                refused=isinstance(error, AuthenticationError | NoPermissionError),
+                f"the shared quota at {self.where}: {NO_CLUSTER if cluster else error or type(error).__name__}",
+                refused=cluster or isinstance(error, AuthenticationError | NoPermissionError),
             ) from error
         return Lease.of(answer, where=self.where)
