@@ -14,14 +14,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection
 from typing import Final
 
 from measuring import own_process, received
 
 _LENGTH: Final = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_REQUEST_ID: Final = b"20261122200000010010010010ABCDEF"
 _METADATA: Final = (
-    b'"RequestId":"20261122200000010010010010ABCDEF","Action":"StopWebcast","Version":"2020-12-01","Service":"rtc",'
+    b'"RequestId":"' + _REQUEST_ID + b'","Action":"StopWebcast","Version":"2020-12-01","Service":"rtc",'
     b'"Region":"cn-north-1"'
 )
 _THROTTLED: Final = (
@@ -29,11 +31,15 @@ _THROTTLED: Final = (
 )
 
 
+_ids: Final = count(1)
+
+
 def _answer(status: bytes, body: bytes) -> bytes:
     return (
         b"HTTP/1.1 " + status + b"\r\nServer: bench\r\nDate: Sun, 22 Nov 2026 20:00:00 GMT\r\n"
-        b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n"
-        b"X-Tt-Logid: 20261122200000010010010010ABCDEF\r\n\r\n" % len(body)
+        b"Content-Type: application/json; charset=utf-8\r\n"
+        b"Content-Length: " + str(len(body)).encode() + b"\r\n"
+        b"X-Tt-Logid: " + _REQUEST_ID + b"\r\n\r\n"
     ) + body
 
 
@@ -189,7 +195,9 @@ class _Answers(asyncio.Protocol):
         if len(self._pending) >= end + 4 + (int(length[1]) if length else 0):
             # No client here sends a second request before it has the first answer.
             request, self._pending = self._pending, b""
-            self._transport.write(self._answer(request, self._arrived_at))
+            # Each answer has an id of its own: a second answer of one id counts as a copy of another call's.
+            answer = self._answer(request, self._arrived_at).replace(_REQUEST_ID, b"%032d" % next(_ids))
+            self._transport.write(answer)
 
 
 @asynccontextmanager
