@@ -8,8 +8,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-from stopcast.engine.feed import Feed
 from stopcast.engine.job import Job
+from stopcast.engine.origin import Origin
 from stopcast.tasks.outcome import Outcome
 
 #: While fresh rows of the same priority are ready, every tenth attempt goes to a job that failed before.
@@ -31,7 +31,7 @@ class Backlog:
         self._on_due = on_due
         self._loop = asyncio.get_running_loop()
         # Heaps, the highest priority on top: feeds with a fresh job in their turn, jobs that are due in theirs.
-        self._fresh: list[tuple[int, int, Feed]] = []
+        self._fresh: list[tuple[int, int, Origin]] = []
         self._due: list[tuple[int, int, Job]] = []
         self._waiting: list[tuple[float, int, Job]] = []
         self._turn = count(1)
@@ -49,7 +49,7 @@ class Backlog:
         """Jobs that have failed before, and wait for their next attempt or are due for it."""
         return len(self._waiting) + len(self._due)
 
-    def add(self, feed: Feed) -> None:
+    def add(self, feed: Origin) -> None:
         """Take in a feed that has jobs ready, and had none."""
         heappush(self._fresh, (-feed.priority, next(self._turn), feed))
 
@@ -62,7 +62,7 @@ class Backlog:
         """Take in a job whose call was taken back: it goes before all others of its priority."""
         heappush(self._due, (-job.feed.priority, -next(self._turn), job))
 
-    def withdraw(self, feed: Feed) -> list[Job]:
+    def withdraw(self, feed: Origin) -> list[Job]:
         """Remove the jobs of a feed that failed before, and return them."""
         withdrawn = [job for _, _, job in (*self._waiting, *self._due) if job.feed is feed]
         if withdrawn:

@@ -6,30 +6,28 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from stopcast.background import end_task
 from stopcast.engine.attempts import Attempts, Interrupted, Result, Retry, Settled
 from stopcast.engine.backlog import Backlog
 from stopcast.engine.feed import Feed
 from stopcast.engine.halting import Failures
 from stopcast.engine.job import Job, make_jobs
-from stopcast.engine.slot import Interrupt, Slot
+from stopcast.engine.origin import Origin
+from stopcast.engine.same_task import SameTask, after_call_of, shared_outcome
+from stopcast.engine.single import SingleTask, SingleTasks
+from stopcast.engine.slot import Interrupt
+from stopcast.engine.workers import Workers
 from stopcast.engine.working_time import WorkingTime
-from stopcast.errors import BackgroundTaskError, ClosedError, StopcastError
-from stopcast.events import Event
+from stopcast.errors import ClosedError, StopcastError
+from stopcast.events import Event, TaskRefused
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.task import Task
 
 _PAUSED: Final = "paused"
-#: For a worker whose call was cut off: closing a TLS connection takes a few turns of the loop.
-_PATIENCE_SECONDS: Final = 0.2
 
 
 class Dispatcher:
-    """Makes the attempts of all feeds, with a bounded number of workers.
-
-    A worker makes one attempt after another, and ends when there is none to make. A job that waits for its next attempt
-    holds no worker. Calls that are not sent yet are bounded apart from those in flight, so that they do not queue at
-    the limiter with a connection each.
+    """Makes the attempts of all feeds and single tasks. A job that waits for its next attempt holds no worker.
 
     Args:
         attempts: makes the attempts.
@@ -43,6 +41,7 @@ class Dispatcher:
         observe: is called with each event.
         observed: whether to make an event of each attempt and each task that goes well.
         max_waiting: rows of one feed that may wait, for their next attempt or for their outcome to be consumed.
+        deduplicate: whether two calls for one task are never made at once.
 
     Attributes:
         most_outstanding: rows of one feed that may be taken in and not consumed.
@@ -64,27 +63,39 @@ class Dispatcher:
         failures: Failures | None = None,
         observe: Callable[[Event], None],
         observed: bool,
+        deduplicate: bool = True,
     ) -> None:
-        self._attempts = attempts
         self._working_time = working_time
-        self._timeout_seconds = timeout_seconds
-        self._max_at_once = max_at_once
         self._max_unsent = max_unsent
         self.most_outstanding = max_at_once + max_waiting
-        self._stagger_seconds = stagger_seconds
         self._one_at_a_time = one_at_a_time
         self._failures = failures
         self._observe = observe
         self._observed = observed
         self._loop = asyncio.get_running_loop()
         self._feeds: set[Feed] = set()
+        self._singles = SingleTasks(
+            observe=observe,
+            observed=observed,
+            deliver=None if failures is None else failures.counting(lambda _: None, self.stop),
+            on_end=self._on_end,
+            deduplicate=deduplicate,
+        )
+        self._same_task = SameTask() if deduplicate else None
         self._backlog = Backlog(attempts.without_call, self._start_workers)
-        self._workers: dict[asyncio.Task[None], Slot] = {}
-        #: Workers that were started and have not looked for a job yet.
-        self._starting = 0
-        self._unsent = 0
-        self._next_worker_at = 0.0
-        self._stagger: asyncio.TimerHandle | None = None
+        self._workers = Workers(
+            attempt=attempts.attempt,
+            pick=self._pick,
+            has_more_than=self._backlog.has_more_than,
+            may_start=self._may_start,
+            receive=self._receive,
+            lost=self._lost,
+            on_failure=self.stop,
+            timeout_seconds=timeout_seconds,
+            max_at_once=max_at_once,
+            stagger_seconds=stagger_seconds,
+        )
+        self.on_admitted: Final = self._workers.on_admitted
         self._when_ended: list[Callable[[StopcastError], None]] = []
         self.error: StopcastError | None = None
         self.paused = False
@@ -92,7 +103,12 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         """Calls that were sent and have no answer yet."""
-        return sum(slot.sent and slot.job is not None for slot in self._workers.values())
+        return self._workers.in_flight
+
+    @property
+    def unsent(self) -> int:
+        """Calls that connect or wait for their permit."""
+        return self._workers.unsent
 
     @property
     def waiting(self) -> int:
@@ -112,8 +128,7 @@ class Dispatcher:
         Raises:
             ClosedError: on another event loop than this dispatcher's.
         """
-        if asyncio.get_running_loop() is not self._loop:
-            raise ClosedError("this was opened on another event loop; make one for each loop")
+        self._check_loop()
         feed = Feed(
             deliver if self._failures is None else self._failures.counting(deliver, self.stop),
             most_outstanding=self.most_outstanding,
@@ -131,23 +146,45 @@ class Dispatcher:
             feed.end(self.error)
         return feed
 
-    def _on_ready(self, feed: Feed) -> None:
-        self._backlog.add(feed)
-        self._start_workers()
+    def call(self, task: Task, *, priority: int = 0) -> SingleTask:
+        """Return the call of one task: the one that other callers wait for, or a new one.
 
-    def _on_end(self, feed: Feed) -> None:
-        if feed.closed:
+        Raises:
+            ClosedError: on another event loop than this dispatcher's.
+            StopcastError: what ended the calls.
+        """
+        self._check_loop()
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        single = self._singles.find(task, priority)
+        if single.ready:
+            self._on_ready(single)
+        return single
+
+    def refuse(self, outcome: Outcome) -> None:
+        """Emit the event of a single value that names no task."""
+        if self._observed:
+            self._observe(TaskRefused(outcome))
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            raise ClosedError("this was opened on another event loop; make one for each loop")
+
+    def _on_ready(self, feed: Origin) -> None:
+        self._backlog.add(feed)
+        self._workers.start()
+
+    def _on_end(self, feed: Origin) -> None:
+        if feed.closed and isinstance(feed, Feed):
             self._feeds.discard(feed)
         if not feed.unsettled:
             return
         for job in self._backlog.withdraw(feed):
             feed.take_back(job)
-        self._take_back_unsent(feed)
-
-    def _take_back_unsent(self, feed: Feed | None = None) -> None:
-        for slot in self._workers.values():
-            if slot.job is not None and not slot.sent and feed in {None, slot.job.feed}:
-                slot.interrupt(Interrupt.TAKEN_BACK)
+        if self._same_task is not None:
+            for job in self._same_task.withdraw(feed):
+                feed.take_back(job)
+        self._workers.take_back_unsent(feed)
 
     def stop(self, error: StopcastError) -> None:
         """Make no further call. Calls in flight finish and are handed out, and then each feed ends with ``error``.
@@ -158,8 +195,9 @@ class Dispatcher:
             self.error = error
             for act in self._when_ended:
                 act(error)
-        for feed in tuple(self._feeds):
+        for feed in (*self._feeds, *self._singles.open):
             feed.end(self.error)
+        self._workers.dismiss()
 
     def when_ended(self, act: Callable[[StopcastError], None]) -> None:
         """Call ``act`` when the calls have ended, with what ended them."""
@@ -168,102 +206,67 @@ class Dispatcher:
     def reopen(self) -> None:
         """Make calls again, for feeds that are opened from now on."""
         self.error = None
+        self._workers.recall()
 
     def pause(self) -> None:
         """Make no further call until ``resume``. Calls in flight finish, and those not sent yet are taken back."""
         self.paused = True
         self._working_time.pause(_PAUSED)
-        self._take_back_unsent()
+        self._workers.take_back_unsent()
 
     def resume(self) -> None:
         """Make calls again."""
         self.paused = False
         self._working_time.resume(_PAUSED)
-        self._start_workers()
+        self._workers.start()
 
     async def idle(self) -> None:
         """Return when no call is in flight."""
-        while self._workers:
-            await asyncio.wait(self._workers)
+        await self._workers.ended()
 
     def cancel(self) -> None:
         """Cut off the calls in flight. Call ``stop`` first."""
-        for slot in self._workers.values():
-            slot.interrupt(Interrupt.CUT_OFF if slot.sent else Interrupt.TAKEN_BACK)
+        self._workers.cut_off()
 
     async def close(self) -> None:
         """Stop, cut off what is in flight, and leave nothing behind."""
         self.stop(ClosedError("the calls were cancelled"))
         self._backlog.close()
-        if self._stagger is not None:
-            self._stagger.cancel()
-        self.cancel()
-        # The mark and one cancellation are enough, unless something on the way swallowed it.
-        await asyncio.gather(*(end_task(worker, patience_seconds=_PATIENCE_SECONDS) for worker in self._workers))
+        await self._workers.close()
 
-    def _start_workers(self) -> None:
-        """Start as many workers as there are jobs for them, and room."""
-        while (
-            self._stagger is None
-            and self._may_start()
-            and len(self._workers) + self._starting < self._max_at_once
-            and self._backlog.has_more_than(self._starting)
-        ):
-            now = self._loop.time()
-            if now < self._next_worker_at:
-                self._stagger = self._loop.call_at(self._next_worker_at, self._end_stagger)
-                return
-            self._next_worker_at = now + self._stagger_seconds
-            self._starting += 1
-            # It registers itself: an eager task factory runs its first step at once.
-            self._loop.create_task(self._work(), name="stopcast worker").add_done_callback(self._on_worker_end)
-
-    def _end_stagger(self) -> None:
-        self._stagger = None
-        self._start_workers()
-
-    def _on_worker_end(self, worker: asyncio.Task[None]) -> None:
-        if self._workers.pop(worker, None) is None:
-            self._starting -= 1  # it was cancelled before its first step
-        error = None if worker.cancelled() else worker.exception()
-        if error is not None:
-            self.stop(error if isinstance(error, StopcastError) else _unexpected(error))
-        self._start_workers()
-
-    def _may_start(self) -> bool:
-        unsent = self._unsent + self._starting
+    def _may_start(self, unsent: int) -> bool:
         if self.error is not None or self.paused or unsent >= self._max_unsent():
             return False
         return not (self._one_at_a_time() and (unsent or self.in_flight))
 
-    def on_admitted(self) -> None:
-        """Start another worker: a call has gone out, and left its place among those not sent."""
-        self._unsent -= 1
-        self._start_workers()
+    def _pick(self) -> Job | None:
+        job = self._backlog.pick()
+        while job is not None and self._same_task is not None and not self._same_task.begin(job):
+            job = self._backlog.pick()
+        return job
 
-    async def _work(self) -> None:
-        slot = Slot(self._timeout_seconds)
-        worker = asyncio.current_task()
-        assert worker is not None, "a worker is a task"  # noqa: S101 - an invariant
-        self._starting -= 1
-        self._workers[worker] = slot
-        try:
-            while self._may_start() and (job := self._backlog.pick()) is not None:
-                self._unsent += 1
-                try:
-                    result = await self._attempts.attempt(job, slot)
-                except BaseException:
-                    # The row is not lost with the worker. The worker's end stops the run, with the cause.
-                    self._give_back(job)
-                    raise
-                finally:
-                    if not slot.sent:
-                        self._unsent -= 1
-                self._receive(result)
-        finally:
-            slot.close()
+    def _lost(self, job: Job) -> None:
+        self._give_back(job)
+        self._release_followers(job, None)
+
+    def _release_followers(self, job: Job, result: Result | None) -> None:
+        """Let the jobs go on that waited for this job's call."""
+        for follower in () if self._same_task is None else self._same_task.end(job):
+            if result is not None and (outcome := shared_outcome(follower, result)) is not None:
+                follower.feed.settle(outcome, result.job.history)
+            else:
+                self._give_back(after_call_of(job, follower))
+
+    def _start_workers(self) -> None:
+        self._workers.start()
 
     def _receive(self, result: Result) -> None:
+        try:
+            self._apply(result)
+        finally:
+            self._release_followers(result.job, result)
+
+    def _apply(self, result: Result) -> None:
         feed = result.job.feed
         match result:
             case Settled(_, outcome, calls, error):
@@ -287,9 +290,3 @@ class Dispatcher:
             job.feed.take_back(job)
         else:
             self._backlog.put_back(job)
-
-
-def _unexpected(error: BaseException) -> BackgroundTaskError:
-    unexpected = BackgroundTaskError(f"unexpected error: {type(error).__name__}: {error}")
-    unexpected.__cause__ = error
-    return unexpected

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextvars import copy_context
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
+from stopcast.engine.origin import Origin
+from stopcast.events import Event, TaskRefused
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 READ_AHEAD: Final = 64
 
 
-class Feed:
+class Feed(Origin):
     """One stream of jobs through a dispatcher.
 
     Back-pressure is by credit: a row counts from the moment it is taken in until its outcome was consumed.
@@ -34,12 +34,9 @@ class Feed:
         flights: notes which calls a crash leaves in doubt.
         ownership: knows whether a row is still this process's to send.
         on_ready: is called when jobs have become ready where there were none.
-        on_end: is called when the feed ends before its time.
+        on_end: is called when the feed ends early.
 
     Attributes:
-        ready: jobs that wait for their first attempt.
-        closed: whether the consumer has left.
-        error: what ended the feed before its time.
         without_outcome: rows that were taken back, or whose call was cut off.
         given_back: rows that were returned to their source. It may deliver them again.
     """
@@ -58,18 +55,11 @@ class Feed:
         on_ready: Callable[[Feed], None],
         on_end: Callable[[Feed], None],
     ) -> None:
-        self.ready: deque[Job] = deque()
-        self.closed = False
-        self.error: BaseException | None = None
+        super().__init__(observe=observe, observed=observed, priority=priority, flights=flights, ownership=ownership)
         self.without_outcome = 0
         self.given_back = 0
-        self.priority = priority
-        self.flights = flights
-        self.ownership = ownership
-        self.observed = observed
-        context = copy_context()
-        self.observe: Callable[[Event], None] = lambda event: context.run(observe, event)
-        self._deliver = deliver
+        self._ready: deque[Job] = deque()
+        self._consume = deliver
         self._most_outstanding = most_outstanding
         self._make_jobs = make_jobs
         self._on_ready = on_ready
@@ -79,20 +69,20 @@ class Feed:
         self._changed = asyncio.Event()
 
     @property
-    def ending(self) -> bool:
-        """Whether no further call is made for it."""
-        return self.closed or self.error is not None
-
-    @property
     def unsettled(self) -> int:
         """Rows that were taken in, and have no outcome yet."""
         return self._unsettled
 
+    @property
+    def ready(self) -> deque[Job]:
+        """Jobs that wait for their first attempt."""
+        return self._ready
+
     def submit(self, rows: Iterable[Accepted]) -> None:
-        """Take in rows that are to be sent. Where the feed is ending, they are taken back at once."""
-        before = len(self.ready)
-        self.ready.extend(self._make_jobs(self, rows))
-        added = len(self.ready) - before
+        """Accept rows to send. Where the feed is ending, they are taken back at once."""
+        before = len(self._ready)
+        self._ready.extend(self._make_jobs(self, rows))
+        added = len(self._ready) - before
         self._outstanding += added
         self._unsettled += added
         if self.ending:
@@ -102,18 +92,10 @@ class Feed:
 
     def take(self) -> Job:
         """Return the job that has been ready longest."""
-        job = self.ready.popleft()
-        if len(self.ready) == READ_AHEAD - 1:
+        job = self._ready.popleft()
+        if len(self._ready) == READ_AHEAD - 1:
             self._changed.set()
         return job
-
-    def settle(self, outcome: Outcome, attempts: Sequence[AttemptFinished] = ()) -> None:
-        """Hand out a job's outcome. Once the consumer has left, only observers get it."""
-        self._finish_one()
-        if self.observed:
-            self.observe(TaskFinished(outcome, tuple(attempts)) if outcome.attempts else TaskRefused(outcome))
-        if not self.closed:
-            self._deliver(outcome)
 
     def refuse(self, outcome: Outcome) -> None:
         """Hand out the outcome of a row that is not sent."""
@@ -124,36 +106,21 @@ class Feed:
             self.observe(TaskRefused(outcome))
         self._deliver(outcome)
 
-    def take_back(self, job: Job) -> None:
-        """End a job that has no call in flight, because the feed is ending.
-
-        One that was never sent has no outcome: it is as if it had not been read. One that was sent before, and waited
-        for its next attempt, has used up its time.
-        """
-        if job.attempts:
-            self.settle(job.gave_up(), job.history)
-        else:
-            self.without_outcome += 1
-            self._drop()
-
     def give_back(self, job: Job) -> None:
         """Return a row to its source, because another process owns it by now."""
         self.given_back += 1
-        self._drop()
+        self._outstanding -= 1
+        self._finish_one()
         if self.ownership is not None:
             self.ownership.give_back([job.task])
 
     def _drop(self) -> None:
-        self._outstanding -= 1
-        self._finish_one()
-
-    def cut_off(self, job: Job) -> None:
-        """End a job whose call was cut off, so that its fate is not known. Only observers get an outcome."""
         self.without_outcome += 1
         self._outstanding -= 1
         self._finish_one()
-        if self.observed:
-            self.observe(TaskFinished(job.gave_up(), tuple(job.history)))
+
+    def _deliver(self, outcome: Outcome) -> None:
+        self._consume(outcome)
 
     def consumed(self) -> None:
         """Free the place of one outcome that was handed out."""
@@ -179,8 +146,8 @@ class Feed:
         self._changed.set()
 
     def _take_back_ready(self) -> None:
-        ready = list(self.ready)
-        self.ready.clear()
+        ready = list(self._ready)
+        self._ready.clear()
         for job in ready:
             self.take_back(job)
 
@@ -192,7 +159,7 @@ class Feed:
     async def room(self) -> None:
         """Return when more rows may be taken in, or when the feed is ending."""
         await self._until(
-            lambda: self.ending or (len(self.ready) < READ_AHEAD and self._outstanding < self._most_outstanding)
+            lambda: self.ending or (len(self._ready) < READ_AHEAD and self._outstanding < self._most_outstanding)
         )
 
     async def ended(self) -> None:

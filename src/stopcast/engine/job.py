@@ -14,6 +14,7 @@ from stopcast.tasks.task import Task
 
 if TYPE_CHECKING:
     from stopcast.engine.feed import Feed
+    from stopcast.engine.origin import Origin
     from stopcast.tasks.intake import Accepted
 
 _NO_REPLY = Reply(None)
@@ -25,7 +26,7 @@ class Job(NamedTuple):
     Attributes:
         task: the task.
         identity: 16 bytes that no other task has.
-        feed: the stream that gets the outcome.
+        feed: where the job comes from, and its outcome goes.
         source: the list that the row came from.
         line: its line there.
         in_doubt: whether an attempt of ours may have stopped the task although no answer said so.
@@ -38,7 +39,7 @@ class Job(NamedTuple):
 
     task: Task
     identity: bytes
-    feed: Feed
+    feed: Origin
     source: str | None = None
     line: int | None = None
     in_doubt: bool = False
