@@ -16,12 +16,14 @@ from collections import deque
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, Final, Self
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from stopcast.api.answers import ANSWER_LIMIT
+from stopcast.api.network import Network
+from stopcast.errors import ConfigurationError
 from stopcast.ports import Answer, Gate, Request, TransportError
 
 if TYPE_CHECKING:
@@ -61,25 +63,26 @@ class _NoLiveConnectionError(aiohttp.ClientConnectionError):
         super().__init__(f"{_MOST_FORFEITED} connections in a row were dead when the call could have gone out")
 
 
-class GatedConnector(aiohttp.TCPConnector):
-    """A connector that returns a connection when the call may go out over it, and then at once.
+class _ConnectorGate:
+    """Makes a connector return a connection when the call may go out over it, and then at once.
 
     The calls that wait for their permit bring a connection each, and whichever call gets a permit takes the freshest
     live one. So a server that closes idle connections early cannot make a permit useless as long as it leaves the
-    newest one alone.
+    newest one alone. Behind a proxy a connection is one through which the endpoint can be reached already.
     """
 
-    def __init__(self, *, ssl_context: ssl.SSLContext | bool) -> None:
-        # The engine bounds what is in flight; a second bound here would be a second queue.
-        super().__init__(limit=0, ssl=ssl_context)
+    def __init__(self, connector: aiohttp.BaseConnector) -> None:
+        self._connect = connector.connect
         self._in_hand: deque[Connection] = deque()
-        self._used: WeakSet[ResponseHandler] = WeakSet()
+        #: What shows whether bytes wait at a connection that was used before.
+        self._polls: WeakKeyDictionary[ResponseHandler, select.poll] = WeakKeyDictionary()
+        connector.connect = self.connect  # type: ignore[method-assign]  # whatever the connector's class is
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:  # noqa: ASYNC109 - aiohttp's signature
         """Return a live connection for a call that goes out now."""
         exchange = _exchange.get()
         for _ in range(_MOST_FORFEITED):
-            self._in_hand.append(await super().connect(req, traces, timeout))
+            self._in_hand.append(await self._connect(req, traces, timeout))
             try:
                 await exchange.gate.permit()
             except BaseException:
@@ -101,7 +104,6 @@ class GatedConnector(aiohttp.TCPConnector):
             connection = self._in_hand.pop()
             protocol = connection.protocol
             if protocol is not None and self._is_usable(protocol):
-                self._used.add(protocol)
                 return connection
             connection.close()
         return None
@@ -117,20 +119,19 @@ class GatedConnector(aiohttp.TCPConnector):
             return False
         # Bytes may lie in the kernel still: a second answer, or a 408. A new TLS connection may well have some (session
         # tickets), and an answer to nothing it cannot have.
-        return protocol not in self._used or not _has_unread(transport.get_extra_info("socket").fileno())
-
-
-def _has_unread(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+        poll = self._polls.get(protocol)
+        if poll is None:
+            poll = self._polls[protocol] = select.poll()
+            poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+            return True
+        return not poll.poll(0)
 
 
 class AiohttpTransport:
     """One session to one endpoint. Fills ``stopcast.ports.Transport``; used as an async context manager.
 
-    TLS is verified, against ``ssl_context`` or the system's authorities. No proxy, no redirect, no cookie, no
-    decompression. The caller bounds the time that a call takes; only connecting is bounded here.
+    TLS is verified. No redirect, no cookie, no decompression, and no proxy but the one that ``network`` names. The
+    caller bounds the time that a call takes; only connecting is bounded here.
     """
 
     def __init__(
@@ -139,7 +140,8 @@ class AiohttpTransport:
         *,
         method: str = "POST",
         connect_timeout_seconds: float = 10.0,
-        ssl_context: ssl.SSLContext | None = None,
+        network: Network | None = None,
+        max_at_once: int = 0,
     ) -> None:
         from yarl import URL  # noqa: PLC0415 - comes with aiohttp, and is needed only here
 
@@ -149,14 +151,20 @@ class AiohttpTransport:
         self._address, _, self._query = url.partition("?")
         self._method = method
         self._connect_timeout_seconds = connect_timeout_seconds
-        # Reading the system's authorities takes as long as a hundred calls.
-        secure = self._url.scheme == "https"
-        self._ssl_context = ssl_context or (ssl.create_default_context() if secure else None)
+        self._network = network = network or Network()
+        self._max_at_once = max_at_once
+        self._options: dict[str, Any] = {"allow_redirects": False}
+        if (proxy := network.proxy) is not None:
+            self._options["proxy"] = URL(proxy.url)
+            if proxy.user is not None:
+                self._options["proxy_auth"] = aiohttp.BasicAuth(proxy.user, proxy.password or "", "utf-8")
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        connector = self._connector()
+        _ConnectorGate(connector)
         self._session = aiohttp.ClientSession(
-            connector=GatedConnector(ssl_context=self._ssl_context or True),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -164,6 +172,26 @@ class AiohttpTransport:
             skip_auto_headers=("Accept", "Content-Type"),
         )
         return self
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        ssl_context = self._network.ssl_context
+        if ssl_context is None and self._url.scheme == "https":
+            # Reading the system's authorities takes as long as a hundred calls.
+            ssl_context = ssl.create_default_context()
+        if self._network.connector is None:
+            # The engine bounds what is in flight; a second bound here would be a second queue.
+            return aiohttp.TCPConnector(limit=0, ssl=ssl_context or True)
+        connector = self._network.connector()
+        if not isinstance(connector, aiohttp.BaseConnector):
+            raise ConfigurationError(f"connector returned {type(connector).__name__}, which is no aiohttp connector")
+        if 0 < connector.limit < self._max_at_once:
+            raise ConfigurationError(
+                f"connector: its limit of {connector.limit} is below max_at_once, {self._max_at_once}; make it with "
+                f"limit=0"
+            )
+        if ssl_context is not None:
+            self._options["ssl"] = ssl_context
+        return connector
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
@@ -178,7 +206,7 @@ class AiohttpTransport:
         _exchange.set(exchange)
         url = self._url if request.query == self._query else self._url_of(f"{self._address}?{request.query}")
         try:
-            response = await self._session.request(self._method, url, data=request.body or None, allow_redirects=False)
+            response = await self._session.request(self._method, url, data=request.body or None, **self._options)
             try:
                 return Answer(response.status, response.headers, await _read(response.content), exchange.drop)
             finally:
@@ -186,10 +214,9 @@ class AiohttpTransport:
                 response.release()
         except aiohttp.ClientConnectorCertificateError as error:
             raise TransportError(_describe(error), unsent=True, untrusted=True) from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, _NoLiveConnectionError) as error:
-            raise TransportError(_describe(error), unsent=True) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise TransportError(_describe(error)) from error
+            # Without a connection nothing was written, whatever went wrong on the way to one.
+            raise TransportError(_describe(error), unsent=exchange.protocol is None) from error
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
