@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from itertools import count, islice
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from itertools import count
 from typing import Final
 
-from stopcast.tasks.task import Batch, BrokenRow, RawRow, Task
+from stopcast.sources.objects import AnyTask, row_of
+from stopcast.tasks.task import Batch, BrokenRow, RawRow
 
-AnyTask = Task | tuple[str, str, str]
+AnyTasks = Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]
 _BATCH: Final = 64
+#: Items of a sync iterable are read for no longer than this before the event loop has its turn.
+_TURN_SECONDS: Final = 0.005
+#: The longest turn of the event loop between two slow items.
+_LONGEST_PAUSE_SECONDS: Final = 0.05
 
 
-async def batches_of(tasks: Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]) -> AsyncGenerator[Batch, None]:
+def check_tasks(tasks: object) -> None:
+    """Refuse what is no iterable of tasks, before anything is read from it.
+
+    Raises:
+        TypeError: it is a single task, or not an iterable at all.
+    """
+    row = row_of(tasks, 1)
+    single = isinstance(row, RawRow) and all(isinstance(value, str) for value in row[:3])
+    if single or isinstance(tasks, str | bytes | bytearray | Mapping):
+        raise TypeError(f"expected an iterable of tasks, not a single {type(tasks).__name__}; write [task]")
+    if not isinstance(tasks, Iterable | AsyncIterable):
+        raise TypeError(f"expected an iterable or async iterable of tasks, not {type(tasks).__name__}")
+
+
+async def batches_of(tasks: AnyTasks) -> AsyncGenerator[Batch, None]:
     """Yield the tasks as rows; a row's line is its place, counted from 1.
 
     What an async iterable yields is passed on at once, each as a batch of its own: the next one may be long in coming.
-    A source yields batches already.
+    A source yields batches already. A sync iterable is read in turns with the event loop: where its items are slow, the
+    loop gets as much time as they took.
     """
     places = count(1)
     if isinstance(tasks, AsyncIterable):
@@ -24,22 +46,47 @@ async def batches_of(tasks: Iterable[AnyTask] | AsyncIterable[AnyTask | Batch]) 
             yield task if isinstance(task, Batch) else _batch([task], places)
         return
     iterator = iter(tasks)
-    while chunk := list(islice(iterator, _BATCH)):
-        yield _batch(chunk, places)
+    read_all = False
+    while not read_all:
+        chunk = _Chunk()
+        read_all = chunk.read(iterator)
+        if chunk.tasks:
+            yield _batch(chunk.tasks, places)
+        if chunk.error is not None:
+            raise chunk.error
+        if chunk.seconds > _TURN_SECONDS:
+            await asyncio.sleep(min(chunk.seconds, _LONGEST_PAUSE_SECONDS))
 
 
-def one_batch(task: object) -> Batch:
-    """Return a single task as a row, whose line is 1."""
-    return _batch([task], (1,))
+class _Chunk:
+    """Some items of a sync iterable, and what it raised after them."""
+
+    def __init__(self) -> None:
+        self.tasks: list[AnyTask] = []
+        self.error: Exception | None = None
+        self.seconds = 0.0
+
+    def read(self, iterator: Iterator[AnyTask]) -> bool:
+        """Read until there are enough, or the time is up; return whether nothing follows."""
+        began = time.perf_counter()
+        try:
+            for task in iterator:
+                self.tasks.append(task)
+                self.seconds = time.perf_counter() - began
+                if len(self.tasks) == _BATCH or self.seconds > _TURN_SECONDS:
+                    return False
+        except Exception as error:  # noqa: BLE001 - the tasks that were read before it come first
+            self.error = error
+        return True
 
 
 def _batch(tasks: Iterable[object], places: Iterable[int]) -> Batch:
     rows: list[RawRow] = []
     broken: list[BrokenRow] = []
     for task, place in zip(tasks, places, strict=False):
-        match task:
-            case (app_id, room_id, task_id):
-                rows.append(RawRow(app_id, room_id, task_id, place))
-            case _:
-                broken.append(BrokenRow("neither a Task nor three strings", place))
+        row = row_of(task, place)
+        if isinstance(row, RawRow):
+            rows.append(row)
+        else:
+            broken.append(row)
     return Batch(None, rows, broken)

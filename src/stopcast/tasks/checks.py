@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
-from stopcast.tasks.task import ID_PATTERN, RawRow, RowColumns, Task
+from stopcast.tasks.task import ID_PATTERN, RowColumns, Task
 
 _NAMES: Final = ("AppId", "RoomId", "TaskId")
 _ID_CHARACTERS: Final = 128
@@ -54,7 +54,12 @@ def _keys(ids: Any) -> list[bytes]:
     return keys if len(keys) == len(joined) else [key.encode("ascii", "replace") for key in joined]
 
 
-def why_bad(row: RawRow) -> str:
+def names_a_task(row: Sequence[object]) -> bool:
+    """Return whether the first three values are ids."""
+    return all(isinstance(value, str) and ID_PATTERN.fullmatch(value) for value in row[:3])
+
+
+def why_bad(row: Sequence[object]) -> str:
     """Return what is wrong with the first value that is not an id."""
     for name, value in zip(_NAMES, row[:3], strict=True):
         if value is None:
@@ -71,7 +76,7 @@ def why_bad(row: RawRow) -> str:
     raise AssertionError("every value is an id")
 
 
-def shown_task(row: RawRow) -> Task:
+def shown_task(row: Sequence[object]) -> Task:
     """Return what a report can show of a row that does not name a task: "" for a value that is not a string."""
     return Task(*map(_shown, row[:3]))
 
