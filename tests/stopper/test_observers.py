@@ -37,7 +37,7 @@ def of(kind: type[Event], events: list[Event]) -> list[Any]:
 async def observed(emulator: Emulator, *given: object, into: list[Event] | None = None, **settings: Any) -> list[Event]:
     events = [] if into is None else into
     async with stopper_at(emulator, observers=[events.append], **settings) as stopper:
-        async for _ in stopper.stop_all(given):  # type: ignore[arg-type]
+        async for _ in stopper.stop_all(given):
             pass
     return events
 

@@ -15,6 +15,7 @@ from stopcast.errors import ORDERED_ENDS, ClosedError, StopcastError
 from stopcast.events import AccountGivenUp, AppUnclaimed, Event, TaskRefused
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
 
 if TYPE_CHECKING:
     from stopcast.tasks.intake import Accepted
@@ -114,7 +115,7 @@ class RoutingDispatcher:
             deliver,
             dispatchers=self._dispatchers,
             account_of=lambda row: self._account_of(row.task.app_id),
-            unclaimed=self._refuse_unclaimed,
+            unclaimed=self._refuse_row,
             not_entered=self._not_entered,
             on_closed=self._streams.discard,
             max_backlog=self._max_backlog,
@@ -128,23 +129,33 @@ class RoutingDispatcher:
             lanes.end(self.error)
         return lanes
 
-    def _refuse_unclaimed(self, row: Accepted) -> Outcome:
-        app_id = row.task.app_id
+    def refuse(self, outcome: Outcome) -> None:
+        """Emit the event of a row that is not sent."""
+        if self._observed:
+            self._observe(TaskRefused(outcome))
+
+    def refuse_unclaimed(
+        self, task: Task, *, source: str | None = None, line: int | None = 1, in_doubt: bool = False
+    ) -> Outcome:
+        """Return the outcome of a task that no account claims, and emit the event of its AppId."""
+        app_id = task.app_id
         if app_id not in self._unclaimed and len(self._unclaimed) < _MOST_UNCLAIMED:
             self._unclaimed.add(app_id)
             self._observe(AppUnclaimed(app_id))
         outcome = Outcome(
-            row.task,
+            task,
             Status.SET_ASIDE,
             message=UNCLAIMED,
-            source=row.source,
-            line=row.line,
+            source=source,
+            line=line,
             finished_at=time.time(),
-            in_doubt=row.in_doubt,
+            in_doubt=in_doubt,
         )
-        if self._observed:
-            self._observe(TaskRefused(outcome))
+        self.refuse(outcome)
         return outcome
+
+    def _refuse_row(self, row: Accepted) -> Outcome:
+        return self.refuse_unclaimed(row.task, source=row.source, line=row.line, in_doubt=row.in_doubt)
 
     def stop(self, error: StopcastError) -> None:
         """Make no further call for any account. Calls in flight finish, and their outcomes are handed out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -23,10 +23,11 @@ from stopcast.errors import (
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
 from stopcast.ports import Limiter, Observer
-from stopcast.sources.memory import AnyTask
-from stopcast.stopper import Stopper
+from stopcast.sources.memory import AnyTasks
+from stopcast.sources.objects import AnyTask
 from stopcast.stopper.health import StopperState
-from stopcast.stopper.stream import AnyTasks, outcome_of, outcomes_of
+from stopcast.stopper.one_task import checked, outcome_of
+from stopcast.stopper.stream import OutcomeStream, Streams, in_order
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Outcome
 
@@ -100,6 +101,7 @@ class Router:
         self.routes: Final = Routes(routes)
         self._max_backlog = max_backlog
         self._observers = Observers(observers)
+        self._streams = Streams()
         self._dispatcher: RoutingDispatcher | None = None
 
     async def __aenter__(self) -> Self:
@@ -133,14 +135,35 @@ class Router:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         dispatcher, self._dispatcher = self.dispatcher, None
+        error = ClosedError("the Router was left")
         # What is synchronous comes first: this task may be cancelled again at any await.
-        dispatcher.stop(ClosedError("the Router was left"))
+        dispatcher.stop(error)
+        if exc_type is not None and issubclass(exc_type, asyncio.CancelledError):
+            self._streams.cut_off(error)
         entered = [self.stoppers[name] for name in dispatcher.accounts]
         leaving = asyncio.gather(*(stopper.__aexit__(exc_type, exc, tb) for stopper in entered))
         try:
             await leaving
+        except asyncio.CancelledError:
+            self._streams.cut_off(error)
+            raise
         finally:
-            await finish_task(asyncio.create_task(dispatcher.close()), within_seconds=2 * END_WITHIN_SECONDS)
+            await finish_task(asyncio.create_task(self._close(dispatcher)), within_seconds=2 * END_WITHIN_SECONDS)
+
+    async def _close(self, dispatcher: RoutingDispatcher) -> None:
+        await dispatcher.close()
+        await self._streams.finish()
+
+    def drain(self) -> Awaitable[object]:
+        """Make no further call for any account, and let the calls in flight finish, as ``Stopper.drain`` does.
+
+        Raises:
+            ClosedError: outside the ``async with`` block, or on another event loop.
+        """
+        open_stoppers = self._open()
+        drained = [stopper.drain() for stopper in open_stoppers]
+        self.dispatcher.stop(ClosedError("the Router is draining"))
+        return asyncio.gather(*drained)
 
     @property
     def dispatcher(self) -> RoutingDispatcher:
@@ -250,17 +273,30 @@ class Router:
         Raises:
             StopcastError: broken machinery, such as refused credentials of its account.
         """
-        match task:
-            case (str(app_id), _, _):
-                stopper = self.stoppers.get(self.routes.account_of(app_id) or "")
-                if isinstance(stopper, Stopper) and stopper.is_open:
-                    return await stopper.stop(task, priority=priority)
-        return await outcome_of(task, self.dispatcher, priority=priority)
+        found = checked(task)
+        dispatcher = self.dispatcher
+        if isinstance(found, Outcome):
+            dispatcher.refuse(found)
+            return found
+        account = self.routes.account_of(found.app_id)
+        if account is None:
+            return dispatcher.refuse_unclaimed(found)
+        if account in dispatcher.accounts:
+            return await outcome_of(found, self.stoppers[account].dispatcher, priority=priority)
+        raise AccountsGivenUpError({account: dispatcher.given_up[account]})
 
-    def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
-        """Stop many tasks, and yield the outcomes as they come, as ``Stopper.stop_all`` does.
+    def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> OutcomeStream:
+        """Stop many tasks, and return the outcomes as they come, as ``Stopper.stop_all`` does.
 
         Raises:
             AccountsGivenUpError: the tasks of these accounts have no outcome. Those of the others came before it.
         """
-        return outcomes_of(tasks, self.dispatcher, priority=priority)
+        return self._streams.stream(tasks, self.dispatcher, priority=priority)
+
+    async def stop_many(self, tasks: AnyTasks, *, priority: int = 0) -> list[Outcome]:
+        """Stop many tasks, and return their outcomes in the order of the tasks, as ``Stopper.stop_many`` does.
+
+        Raises:
+            AccountsGivenUpError: tasks of these accounts were not sent.
+        """
+        return await in_order(self.stop_all(tasks, priority=priority))

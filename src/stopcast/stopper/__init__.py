@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
-from stopcast.sources.memory import AnyTask
-from stopcast.stopper.stream import AnyTasks
+from stopcast.sources.memory import AnyTasks
+from stopcast.sources.objects import AnyTask
+from stopcast.stopper.stream import OutcomeStream, in_order
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Outcome
 
@@ -24,8 +23,8 @@ class Stopper(TaskCalls):
         """
         return await self._call(task, priority)
 
-    def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
-        """Stop many tasks, and yield the outcomes as they come: one for each given task, in no order.
+    def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> OutcomeStream:
+        """Stop many tasks, and return the outcomes as they come: one for each given task, in no order.
 
         Tasks are read as fast as outcomes are consumed: a slow consumer holds the producer back. A task that is given
         twice in one call is sent once, and the second outcome is ``duplicate``. For this, 16 bytes and a little more
@@ -40,6 +39,17 @@ class Stopper(TaskCalls):
                 before it.
         """
         return self._call_all(tasks, priority)
+
+    async def stop_many(self, tasks: AnyTasks, *, priority: int = 0) -> list[Outcome]:
+        """Stop many tasks, and return their outcomes in the order of the tasks.
+
+        Where an error ends the calls early, the outcomes that are known by then are lost with it: use ``stop_all``
+        where they matter.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials.
+        """
+        return await in_order(self.stop_all(tasks, priority=priority))
 
 
 class Verifier(TaskCalls):
@@ -60,11 +70,19 @@ class Verifier(TaskCalls):
         """
         return await self._call(task, priority)
 
-    def verify_all(self, tasks: AnyTasks, *, priority: int = 0) -> AsyncGenerator[Outcome, None]:
-        """Ask about many tasks, and yield the outcomes as they come, as ``Stopper.stop_all`` does.
+    def verify_all(self, tasks: AnyTasks, *, priority: int = 0) -> OutcomeStream:
+        """Ask about many tasks, and return the outcomes as they come, as ``Stopper.stop_all`` does.
 
         Raises:
             StopcastError: broken machinery, such as refused credentials. The outcomes of all tasks that were sent come
                 before it.
         """
         return self._call_all(tasks, priority)
+
+    async def verify_many(self, tasks: AnyTasks, *, priority: int = 0) -> list[Outcome]:
+        """Ask about many tasks, and return their outcomes in the order of the tasks.
+
+        Raises:
+            StopcastError: broken machinery, such as refused credentials.
+        """
+        return await in_order(self.verify_all(tasks, priority=priority))

@@ -49,6 +49,7 @@ class CallSettings:
     max_at_once: int
     max_waiting: int
     halt_after: HaltAfter | None
+    deduplicate: bool
     retry_key_after_seconds: float | None
 
 
@@ -112,6 +113,7 @@ class Engine:
             failures=None if settings.halt_after is None else Failures(settings.halt_after),
             observe=observers.notify,
             observed=observers.want_all,
+            deduplicate=settings.deduplicate,
         )
         caller.when_admitted(self.dispatcher.on_admitted)
         self.dispatcher.when_ended(self._on_ended)

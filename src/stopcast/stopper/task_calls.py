@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from ssl import SSLContext
 from types import TracebackType
 from typing import ClassVar, Self
 
 from stopcast.api.actions import Action
-from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
+from stopcast.api.endpoint import Endpoint
+from stopcast.api.network import ConnectorFactory, Network
 from stopcast.api.transport import AiohttpTransport
-from stopcast.background import END_WITHIN_SECONDS, finish_task
-from stopcast.credentials.chain import find_credentials, home_directory
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.halting import HaltAfter
@@ -22,14 +21,17 @@ from stopcast.engine.refresh import ask
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ClosedError, ConfigurationError, StopcastError
 from stopcast.events import Event, RunFinished
-from stopcast.limiters import TokenBucket
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.logs import LOG, Observers
-from stopcast.ports import BareLimiter, Observer, Transport, as_limiter
-from stopcast.sources.memory import AnyTask
+from stopcast.logs import Observers
+from stopcast.ports import BareLimiter, Observer, Transport
+from stopcast.sources.memory import AnyTasks
+from stopcast.sources.objects import AnyTask
+from stopcast.stopper import settings
 from stopcast.stopper.engine import CallSettings, Engine
 from stopcast.stopper.health import StopperState
-from stopcast.stopper.stream import AnyTasks, outcome_of, outcomes_of
+from stopcast.stopper.leaving import Leaving
+from stopcast.stopper.one_task import outcome_of
+from stopcast.stopper.stream import OutcomeStream, Streams
 from stopcast.tasks.outcome import Outcome
 
 
@@ -58,6 +60,14 @@ class TaskCalls:
         halt_after: how many tasks may end badly before no further one is sent; None for any number. It counts all
             streams since the block was entered.
         drain_seconds: how long leaving the block may take.
+        deduplicate: whether callers that stop one task at the same time share its call. Two calls for one task are then
+            never in flight at once. A stream's task whose call another stream or caller has in flight waits for that
+            call and has its outcome, or is sent after it.
+        proxy: an HTTP proxy such as "http://proxy:3128", asked by CONNECT. HTTP_PROXY and its like are not obeyed.
+        ssl: the context that verifies the endpoint's certificate, instead of the system's authorities.
+        connector: a function that returns the aiohttp connector to use, for a resolver or an address family of your
+            own. It is called when the block is entered, and the connector is closed with the block. Its ``limit`` must
+            be 0, or no less than ``max_at_once``.
         retry_key_after_seconds: how long after the key was refused for good one call tries it again; None for never,
             unless ``retry_key`` is called.
         observers: functions of an event (see ``stopcast.events``), called on the event loop. Without observers, and
@@ -92,36 +102,30 @@ class TaskCalls:
         halt_after: HaltAfter | None = None,
         drain_seconds: float = 15.0,
         retry_key_after_seconds: float | None = None,
+        deduplicate: bool = True,
+        proxy: str | None = None,
+        ssl: SSLContext | None = None,
+        connector: ConnectorFactory | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        if max_at_once < 1 or max_waiting < 0 or not timeout_seconds > 0:
-            raise ConfigurationError("max_at_once and timeout_seconds must be above 0, max_waiting not below")
-        if retry_key_after_seconds is not None and not 0 < retry_key_after_seconds < math.inf:
-            raise ConfigurationError("retry_key_after_seconds must be above 0 and finite")
-        if credentials is None:
-            found = find_credentials(environ=os.environ, home=home_directory())
-            credentials = found.for_stopper
-            for warning in found.warnings:
-                LOG.warning(warning, extra={"event": "credentials_warning"})
-            key_region = found.region
-        else:
-            key_region = credentials.region if isinstance(credentials, Credentials) else None
-        if not isinstance(endpoint, Endpoint):
-            endpoint = Endpoint.parse(endpoint or DEFAULT_ENDPOINT, key_region=key_region)
-        quota = self.action.quota_per_second
-        if max_per_second is None:
-            max_per_second = quota
-        if limiter is None and max_per_second > quota and not endpoint.loopback:
-            raise ConfigurationError(
-                f"max_per_second {max_per_second:g} is above the account's quota of {quota}; "
-                f"where the vendor has raised it, pass limiter=TokenBucket({max_per_second:g})"
-            )
-        self.endpoint = endpoint.of(self.action.name)
-        self.limiter = as_limiter(limiter or TokenBucket(max_per_second))
+        settings.whole_number("max_at_once", max_at_once, least=1)
+        settings.whole_number("max_waiting", max_waiting, least=0)
+        settings.number("timeout_seconds", timeout_seconds, above=0)
+        settings.number("drain_seconds", drain_seconds, least=0)
+        if retry_key_after_seconds is not None:
+            settings.number("retry_key_after_seconds", retry_key_after_seconds, above=0)
+        settings.instance("retry", retry, RetryPolicy)
+        settings.instance("halt_after", halt_after, HaltAfter)
+        settings.instance("deduplicate", deduplicate, bool)
+        self._credentials, key_region = settings.the_credentials(credentials)
+        self.endpoint = settings.the_endpoint(endpoint, self.action, key_region)
+        self.limiter = settings.the_limiter(limiter, max_per_second, self.action, loopback=self.endpoint.loopback)
+        self._network = Network.of(proxy=proxy, ssl_context=ssl, connector=connector, endpoint=self.endpoint)
+        if transport is not None and self._network != Network():
+            raise ConfigurationError("transport does not go with proxy, ssl or connector; they are aiohttp's")
         self.meter = RollingWindow()
         self.timeout_seconds = timeout_seconds
         self._transport = transport
-        self._credentials = credentials
         self._settings = CallSettings(
             action=self.action,
             endpoint=self.endpoint,
@@ -133,64 +137,93 @@ class TaskCalls:
             max_waiting=max_waiting,
             halt_after=halt_after,
             retry_key_after_seconds=retry_key_after_seconds,
+            deduplicate=deduplicate,
         )
         self._drain_seconds = drain_seconds
-        self._observers = tuple(observers)
+        self._observers = settings.the_observers(observers)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stack = AsyncExitStack()
+        self._streams = Streams()
+        self._entering = False
         self._engine: Engine | None = None
+        self._leaving: Leaving | None = None
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        if self._engine is not None or self._loop not in {None, loop}:
+        if self._engine is not None or self._entering or self._loop not in {None, loop}:
             raise ClosedError(
                 f"this {type(self).__name__} is open already, or on another event loop; make one for each"
             )
         self._loop = loop
+        self._entering = True
+        try:
+            await self._enter(loop)
+        finally:
+            self._entering = False
+        return self
+
+    async def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
         given = self._credentials
         credentials = given if isinstance(given, Credentials) else await ask(given)
         async with AsyncExitStack() as stack:
             transport = self._transport
             if transport is None:
-                over_http = AiohttpTransport(self.endpoint.url, method=self.action.method)
+                over_http = AiohttpTransport(
+                    self.endpoint.url,
+                    method=self.action.method,
+                    network=self._network,
+                    max_at_once=self._settings.max_at_once,
+                )
                 transport = await stack.enter_async_context(over_http)
             observers = Observers(self._observers)
             provider = None if isinstance(given, Credentials) else given
             engine = Engine(self._settings, transport, credentials, provider, observers)
             await stack.enter_async_context(engine)
-            stack.callback(self._report_end, observers.notify, engine.dispatcher, loop.time())
-            self._stack = stack.pop_all()
+            stack.callback(_report_end, observers.notify, engine.dispatcher, self.meter, loop.time())
+            self._leaving = Leaving(
+                engine.dispatcher,
+                self._streams,
+                drain_seconds=self._drain_seconds,
+                close=stack.pop_all().aclose,
+            )
         self._engine = engine
-        return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        dispatcher = self.dispatcher
-        cancelled = exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
-        # What is synchronous comes first: this task may be cancelled again at any await.
-        dispatcher.stop(ClosedError(f"the {type(self).__name__} was left"))
+        error = ClosedError(f"the {type(self).__name__} was left")
+        if self._leaving is None:
+            raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
         try:
-            if not cancelled:
-                async with asyncio.timeout(self._drain_seconds):
-                    await dispatcher.idle()
-        except TimeoutError:
-            pass
+            await self._leaving.leave(
+                error, cancelled=exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
+            )
         finally:
-            await finish_task(asyncio.create_task(self._close(dispatcher)), within_seconds=2 * END_WITHIN_SECONDS)
+            self._engine = self._leaving = None
 
-    async def _close(self, dispatcher: Dispatcher) -> None:
-        try:
-            await dispatcher.close()
-        finally:
-            self._engine = None
-            await self._stack.aclose()
+    def __del__(self) -> None:
+        if (leaving := self.__dict__.get("_leaving")) is not None:
+            warnings.warn(
+                f"unclosed {type(self).__name__}: its `async with` block was never left",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+            leaving.abandon()
 
-    def _report_end(self, observe: Callable[[Event], None], dispatcher: Dispatcher, entered_at: float) -> None:
-        seconds = asyncio.get_running_loop().time() - entered_at
-        error = None if isinstance(dispatcher.error, ClosedError) else str(dispatcher.error)
-        meter = self.meter
-        observe(RunFinished(meter.calls, meter.worst_second, meter.mean_per_second, seconds, error))
+    def drain(self) -> Awaitable[None]:
+        """Make no further call, and let the calls in flight finish: for a handler of SIGTERM.
+
+        They get ``drain_seconds``, and are cut off after that. Streams deliver the outcomes of all that was sent, and
+        raise ClosedError if a task was not. ``await`` the result to wait for the end, or ignore it, as in
+        ``loop.add_signal_handler(signal.SIGTERM, stopper.drain)``. Leaving the block then takes no longer than the rest
+        of ``drain_seconds``.
+
+        Raises:
+            ClosedError: outside the ``async with`` block, or on another event loop.
+        """
+        if self._leaving is None:
+            raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
+        return self._leaving.drain(ClosedError(f"the {type(self).__name__} is draining"))
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -266,5 +299,13 @@ class TaskCalls:
     async def _call(self, task: AnyTask, priority: int) -> Outcome:
         return await outcome_of(task, self.dispatcher, priority=priority)
 
-    def _call_all(self, tasks: AnyTasks, priority: int) -> AsyncGenerator[Outcome, None]:
-        return outcomes_of(tasks, self.dispatcher, priority=priority)
+    def _call_all(self, tasks: AnyTasks, priority: int) -> OutcomeStream:
+        return self._streams.stream(tasks, self.dispatcher, priority=priority)
+
+
+def _report_end(
+    observe: Callable[[Event], None], dispatcher: Dispatcher, meter: RollingWindow, entered_at: float
+) -> None:
+    seconds = asyncio.get_running_loop().time() - entered_at
+    error = None if isinstance(dispatcher.error, ClosedError) else str(dispatcher.error)
+    observe(RunFinished(meter.calls, meter.worst_second, meter.mean_per_second, seconds, error))

@@ -82,7 +82,6 @@ class OneAccount:
             endpoint=self.endpoint,
             limiter=limiter,
             retry=RetryPolicy(max_attempts=calls.max_attempts),
-            max_per_second=max_per_second,
             timeout_seconds=calls.timeout_seconds,
             max_at_once=calls.max_at_once,
             halt_after=options.guards.halt_after,

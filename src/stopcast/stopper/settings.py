@@ -1,0 +1,127 @@
+"""The settings of a Stopper: what makes no sense is refused when it is given, with words."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from stopcast.api.actions import Action
+from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
+from stopcast.credentials.chain import find_credentials, home_directory
+from stopcast.credentials.value import Credentials, CredentialsProvider
+from stopcast.errors import ConfigurationError
+from stopcast.limiters import TokenBucket
+from stopcast.logs import LOG
+from stopcast.ports import BareLimiter, Limiter, Observer, as_limiter
+
+
+def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:
+    """Refuse a value that is no finite number, or too small.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name} must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ConfigurationError(f"{name} must be a finite number")
+    if (above is not None and value <= above) or (least is not None and value < least):
+        bound = f"above {above:g}" if above is not None else f"at least {least:g}"
+        raise ConfigurationError(f"{name} must be {bound}, not {value:g}")
+
+
+def whole_number(name: str, value: Any, *, least: int) -> None:
+    """Refuse a value that is no whole number, or too small.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{name} must be a whole number, not {type(value).__name__}")
+    number(name, value, least=least)
+
+
+def instance(name: str, value: object, *kinds: type) -> None:
+    """Refuse a value of another type; None is accepted.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    if value is not None and not isinstance(value, kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigurationError(f"{name} must be {expected}, not {type(value).__name__}")
+
+
+def the_credentials(
+    given: Credentials | CredentialsProvider | None,
+) -> tuple[Credentials | CredentialsProvider, str | None]:
+    """Return the credentials and the region that came with them, from the environment and the files if None is given.
+
+    Raises:
+        ConfigurationError: there are none, or what is given is something else.
+    """
+    if given is None:
+        found = find_credentials(environ=os.environ, home=home_directory())
+        for warning in found.warnings:
+            LOG.warning(warning, extra={"event": "credentials_warning"})
+        return found.for_stopper, found.region
+    if isinstance(given, Credentials):
+        return given, given.region
+    if not callable(given) or isinstance(given, type):
+        raise ConfigurationError(
+            f"credentials must be Credentials or an async function that returns them, not {type(given).__name__}"
+        )
+    return given, None
+
+
+def the_endpoint(given: str | Endpoint | None, action: Action, key_region: str | None) -> Endpoint:
+    """Return the endpoint of the action.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    instance("endpoint", given, str, Endpoint)
+    if not isinstance(given, Endpoint):
+        given = Endpoint.parse(given or DEFAULT_ENDPOINT, key_region=key_region)
+    return given.of(action.name)
+
+
+def the_limiter(given: BareLimiter | None, max_per_second: float | None, action: Action, *, loopback: bool) -> Limiter:
+    """Return the cap.
+
+    Raises:
+        ConfigurationError: both are given, or the rate is above the account's quota.
+    """
+    if given is not None:
+        if max_per_second is not None:
+            raise ConfigurationError("max_per_second and limiter are two caps; give one of them")
+        if not callable(getattr(given, "acquire", None)) or not callable(getattr(given, "hold", None)):
+            raise ConfigurationError(f"limiter must have acquire and hold; {type(given).__name__} has not")
+        return as_limiter(given)
+    quota = action.quota_per_second
+    if max_per_second is None:
+        return TokenBucket(quota)
+    number("max_per_second", max_per_second, above=0)
+    if max_per_second > quota and not loopback:
+        raise ConfigurationError(
+            f"max_per_second {max_per_second:g} is above the account's quota of {quota}; "
+            f"where the vendor has raised it, pass limiter=TokenBucket({max_per_second:g})"
+        )
+    return TokenBucket(max_per_second)
+
+
+def the_observers(given: Sequence[Observer]) -> tuple[Observer, ...]:
+    """Return the observers.
+
+    Raises:
+        ConfigurationError: one of them cannot be called, or they are no sequence.
+    """
+    if not isinstance(given, Iterable):
+        raise ConfigurationError(f"observers must be a sequence of functions, not {type(given).__name__}")
+    observers = tuple(given)
+    for observer in observers:
+        if not callable(observer):
+            raise ConfigurationError(f"observers must be functions; {type(observer).__name__} cannot be called")
+    return observers
