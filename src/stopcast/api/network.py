@@ -13,8 +13,6 @@ from stopcast.errors import ConfigurationError
 if TYPE_CHECKING:
     import aiohttp
 
-    from stopcast.api.endpoint import Endpoint
-
 ConnectorFactory: TypeAlias = "Callable[[], aiohttp.BaseConnector]"
 _EXAMPLE: Final = "http://proxy.example:3128"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -91,9 +89,10 @@ class Network:
         proxy: str | Proxy | None,
         ssl_context: ssl.SSLContext | None,
         connector: ConnectorFactory | None,
-        endpoint: Endpoint,
+        secure: bool,
+        loopback: bool,
     ) -> Self:
-        """Check the settings.
+        """Check the settings for an endpoint that is reached by https or not, and is this machine itself or not.
 
         Raises:
             ConfigurationError: one of them cannot be used.
@@ -102,10 +101,10 @@ class Network:
             proxy = Proxy.parse(proxy)
         if proxy is not None and not isinstance(proxy, Proxy):
             raise ConfigurationError(f"proxy must be an address such as {_EXAMPLE}, not {type(proxy).__name__}")
-        if proxy is not None and not endpoint.url.startswith("https://") and not proxy.loopback:
+        if proxy is not None and not secure and not proxy.loopback:
             raise ConfigurationError("proxy: it would read plain http; use an https endpoint with a proxy")
         if ssl_context is not None:
-            _check_context(ssl_context, loopback=endpoint.loopback)
+            _check_context(ssl_context, loopback=loopback)
         if connector is not None and not callable(connector):
             raise ConfigurationError(
                 f"connector must be a function that returns an aiohttp connector, not {type(connector).__name__}"

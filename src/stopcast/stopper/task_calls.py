@@ -120,7 +120,13 @@ class TaskCalls:
         self._credentials, key_region = settings.the_credentials(credentials)
         self.endpoint = settings.the_endpoint(endpoint, self.action, key_region)
         self.limiter = settings.the_limiter(limiter, max_per_second, self.action, loopback=self.endpoint.loopback)
-        self._network = Network.of(proxy=proxy, ssl_context=ssl, connector=connector, endpoint=self.endpoint)
+        self._network = Network.of(
+            proxy=proxy,
+            ssl_context=ssl,
+            connector=connector,
+            secure=self.endpoint.url.startswith("https://"),
+            loopback=self.endpoint.loopback,
+        )
         if transport is not None and self._network != Network():
             raise ConfigurationError("transport does not go with proxy, ssl or connector; they are aiohttp's")
         self.meter = RollingWindow()
