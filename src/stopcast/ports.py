@@ -248,3 +248,17 @@ class Transport(Protocol):
         Raises:
             TransportError: no answer, or none that can be read whole.
         """
+
+
+class Pausable(Protocol):
+    """Calls that can be paused, such as those of a Stopper."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether they are paused."""
+
+    def pause(self) -> None:
+        """Send no further call until ``resume``."""
+
+    def resume(self) -> None:
+        """Send calls again."""

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -22,9 +23,9 @@ from stopcast.errors import (
     TimeIsUpError,
 )
 from stopcast.ports import Deliveries
-from stopcast.report.history import ReportHistory, read_history, tidy
+from stopcast.report.history import ReportHistory, continue_history, tidy
 from stopcast.report.in_flight import InFlightLog, open_in_flight_log
-from stopcast.report.opening import open_report, remove_if_empty, sync_folder
+from stopcast.report.opening import open_report, own_stream, remove_if_empty, sync_folder
 from stopcast.report.totals import AccountFigures, Summary
 from stopcast.report.writer import Report
 from stopcast.stopper.task_calls import TaskCalls
@@ -55,6 +56,7 @@ class Run:
             earlier by the timeout of a call.
         deliveries: the queue, where the rows come from one. It records itself what is in flight, and gets the outcomes
             that are durable.
+        sandbox: whether the calls go to a sandbox. The report's lines are marked, and no other report is continued.
 
     Attributes:
         past: the history of the report. ``past.statuses`` counts its old lines and the new ones together.
@@ -77,6 +79,7 @@ class Run:
         canary: int = 0,
         ends_at: float | None = None,
         deliveries: Deliveries | None = None,
+        sandbox: bool = False,
     ) -> None:
         self._stopper = stopper
         self._path = path
@@ -87,6 +90,7 @@ class Run:
         self._sink: RowSink | None = None
         self._ends_at = ends_at
         self._deliveries = deliveries
+        self._sandbox = sandbox
         self._timers: list[asyncio.TimerHandle] = []
         self.reading = False
         self._report: Report | None = None
@@ -116,9 +120,8 @@ class Run:
             descriptor = await self._unless_ended(self._open(stack), name="report's opener")
             self.opened = True
             in_flight = None
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if own_stream(self._path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode):
                 self.past = await self._read_history(descriptor)
-                self.past.check_kind(self._path, changes=self._stopper.action.changes)
                 if self._deliveries is None and self._stopper.action.changes:
                     in_flight = stack.enter_context(closing(self._in_flight_log()))
             await self._stop_lists(batches, descriptor, in_flight)
@@ -127,7 +130,8 @@ class Run:
         descriptor = await open_report(self._path, resume=self._resume)
         # In the same step, because a cancellation may come before the caller has the descriptor.
         stack.callback(os.close, descriptor)
-        stack.callback(remove_if_empty, self._path, descriptor)
+        if own_stream(self._path) is None:
+            stack.callback(remove_if_empty, self._path, descriptor)
         return descriptor
 
     def _ended(self) -> None:
@@ -143,11 +147,13 @@ class Run:
         return log
 
     async def _read_history(self, descriptor: int) -> ReportHistory:
-        self.reading = True
+        check = partial(
+            ReportHistory.check_kind, path=self._path, changes=self._stopper.action.changes, sandbox=self._sandbox
+        )
+        self.reading = self._resume
         try:
-            return await self._unless_ended(read_history(descriptor, self._path), name="reader of the report")
-        except OSError as error:
-            raise ReportError(f"the report {self._path} cannot be continued: {error.strerror}") from None
+            reading = continue_history(descriptor, self._path, check=check)
+            return await self._unless_ended(reading, name="reader of the report")
         finally:
             self.reading = False
 
@@ -176,6 +182,7 @@ class Run:
             on_durable=None if deliveries is None else deliveries.ack,
             calls=self._stopper,
             in_flight=in_flight,
+            sandbox=self._sandbox,
         )
 
         def deliver(outcome: Outcome) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
+import select
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
+from typing import Final
+
+#: How a file system says that it cannot sync a file.
+_CANNOT_SYNC: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_LOG: Final = logging.getLogger("stopcast")
+_NO_SYNC: Final = "the file system of the report {path} cannot sync files: a power cut may lose the last lines"
 
 
 class BlockingCalls:
@@ -65,12 +75,48 @@ def write_all(descriptor: int, data: bytes) -> None:
     """Write all bytes, however few the file takes at once."""
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # another process made the pipe non-blocking
+            select.select([], [descriptor], [])
 
 
-def remove_torn_line(descriptor: int, data: bytes, written: int) -> int:
-    """Remove a last line of ``data`` that was not written whole, and return how many bytes were removed."""
-    torn = written - (data.rfind(b"\n", 0, written) + 1)
-    with suppress(OSError):
-        os.ftruncate(descriptor, os.fstat(descriptor).st_size - torn)
-    return torn
+def torn_bytes(data: bytes, written: int) -> int:
+    """Return how many of the bytes that were written belong to a last line that was not written whole."""
+    return written - (data.rfind(b"\n", 0, written) + 1)
+
+
+def cut_off(descriptor: int, number: int) -> bool:
+    """Remove the last bytes of a file, and return whether its file system can do that."""
+    try:
+        if number:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - number)
+    except OSError:
+        return False
+    return True
+
+
+def sync(descriptor: int, *, data_only: bool = False) -> bool:
+    """Put the file on the disk, and return False where its file system has no such operation."""
+    try:
+        (getattr(os, "fdatasync", os.fsync) if data_only else os.fsync)(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+        return False
+    return True
+
+
+class SyncedReport:
+    """Syncs one report, and logs a warning once if its file system cannot."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._warned = False
+
+    def sync(self) -> None:
+        """Put the report on the disk. Blocks, so it belongs in a thread."""
+        if not sync(self._descriptor) and not self._warned:
+            self._warned = True
+            _LOG.warning("%s", _NO_SYNC.format(path=self._path), extra={"event": "report_not_synced"})

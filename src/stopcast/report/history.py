@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import Any, Final
 import orjson
 
 from stopcast.errors import ConfigurationError, ReportError
-from stopcast.report.line import LineReader, looks_like_a_line, read_line, task_of
+from stopcast.report.blocking import sync
+from stopcast.report.line import SANDBOX, LineReader, looks_like_a_line, read_line, task_of
+from stopcast.report.opening import check_continuable
 from stopcast.tasks.identities import identity, row_fingerprint
 from stopcast.tasks.intake import AlreadySettled
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
@@ -37,6 +39,13 @@ _STATUS_MASK: Final = ((1 << _STATUS_BITS) - 1) << AlreadySettled.FLAG_BITS
 _ONE_REPLACED: Final = 1 << (AlreadySettled.FLAG_BITS + _STATUS_BITS)
 #: How a file system says that a file cannot take the place of this one, which may still be written to.
 _NOT_REPLACEABLE: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES})
+
+_OF_A_SANDBOX: Final = (
+    "{path} is the report of a run with --sandbox: nothing in it was really stopped. Name another report: -o PATH"
+)
+_NOT_OF_A_SANDBOX: Final = (
+    "{path} is the report of a run without --sandbox: a rehearsal must not continue it. Name another report: -o PATH"
+)
 
 
 class ReportHistory:
@@ -57,12 +66,15 @@ class ReportHistory:
         self.torn_bytes = 0
         self.size = 0
         self._any_unsettled = False
+        self._sandbox_lines = 0
 
     def read(self, values: dict[str, Any]) -> None:
         """Add one line."""
         status: Status = values["status"]
         task = task_of(values)
         self.statuses[status] += 1
+        if SANDBOX in values:
+            self._sandbox_lines += 1
         if status in _ROWS_ONLY:
             self.settled.rows[row_fingerprint(status, task, values.get("message"))] += 1
             return
@@ -77,12 +89,15 @@ class ReportHistory:
             number |= AlreadySettled.IN_DOUBT
         self.settled.tasks[digest] = number
 
-    def check_kind(self, path: Path, *, changes: bool) -> None:
+    def check_kind(self, path: Path, *, changes: bool, sandbox: bool) -> None:
         """Refuse to continue the other kind of report: that a task was stopped does not say whether it runs.
 
         Raises:
-            ConfigurationError: it is a report of ``verify`` where tasks are to be stopped, or the other way round.
+            ConfigurationError: it is a report of ``verify`` where tasks are to be stopped, or the other way round; or
+                the report of a sandbox where the calls are real, or the other way round.
         """
+        if (lines := self.statuses.total()) and self._sandbox_lines != (lines if sandbox else 0):
+            raise ConfigurationError((_NOT_OF_A_SANDBOX if sandbox else _OF_A_SANDBOX).format(path=path))
         if (+self.statuses).keys() & (ASKED if changes else STOPPED):
             kind = "verify" if changes else "run"
             raise ConfigurationError(
@@ -134,6 +149,8 @@ async def peek_history(path: Path) -> ReportHistory:
         ReportError: it cannot be read, or a line in it is not a report's.
     """
     try:
+        # Opening a FIFO would wait for its writer.
+        check_continuable(path)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return ReportHistory()
@@ -145,8 +162,31 @@ async def peek_history(path: Path) -> ReportHistory:
         os.close(descriptor)
 
 
-async def read_history(descriptor: int, path: Path, *, repair: bool = True) -> ReportHistory:
+async def continue_history(descriptor: int, path: Path, *, check: Callable[[ReportHistory], None]) -> ReportHistory:
+    """Do what ``read_history`` does for a report that a run continues.
+
+    Raises:
+        ReportError: it cannot be continued.
+    """
+    try:
+        return await read_history(descriptor, path, check=check)
+    except OSError as error:
+        raise ReportError(
+            f"the report {path} cannot be continued: {error.strerror}. Copy it to another file system, and continue "
+            f"the copy: -o PATH --resume"
+        ) from None
+
+
+async def read_history(
+    descriptor: int,
+    path: Path,
+    *,
+    repair: bool = True,
+    check: Callable[[ReportHistory], None] | None = None,
+) -> ReportHistory:
     """Read the whole report, and cut off a torn last line unless ``repair`` is False.
+
+    Before that ``check`` is called: what it raises leaves the file unchanged.
 
     Raises:
         ReportError: a line in it is not a report's. The file is unchanged.
@@ -159,6 +199,8 @@ async def read_history(descriptor: int, path: Path, *, repair: bool = True) -> R
             history.read(values)
     reader.finish()
     history.size, history.torn_bytes = reader.size, len(reader.torn)
+    if check is not None:
+        check(history)
     if repair and reader.torn:
         os.ftruncate(descriptor, history.size)
     if repair and reader.unended:
@@ -182,7 +224,7 @@ async def tidy(descriptor: int, path: Path, history: ReportHistory) -> None:
             async for lines in _lines(descriptor):
                 out.writelines(map(history.rewritten, lines))
             out.flush()
-            await asyncio.to_thread(os.fsync, out.fileno())
+            await asyncio.to_thread(sync, out.fileno())
         with suppress(OSError):  # some network file systems have no modes
             fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
         try:
@@ -226,7 +268,7 @@ def _overwrite(path: Path, whole: Path) -> None:
         shutil.copyfileobj(source, target, 1 << 20)
         target.truncate()
         target.flush()
-        os.fsync(target.fileno())
+        sync(target.fileno())
     whole.unlink()
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stopcast.errors import ReportError
+from stopcast.report.blocking import sync
 from stopcast.tasks.task import Task
 
 _LOG: Final = logging.getLogger("stopcast")
@@ -112,7 +113,7 @@ class InFlightLog:
 
     def sync(self) -> None:
         """Put the notes on the disk. Blocks, so it belongs in a thread."""
-        getattr(os, "fdatasync", os.fsync)(self._descriptor)
+        sync(self._descriptor, data_only=True)
 
     def close(self) -> None:
         """Close the file, and remove it unless a task in it is in doubt."""
@@ -164,7 +165,10 @@ def open_in_flight_log(report: Path, *, most: int, settled: Container[bytes]) ->
         left = [note for note in dict.fromkeys(notes) if note not in settled]
         descriptor = _write_new(path, b"".join([_MAGIC, file_id, *left]), bytes((_WIDTH + _ROOM_PER_CALL) * most))
     except OSError as error:
-        raise ReportError(f"{path} cannot be written: {error.strerror}") from None
+        raise ReportError(
+            f"{path} cannot be written: {error.strerror}. It must stand beside the report: name a report in a folder "
+            f"of another file system, or one that you may write to: -o PATH"
+        ) from None
     for merged in logs.keys() - {path}:
         with suppress(OSError):
             merged.unlink()
@@ -233,7 +237,7 @@ def _write_new(path: Path, notes: bytes, room: bytes) -> int:
         while written < len(content):
             written += os.pwrite(descriptor, content[written:], written)
         if len(notes) > _HEADER:
-            os.fsync(descriptor)
+            sync(descriptor)
         fresh.replace(path)
     except OSError:
         os.close(descriptor)

@@ -20,10 +20,15 @@ _LINE_BEGINS: Final = b'{"AppId":'
 _FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
 
-class LineWriter:
-    """Writes outcomes as lines."""
+#: The key that marks each line of a run against the sandbox: nothing in it is real.
+SANDBOX: Final = "sandbox"
 
-    def __init__(self) -> None:
+
+class LineWriter:
+    """Writes outcomes as lines. Those of a run against the sandbox are marked."""
+
+    def __init__(self, *, sandbox: bool = False) -> None:
+        self._sandbox = sandbox
         self._second = -1
         self._date = ""
 
@@ -55,6 +60,8 @@ class LineWriter:
         if outcome.state is not None:
             values["StopReason"] = outcome.state.stop_reason
             values["EndTime"] = outcome.state.end_time
+        if self._sandbox:
+            values[SANDBOX] = True
         try:
             return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
         except orjson.JSONEncodeError:

@@ -1,21 +1,53 @@
-"""Opening the report: an existing file is never overwritten, and one run writes at a time. Nothing is read here."""
+"""Opening the report: an existing file is never overwritten, and one run writes at a time. Nothing is read here.
+
+Pipes, devices and the command's own streams (``-``, ``/dev/stdout``, ``/dev/fd/N``) are just written to.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import fcntl
+import logging
 import os
+import re
 import shlex
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from stopcast.errors import ReportError, ReportExistsError, ReportLockedError
+from stopcast.errors import ConfigurationError, ReportError, ReportExistsError, ReportLockedError
 
+_LOG: Final = logging.getLogger("stopcast")
 #: Between two attempts to open a FIFO that has no reader yet.
 _NO_READER_SECONDS: Final = 0.05
+_OWN_STREAMS: Final = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_OWN_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
+#: How a lock is refused that another process holds.
+_LOCK_HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
+_NO_LOCKS = (
+    "the file system of the report {path} has no locks ({reason}). Make sure that no second run writes this report: "
+    "nothing would stop it"
+)
+
+
+def own_stream(path: Path | str) -> int | None:
+    """Return the descriptor of this process that the name stands for, None for the name of a file."""
+    if (descriptor := _OWN_STREAMS.get(str(path))) is not None:
+        return descriptor
+    found = _OWN_DESCRIPTOR.fullmatch(str(path))
+    return int(found[1]) if found else None
+
+
+def check_continuable(path: Path) -> None:
+    """Refuse to continue what is not a file.
+
+    Raises:
+        ConfigurationError: the report is a stream, a pipe or a device.
+    """
+    if own_stream(path) is not None or (_is_special(path) and not path.is_dir()):
+        raise ConfigurationError(f"{path} is not a file, so that no run can continue it: leave --resume out")
 
 
 async def open_report(path: Path, *, resume: bool) -> int:
@@ -27,9 +59,15 @@ async def open_report(path: Path, *, resume: bool) -> int:
     Raises:
         ReportExistsError: it exists, and ``resume`` is False.
         ReportLockedError: another run writes it.
+        ConfigurationError: ``resume`` is True, and it is a stream, a pipe or a device.
         ReportError: it cannot be opened.
     """
+    stream = own_stream(path)
     try:
+        if resume:
+            check_continuable(path)
+        if stream is not None:
+            return _duplicate(stream)
         if _is_special(path):
             return await _open_special(path)
         # Readable too, because a resumed report is read to its end before anything is appended.
@@ -41,20 +79,33 @@ async def open_report(path: Path, *, resume: bool) -> int:
         ) from None
     except OSError as error:
         raise ReportError(f"the report {path} cannot be opened: {error.strerror}. {_way_out(path, error)}") from None
-    try:
-        fcntl.flock(report, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(report)
-        if error.errno in {errno.EAGAIN, errno.EACCES}:
-            raise ReportLockedError(
-                f"another run is writing the report {path}. Let it end, or name another one: -o PATH"
-            ) from None
-        raise ReportError(f"the report {path} cannot be locked: {error.strerror}") from None
+    _lock(report, path)
     if not _is_at(path, report):
         # A run that just ended has put another file in its place, and lines in this one would be lost.
         os.close(report)
         raise ReportLockedError(f"another run was just writing the report {path}; try again")
     return report
+
+
+def _duplicate(stream: int) -> int:
+    """Return another descriptor of the stream, so that it has one position for all who write to it."""
+    if fcntl.fcntl(stream, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _lock(report: int, path: Path) -> None:
+    """Lock the report. One on a file system without locks is written all the same, with a warning."""
+    try:
+        fcntl.flock(report, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _LOCK_HELD:
+            os.close(report)
+            raise ReportLockedError(
+                f"another run is writing the report {path}. Let it end, or name another one: -o PATH"
+            ) from None
+        text = _NO_LOCKS.format(path=path, reason=error.strerror)
+        _LOG.warning("%s", text, extra={"event": "report_not_locked"})
 
 
 async def _open_special(path: Path) -> int:
@@ -77,6 +128,12 @@ def remove_if_empty(report: Path, descriptor: int) -> None:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and not status.st_size:
             report.unlink(missing_ok=True)
+
+
+def is_file(path: Path | str) -> bool:
+    """Return whether a report of this name is a file, which can be read again and continued."""
+    # Not Path.is_file: it raises an error where a folder cannot be searched.
+    return own_stream(path) is None and os.path.isfile(path)  # noqa: PTH113
 
 
 def _is_special(path: Path) -> bool:

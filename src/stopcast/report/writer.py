@@ -9,12 +9,14 @@ import stat
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from stopcast.errors import ReportError
-from stopcast.report.blocking import BlockingCalls, remove_torn_line, write_all
+from stopcast.ports import Pausable
+from stopcast.report.blocking import BlockingCalls, SyncedReport, cut_off, torn_bytes, write_all
 from stopcast.report.in_flight import InFlightLog
 from stopcast.report.line import LineWriter
+from stopcast.report.opening import own_stream
 from stopcast.tasks.outcome import Outcome, Status
 
 #: The most lines in a group, and the longest time that a line waits for its group.
@@ -28,20 +30,6 @@ _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 _SYNC_SECONDS: Final = 0.8
 #: The time that a write or a sync may still take after a cancellation.
 _HURRIED_SECONDS: Final = 1.5
-
-
-class Pausable(Protocol):
-    """Calls that can be paused, such as those of a Stopper."""
-
-    @property
-    def paused(self) -> bool:
-        """Whether they are paused."""
-
-    def pause(self) -> None:
-        """Send no further call until ``resume``."""
-
-    def resume(self) -> None:
-        """Send calls again."""
 
 
 class Report:
@@ -58,6 +46,7 @@ class Report:
             cannot be synced; for them it is called when the lines have been written.
         calls: the calls to pause while too many outcomes wait for the thread.
         in_flight: the in-flight log, whose notes are freed when the lines are written.
+        sandbox: whether each line is marked as a sandbox's.
     """
 
     def __init__(
@@ -69,15 +58,17 @@ class Report:
         on_durable: Callable[[Sequence[Outcome]], None] | None = None,
         calls: Pausable | None = None,
         in_flight: InFlightLog | None = None,
+        sandbox: bool = False,
     ) -> None:
         self._descriptor = descriptor
+        self._file = SyncedReport(descriptor, path)
         self._path = path
         self._on_error = on_error
         self._on_durable = on_durable
         self._calls = calls
-        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._regular = own_stream(path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._in_flight = in_flight
-        self._writer = LineWriter()
+        self._writer = LineWriter(sandbox=sandbox)
         #: Outcomes without a line yet. The thread may be writing the first of them.
         self._outcomes: list[Outcome] = []
         #: Outcomes that are written but not synced; only filled if there is an ``on_durable`` to call with them.
@@ -91,6 +82,8 @@ class Report:
         self._error: ReportError | None = None
         #: Linux reports a failed sync only once. The data may be lost even if a later sync succeeds.
         self._sync_error: ReportError | None = None
+        #: Whether the file ends in a torn line, which only a resumed run can remove. No line may follow it.
+        self._torn = False
         self._paused = False
         self._finishing = False
         self._wait_seconds: float | None = None
@@ -156,7 +149,9 @@ class Report:
                 written += os.write(self._descriptor, group[written:] if written else group)
         finally:
             if written < len(group):
-                written -= remove_torn_line(self._descriptor, group, written)
+                torn = torn_bytes(group, written)
+                self._torn = not cut_off(self._descriptor, torn)
+                written -= torn
             # Count the lines only if necessary: counting takes a sixth of the time that formatting takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
 
@@ -228,7 +223,7 @@ class Report:
         self._syncing.add_done_callback(partial(self._synced, len(self._not_durable)))
 
     def _sync_files(self) -> None:
-        os.fsync(self._descriptor)
+        self._file.sync()
         if self._in_flight is not None:
             self._in_flight.sync()
 
@@ -284,6 +279,8 @@ class Report:
             if self._error is None:
                 self._write_in_thread()
             return None
+        if self._torn:
+            return self._error
         try:
             self._write_out()
         except OSError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stopcast.i18n import counted, duration, status_counts
+from stopcast.report.opening import is_file
 from stopcast.report.totals import Summary
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
@@ -102,11 +101,12 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
             f"{rows(summary.too_old)} not asked about: finished more than 72 hours ago. The API no longer knows "
             f"their tasks; each task ends by itself within 24 hours"
         )
-    if left := _left(done, to_do, unfinished=summary.not_finished):
+    continuable = is_file(report)
+    if left := _left(done, to_do, unfinished=summary.not_finished, continuable=continuable):
         lines.append(left)
-    if report != os.devnull:
+    if continuable:
         lines.append(f"report: {report}")
-    if summary.bad and Path(report).is_file():
+    if summary.bad and continuable:
         lines.append(f"what went wrong, and what to do: stopcast summary {shlex.quote(report)}")
     return "\n".join(lines)
 
@@ -129,7 +129,7 @@ def _calls(summary: Summary) -> Iterator[str]:
         yield f"  account {name}: {calls}{'; given up' if account.given_up else ''}"
 
 
-def _left(done: int, to_do: RowsLeft | None, *, unfinished: int) -> str:
+def _left(done: int, to_do: RowsLeft | None, *, unfinished: int, continuable: bool) -> str:
     """Return what a run that ended early leaves undone, "" for nothing."""
     if to_do is None:
         return f"{rows(unfinished)} read but not finished; more may not have been read" if unfinished else ""
@@ -138,6 +138,8 @@ def _left(done: int, to_do: RowsLeft | None, *, unfinished: int) -> str:
     # Rounded as a person expects it, but something left is never 0 % and something done never leaves 100 %.
     percent = min(max(round(100 * to_do.number / (done + to_do.number)), 1), 99 if done else 100)
     number = f"{'' if to_do.exact else 'about '}{rows(to_do.number)}"
+    if not continuable:
+        return f"{percent} % of the list is left ({number})"
     return f"{percent} % of the list is left ({number}); --resume continues with it"
 
 

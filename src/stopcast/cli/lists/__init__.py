@@ -13,6 +13,7 @@ from pathlib import Path
 from stopcast.cli.lists.remaining import Remaining, RowsLeft
 from stopcast.cli.options import ListOptions
 from stopcast.errors import ConfigurationError, ListError
+from stopcast.report.opening import is_file
 from stopcast.sources import Choice, Columns, Form, open_list
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.tasks.outcome import Status
@@ -124,7 +125,7 @@ def _check(path: Path, report: Path) -> None:
     try:
         if path.is_dir():
             raise ListError(f"{path} is a directory, not a list; name the files in it: {shlex.quote(str(path))}/*.csv")
-        if report.is_file() and path.samefile(report):
+        if is_file(report) and path.exists() and path.samefile(report):
             raise ConfigurationError(
                 f"{path} is the report itself; to run its failed rows again, name another report: -o again.jsonl"
             )

@@ -39,6 +39,7 @@ from stopcast.errors import (
     TooManyFailuresError,
 )
 from stopcast.ports import Deliveries
+from stopcast.report.opening import is_file
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.task import Batch
@@ -142,8 +143,8 @@ def execute(job: RunJob) -> int:
             if error is not output_error:
                 error.add_note(str(output_error))
     if error is not None:
-        resume = job.resumable and ended.summary is not None
-        give_up(error, resume_with=resume_command() if resume else None)
+        resumable = job.resumable and ended.summary is not None and is_file(job.options.report.path)
+        give_up(error, resume_with=resume_command() if resumable else None)
     return ended.status
 
 
@@ -249,6 +250,7 @@ async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: M
         # The event loop's clock is monotonic too, but need not be the same.
         ends_at=options.guards.until and loop.time() + options.guards.until - time.monotonic(),
         deliveries=await stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
+        sandbox=options.calls.sandbox,
     )
     session.failure.add_done_callback(lambda failure: run.end(failure.result()))
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from stopcast.background import END_WITHIN_SECONDS, Supervisor
+from stopcast.cli.files import check_may_be_written
 from stopcast.cli.options import MetricsOptions
 from stopcast.cli.output import log
 from stopcast.cli.running.targets import ObserversOf
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Node exporter is scraped about every 15 s.
 _WRITE_EVERY_SECONDS: Final = 5.0
+#: How the file begins: with the help of the first metric.
+_FILE_BEGINS: Final = b"# HELP stopcast_"
 #: With one of these prometheus-client keeps metrics in files that several processes share. A run is one process.
 _SHARED_BY_PROCESSES: Final = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
@@ -97,6 +100,8 @@ async def _served(registry: CollectorRegistry, host: str, port: int) -> AsyncIte
 async def _written(registry: CollectorRegistry, path: str, supervisor: Supervisor) -> AsyncIterator[None]:
     from prometheus_client import write_to_textfile
 
+    # The file is replaced; a link to it stays one.
+    target = check_may_be_written("--metrics-file", path, begins=_FILE_BEGINS)
     ended = asyncio.Event()
     complained = False
 
@@ -108,14 +113,14 @@ async def _written(registry: CollectorRegistry, path: str, supervisor: Superviso
                     await ended.wait()
             try:
                 # In a thread, because a slow disk would delay the calls. The file is replaced as a whole, by a rename.
-                await asyncio.to_thread(write_to_textfile, path, registry)
+                await asyncio.to_thread(write_to_textfile, target, registry)
             except OSError as error:
                 if not complained:
                     log(f"--metrics-file {path}: {error.strerror}; the run goes on", event="metrics_not_written")
                 complained = True
 
     try:
-        write_to_textfile(path, registry)
+        write_to_textfile(target, registry)
     except OSError as error:
         raise ConfigurationError(
             f"--metrics-file {path}: {error.strerror}. Name a file in a folder that exists"

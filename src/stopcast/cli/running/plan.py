@@ -75,6 +75,7 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
     """
     accounts, routes = read_accounts(options.calls.accounts) if options.calls.accounts else ([], {})
     history = await peek_history(Path(options.report.path)) if options.report.resume else ReportHistory()
+    history.check_kind(Path(options.report.path), changes=True, sandbox=options.calls.sandbox)
     intake = Intake(limit=options.lists.limit, settled=history.settled)
     invalid: list[Outcome] = []
     async with aclosing(lists.batches()) as batches:

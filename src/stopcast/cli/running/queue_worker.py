@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from stopcast.cli.lists import Lists
-from stopcast.cli.options import Options
+from stopcast.cli.options import Options, ReportOptions
 from stopcast.cli.output import EXIT_BAD_ROWS, log
 from stopcast.cli.running.job import RunJob, execute
 from stopcast.cli.running.user import User
@@ -61,7 +61,7 @@ def work(
 
     job = RunJob(
         calls=Stopper,
-        options=replace(options, report=replace(options.report, path=options.report.path or os.devnull)),
+        options=options if options.report.path else replace(options, report=ReportOptions(path=os.devnull)),
         lists=Lists.of(options.lists),
         rows=rows,
         deliveries=deliveries,

@@ -15,6 +15,7 @@ from stopcast.background import Supervisor
 from stopcast.cli.display import messages
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
+from stopcast.report.opening import own_stream
 from stopcast.stopper.task_calls import TaskCalls
 
 _READ_EVERY_SECONDS: Final = 1.0
@@ -104,10 +105,13 @@ def check_control_file(path: Path) -> None:
     Raises:
         ConfigurationError: it is a directory, a pipe or the like, or its folder does not exist.
     """
-    if path.exists() and not path.is_file():
-        raise ConfigurationError(f"--control {path}: not a regular file")
-    if not path.parent.is_dir():
-        raise ConfigurationError(f"--control {path}: there is no folder {path.parent}")
+    try:
+        if own_stream(path) is not None or (path.exists() and not path.is_file()):
+            raise ConfigurationError(f"--control {path}: not a regular file")
+        if not path.parent.is_dir():
+            raise ConfigurationError(f"--control {path}: there is no folder {path.parent}")
+    except OSError as error:
+        raise ConfigurationError(f"--control {path}: {error.strerror}. Name another file") from None
 
 
 def _read(path: Path, known: object) -> tuple[object, list[str]]:

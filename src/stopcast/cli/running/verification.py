@@ -13,6 +13,7 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.options import GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
 from stopcast.cli.running.job import RunJob
 from stopcast.errors import ConfigurationError, ReportExistsError
+from stopcast.report.opening import is_file, own_stream
 from stopcast.sources import Choice
 from stopcast.stopper import Verifier
 from stopcast.tasks.outcome import Status
@@ -49,7 +50,7 @@ def verification_of(options: Options) -> RunJob | None:
     The report of a run over nothing is removed.
     """
     report = options.report
-    if not Path(report.path).exists():
+    if not is_file(report.path):
         return None
     cap = min(options.calls.max_per_second, GET_WEBCAST_TASK.quota_per_second)
     return verify_job(
@@ -72,7 +73,7 @@ def check_verify_report(report: ReportOptions) -> None:
         ReportExistsError: there is a report of an earlier ``--verify``.
     """
     run_report, path = Path(report.path), _verify_report(report.path)
-    if run_report.exists() and not run_report.is_file():
+    if own_stream(run_report) is not None or (run_report.exists() and not run_report.is_file()):
         raise ConfigurationError(f"--verify reads the report again, and {run_report} is not a file; name one: -o PATH")
     if path.exists() and not report.resume:
         raise ReportExistsError(f"the report {path} exists already, and --verify writes it. Name another one: -o PATH")

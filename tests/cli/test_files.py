@@ -1,0 +1,49 @@
+"""Files that a command writes beside the report: nothing that stopcast did not write is overwritten."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from stopcast.sandbox import Emulator
+from support.processes import Shell, obey_permissions, tasks, write_csv
+
+At = tuple[str, ...]
+
+
+@pytest.mark.parametrize("name", ["list.csv", "old.jsonl", "folder", "fifo", "/dev/null", "-", "/dev/stdout"])
+def test_a_metrics_file_replaces_only_a_metrics_file(shell: Shell, api: Emulator, at: At, name: str) -> None:
+    listed = write_csv(shell / "list.csv", tasks(2))
+    (shell / "old.jsonl").write_text('{"AppId":"a"}\n')
+    (shell / "folder").mkdir()
+    os.mkfifo(shell / "fifo")
+    before = {path: path.lstat() for path in shell.directory.iterdir() if not path.is_dir()}
+    ended = shell.run("run", listed, *at, "--metrics-file", name)
+    assert (ended.status, api.calls) == (2, 0)
+    assert f"--metrics-file {name}" in ended.err
+    assert {path: path.lstat() for path in before} == before
+    assert not (shell / "stopcast-report.jsonl").exists()
+
+
+def test_a_metrics_file_is_written_again_by_the_next_run_and_a_link_to_it_stays_one(shell: Shell, at: At) -> None:
+    listed = write_csv(shell / "list.csv", tasks(2))
+    (shell / "link.prom").symlink_to("real.prom")
+    for report in ("one.jsonl", "two.jsonl"):
+        assert shell.run("run", listed, *at, "--metrics-file", "link.prom", "-o", report).status == 0
+    assert (shell / "link.prom").is_symlink()
+    assert (shell / "real.prom").read_text().startswith("# HELP stopcast_")
+
+
+@pytest.mark.parametrize("option", ["--metrics-file", "--control", "--accounts", "--report"])
+def test_a_file_in_a_folder_without_access_is_one_line_that_names_it(shell: Shell, option: str) -> None:
+    listed = write_csv(shell / "list.csv", tasks(2))
+    (shell / "locked").mkdir(mode=0)
+    options = ("--sandbox", option, "locked/file")
+    ended = shell.run_process("run", listed, *options, before=obey_permissions)
+    (shell / "locked").chmod(0o700)
+    assert ended.status in {2, 3}
+    assert ended.without_traceback
+    assert "locked/file" in ended.err
+    assert "Permission denied" in ended.err
+    assert listed not in ended.err
