@@ -136,6 +136,11 @@ def is_file(path: Path | str) -> bool:
     return own_stream(path) is None and os.path.isfile(path)  # noqa: PTH113
 
 
+def is_stream(path: Path | str) -> bool:
+    """Return whether a report of this name is a stream, a pipe or a device, which no run can continue."""
+    return own_stream(path) is not None or (os.path.exists(path) and not os.path.isfile(path))  # noqa: PTH110, PTH113
+
+
 def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stopcast.i18n import counted, duration, status_counts
-from stopcast.report.opening import is_file
+from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import Summary
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
@@ -101,12 +101,12 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
             f"{rows(summary.too_old)} not asked about: finished more than 72 hours ago. The API no longer knows "
             f"their tasks; each task ends by itself within 24 hours"
         )
-    continuable = is_file(report)
+    continuable = not is_stream(report)
     if left := _left(done, to_do, unfinished=summary.not_finished, continuable=continuable):
         lines.append(left)
     if continuable:
         lines.append(f"report: {report}")
-    if summary.bad and continuable:
+    if summary.bad and is_file(report):
         lines.append(f"what went wrong, and what to do: stopcast summary {shlex.quote(report)}")
     return "\n".join(lines)
 

@@ -39,7 +39,7 @@ from stopcast.errors import (
     TooManyFailuresError,
 )
 from stopcast.ports import Deliveries
-from stopcast.report.opening import is_file
+from stopcast.report.opening import is_stream
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.task import Batch
@@ -143,7 +143,7 @@ def execute(job: RunJob) -> int:
             if error is not output_error:
                 error.add_note(str(output_error))
     if error is not None:
-        resumable = job.resumable and ended.summary is not None and is_file(job.options.report.path)
+        resumable = job.resumable and ended.summary is not None and not is_stream(job.options.report.path)
         give_up(error, resume_with=resume_command() if resumable else None)
     return ended.status
 
