@@ -33,9 +33,10 @@ def is_cluster(error: BaseException) -> bool:
     """Return whether this is an error that only a Redis Cluster answers with."""
     from redis import exceptions  # noqa: PLC0415 - slow to import
 
-    # redis-py cuts the first word off the errors that it knows.
+    # redis-py cuts the first word off the errors that it knows, but before 6.0 those of a script are whole.
     kinds = (exceptions.MovedError, exceptions.AskError, exceptions.ClusterDownError, exceptions.ClusterCrossSlotError)
-    return isinstance(error, kinds)
+    whole = ("MOVED ", "ASK ", "CLUSTERDOWN ", "CROSSSLOT ")
+    return isinstance(error, kinds) or (isinstance(error, exceptions.ResponseError) and str(error).startswith(whole))
 
 
 def without_secrets(url: str) -> str:
