@@ -142,8 +142,7 @@ class Run:
     def _in_flight_log(self) -> InFlightLog:
         most = self._stopper.dispatcher.most_outstanding + _READ_AHEAD
         log = open_in_flight_log(self._path, most=most, settled=self.past.settled)
-        self.past.settled.doubt(log.left)
-        self.past.settled.all_in_doubt = log.incomplete
+        self.past.settled.doubt(log.left, others_too=log.incomplete)
         return log
 
     async def _read_history(self, descriptor: int) -> ReportHistory:

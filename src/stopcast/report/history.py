@@ -22,6 +22,7 @@ from stopcast.errors import ConfigurationError, ReportError
 from stopcast.report.blocking import sync
 from stopcast.report.line import SANDBOX, LineReader, looks_like_a_line, read_line, task_of
 from stopcast.report.opening import check_continuable
+from stopcast.report.superseded import may_be_superseded
 from stopcast.tasks.identities import identity, row_fingerprint
 from stopcast.tasks.intake import AlreadySettled
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
@@ -33,7 +34,7 @@ _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 #: A task's number in AlreadySettled: its flags, then the status of a line that a newer one would replace (0: none),
 #: then how many of its lines have been replaced.
 _STATUS_BITS: Final = 3
-_UNSETTLED: Final = (None, *(status for status in Status if not status.settled))
+_UNSETTLED: Final = (None, *filter(may_be_superseded, Status))
 _STATUS: Final = {status: place << AlreadySettled.FLAG_BITS for place, status in enumerate(_UNSETTLED)}
 _STATUS_MASK: Final = ((1 << _STATUS_BITS) - 1) << AlreadySettled.FLAG_BITS
 _ONE_REPLACED: Final = 1 << (AlreadySettled.FLAG_BITS + _STATUS_BITS)
@@ -82,7 +83,7 @@ class ReportHistory:
         number = self._replaced(self.settled.tasks[digest])
         if status.settled:
             number |= AlreadySettled.SETTLED
-        else:
+        if may_be_superseded(status):
             self._any_unsettled = True
             number |= _STATUS[status]
         if values.get("in_doubt") is True:
@@ -134,7 +135,7 @@ class ReportHistory:
             return line
         digest = identity(task_of(values))
         number = self.settled.tasks[digest]
-        if not status.settled and number >= _ONE_REPLACED:
+        if may_be_superseded(status) and number >= _ONE_REPLACED:
             self.settled.tasks[digest] = number - _ONE_REPLACED
             return b""
         if number & AlreadySettled.IN_DOUBT and not values.get("in_doubt"):

@@ -1,26 +1,12 @@
-"""Which of several lines about the same task counts."""
+"""The line that counts for each task, by the rule of ``report.superseded``."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from stopcast.report.superseded import may_be_superseded, supersedes
 from stopcast.tasks.identities import Identities
 from stopcast.tasks.outcome import Status
-
-#: Of lines in several reports the one with the highest rank counts, and of equal ranks the later one. What the API
-#: answered when it was asked whether the task runs is more reliable than its answer when the task was stopped.
-_RANK: Final = {
-    Status.ENDED: 6,
-    Status.STILL_RUNNING: 6,
-    Status.STOPPED: 5,
-    Status.PRESUMED_STOPPED: 4,
-    Status.ALREADY_STOPPED: 3,
-    Status.FAILED: 2,
-    Status.GAVE_UP: 1,
-    Status.SET_ASIDE: 1,
-    Status.NOT_STARTED: 1,
-    Status.UNKNOWN: 1,
-}
 
 
 class LineResult(NamedTuple):
@@ -34,9 +20,6 @@ class LineResult(NamedTuple):
 class LatestPerTask:
     """Remembers the line that counts for each task.
 
-    Within one report the later line counts, because ``--resume`` sends a task again only while it is not settled, and
-    the new line replaces the old one (``report.history``).
-
     Args:
         several_reports: choose by rank, and remember settled tasks too, at 20 to 100 bytes each. Within one report
             only unsettled tasks can have a later line.
@@ -49,7 +32,7 @@ class LatestPerTask:
 
     def needs(self, status: Status) -> bool:
         """Return whether a line with this status must be added: it may supersede a line, or be superseded."""
-        return self._several_reports or bool(self._tasks) or not status.settled
+        return bool(self._tasks) or may_be_superseded(status, several_reports=self._several_reports)
 
     def add(self, task: bytes, result: LineResult) -> LineResult | None:
         """Add a line. Return the result that does not count: an earlier line's, this line's, or None if both count.
@@ -60,7 +43,7 @@ class LatestPerTask:
         """
         for earlier, tasks in self._tasks.items():
             if task in tasks:
-                if self._several_reports and _RANK[result.status] < _RANK[earlier.status]:
+                if not supersedes(result.status, earlier.status, several_reports=self._several_reports):
                     return result
                 tasks.discard(task)
                 self._remember(task, result)
@@ -69,5 +52,5 @@ class LatestPerTask:
         return None
 
     def _remember(self, task: bytes, result: LineResult) -> None:
-        if self._several_reports or not result.status.settled:
+        if may_be_superseded(result.status, several_reports=self._several_reports):
             self._tasks.setdefault(result, Identities()).add(task)

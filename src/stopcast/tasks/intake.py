@@ -94,8 +94,9 @@ class AlreadySettled:
         """Say that a task is not sent again."""
         self.tasks[digest] |= self.SETTLED
 
-    def doubt(self, digests: Iterable[bytes]) -> None:
-        """Say that calls for these tasks may have been in flight when the earlier run ended."""
+    def doubt(self, digests: Iterable[bytes], *, others_too: bool = False) -> None:
+        """Say that calls for these tasks, or for any, may have been in flight when the earlier run ended."""
+        self.all_in_doubt = self.all_in_doubt or others_too
         for digest in digests:
             self.tasks[digest] |= self.IN_DOUBT
 

@@ -190,7 +190,7 @@ class RedisQueue:
                 return await self._stream.run(script, *arguments, keys=keys)
         except QueueDataLostError:
             # Reported once: the next call finds the new queue, or makes it.
-            self._stream.id = ""
+            self._stream.close()
             raise
 
     async def status(self) -> QueueStatus:

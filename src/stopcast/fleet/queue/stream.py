@@ -89,6 +89,10 @@ class Stream:
         (queue_id,) = await self.run("open", GROUP, secrets.token_hex(8))
         self.id = queue_id.decode()
 
+    def close(self) -> None:
+        """Forget the queue's id: the next ``open`` finds the queue that is there then, or makes it."""
+        self.id = ""
+
     async def consumers(self) -> list[dict[str, Any]]:
         """Return the workers as Redis lists them; none where there is no queue yet."""
         from redis import ResponseError  # noqa: PLC0415 - slow to import
