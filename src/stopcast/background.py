@@ -131,7 +131,7 @@ class Supervisor:
         elif may_return:
             return
         else:
-            how = "returned before its time"
+            how = "returned although it should go on"
         error = BackgroundTaskError(f"the background task {task.get_name()} {how}")
         error.__cause__ = cause
         self._on_failure(error)

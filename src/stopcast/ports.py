@@ -138,7 +138,7 @@ class Ownership(Protocol):
     The engine looks for it on the source, as it does for ``Flights``, and asks at two moments:
 
     1. In the same turn of the event loop in which a call uses its permit, after every ``await`` that precedes the
-       request. A row that is not ours then leaves the engine: it makes no call, hands out no outcome, writes no line,
+       request. A row that is not ours then leaves the engine: it makes no call, delivers no outcome, writes no line,
        frees the row's place among the outstanding ones, and calls ``give_back``. The source may deliver the row again
        later, with the same line number.
     2. When the API answers "no such running task". If the task is in doubt then, it is ``presumed_stopped``.

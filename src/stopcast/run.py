@@ -122,7 +122,7 @@ class Run:
             in_flight = None
             if own_stream(self._path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode):
                 self.past = await self._read_history(descriptor)
-                if self._deliveries is None and self._stopper.action.changes:
+                if self._deliveries is None and self._stopper.action.stops_tasks:
                     in_flight = stack.enter_context(closing(self._in_flight_log()))
             await self._stop_lists(batches, descriptor, in_flight)
 
@@ -147,7 +147,7 @@ class Run:
 
     async def _read_history(self, descriptor: int) -> ReportHistory:
         check = partial(
-            ReportHistory.check_kind, path=self._path, changes=self._stopper.action.changes, sandbox=self._sandbox
+            ReportHistory.check_kind, path=self._path, changes=self._stopper.action.stops_tasks, sandbox=self._sandbox
         )
         self.reading = self._resume
         try:
@@ -253,7 +253,7 @@ class Run:
         self.ending = self.ending or error
         loop = asyncio.get_running_loop()
         if self._report is not None:
-            self._report.hurry(_REPORT_SECONDS)
+            self._report.finish_within(_REPORT_SECONDS)
             if (running := self._report.running) is not None:
                 self._timers.append(loop.call_later(_STUCK_SECONDS, self._cut_off_unless_done, running))
         self._stopper.dispatcher.stop(self.ending)
@@ -281,7 +281,7 @@ class Run:
             settled_earlier=intake.settled,
             left_out=intake.left_out,
             too_old=intake.too_old,
-            asked=not self._stopper.action.changes,
+            asked=not self._stopper.action.stops_tasks,
             accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},
             not_finished=self.intake.rows
             - self.intake.settled

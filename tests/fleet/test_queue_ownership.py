@@ -149,11 +149,11 @@ def test_a_bad_outcome_of_a_task_that_was_taken_over_leaves_it_to_the_other_work
 def test_an_entry_that_is_settled_while_an_answer_with_it_is_on_its_way_is_no_second_row(clock: Clock) -> None:
     deliveries = Deliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
-    deliveries.asking()
+    deliveries.begin_request()
     deliveries.ack([Outcome(TASK, Status.STOPPED, line=1)])
     deliveries.settled(1)
     assert rows(deliveries.take(entries(1), ours_until=1010)) == []
-    deliveries.asking()
+    deliveries.begin_request()
     assert len(rows(deliveries.take(entries(1), ours_until=1010))) == 1
 
 

@@ -92,7 +92,7 @@ async def test_finish_waits_for_a_stuck_pipe_only_as_long_as_it_is_allowed(pipe:
     finishing = asyncio.ensure_future(report.finish())
     _, waiting = await asyncio.wait([finishing], timeout=0.2)
     assert waiting
-    report.hurry(0.05)
+    report.finish_within(0.05)
     with pytest.raises(ReportError, match=r"it does not accept data any more; \d+ outcomes have no line$"):
         await finishing
     assert 1000 < len(report.unwritten) < 2000

@@ -41,7 +41,7 @@ FATES: Final = {
     "silent, not done": 1,
     "silent, done": 1,
 }
-#: The ways in which a run ends before its time. Those of a kill leave the files as they were at that instant.
+#: The ways in which a run ends early. Those of a kill leave the files as they were at that instant.
 KILLS: Final = ("killed", "killed, a line torn", "power cut")
 ENDS: Final = (*KILLS, "cancelled", "interrupted", "interrupted twice")
 
@@ -143,7 +143,7 @@ class Account:
         return {Task(it["AppId"], it["RoomId"], it["TaskId"]) for it in lines if it["status"] in kinds}
 
     def run(self, end: tuple[str, int] | None = None) -> Run:
-        """Run to the end, or to one that comes before its time."""
+        """Run to the end, or to an early end."""
         self.chance.shuffle(self.rows)
         write(self.list, self.rows, self.form)
         before = self.settled()

@@ -158,7 +158,7 @@ class RoutingDispatcher:
         return self.refuse_unclaimed(row.task, source=row.source, line=row.line, in_doubt=row.in_doubt)
 
     def stop(self, error: StopcastError) -> None:
-        """Make no further call for any account. Calls in flight finish, and their outcomes are handed out."""
+        """Make no further call for any account. Calls in flight finish, and their outcomes are delivered."""
         if self.error is None:
             self.error = error
         for lanes in tuple(self._streams):

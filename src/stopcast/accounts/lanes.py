@@ -83,7 +83,7 @@ class Lanes:
         self._error: BaseException | None = None
         #: Why rows have no outcome, by account.
         self._errors: dict[str, StopcastError] = {}
-        #: Where the place of each outcome is that was handed out and not consumed, in their order.
+        #: Where the place of each outcome is that was delivered and not consumed, in their order.
         self._places: deque[RowSink | None] = deque()
         self._lanes: dict[str, _Lane] = {}
         for account, dispatcher in dispatchers.items():
@@ -105,14 +105,14 @@ class Lanes:
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the stream before its time, or why some rows have no outcome."""
+        """What ended the stream early, or why some rows have no outcome."""
         if self._error is None and self._errors:
             return AccountsGivenUpError(self._errors)
         return self._error
 
     @property
     def without_outcome(self) -> int:
-        """Rows that were taken in and have no outcome: they were taken back, or their call was cut off."""
+        """Rows that were accepted and have no outcome: they were taken back, or their call was cut off."""
         return self._without_outcome + sum(lane.sink.without_outcome for lane in self._lanes.values())
 
     @property
@@ -129,7 +129,7 @@ class Lanes:
         return sum(len(lane.rows) for lane in self._lanes.values())
 
     def submit(self, rows: Iterable[Accepted]) -> None:
-        """Take in rows. Those of an account that was given up are taken back."""
+        """Accept rows. Those of an account that was given up are taken back."""
         for row in rows:
             account = self._account_of(row)
             if account is None:
@@ -145,7 +145,7 @@ class Lanes:
                 lane.changed.set()
 
     def refuse(self, outcome: Outcome) -> None:
-        """Hand out the outcome of a row that is not sent."""
+        """Deliver the outcome of a row that is not sent."""
         if not self._closed:
             self._places.append(None)
             self._deliver(outcome)
@@ -156,7 +156,7 @@ class Lanes:
         self._changed.set()
 
     def consumed(self) -> None:
-        """Free the place of the outcome that was handed out first of those not consumed."""
+        """Free the place of the outcome that was delivered first of those not consumed."""
         sink = self._places.popleft()
         if sink is not None:
             sink.consumed()
@@ -164,7 +164,7 @@ class Lanes:
             self._changed.set()
 
     def end(self, error: BaseException) -> None:
-        """End the stream before its time."""
+        """End the stream early."""
         if self._error is None:
             self._error = error
             self._end(lambda sink: sink.end(error))
@@ -194,7 +194,7 @@ class Lanes:
                 lane.changed.clear()
                 await lane.changed.wait()
                 continue
-            await lane.sink.room()
+            await lane.sink.wait_for_room()
             handful = [lane.rows.popleft() for _ in range(min(HANDFUL, len(lane.rows)))]
             lane.sink.submit(handful)
             self._changed.set()
@@ -216,8 +216,8 @@ class Lanes:
         if not self._live:
             self.end(AccountsGivenUpError(self._given_up()))
 
-    async def room(self) -> None:
-        """Return when more rows may be taken in, or when the stream is ending."""
+    async def wait_for_room(self) -> None:
+        """Return when more rows may be accepted, or when the stream is ending."""
         # Rows are read until every account has some, and that must not keep the calls from being made.
         await asyncio.sleep(0)
         await self._until(lambda: self._ending or self._has_room())

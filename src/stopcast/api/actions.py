@@ -28,7 +28,7 @@ class Action:
         name: the action's name in the query.
         method: the HTTP method.
         quota_per_second: the most calls that an account may make in a second.
-        changes: whether the action changes the task, so that a lost answer leaves the task in doubt.
+        stops_tasks: whether the action stops the task, so that a lost answer leaves the task in doubt.
         request: takes a task and the action's canonical query; returns the request for the task.
         conclude: takes an answer that is ok or says that no such task is running, and whether an earlier call may have
             stopped the task; returns the task's status.
@@ -38,7 +38,7 @@ class Action:
     name: str
     method: str
     quota_per_second: int
-    changes: bool
+    stops_tasks: bool
     request: Callable[[Task, str], Request]
     conclude: Callable[[Reply, bool], Status]
     state_of: Callable[[Any], TaskState | None] | None = None
@@ -67,7 +67,7 @@ STOP_WEBCAST: Final = Action(
     name=ACTION,
     method="POST",
     quota_per_second=QUOTA_PER_SECOND,
-    changes=True,
+    stops_tasks=True,
     request=_stop_request,
     conclude=_status_when_stopped,
 )
@@ -115,7 +115,7 @@ GET_WEBCAST_TASK: Final = Action(
     name="GetWebCastTask",
     method="GET",
     quota_per_second=60,
-    changes=False,
+    stops_tasks=False,
     request=_state_request,
     conclude=_status_when_read,
     state_of=_state_of,

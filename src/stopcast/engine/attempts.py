@@ -168,7 +168,7 @@ class Attempts:
             attempts=job.attempts + 1,
             first_at=self._first_at(job, attempt, started_at),
             paused_before=job.paused_before if job.attempts else self._working_time.paused_seconds,
-            in_doubt=job.in_doubt or (doubtful and attempt.sent and self._action.changes),
+            in_doubt=job.in_doubt or (doubtful and attempt.sent and self._action.stops_tasks),
             last=reply,
             history=calls or job.history,
         )

@@ -50,16 +50,16 @@ class Backlog:
         return len(self._waiting) + len(self._due)
 
     def add(self, feed: Origin) -> None:
-        """Take in a feed that has jobs ready, and had none."""
+        """Add a feed that has jobs ready, and had none."""
         heappush(self._fresh, (-feed.priority, next(self._turn), feed))
 
     def wait(self, job: Job, seconds: float) -> None:
-        """Take in a job that is due after these seconds."""
+        """Add a job that is due after these seconds."""
         heappush(self._waiting, (self._loop.time() + seconds, next(self._turn), job))
         self._set_alarm()
 
     def put_back(self, job: Job) -> None:
-        """Take in a job whose call was taken back: it goes before all others of its priority."""
+        """Add a job whose call was taken back: it goes before all others of its priority."""
         heappush(self._due, (-job.feed.priority, -next(self._turn), job))
 
     def withdraw(self, feed: Origin) -> list[Job]:

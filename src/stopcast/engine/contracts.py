@@ -37,7 +37,7 @@ class RowSink(Protocol):
     def consumed(self) -> None:
         """Record that one outcome was consumed, so that another row may be accepted."""
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until more rows may be submitted, or until the stream has ended early."""
 
     async def ended(self) -> None:

@@ -44,7 +44,7 @@ class Dispatcher:
         deduplicate: whether two calls for one task are never made at once.
 
     Attributes:
-        most_outstanding: rows of one feed that may be taken in and not consumed.
+        most_outstanding: rows of one feed that may be accepted and not consumed.
         error: what ended the calls, None while they go on.
         paused: whether no call is made for the time being.
     """
@@ -187,7 +187,7 @@ class Dispatcher:
         self._workers.take_back_unsent(feed)
 
     def stop(self, error: StopcastError) -> None:
-        """Make no further call. Calls in flight finish and are handed out, and then each feed ends with ``error``.
+        """Make no further call. Calls in flight finish and are delivered, and then each feed ends with ``error``.
 
         Rows that were not sent are taken back. Those that wait for their next attempt end as ``gave_up``.
         """

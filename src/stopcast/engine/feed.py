@@ -23,11 +23,11 @@ READ_AHEAD: Final = 64
 class Feed(Origin):
     """One stream of jobs through a dispatcher.
 
-    Back-pressure is by credit: a row counts from the moment it is taken in until its outcome was consumed.
+    Back-pressure is by credit: a row counts from the moment it is accepted until its outcome was consumed.
 
     Args:
         deliver: gets each outcome, on the event loop.
-        most_outstanding: rows that may be taken in and not consumed.
+        most_outstanding: rows that may be accepted and not consumed.
         observe: is called with each event, in the context in which the feed was made.
         observed: whether to make an event of each attempt and each task that goes well.
         priority: jobs of a feed with a higher one go first.
@@ -70,7 +70,7 @@ class Feed(Origin):
 
     @property
     def unsettled(self) -> int:
-        """Rows that were taken in, and have no outcome yet."""
+        """Rows that were accepted, and have no outcome yet."""
         return self._unsettled
 
     @property
@@ -98,7 +98,7 @@ class Feed(Origin):
         return job
 
     def refuse(self, outcome: Outcome) -> None:
-        """Hand out the outcome of a row that is not sent."""
+        """Deliver the outcome of a row that is not sent."""
         if self.closed:
             return
         self._outstanding += 1
@@ -123,19 +123,19 @@ class Feed(Origin):
         self._consume(outcome)
 
     def consumed(self) -> None:
-        """Free the place of one outcome that was handed out."""
+        """Free the place of one outcome that was delivered."""
         self._outstanding -= 1
         if self._outstanding == self._most_outstanding - 1:
             self._changed.set()
 
     def end(self, error: BaseException) -> None:
-        """End the feed before its time: what was not sent is taken back, and what was sent is handed out."""
+        """End the feed early: what was not sent is taken back, and the outcomes of what was sent are delivered."""
         if self.error is None:
             self.error = error
             self._end()
 
     def close(self) -> None:
-        """End the feed because its consumer has left: no further outcome is handed out."""
+        """End the feed because its consumer has left: no further outcome is delivered."""
         if not self.closed:
             self.closed = True
             self._end()
@@ -156,8 +156,8 @@ class Feed(Origin):
         if not self._unsettled:
             self._changed.set()
 
-    async def room(self) -> None:
-        """Return when more rows may be taken in, or when the feed is ending."""
+    async def wait_for_room(self) -> None:
+        """Return when more rows may be accepted, or when the feed is ending."""
         await self._until(
             lambda: self.ending or (len(self._ready) < READ_AHEAD and self._outstanding < self._most_outstanding)
         )

@@ -22,7 +22,7 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, 
         StopcastError: what ended the calls early. The outcomes of all rows that were sent came before it.
         Exception: what ``batches`` raised, after the outcomes of all rows that it had yielded.
     """
-    reading = asyncio.create_task(_take_in(batches, intake, sink, canary), name="stopcast reader of rows")
+    reading = asyncio.create_task(_submit_rows(batches, intake, sink, canary), name="stopcast reader of rows")
     ending = asyncio.create_task(sink.ended(), name="stopcast watch for an early end")
     try:
         # The next row may be long in coming, and an early end must not wait for it.
@@ -42,7 +42,7 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, 
         reading.result()
 
 
-async def _take_in(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, canary: int) -> None:
+async def _submit_rows(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, canary: int) -> None:
     async for batch in batches:
         taken = intake.take(batch, time.time())
         for outcome in taken.outcomes:
@@ -57,4 +57,4 @@ async def _take_in(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink,
         sink.submit(rows)
         if intake.full:
             return
-        await sink.room()
+        await sink.wait_for_room()

@@ -13,7 +13,7 @@ FULL_RATE_AFTER_SECONDS: Final = 25.0
 #: A throttled answer a second means that the account makes one call a second too many.
 _STEP_DOWN: Final = 1.0
 _LEAST_SHARE: Final = 1 / 30
-#: The shared quota hands out slots at most a second ahead, so it needs a slot or two in each second.
+#: The shared quota leases slots at most a second ahead, so it needs a slot or two in each second.
 _LEAST_PER_SECOND: Final = 2.0
 
 

@@ -29,7 +29,7 @@ _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 #: The time between two syncs. A power cut may lose the lines written since the last one.
 _SYNC_SECONDS: Final = 0.8
 #: The time that a write or a sync may still take after a cancellation.
-_HURRIED_SECONDS: Final = 1.5
+_LONGEST_LAST_WAIT_SECONDS: Final = 1.5
 
 
 class Report:
@@ -87,8 +87,8 @@ class Report:
         self._paused = False
         self._finishing = False
         self._wait_seconds: float | None = None
-        self._hurried: asyncio.Future[None] = self._loop.create_future()
-        self._hurry_timers: list[asyncio.TimerHandle] = []
+        self._waiting_over: asyncio.Future[None] = self._loop.create_future()
+        self._deadlines: list[asyncio.TimerHandle] = []
 
     def write(self, outcome: Outcome) -> None:
         """Take one outcome. After an error it is kept: the disk may have room again when the report is finished."""
@@ -120,11 +120,11 @@ class Report:
         """Whether ``finish`` has left a write or a sync that has not returned."""
         return self._finishing and self.running is not None
 
-    def hurry(self, seconds: float) -> None:
+    def finish_within(self, seconds: float) -> None:
         """Let ``finish`` wait at most this long for a write or a sync that does not return."""
         self._wait_seconds = seconds
         if self._finishing:
-            self._hurry_timers.append(self._loop.call_later(seconds, self._hurried.cancel))
+            self._deadlines.append(self._loop.call_later(seconds, self._waiting_over.cancel))
 
     def _write_group(self) -> None:
         if self._group_timer is not None:
@@ -245,7 +245,7 @@ class Report:
         """
         self._finishing = True
         if self._wait_seconds is not None:
-            self.hurry(self._wait_seconds)
+            self.finish_within(self._wait_seconds)
         if self._group_timer is not None:
             self._group_timer.cancel()
         error = self._write_rest()
@@ -270,7 +270,7 @@ class Report:
             raise ReportError(f"{error}{lost}") from error.__cause__
 
     def _cancel_timers(self) -> None:
-        for timer in (self._sync_timer, *self._hurry_timers):
+        for timer in (self._sync_timer, *self._deadlines):
             if timer is not None:
                 timer.cancel()
 
@@ -290,10 +290,10 @@ class Report:
     async def _until_idle(self) -> asyncio.CancelledError | None:
         """Wait until no write or sync is in progress, or the time is up. Return the last cancellation, or None."""
         cancelled = None
-        while (running := self.running) is not None and not self._hurried.done():
+        while (running := self.running) is not None and not self._waiting_over.done():
             try:
-                await asyncio.wait((running, self._hurried), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((running, self._waiting_over), return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError as error:
                 cancelled = error
-                self.hurry(_HURRIED_SECONDS)
+                self.finish_within(_LONGEST_LAST_WAIT_SECONDS)
         return cancelled

@@ -236,7 +236,7 @@ async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: M
             quotas=shared_quotas(target, options.calls, job.calls.action.name),
         )
     )
-    screen = screen_for(options, doing="Stopping" if job.calls.action.changes else "Asking about")
+    screen = screen_for(options, doing="Stopping" if job.calls.action.stops_tasks else "Asking about")
     attempts = AttemptStats()
     stopper = make_calls(lambda account: (*observers_of(account), *((attempts.observe,) if screen else ())))
     await stack.enter_async_context(stopper)

@@ -68,7 +68,7 @@ class OneAccount:
         """
         action, calls = kind.action, options.calls
         # An account's own cap applies to stopping tasks. Queries have another quota.
-        own = self.max_per_second if action.changes else None
+        own = self.max_per_second if action.stops_tasks else None
         max_per_second = calls.max_per_second if own is None else own
         quota = action.quota_per_second
         if max_per_second > quota and not (self.loopback or calls.raised_quota):

@@ -260,7 +260,7 @@ class RedisConsumer:
         return asked.result()
 
     async def _ask(self) -> tuple[list[Entry], float]:
-        self._deliveries.asking()
+        self._deliveries.begin_request()
         ours_until, claim_after = self._tending.ours_until(), self._tending.settings.claim_after_seconds
         if self._tending.may_claim:
             entries, complete = await self._member.claim(claim_after)

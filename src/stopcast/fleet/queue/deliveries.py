@@ -68,7 +68,7 @@ class Deliveries:
         """The entries that the worker has."""
         return list(self._by_id)
 
-    def asking(self) -> None:
+    def begin_request(self) -> None:
         """Record that Redis is asked for entries. Its answer may contain entries that are settled in the meantime."""
         self._settled.clear()
 
