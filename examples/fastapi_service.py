@@ -1,14 +1,16 @@
 """A FastAPI service that stops webcast tasks: one, or a list whose outcomes it streams. It serves metrics and health.
 
-    VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... uvicorn fastapi_service:app --timeout-graceful-shutdown 10
+    VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... uvicorn fastapi_service:app
 
-After SIGTERM, requests have those 10 seconds to finish. What has not been sent by then is not sent. STOPCAST_ENDPOINT
-names another endpoint, such as the address of `stopcast sandbox`.
+After SIGTERM calls in flight finish, requests for further tasks are answered 503, and a list's last line says how many
+of its tasks were not sent. STOPCAST_ENDPOINT names another endpoint, such as the address of `stopcast sandbox`.
 """
 
 import os
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
+from types import FrameType
 
 import orjson
 from fastapi import FastAPI, Request
@@ -28,9 +30,18 @@ class Item(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, stopcast.Stopper]]:
-    # One Stopper for all requests: they share its cap and take turns. Leaving the block lets calls in flight finish.
+    # One Stopper for all requests: they share its cap and take turns.
     endpoint = os.environ.get("STOPCAST_ENDPOINT")
     async with stopcast.Stopper(endpoint=endpoint, observers=[PrometheusObserver()]) as stopper:
+        end_server = signal.getsignal(signal.SIGTERM)
+
+        def end(number: int, frame: FrameType | None) -> None:
+            # At once: uvicorn leaves this block only after all requests have ended.
+            stopper.drain()
+            if callable(end_server):
+                end_server(number, frame)
+
+        signal.signal(signal.SIGTERM, end)
         yield {"stopper": stopper}
 
 
@@ -63,10 +74,15 @@ async def stop(items: list[Item], request: Request, priority: int = 0) -> Stream
     tasks = [stopcast.Task(item.app_id, item.room_id, item.task_id) for item in items]
 
     async def lines() -> AsyncIterator[bytes]:
-        # When the client disconnects, this closes the stream, and no further task of its list is sent.
-        async with aclosing(stopper.stop_all(tasks, priority=priority)) as outcomes:
-            async for outcome in outcomes:
-                line = {"task": [*outcome.task], "status": outcome.status, "code": outcome.code}
-                yield orjson.dumps(line) + b"\n"
+        sent = 0
+        try:
+            # When the client disconnects, this closes the stream, and no further task of its list is sent.
+            async with stopper.stop_all(tasks, priority=priority) as outcomes:
+                async for outcome in outcomes:
+                    sent += 1
+                    line = {"task": [*outcome.task], "status": outcome.status, "code": outcome.code}
+                    yield orjson.dumps(line) + b"\n"
+        except stopcast.StopcastError as error:
+            yield orjson.dumps({"error": str(error), "not_sent": len(tasks) - sent}) + b"\n"
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")

@@ -108,18 +108,20 @@ async def test_tasks_of_a_client_that_disconnected_are_not_sent_any_more() -> No
     assert len(emulator.stopped) < 2000
 
 
-async def test_a_fastapi_service_that_is_asked_to_end_finishes_the_requests_in_progress() -> None:
+async def test_a_fastapi_service_that_is_asked_to_end_finishes_what_it_sent_and_says_how_much_it_did_not_send() -> None:
     async with (
-        Emulator() as emulator,
+        Emulator(faults=Faults(latency_seconds=0.2)) as emulator,
         service(*FASTAPI, endpoint=emulator.url) as fastapi,
         aiohttp.ClientSession() as session,
     ):
-        async with session.post(f"{fastapi.url}/stop", json=items(200, "room")) as response:
+        async with session.post(f"{fastapi.url}/stop", json=items(5000, "room")) as response:
             lines = [await response.content.readline()]
             ending = asyncio.create_task(fastapi.end())
             lines += [line async for line in response.content]
         assert "Traceback" not in await ending
-    assert Counter(orjson.loads(line)["status"] for line in lines) == {"stopped": 200}
+    *outcomes, last = map(orjson.loads, lines)
+    assert Counter(outcome["status"] for outcome in outcomes) == {"stopped": len(emulator.stopped)}
+    assert last["not_sent"] == 5000 - len(outcomes) > 0
 
 
 async def test_a_fastapi_service_that_is_asked_to_end_under_load_answers_every_request_that_it_accepted() -> None:
@@ -133,8 +135,8 @@ async def test_a_fastapi_service_that_is_asked_to_end_under_load_answers_every_r
                 asked += 1
                 async with session.delete(f"/tasks/app/room/task-{asked}") as response:
                     answered[response.status] += 1
-                    good = (await response.json())["good"]
-                    assert good
+                    good = (await response.json()).get("good")
+                    assert good is (True if response.status == 200 else None)
 
     async with (
         Emulator(faults=Faults(latency_seconds=0.05)) as emulator,
@@ -147,7 +149,7 @@ async def test_a_fastapi_service_that_is_asked_to_end_under_load_answers_every_r
             await asyncio.sleep(0.01)
         assert "Traceback" not in await fastapi.end()
         await asyncio.gather(*clients)
-    assert answered.keys() == {200}
+    assert answered.keys() <= {200, 503}
     assert len(emulator.stopped) == answered[200]
 
 
