@@ -17,6 +17,8 @@ from stopcast import (
 from stopcast.ports import TransportError
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.answers import Answer, refusal
+from support.held import HeldApi, opened
+from support.loops import on_both_loops, run_on
 from support.streams import stopper_at
 from support.virtual import Api, in_virtual_time, virtual_stopper
 
@@ -141,3 +143,17 @@ async def test_a_doubt_remains_after_later_harmless_attempts() -> None:
     async with Emulator(running=[], faults=Faults(hits)) as emulator, stopper_at(emulator) as stopper:
         outcome = await stopper.stop(TASK)
     assert (outcome.status, outcome.attempts) == (Status.PRESUMED_STOPPED, 4)
+
+
+@on_both_loops
+def test_a_retry_that_is_due_at_once_is_made_on_both_loops(loop: str) -> None:
+    async def main() -> None:
+        given = [Task("app", "room", f"task-{number}") for number in range(30)]
+        api = HeldApi()
+        api.refusals = dict.fromkeys(given, "InternalError")
+        async with opened("Stopper", api, retry=RetryPolicy(first_wait_seconds=0.0)) as caller:
+            api.release()
+            outcomes = await asyncio.gather(*map(caller.one, given))
+        assert {outcome.attempts for outcome in outcomes} == {2}
+
+    run_on(loop, main())

@@ -37,6 +37,7 @@ class Backlog:
         self._turn = count(1)
         self._picked = 0
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
 
     def has_more_than(self, jobs: int) -> bool:
         """Return whether more jobs than this can be picked now. A feed that has just ended may count as one job."""
@@ -120,9 +121,11 @@ class Backlog:
             return
         when = self._waiting[0][0]
         if self._alarm is not None:
-            if self._alarm.when() <= when:
+            if self._alarm_at <= when:
                 return
             self._alarm.cancel()
+        # A timer of uvloop whose time has come does not know its time.
+        self._alarm_at = when
         self._alarm = self._loop.call_at(when, self._release_due)
 
     def _release_due(self) -> None:
