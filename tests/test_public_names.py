@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import pydoc
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import stopcast
 def test_every_public_name_can_be_imported() -> None:
     names = stopcast.__all__  # type: ignore[attr-defined]  # a stub's re-exports need no __all__
     assert {"Stopper", "Task", "ListError", "BackgroundTaskError", "Transport"} <= set(names)
+    assert {"Batch", "Gate", "Answer", "OutcomeStream", "StopperState", "QueueDataLostError"} <= set(names)
     for name in names:
         assert getattr(stopcast, name) is not None
 
@@ -39,6 +41,12 @@ def test_help_shows_the_classes_with_their_docstrings() -> None:
     assert "class Stopper(" in text
     assert "class RetryPolicy(" in text
     assert "CredentialsProvider" in text
+
+
+def test_the_docstring_of_a_stopper_describes_each_of_its_arguments() -> None:
+    described = inspect.getdoc(stopcast.Stopper) or ""
+    for name in inspect.signature(stopcast.Stopper).parameters:
+        assert f"    {name}: " in described, name
 
 
 def test_the_version_is_that_of_the_installed_distribution() -> None:

@@ -17,20 +17,25 @@ from stopcast.errors import CredentialsUnavailableError as CredentialsUnavailabl
 from stopcast.errors import EndpointError as EndpointError
 from stopcast.errors import HaltedError as HaltedError
 from stopcast.errors import ListError as ListError
+from stopcast.errors import QueueDataLostError as QueueDataLostError
 from stopcast.errors import QueueError as QueueError
 from stopcast.errors import QuotaLostError as QuotaLostError
 from stopcast.errors import StopcastError as StopcastError
 from stopcast.errors import TimeIsUpError as TimeIsUpError
 from stopcast.errors import TooManyFailuresError as TooManyFailuresError
+from stopcast.errors import UnknownRefusalsError as UnknownRefusalsError
 from stopcast.fleet.queue import RedisConsumer as RedisConsumer
 from stopcast.fleet.queue import RedisQueue as RedisQueue
 from stopcast.fleet.quota.shared_quota import SharedQuota as SharedQuota
 from stopcast.limiters import TokenBucket as TokenBucket
 from stopcast.limiters import Unlimited as Unlimited
+from stopcast.ports import Answer as Answer
 from stopcast.ports import BareLimiter as BareLimiter
 from stopcast.ports import Deliveries as Deliveries
+from stopcast.ports import Gate as Gate
 from stopcast.ports import Limiter as Limiter
 from stopcast.ports import Observer as Observer
+from stopcast.ports import Request as Request
 from stopcast.ports import Transport as Transport
 from stopcast.ports import TransportError as TransportError
 from stopcast.stopper import Stopper as Stopper
@@ -40,6 +45,9 @@ from stopcast.stopper.stream import OutcomeStream as OutcomeStream
 from stopcast.tasks.outcome import Outcome as Outcome
 from stopcast.tasks.outcome import Status as Status
 from stopcast.tasks.outcome import TaskState as TaskState
+from stopcast.tasks.task import Batch as Batch
+from stopcast.tasks.task import BrokenRow as BrokenRow
+from stopcast.tasks.task import RawRow as RawRow
 from stopcast.tasks.task import Task as Task
 
 __version__: str

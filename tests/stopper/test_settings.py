@@ -1,17 +1,36 @@
-"""Settings of a Stopper that cannot be used."""
+"""Settings that make no sense are refused when they are given, and a Stopper that is used wrongly says so."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import logging
+import ssl
+import threading
+import warnings
 from typing import Any
 
 import pytest
 
 from stopcast import (
+    ClosedError,
     ConfigurationError,
+    Credentials,
+    Endpoint,
+    HaltAfter,
+    RetryPolicy,
+    Router,
     Stopper,
+    Task,
     TokenBucket,
+    Unlimited,
+    Verifier,
 )
-from stopcast.sandbox import SANDBOX_CREDENTIALS
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+from support.streams import stopper_at
+
+NAN, INFINITE = float("nan"), float("inf")
+TASK = Task("app", "room", "task")
 
 
 @pytest.mark.parametrize("endpoint", [None, "https://open.byteplusapi.com", "https://example.com"])
@@ -23,20 +42,196 @@ def test_a_rate_above_the_quota_needs_a_limiter(endpoint: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("name", "values"),
     [
-        {"max_per_second": 0},
-        {"max_per_second": float("nan")},
-        {"max_at_once": 0},
-        {"timeout_seconds": 0},
-        {"timeout_seconds": -1},
-        {"max_waiting": -1},
-        {"retry_key_after_seconds": 0},
-        {"retry_key_after_seconds": float("nan")},
-        {"endpoint": "http://example.com"},
-        {"endpoint": "ftp://127.0.0.1"},
+        ("max_per_second", [0, -1, NAN, INFINITE, "150", True]),
+        ("max_at_once", [0, -1, 1.5, NAN, "8", True]),
+        ("max_waiting", [-1, 0.5, None, "8"]),
+        ("timeout_seconds", [0, -1, NAN, INFINITE, "15", None]),
+        ("drain_seconds", [-5, NAN, INFINITE, "15", None, True]),
+        ("retry_key_after_seconds", [0, -1, NAN, INFINITE, "15"]),
+        ("endpoint", ["http://example.com", "ftp://127.0.0.1", 7]),
+        ("credentials", [("a", "b"), "key", {"access_key": "a"}, Credentials]),
+        ("limiter", [150, "150", object()]),
+        ("retry", [3, "no", {"max_attempts": 3}]),
+        ("halt_after", [3, "5%"]),
+        ("deduplicate", ["no", 0]),
+        ("observers", [print, 7, ["print"], [None]]),
+        ("proxy", ["proxy:3128", "socks5://proxy", "https://proxy", "http://", "http://proxy/path", 7, "http://p:x"]),
+        ("ssl", [True, False, ssl._create_unverified_context()]),
+        ("connector", [7, "tcp"]),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_a_configuration_error(settings: dict[str, Any]) -> None:
+def test_a_setting_that_makes_no_sense_is_a_configuration_error_which_names_it(name: str, values: list[Any]) -> None:
+    for value in values:
+        settings: dict[str, Any] = {"credentials": SANDBOX_CREDENTIALS, name: value}
+        with pytest.raises(ConfigurationError, match=name):
+            Stopper(**settings)
+
+
+def test_two_caps_or_two_ways_to_the_api_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="max_per_second and limiter"):
+        Stopper(SANDBOX_CREDENTIALS, max_per_second=10, limiter=Unlimited())
+    transport: Any = object()
+    with pytest.raises(ConfigurationError, match="transport"):
+        Stopper(SANDBOX_CREDENTIALS, transport=transport, proxy="http://proxy:3128")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_attempts": 0},
+        {"max_attempts": 1.5},
+        {"max_attempts": "3"},
+        {"first_wait_seconds": -1},
+        {"first_wait_seconds": NAN},
+        {"longest_wait_seconds": -0.1},
+        {"longest_retry_after_seconds": INFINITE},
+        {"give_up_after_seconds": -1},
+        {"give_up_after_seconds": "10"},
+    ],
+)
+def test_a_retry_policy_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(settings))):
+        RetryPolicy(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"tasks": 0}, {"tasks": 1.5}, {"share": 0}, {"share": NAN}, {"share": 2}, {"sample": 0}]
+)
+def test_a_halt_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        Stopper(SANDBOX_CREDENTIALS, **settings)
+        HaltAfter(**settings)
+
+
+@pytest.mark.parametrize(
+    ("stoppers", "settings"),
+    [
+        ({}, {}),
+        ({"a": "key"}, {}),
+        ({"a": Stopper(SANDBOX_CREDENTIALS), "b": Verifier(SANDBOX_CREDENTIALS)}, {}),
+        ({"a": Stopper(SANDBOX_CREDENTIALS)}, {"max_backlog": 0}),
+        ({"a": Stopper(SANDBOX_CREDENTIALS)}, {"observers": [7]}),
+    ],
+)
+def test_a_router_that_makes_no_sense_is_refused(stoppers: Any, settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        Router(stoppers, {}, **settings)
+
+
+def test_a_password_of_a_proxy_is_in_no_message() -> None:
+    for url in ("http://user:s3cr3t@proxy/path", "socks5://user:s3cr3t@proxy", "http://user:s3cr3t@proxy:x"):
+        with pytest.raises(ConfigurationError) as caught:
+            Stopper(SANDBOX_CREDENTIALS, proxy=url)
+        assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_proxy_on_another_machine_does_not_get_plain_http_to_read() -> None:
+    with pytest.raises(ConfigurationError, match="plain http"):
+        Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1", proxy="http://proxy:3128")
+
+
+async def test_entering_twice_is_refused_and_the_first_block_goes_on() -> None:
+    async with Emulator() as emulator, stopper_at(emulator) as stopper:
+        with pytest.raises(ClosedError, match="open already"):
+            await stopper.__aenter__()
+        assert (await stopper.stop(TASK)).good
+
+
+async def test_entering_twice_at_the_same_time_is_refused() -> None:
+    may_return = asyncio.Event()
+
+    async def slow() -> Credentials:
+        await may_return.wait()
+        return SANDBOX_CREDENTIALS
+
+    stopper = Stopper(slow, endpoint="http://127.0.0.1")
+    entering = asyncio.create_task(stopper.__aenter__())
+    await asyncio.sleep(0)
+    with pytest.raises(ClosedError, match="open already"):
+        await stopper.__aenter__()
+    may_return.set()
+    await entering
+    await stopper.__aexit__(None, None, None)
+
+
+async def test_a_stopper_on_another_loop_is_closed() -> None:
+    async with Emulator() as emulator, stopper_at(emulator) as stopper:
+        errors: list[BaseException] = []
+
+        async def elsewhere() -> None:
+            for attempt in (stopper.stop(TASK), stopper.stop_many([TASK])):
+                try:
+                    await attempt
+                except ClosedError as error:
+                    errors.append(error)
+            try:
+                await stopper.drain()
+            except ClosedError as error:
+                errors.append(error)
+
+        await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+        assert len(errors) == 3
+        assert (await stopper.stop(TASK)).good
+
+
+async def test_drain_from_a_plain_thread_is_refused() -> None:
+    errors: list[BaseException] = []
+
+    def drain() -> None:
+        try:
+            stopper.drain()
+        except ClosedError as error:
+            errors.append(error)
+
+    async with Emulator() as emulator, stopper_at(emulator) as stopper:
+        thread = threading.Thread(target=drain)
+        thread.start()
+        thread.join()
+        assert len(errors) == 1
+        assert (await stopper.stop(TASK)).good
+
+
+def warned(act: Any) -> list[str]:
+    """Return the warnings and the errors in the log while a coroutine function runs on a loop of its own, and after."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(act())
+        gc.collect()
+    return [f"{warning.category.__name__}: {warning.message}" for warning in caught]
+
+
+@pytest.mark.parametrize("cls", [Stopper, Verifier])
+def test_an_unclosed_stopper_warns_as_one_and_is_closed(cls: type[Stopper], caplog: pytest.LogCaptureFixture) -> None:
+    async def forget() -> None:
+        async with Emulator() as emulator:
+            stopper = cls(SANDBOX_CREDENTIALS, endpoint=Endpoint.parse(emulator.url))
+            await stopper.__aenter__()
+            await (stopper.verify(TASK) if isinstance(stopper, Verifier) else stopper.stop(TASK))
+            before = len(asyncio.all_tasks())
+            del stopper
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(asyncio.all_tasks()) < before
+
+    with caplog.at_level(logging.ERROR):
+        found = warned(forget)
+    assert found == [f"ResourceWarning: unclosed {cls.__name__}: its `async with` block was never left"]
+    assert caplog.records == []
+
+
+def test_a_stopper_that_outlives_its_loop_warns_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    kept: list[Stopper] = []
+
+    async def forget() -> None:
+        async with Emulator() as emulator:
+            kept.append(await stopper_at(emulator).__aenter__())
+            await kept[0].stop(TASK)
+
+    with caplog.at_level(logging.ERROR), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(forget())
+        kept.clear()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == ["unclosed Stopper: its `async with` block was never left"]
+    assert caplog.records == []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 from stopcast.accounts.dispatch import RoutingDispatcher
+from stopcast.accounts.meters import Meters
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
 from stopcast.background import END_WITHIN_SECONDS, finish_task
+from stopcast.checks import check_instance, check_whole_number
 from stopcast.errors import (
     ORDERED_ENDS,
     AccountsGivenUpError,
@@ -20,47 +21,19 @@ from stopcast.errors import (
     HaltedError,
     StopcastError,
 )
-from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
 from stopcast.ports import Limiter, Observer
 from stopcast.sources.memory import AnyTasks
 from stopcast.sources.objects import AnyTask
 from stopcast.stopper.health import StopperState
 from stopcast.stopper.one_task import checked, outcome_of
+from stopcast.stopper.settings import the_observers
 from stopcast.stopper.stream import OutcomeStream, Streams, in_order
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Outcome
 
 #: About 50 MB of rows. At the cap it is eleven minutes of one account's calls.
 MAX_BACKLOG: Final = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Meters:
-    """What counts the calls of several accounts.
-
-    Attributes:
-        by_account: each account's.
-    """
-
-    by_account: Mapping[str, RollingWindow]
-
-    @property
-    def calls(self) -> int:
-        """Calls of all accounts."""
-        return sum(meter.calls for meter in self.by_account.values())
-
-    @property
-    def worst_second(self) -> int:
-        """The most calls that one account made in any second: each has its own cap."""
-        return max(meter.worst_second for meter in self.by_account.values())
-
-    @property
-    def mean_per_second(self) -> float:
-        """Calls a second of all accounts, from the first call to the last."""
-        used = [meter for meter in self.by_account.values() if meter.calls]
-        seconds = max((meter.last for meter in used), default=0.0) - min((meter.first for meter in used), default=0.0)
-        return (self.calls - 1) / seconds if seconds > 0 else 0.0
 
 
 class Router:
@@ -93,6 +66,11 @@ class Router:
         max_backlog: int = MAX_BACKLOG,
         observers: Sequence[Observer] = (),
     ) -> None:
+        check_whole_number("max_backlog", max_backlog, least=1)
+        for name, stopper in stoppers.items():
+            check_instance(f"the Stopper of {name}", stopper, TaskCalls)
+        if len({stopper.action.name for stopper in stoppers.values()}) > 1:
+            raise ConfigurationError("a Router needs Stoppers only, or Verifiers only")
         if unknown := set(routes.values()) - stoppers.keys():
             raise ConfigurationError(f"there is no account {', '.join(sorted(unknown))}")
         if not stoppers or len(set(map(id, stoppers.values()))) < len(stoppers):
@@ -100,7 +78,7 @@ class Router:
         self.stoppers: Final = dict(stoppers)
         self.routes: Final = Routes(routes)
         self._max_backlog = max_backlog
-        self._observers = Observers(observers)
+        self._observers = Observers(the_observers(observers))
         self._streams = Streams()
         self._dispatcher: RoutingDispatcher | None = None
 

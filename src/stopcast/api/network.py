@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
@@ -24,14 +25,12 @@ class Proxy:
 
     Attributes:
         url: its address, without user and password.
-        user: for the proxy, None where it needs none.
-        password: likewise.
+        authorization: the header with user and password, None where the address holds none.
         loopback: whether it runs on this machine.
     """
 
     url: str
-    user: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
+    authorization: str | None = field(default=None, repr=False)
     loopback: bool = False
 
     @classmethod
@@ -57,15 +56,18 @@ class Proxy:
         shown_host = f"[{host}]" if ":" in host else host
         return cls(
             f"http://{shown_host}:{port or 80}",
-            None if parts.username is None else unquote(parts.username),
-            None if parts.password is None else unquote(parts.password),
+            None if parts.username is None else _basic(unquote(parts.username), unquote(parts.password or "")),
             host in _LOOPBACK,
         )
 
     @property
     def shown(self) -> str:
         """The address as it may be shown and logged."""
-        return self.url if self.user is None else self.url.replace("://", "://***@", 1)
+        return self.url if self.authorization is None else self.url.replace("://", "://***@", 1)
+
+
+def _basic(user: str, password: str) -> str:
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,8 +156,8 @@ class AiohttpTransport:
         self._options: dict[str, Any] = {"allow_redirects": False}
         if (proxy := network.proxy) is not None:
             self._options["proxy"] = URL(proxy.url)
-            if proxy.user is not None:
-                self._options["proxy_auth"] = aiohttp.BasicAuth(proxy.user, proxy.password or "", "utf-8")
+            if proxy.authorization is not None:
+                self._options["proxy_headers"] = {"Proxy-Authorization": proxy.authorization}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

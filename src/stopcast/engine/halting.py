@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from stopcast.checks import check_number, check_whole_number
 from stopcast.errors import CanaryError, ConfigurationError, TooManyFailuresError
 from stopcast.tasks.outcome import Outcome, Status
 
@@ -38,10 +39,13 @@ class HaltAfter:
     sample: int = 100
 
     def __post_init__(self) -> None:
-        if self.tasks is not None and self.tasks < 1:
-            raise ConfigurationError("halting after 0 tasks would send none")
-        if (self.share is not None and not 0 < self.share <= 1) or self.sample < 1:
-            raise ConfigurationError("halting after a share takes more than 0 and at most 100 %, of 1 task or more")
+        if self.tasks is not None:
+            check_whole_number("tasks", self.tasks, least=1)
+        if self.share is not None:
+            check_number("share", self.share)
+        check_whole_number("sample", self.sample, least=1)
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ConfigurationError("halting after a share takes more than 0 and at most 100 %")
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -8,6 +8,8 @@ from typing import Final
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, stop_any, stop_before_delay, stop_never
 from tenacity.wait import wait_random_exponential
 
+from stopcast.checks import check_number, check_whole_number
+
 #: RetryCallState requires one, although neither stop nor wait looks at it.
 _UNUSED: Final = AsyncRetrying()
 
@@ -25,6 +27,9 @@ class RetryPolicy:
         longest_retry_after_seconds: the server's Retry-After is honoured up to this.
         give_up_after_seconds: no attempt begins later than this after the first one; None for no such bound. Time in
             which calls are paused, or the shared quota is away, does not count.
+
+    Raises:
+        ConfigurationError: less than one attempt, or seconds below 0.
     """
 
     max_attempts: int = 20
@@ -32,6 +37,14 @@ class RetryPolicy:
     longest_wait_seconds: float = 30.0
     longest_retry_after_seconds: float = 60.0
     give_up_after_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        check_whole_number("max_attempts", self.max_attempts, least=1)
+        check_number("first_wait_seconds", self.first_wait_seconds, least=0)
+        check_number("longest_wait_seconds", self.longest_wait_seconds, least=0)
+        check_number("longest_retry_after_seconds", self.longest_retry_after_seconds, least=0)
+        if self.give_up_after_seconds is not None:
+            check_number("give_up_after_seconds", self.give_up_after_seconds, least=0)
 
     def is_over(self, seconds: float) -> bool:
         """Return whether no attempt may begin this long after the first one."""

@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
+from stopcast.checks import check_instance, check_number
 from stopcast.credentials.chain import find_credentials, home_directory
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.errors import ConfigurationError
 from stopcast.limiters import TokenBucket
 from stopcast.logs import LOG
 from stopcast.ports import BareLimiter, Limiter, Observer, as_limiter
-
-
-def number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:
-    """Refuse a value that is no finite number, or too small.
-
-    Raises:
-        ConfigurationError: it is refused.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{name} must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ConfigurationError(f"{name} must be a finite number")
-    if (above is not None and value <= above) or (least is not None and value < least):
-        bound = f"above {above:g}" if above is not None else f"at least {least:g}"
-        raise ConfigurationError(f"{name} must be {bound}, not {value:g}")
-
-
-def whole_number(name: str, value: Any, *, least: int) -> None:
-    """Refuse a value that is no whole number, or too small.
-
-    Raises:
-        ConfigurationError: it is refused.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(f"{name} must be a whole number, not {type(value).__name__}")
-    number(name, value, least=least)
-
-
-def instance(name: str, value: object, *kinds: type) -> None:
-    """Refuse a value of another type; None is accepted.
-
-    Raises:
-        ConfigurationError: it is refused.
-    """
-    if value is not None and not isinstance(value, kinds):
-        expected = " or ".join(kind.__name__ for kind in kinds)
-        raise ConfigurationError(f"{name} must be {expected}, not {type(value).__name__}")
 
 
 def the_credentials(
@@ -82,7 +44,7 @@ def the_endpoint(given: str | Endpoint | None, action: Action, key_region: str |
     Raises:
         ConfigurationError: it cannot be used.
     """
-    instance("endpoint", given, str, Endpoint)
+    check_instance("endpoint", given, str, Endpoint)
     if not isinstance(given, Endpoint):
         given = Endpoint.parse(given or DEFAULT_ENDPOINT, key_region=key_region)
     return given.of(action.name)
@@ -103,7 +65,7 @@ def the_limiter(given: BareLimiter | None, max_per_second: float | None, action:
     quota = action.quota_per_second
     if max_per_second is None:
         return TokenBucket(quota)
-    number("max_per_second", max_per_second, above=0)
+    check_number("max_per_second", max_per_second, above=0)
     if max_per_second > quota and not loopback:
         raise ConfigurationError(
             f"max_per_second {max_per_second:g} is above the account's quota of {quota}; "

@@ -14,6 +14,7 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.network import ConnectorFactory, Network
 from stopcast.api.transport import AiohttpTransport
+from stopcast.checks import check_instance, check_number, check_whole_number
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.halting import HaltAfter
@@ -36,54 +37,7 @@ from stopcast.tasks.outcome import Outcome
 
 
 class TaskCalls:
-    """Calls of one action for many tasks. All callers share one cap.
-
-    Callers take turns, task by task. Tasks of a higher priority go first. At the cap of 150 a second they wait for at
-    most half a second, behind the calls that already wait for their permit.
-
-    Used as an async context manager, on one event loop. Leaving the block makes no further call and waits up to
-    ``drain_seconds`` for the calls in flight. Cancelling the block cuts them off.
-
-    Args:
-        credentials: the account's key. None looks in the environment and in the vendor's files. An async function is
-            called for it: when the block is entered, before the key expires, and when the API refuses it.
-        max_per_second: the cap on calls; every attempt counts. None means the account's quota for the action, which is
-            the maximum for the vendor's hosts.
-        endpoint: an address such as "https://rtc.volcengineapi.com" (the default), or an ``Endpoint`` with its region.
-        limiter: a cap of your own instead of ``max_per_second``, to raise it or to share it.
-        transport: carries the requests instead of aiohttp, for a test or another HTTP client (see
-            ``stopcast.ports.Transport``). The caller opens and closes it; only its ``send`` is called here.
-        retry: when to try again, and how often.
-        timeout_seconds: for one call, from its permit to the end of its answer.
-        max_at_once: calls in flight.
-        max_waiting: tasks of one stream that may wait for their next attempt, or for their outcome to be consumed.
-        halt_after: how many tasks may end badly before no further one is sent; None for any number. It counts all
-            streams since the block was entered.
-        drain_seconds: how long leaving the block may take.
-        deduplicate: whether callers that stop one task at the same time share its call. Two calls for one task are then
-            never in flight at once. A stream's task whose call another stream or caller has in flight waits for that
-            call and has its outcome, or is sent after it.
-        proxy: an HTTP proxy such as "http://proxy:3128", asked by CONNECT. HTTP_PROXY and its like are not obeyed.
-        ssl: the context that verifies the endpoint's certificate, instead of the system's authorities.
-        connector: a function that returns the aiohttp connector to use, for a resolver or an address family of your
-            own. It is called when the block is entered, and the connector is closed with the block. Its ``limit`` must
-            be 0, or no less than ``max_at_once``.
-        retry_key_after_seconds: how long after the key was refused for good one call tries it again; None for never,
-            unless ``retry_key`` is called.
-        observers: functions of an event (see ``stopcast.events``), called on the event loop. Without observers, and
-            with the log above DEBUG, no event is made for a call or a task that goes well.
-
-    Attributes:
-        action: what the API is asked for each task.
-        endpoint: where the calls go.
-        limiter: the cap.
-        timeout_seconds: for one call, from its permit to the end of its answer.
-        meter: counts the calls, retries included, and has the worst second and the mean rate.
-
-    Raises:
-        ConfigurationError: a setting that cannot be used, or no credentials in any place.
-        CredentialsUnavailableError: on entering the block: the function returned no credentials.
-    """
+    """The base of Stopper and Verifier, without the methods that name what is done. For its arguments see Stopper."""
 
     action: ClassVar[Action]
 
@@ -108,15 +62,15 @@ class TaskCalls:
         connector: ConnectorFactory | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        settings.whole_number("max_at_once", max_at_once, least=1)
-        settings.whole_number("max_waiting", max_waiting, least=0)
-        settings.number("timeout_seconds", timeout_seconds, above=0)
-        settings.number("drain_seconds", drain_seconds, least=0)
+        check_whole_number("max_at_once", max_at_once, least=1)
+        check_whole_number("max_waiting", max_waiting, least=0)
+        check_number("timeout_seconds", timeout_seconds, above=0)
+        check_number("drain_seconds", drain_seconds, least=0)
         if retry_key_after_seconds is not None:
-            settings.number("retry_key_after_seconds", retry_key_after_seconds, above=0)
-        settings.instance("retry", retry, RetryPolicy)
-        settings.instance("halt_after", halt_after, HaltAfter)
-        settings.instance("deduplicate", deduplicate, bool)
+            check_number("retry_key_after_seconds", retry_key_after_seconds, above=0)
+        check_instance("retry", retry, RetryPolicy)
+        check_instance("halt_after", halt_after, HaltAfter)
+        check_instance("deduplicate", deduplicate, bool)
         self._credentials, key_region = settings.the_credentials(credentials)
         self.endpoint = settings.the_endpoint(endpoint, self.action, key_region)
         self.limiter = settings.the_limiter(limiter, max_per_second, self.action, loopback=self.endpoint.loopback)

@@ -1,0 +1,45 @@
+"""Refuses settings that make no sense, when they are given and with words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from stopcast.errors import ConfigurationError
+
+
+def check_number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:
+    """Refuse a value that is no finite number, or too small.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name} must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ConfigurationError(f"{name} must be a finite number")
+    if (above is not None and value <= above) or (least is not None and value < least):
+        bound = f"above {above:g}" if above is not None else f"at least {least:g}"
+        raise ConfigurationError(f"{name} must be {bound}, not {value:g}")
+
+
+def check_whole_number(name: str, value: Any, *, least: int) -> None:
+    """Refuse a value that is no whole number, or too small.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{name} must be a whole number, not {type(value).__name__}")
+    check_number(name, value, least=least)
+
+
+def check_instance(name: str, value: object, *kinds: type) -> None:
+    """Refuse a value of another type; None is accepted.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    if value is not None and not isinstance(value, kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise ConfigurationError(f"{name} must be {expected}, not {type(value).__name__}")
