@@ -38,8 +38,7 @@ async def _examine_account(
     checkup: Checkup, account: AccountToCheck, offsets: dict[str, float | None]
 ) -> AsyncIterator[Finding]:
     """Yield the findings about one account, and about its endpoint unless ``offsets`` has it."""
-    timeout_seconds = checkup.timeout_seconds
-    found, key = await find_key(account, timeout_seconds)
+    found, key = await find_key(account, checkup.timeout_seconds)
     if not account.name:
         yield found
     try:
@@ -49,23 +48,25 @@ async def _examine_account(
         yield Finding(_("endpoint"), FindingState.FAILED, str(error), advice)
         return
     if endpoint.url not in offsets:
-        async for finding in _examine_endpoint(endpoint, timeout_seconds, offsets):
+        async for finding in _examine_endpoint(endpoint, checkup, offsets):
             yield finding
     offset = offsets[endpoint.url]
-    accepted = await _examine_key(endpoint, key, offset, timeout_seconds)
+    accepted = await _examine_key(endpoint, key, offset, checkup)
     yield _merged(account.name, found, accepted) if account.name else accepted
     if checkup.app_id is not None and checkup.app_account == account.name and key is not None and offset is not None:
-        yield await check_application(checkup.app_id, endpoint, key, offset, timeout_seconds)
+        yield await check_application(checkup.app_id, endpoint, key, offset, checkup)
 
 
 async def _examine_endpoint(
-    endpoint: Endpoint, timeout_seconds: float, offsets: dict[str, float | None]
+    endpoint: Endpoint, checkup: Checkup, offsets: dict[str, float | None]
 ) -> AsyncIterator[Finding]:
     """Yield the findings about an endpoint, and put the offset of its clock into ``offsets``, None for no answer."""
     offsets[endpoint.url] = None
     words = _("{host}, signed for region {region}", host=endpoint.host, region=endpoint.region)
     yield Finding(_("endpoint"), FindingState.OK, words)
-    address = urlsplit(endpoint.url)
+    proxy = checkup.network.proxy
+    # Behind a proxy only that is reached from here, and the first call shows whether it reaches the API.
+    address = urlsplit(endpoint.url if proxy is None else proxy.url)
     host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
     reached = True
     for step in (find_addresses(host, port), connect(host, port, secure=address.scheme == "https")):
@@ -73,28 +74,28 @@ async def _examine_endpoint(
             step.close()
             continue
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout(checkup.timeout_seconds):
                 finding = await step
         except TimeoutError:
-            words = _("no answer from {host} within {seconds:g} s", host=host, seconds=timeout_seconds)
+            words = _("no answer from {host} within {seconds:g} s", host=host, seconds=checkup.timeout_seconds)
             finding = Finding(_("connection"), FindingState.FAILED, words, check_network())
         reached = finding.state is not FindingState.FAILED
+        if proxy is not None and reached and finding.part == _("connection"):
+            finding = finding._replace(words=_("to the proxy {proxy}", proxy=proxy.shown))
         yield finding
     if reached:
-        finding, offsets[endpoint.url] = await check_clock(endpoint, timeout_seconds)
+        finding, offsets[endpoint.url] = await check_clock(endpoint, checkup)
         yield finding
     else:
         yield Finding(_("clock"), FindingState.NOT_TRIED, _("the API cannot be reached"))
 
 
-async def _examine_key(
-    endpoint: Endpoint, key: Credentials | None, offset: float | None, timeout_seconds: float
-) -> Finding:
+async def _examine_key(endpoint: Endpoint, key: Credentials | None, offset: float | None, checkup: Checkup) -> Finding:
     if offset is None:
         return Finding(_("key accepted"), FindingState.NOT_TRIED, _("the API cannot be reached"))
     if key is None:
         return Finding(_("key accepted"), FindingState.NOT_TRIED, _("there is no key"))
-    return await check_key(endpoint, key, offset, timeout_seconds)
+    return await check_key(endpoint, key, offset, checkup)
 
 
 def _merged(account: str, found: Finding, accepted: Finding) -> Finding:

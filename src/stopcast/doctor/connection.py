@@ -22,7 +22,7 @@ _LEAST_FREE_BYTES: Final = 50 << 20
 def check_network() -> str:
     """Return the advice where the API cannot be reached."""
     return _(
-        "Check that this machine's network and firewall let HTTPS out; proxies are not used (HTTPS_PROXY is ignored)"
+        "Check that this machine's network and firewall let HTTPS out. Name a proxy by --proxy: HTTPS_PROXY is ignored"
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 from stopcast.api.endpoint import Endpoint
+from stopcast.api.network import Network
 from stopcast.credentials.places import CredentialSource
 
 
@@ -64,6 +65,7 @@ class Checkup:
         app_id: an AppId to ask about, None for none.
         app_account: the name of the account that claims this AppId, None if no account does.
         timeout_seconds: for each step.
+        network: how connections to the API are made.
     """
 
     accounts: Sequence[AccountToCheck]
@@ -71,3 +73,4 @@ class Checkup:
     app_id: str | None = None
     app_account: str | None = ""
     timeout_seconds: float = 10.0
+    network: Network = field(default_factory=Network)

@@ -17,7 +17,7 @@ from stopcast.api.verdict import Verdict, judge
 from stopcast.credentials.files import SourceState
 from stopcast.credentials.places import CredentialSource
 from stopcast.credentials.value import Credentials
-from stopcast.doctor.findings import AccountToCheck, Finding, FindingState
+from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.errors import StopcastError
 from stopcast.i18n import N_, language
 from stopcast.i18n import gettext as _
@@ -112,11 +112,11 @@ def masked(access_key: str) -> str:
     return f"{access_key[:shown]}…{access_key[-shown:]}"
 
 
-async def check_clock(endpoint: Endpoint, timeout_seconds: float) -> tuple[Finding, float]:
+async def check_clock(endpoint: Endpoint, checkup: Checkup) -> tuple[Finding, float]:
     """Compare this machine's clock with the API's Date. Return the offset, in seconds, to sign with."""
     before, part = time.time(), _("clock")
     # Unsigned, so that the answer depends neither on the key nor on the clock.
-    reply = await _call(endpoint, GET_WEBCAST_TASK, _ASKED_ABOUT, None, timeout_seconds)
+    reply = await _call(endpoint, GET_WEBCAST_TASK, _ASKED_ABOUT, None, checkup)
     if reply.server_time is None:
         words = _("the API's answer has no time: {reason}", reason=reply.message or reply.code)
         return Finding(part, FindingState.WARNING, words, _("Compare this machine's clock with another one")), 0.0
@@ -136,20 +136,20 @@ async def check_clock(endpoint: Endpoint, timeout_seconds: float) -> tuple[Findi
     return Finding(part, FindingState.OK, words), 0.0
 
 
-async def check_key(endpoint: Endpoint, key: Credentials, offset: float, timeout_seconds: float) -> Finding:
+async def check_key(endpoint: Endpoint, key: Credentials, offset: float, checkup: Checkup) -> Finding:
     """Check that the API accepts the key, with one call that can stop nothing."""
-    reply = await _call(endpoint, STOP_WEBCAST, IMPOSSIBLE_TASK, (key, offset), timeout_seconds)
+    reply = await _call(endpoint, STOP_WEBCAST, IMPOSSIBLE_TASK, (key, offset), checkup)
     how = _("tested by one call of StopWebcast with ids that cannot exist: they contain spaces")
     part, accepted = _("key accepted"), _("yes ({code})", code=reply.code or "ok")
     return _judged(part, reply, accepted, N_("no: {reason}"))._replace(details=(how,))
 
 
 async def check_application(
-    app_id: str, endpoint: Endpoint, key: Credentials, offset: float, timeout_seconds: float
+    app_id: str, endpoint: Endpoint, key: Credentials, offset: float, checkup: Checkup
 ) -> Finding:
     """Check that the AppId belongs to the account, with one call that only reads."""
     task, part = _ASKED_ABOUT._replace(app_id=app_id), _("AppId {app_id}", app_id=app_id)
-    reply = await _call(endpoint, GET_WEBCAST_TASK, task, (key, offset), timeout_seconds)
+    reply = await _call(endpoint, GET_WEBCAST_TASK, task, (key, offset), checkup)
     if judge(reply) is Verdict.APPLICATION:
         return _refused(part, reply, N_("the API refuses it: {reason}"))
     return _judged(part, reply, _("the API refuses neither it nor GetWebCastTask"), N_("unknown: {reason}"))
@@ -178,7 +178,7 @@ def _refused(part: str, reply: Reply, template: str) -> Finding:
 
 
 async def _call(
-    endpoint: Endpoint, action: Action, task: Task, signed: tuple[Credentials, float] | None, timeout_seconds: float
+    endpoint: Endpoint, action: Action, task: Task, signed: tuple[Credentials, float] | None, checkup: Checkup
 ) -> Reply:
     """Make one call, either unsigned, or signed with a key at the present time plus an offset in seconds."""
     place = endpoint.of(action.name)
@@ -189,10 +189,13 @@ async def _call(
         signer = Signer(key, host=place.host, region=place.region, query=place.query, method=action.method)
         headers = signer.sign(request, time.time() + offset)
     try:
-        async with asyncio.timeout(timeout_seconds), AiohttpTransport(place.url, method=action.method) as transport:
+        async with (
+            asyncio.timeout(checkup.timeout_seconds),
+            AiohttpTransport(place.url, method=action.method, network=checkup.network) as transport,
+        ):
             answer = await transport.send(request, OpenGate(headers))
             return action.read(answer.status, answer.headers, answer.body, headers.get("X-Security-Token", ""))
     except TransportError as error:
         return Reply(None, readable=False, message=str(error))
     except TimeoutError:
-        return Reply(None, readable=False, message=_("no answer within {seconds:g} s", seconds=timeout_seconds))
+        return Reply(None, readable=False, message=_("no answer within {seconds:g} s", seconds=checkup.timeout_seconds))

@@ -37,7 +37,7 @@ _MARK_WIDTH: Final = 9
 @takes(
     "calls",
     CallOptions,
-    only=("accounts", "account", "endpoint", "region", "api_version", "timeout_seconds"),
+    only=("accounts", "account", "endpoint", "region", "api_version", "proxy", "timeout_seconds"),
     accounts={"help": "Check the key of each account of this file (TOML)."},
     account={"help": "Of that file, check only this account."},
     timeout_seconds={"default": 10, "help": "For each step."},
@@ -59,11 +59,14 @@ def doctor(*, report: ReportOptions, calls: CallOptions, app_id: str | None, out
     """
     from stopcast.cli.output import EXIT_GIVEN_UP, EXIT_GOOD
     from stopcast.cli.running import wakeup
+    from stopcast.cli.running.targets import warn_of_password
     from stopcast.tasks.task import ID_PATTERN
 
     if app_id is not None and not ID_PATTERN.fullmatch(app_id):
         text = _("--app-id {app_id!r}: an AppId may contain letters, digits, _ @ - and . only", app_id=app_id)
         raise ConfigurationError(text)
+    if calls.proxy is not None:
+        warn_of_password(calls.proxy, "--proxy")
     checkup = _checkup(report, calls, app_id)
     with speaking(Language.EN) if output.as_json else nullcontext():
         findings = wakeup.run(_examine(checkup, show=not output.as_json))
@@ -77,6 +80,7 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
 
     from stopcast.accounts.file import read_accounts
     from stopcast.accounts.routes import Routes
+    from stopcast.api.network import Network, Proxy
     from stopcast.doctor import Checkup
 
     app_account: str | None = ""
@@ -105,6 +109,7 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
         app_id=app_id,
         app_account=app_account,
         timeout_seconds=calls.timeout_seconds,
+        network=Network(Proxy.parse(calls.proxy) if calls.proxy else None),
     )
 
 

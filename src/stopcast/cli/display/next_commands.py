@@ -35,5 +35,6 @@ def stop_again_command(options: Options) -> str:
 
 
 def _place(options: Options) -> list[str]:
-    given = {"--endpoint": options.calls.endpoint, "--region": options.calls.region}
+    calls = options.calls
+    given = {"--endpoint": calls.endpoint, "--region": calls.region, "--proxy": without_secrets(calls.proxy or "")}
     return [word for name, value in given.items() if value for word in (name, value)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import click
 
 from stopcast.cli.options.option import Number, Whole, setting
+from stopcast.errors import ConfigurationError
 
 
 def _lost_share(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -18,6 +19,17 @@ def _lost_share(ctx: click.Context, param: click.Parameter, value: str | None) -
             "it must be stop, or share:N, where N is the largest number of processes that share the quota", ctx, param
         )
     return int(share[1])
+
+
+def _proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    from stopcast.api.network import Proxy
+
+    try:
+        if value is not None:
+            Proxy.parse(value)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error).removeprefix("proxy: "), ctx, param) from None
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +84,12 @@ class CallOptions:
         help="Several accounts: the AppIds of each, and where its key is (TOML).",
     )
     endpoint: str | None = setting("--endpoint", metavar="URL", help="Where the calls go. Plain http only to loopback.")
+    proxy: str | None = setting(
+        "--proxy",
+        callback=_proxy,
+        metavar="URL",
+        help="An HTTP proxy, asked by CONNECT; a password: better in STOPCAST_PROXY. HTTP_PROXY is not obeyed.",
+    )
     region: str | None = setting("--region", metavar="R", help="The region that signatures name.")
     api_version: str = setting(
         "--api-version", metavar="V", default="2020-12-01", show_default=True, help="Of the API."

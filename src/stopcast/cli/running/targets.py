@@ -80,6 +80,7 @@ class OneAccount:
         return lambda observers_of: kind(
             self.credentials,
             endpoint=self.endpoint,
+            proxy=None if calls.sandbox else calls.proxy,
             limiter=limiter,
             retry=RetryPolicy(max_attempts=calls.max_attempts),
             timeout_seconds=calls.timeout_seconds,
@@ -164,7 +165,9 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
     """
     calls = options.calls
     if calls.quota is not None:
-        _warn_of_password(calls.quota, "--quota")
+        warn_of_password(calls.quota, "--quota")
+    if calls.proxy is not None:
+        warn_of_password(calls.proxy, "--proxy")
     if calls.sandbox and calls.endpoint:
         raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
     verbose = options.output.verbose > 0
@@ -175,7 +178,7 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
     return ManyAccounts(found, routes)
 
 
-def _warn_of_password(url: str, option_name: str) -> None:
+def warn_of_password(url: str, option_name: str) -> None:
     """Warn if the URL on the command line holds a password, because every user of the machine can read it there."""
     if has_password(url) and any(url in argument for argument in sys.argv):
         variable = "STOPCAST_" + option_name.removeprefix("--").replace("-", "_").upper()
