@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stopcast import (
+    BackgroundTaskError,
     ClosedError,
     Credentials,
     CredentialsRefusedError,
@@ -110,6 +111,24 @@ def test_calls_that_a_halt_ended_have_no_way_back() -> None:
             assert isinstance(stopper.error, TooManyFailuresError)
             assert not stopper.retry_key()
             assert stopper.state is StopperState.ENDED
+
+    in_virtual_time(main)
+
+
+def test_a_background_task_that_fails_ends_the_calls_and_is_the_error() -> None:
+    async def provider() -> Credentials:
+        return SANDBOX_CREDENTIALS
+
+    async def main() -> None:
+        async with virtual_stopper(Api(lambda _: ok({})), credentials=provider) as stopper:
+            await asyncio.sleep(1)
+            (refresh,) = (task for task in asyncio.all_tasks() if task.get_name() == "refresh of the credentials")
+            refresh.cancel()
+            await asyncio.sleep(1)
+            assert stopper.state is StopperState.ENDED
+            assert isinstance(stopper.error, BackgroundTaskError)
+            with pytest.raises(BackgroundTaskError):
+                await stopper.stop(TASK)
 
     in_virtual_time(main)
 

@@ -71,7 +71,8 @@ def stopped(_: Task) -> Answer:
 @asynccontextmanager
 async def virtual_stopper(api: Api, **settings: Any) -> AsyncIterator[Stopper]:
     """Open a Stopper that calls ``api``; fail if it leaves a call in flight."""
-    async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1", transport=api, **settings) as stopper:
+    settings = {"credentials": SANDBOX_CREDENTIALS, "endpoint": "http://127.0.0.1", **settings}
+    async with Stopper(transport=api, **settings) as stopper:
         yield stopper
     assert not api.in_flight
 

@@ -55,7 +55,7 @@ class RedisConsumer:
     are still its own. It drops those that another worker took over.
 
     Args:
-        url: ``redis://host:6379/0/NAME``, or any that ``stopcast.redis_connection`` knows with ``?queue=NAME``.
+        url: ``redis://host:6379/0/NAME``, or any of ``fleet.connection.connected`` with ``?queue=NAME``.
         claim_after_seconds: the silence after which a worker is taken for dead. The first worker of a queue decides
             for all: another one whose settings differ adopts those in Redis and emits ``QueueSettingsAdopted``.
         max_deliveries: workers that may die over a task before it goes to the dead letters. Decided likewise.

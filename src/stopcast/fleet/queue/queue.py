@@ -83,7 +83,7 @@ class RedisQueue:
     """A queue of tasks on Redis, for programs that put tasks in. Used as an async context manager.
 
     Args:
-        url: ``redis://host:6379/0/NAME``, or any that ``stopcast.redis_connection`` knows with ``?queue=NAME``.
+        url: ``redis://host:6379/0/NAME``, or any of ``fleet.connection.connected`` with ``?queue=NAME``.
         max_length: tasks that it may hold before ``put`` waits.
         on_full: called whenever ``put`` begins to wait.
 
