@@ -12,6 +12,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -19,16 +20,18 @@ from typing import cast
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
 
 from stopcast import Status
 from stopcast.cli.display import messages
+from stopcast.cli.display.frame import frame
 from stopcast.cli.display.monitor import AttemptStats, ErrorCount, RunMonitor, RunSnapshot
 from stopcast.cli.display.progress import Progress
-from stopcast.cli.display.screen import frame
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
 from stopcast.cli.options import ListOptions, Options
-from stopcast.i18n import STATUS_WORDS
+from stopcast.i18n import STATUS_WORDS, Language, speaking
 from stopcast.report.totals import AccountFigures, Summary
 from stopcast.run import Run
 from stopcast.sandbox import Emulator, Faults
@@ -121,6 +124,46 @@ def test_control_characters_from_outside_never_reach_the_terminal(shell: Shell, 
     assert b"\x1b[5m" not in shown.raw
 
 
+def test_the_display_says_when_the_run_ends_and_when_it_must() -> None:
+    soon = replace(SNAPSHOT, until=60.0, seconds_left=108.0)
+    lines = [line.plain for line in frame(soon, "Stopping list.csv", 100)]
+    ends, deadline = (time.strftime("%H:%M:%S", time.localtime(time.time() + after)) for after in (108, 60))
+    # A second may pass between the two readings of the clock, or midnight.
+    assert any(f"1 min 48 s left, until {ends[:4]}" in line or "-" in line for line in lines)
+    (until_line,) = [line for line in lines if line.startswith(" Until")]
+    assert f"{deadline[:4]}" in until_line or "-" in until_line
+    assert "in 1 min 00 s: what is left then is for --resume" in until_line
+
+
+def colour_of(text: str, lines: list[Text]) -> str:
+    """Return the colour of a text in the display."""
+    console = Console(color_system="standard", width=100, force_terminal=True)
+    (line,) = [line for line in lines if text in line.plain]
+    colour = line.get_style_at_offset(console, line.plain.index(text)).color
+    assert colour is not None
+    return colour.name
+
+
+def test_what_is_retried_is_amber_and_what_failed_is_red() -> None:
+    errors = [
+        ErrorCount("InternalError", 24, "", 0, retried=True),
+        ErrorCount("InvalidParameter", 3, "", 0, retried=False),
+    ]
+    numbers = {Status.STOPPED: 1, Status.FAILED: 22, Status.GAVE_UP: 333, Status.SET_ASIDE: 4444}
+    lines = list(frame(replace(SNAPSHOT, errors=errors, statuses=numbers), "Stopping list.csv", 100))
+    assert colour_of("InternalError", lines) == "yellow"
+    assert colour_of("InvalidParameter", lines) == "red"
+    assert colour_of("22 failed", lines) == "red"
+    assert colour_of("333 gave up", lines) == colour_of("4,444 set aside", lines) == "yellow"
+
+
+def test_no_english_is_on_the_chinese_display() -> None:
+    snapshot = replace(SNAPSHOT, errors=[], paused=True, to_continue="kill -USR2 1", until=5000.0, keys=[("q", "")])
+    with speaking(Language.ZH):
+        text = "\n".join(line.plain for line in frame(snapshot, "list.csv", 100))
+    assert not set(re.findall("[A-Za-z]{2,}", text)) - {"list", "csv", "kill", "USR", "resume", "ms", "p95"}
+
+
 # Without the display
 
 
@@ -201,7 +244,10 @@ def test_the_display_shows_a_pause(shell: Shell, api: Emulator) -> None:
     (shell / "control").write_text("rate 40\npause\n")
     name = write_csv(shell / "list.csv", tasks(30))
     with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "50", "--control", "control") as shown:
-        until(lambda: " Paused" in shown.text and "held at 40" in shown.text)
+        until(lambda: " Paused" in shown.text and "after that at most 40 of 50 calls a second" in shown.text)
+        assert f"To continue: press p, or kill -USR2 {shown.process.pid}, or echo resume > control" in shown.text
+        assert "a second of 50" not in shown.text
+        assert " left" not in shown.text
         (shell / "control").write_text("resume")
         assert shown.end() == 0
 

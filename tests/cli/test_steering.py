@@ -41,6 +41,7 @@ def test_after_a_good_canary_the_other_tasks_are_sent(shell: Shell, api: Emulato
     api.running = set(tasks(40, first=3))
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(40)), *at, "--canary", "5")
     assert ended.status == 0
+    assert "Canary passed: the first 5 tasks ended well" in ended.err
     assert statuses(shell / REPORT) == {"stopped": 37, "already_stopped": 3}
 
 
@@ -214,7 +215,7 @@ def test_the_slowest_step_is_a_pause_and_the_next_faster_one_resumes(shell: Shel
 async def test_a_slower_step_below_the_slowest_rate_that_a_control_file_can_set_is_a_pause() -> None:
     async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1") as stopper:
         stopper.limit_to(1)
-        Steering(stopper, User(OutputOptions())).step(signal.SIGUSR1)
+        Steering(stopper, User(OutputOptions()), end=lambda: None).receive(signal.SIGUSR1)
         assert stopper.paused
 
 
@@ -222,11 +223,11 @@ def test_a_control_file_pauses_resumes_and_sets_the_rate(shell: Shell, api: Emul
     name = write_csv(shell / "list.csv", tasks(40))
     (shell / "control").write_text("pause\n")
     process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "100", "--control", "control")
-    logged(process, "Paused.")
+    logged(process, f"Paused. To continue: kill -USR2 {process.pid}, or echo resume > control")
     assert api.calls <= 1
-    (shell / "control").write_text("Rate 75\nfaster\nrate 500\nrate many\n")
-    logged(process, "at most 75 of 100")
-    logged(process, "'faster' is none of: pause, resume, rate N")
+    (shell / "control").write_text("Rate 75\nquicker\nrate 500\nrate many\n")
+    logged(process, "Still paused; after that at most 75 of 100 calls a second. To continue: kill -USR2")
+    logged(process, "'quicker' is none of: pause, resume, faster, slower, end, rate N")
     logged(process, "a rate is a number from 1 to 100, not 500")
     logged(process, "rate many")
     (shell / "control").write_text("resume")
@@ -244,6 +245,19 @@ def test_a_paused_run_ends_at_a_signal(shell: Shell, api: Emulator) -> None:
     logged(process, "Paused.")
     process.send_signal(signal.SIGTERM)
     assert end_of(process).status == 143
+
+
+def test_the_words_of_a_control_file_do_what_the_signals_do(shell: Shell, api: Emulator) -> None:
+    (shell / "control").write_text("slower\nslower\nfaster\n")
+    name = write_csv(shell / "list.csv", tasks(4000))
+    process = shell.start("run", name, "--endpoint", api.url, "--max-per-second", "100", "--control", "control")
+    logged(process, "at most 90 of 100")
+    logged(process, "at most 80 of 100")
+    logged(process, "at most 90 of 100")
+    (shell / "control").write_text("end")
+    ended = end_of(process)
+    assert ended.status == 130
+    assert "stopcast run --resume" in ended.err
 
 
 def a_folder(path: Path) -> None:

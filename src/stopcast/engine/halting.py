@@ -119,10 +119,12 @@ class Canary:
 
     Attributes:
         left: how many of them have no outcome yet.
+        on_passed: is called with their number when all of them have ended well.
     """
 
     def __init__(self, tasks: int) -> None:
         self._tasks = self.left = tasks
+        self.on_passed: Callable[[int], object] = lambda _tasks: None
 
     def count(self, outcome: Outcome) -> CanaryError | None:
         """Count an outcome, and return the error if it is not good."""
@@ -130,6 +132,8 @@ class Canary:
             return None
         self.left -= 1
         if outcome.good:
+            if not self.left:
+                self.on_passed(self._tasks)
             return None
         how = _BAD_ENDS.get(outcome.status, f"is {outcome.status}")
         return CanaryError(

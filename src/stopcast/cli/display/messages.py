@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from stopcast.i18n import counted, duration, status_counts
+from stopcast.i18n import counted, duration, ngettext, status_counts
 from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import Summary
 from stopcast.tasks.intake import Intake
@@ -31,6 +31,15 @@ def list_names(names: Sequence[str]) -> str:
     """Return the first list's name and the number of the others."""
     first = "standard input" if names[0] == "-" else names[0]
     return first if len(names) == 1 else f"{first} and {rows(len(names) - 1, 'more list')}"
+
+
+def canary_passed(tasks: int) -> str:
+    """Return that the first tasks have ended well."""
+    return ngettext(
+        "Canary passed: the first task ended well, and the others follow.",
+        "Canary passed: the first {number:,} tasks ended well, and the others follow.",
+        tasks,
+    )
 
 
 def rate_limit(calls_per_second: float, most: float) -> str:

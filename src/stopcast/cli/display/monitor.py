@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from stopcast.accounts.router import Router
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
 from stopcast.cli.options import Options
 from stopcast.events import AttemptFinished, Event, RetryPlanned, Throttled
+from stopcast.i18n import _
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Status
@@ -24,6 +26,8 @@ _CODES: Final = 100
 #: Rates are averages over this time.
 _RATE_SECONDS: Final = 10.0
 _GOOD_VERDICTS: Final = frozenset({"ok", "no_such_task"})
+#: After these a task is not tried again.
+_FINAL: Final = frozenset({"task", "application", "account", "unknown_account"})
 
 
 class ErrorCount(NamedTuple):
@@ -34,12 +38,14 @@ class ErrorCount(NamedTuple):
         number: of answers.
         message: of the latest answer.
         last_at: Unix time of the latest answer.
+        retried: whether a task with this code is tried again.
     """
 
     code: str
     number: int
     message: str
     last_at: float
+    retried: bool = True
 
 
 class AttemptStats:
@@ -74,7 +80,9 @@ class AttemptStats:
         code = attempt.code or (f"HTTP {attempt.http_status}" if attempt.http_status else "no answer")
         before = self.errors.pop(code, None)
         number = before.number + 1 if before else 1
-        self.errors[code] = ErrorCount(code, number, attempt.message or "", attempt.finished_at)
+        self.errors[code] = ErrorCount(
+            code, number, attempt.message or "", attempt.finished_at, attempt.verdict not in _FINAL
+        )
         if len(self.errors) > _CODES:
             del self.errors[next(iter(self.errors))]
 
@@ -102,6 +110,10 @@ class RunSnapshot:
         latency_p50: in seconds, None before the first answer.
         latency_p95: likewise.
         errors: by code, the latest first.
+        paused: whether a person has paused the run.
+        to_continue: what a person does to let a paused run continue.
+        keys: that are read, each with what it does.
+        until: seconds to the deadline, None if there is none.
     """
 
     state: str
@@ -122,6 +134,20 @@ class RunSnapshot:
     latency_p50: float | None
     latency_p95: float | None
     errors: Sequence[ErrorCount]
+    paused: bool = False
+    to_continue: str = ""
+    keys: Sequence[tuple[str, str]] = ()
+    until: float | None = None
+
+
+class Steered(Protocol):
+    """The ways in which a person steers the run."""
+
+    def ways_to_continue(self) -> str:
+        """Return what a person does to let a paused run continue."""
+
+    def key_labels(self) -> Sequence[tuple[str, str]]:
+        """Return the keys that are read, each with what it does."""
 
 
 class _Tick(NamedTuple):
@@ -138,8 +164,16 @@ class RunMonitor:
     """
 
     def __init__(
-        self, run: Run, stopper: TaskCalls | Router, lists: Lists, attempts: AttemptStats, options: Options
+        self,
+        run: Run,
+        stopper: TaskCalls | Router,
+        lists: Lists,
+        attempts: AttemptStats,
+        options: Options,
+        *,
+        steering: Steered | None = None,
     ) -> None:
+        self._steering = steering
         self._run = run
         self._stopper = stopper
         self._lists = lists
@@ -157,6 +191,7 @@ class RunMonitor:
         calls_rate, rows_rate = self._tick(done)
         to_do = rows_to_do(run, self._lists.rows_left(), limit=self.options.lists.limit)
         latencies = sorted(attempts.latencies)
+        paused, until = stopper.paused and run.ending is None, self.options.guards.until
         cap = limited_to = self.options.calls.max_per_second
         if isinstance(stopper, Router):
             cap, limited_to = stopper.max_per_second, stopper.limited_to
@@ -168,7 +203,7 @@ class RunMonitor:
             done=done,
             bad=summary.bad,
             to_do=to_do,
-            seconds_left=to_do.number / rows_rate if to_do is not None and rows_rate > 0 else None,
+            seconds_left=to_do.number / rows_rate if to_do is not None and rows_rate > 0 and not paused else None,
             statuses=summary.statuses,
             rate=calls_rate,
             limited_to=limited_to,
@@ -181,6 +216,10 @@ class RunMonitor:
             latency_p50=latencies[len(latencies) // 2] if latencies else None,
             latency_p95=latencies[len(latencies) * 95 // 100] if latencies else None,
             errors=list(reversed(attempts.errors.values())),
+            paused=paused,
+            to_continue=self._steering.ways_to_continue() if self._steering is not None else "",
+            keys=self._steering.key_labels() if self._steering is not None else (),
+            until=None if until is None else max(0.0, until - time.monotonic()),
         )
 
     def _tick(self, done: int) -> tuple[float, float]:
@@ -200,9 +239,11 @@ class RunMonitor:
     def _state(self) -> str:
         run = self._run
         if run.ending is not None:
-            return f"ending: {run.ending}"
+            return _("ending: {why}", why=run.ending)
         if run.reading:
-            return "reading the report"
+            return _("reading the report")
         if self._stopper.paused:
-            return "paused"
-        return f"only the first {self.options.guards.canary:,} (canary)" if run.canary.left else ""
+            return _("paused")
+        if run.canary.left:
+            return _("only the first {number:,} (canary)", number=self.options.guards.canary)
+        return ""

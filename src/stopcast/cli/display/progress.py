@@ -31,6 +31,7 @@ class Progress:
         self._monitor = monitor
         self._screen = screen
         self._tasks = Supervisor(_log_failure)
+        self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._tasks.start(self._draw(self._screen) if self._screen else self._log(), name="progress display")
@@ -54,11 +55,17 @@ class Progress:
                 seconds_left=snapshot.seconds_left and round(snapshot.seconds_left),
             )
 
+    def show_change(self) -> None:
+        """Draw at once, because a person has changed something."""
+        self._changed.set()
+
     async def _draw(self, screen: Screen) -> None:
         with screen:
             while True:
                 screen.show(self._monitor.snapshot())
-                await asyncio.sleep(_DRAW_EVERY_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), _DRAW_EVERY_SECONDS)
+                self._changed.clear()
 
 
 def _log_failure(error: BackgroundTaskError) -> None:
@@ -75,7 +82,7 @@ def screen_for(options: Options, *, doing: str) -> Screen | None:
 
     Args:
         options: of the command; ``--quiet`` and ``--log-format json`` ask for no drawing.
-        doing: the verb in the title, such as "Stopping".
+        doing: the title, with a place for the lists.
     """
     if options.output.quiet or options.output.log_format != "text" or sys.stderr is None or not sys.stderr.isatty():
         return None
@@ -84,5 +91,5 @@ def screen_for(options: Options, *, doing: str) -> Screen | None:
     with suppress(ImportError):
         from stopcast.cli.display.screen import Screen
 
-        return Screen(f"{doing} {messages.list_names(options.lists.tasks)}")
+        return Screen(doing.format(lists=messages.list_names(options.lists.tasks)))
     return None

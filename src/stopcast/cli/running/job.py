@@ -20,6 +20,7 @@ from stopcast.cli.lists.remaining import rows_done, rows_to_do
 from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_json
 from stopcast.cli.running import wakeup
+from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.plan import make_plan
@@ -38,6 +39,7 @@ from stopcast.errors import (
     StopcastError,
     TooManyFailuresError,
 )
+from stopcast.i18n import _
 from stopcast.ports import Deliveries
 from stopcast.report.opening import is_stream
 from stopcast.run import Run
@@ -236,7 +238,8 @@ async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: M
             quotas=shared_quotas(target, options.calls, job.calls.action.name),
         )
     )
-    screen = screen_for(options, doing="Stopping" if job.calls.action.stops_tasks else "Asking about")
+    doing = _("Stopping {lists}") if job.calls.action.stops_tasks else _("Asking about {lists}")
+    screen = screen_for(options, doing=doing)
     attempts = AttemptStats()
     stopper = make_calls(lambda account: (*observers_of(account), *((attempts.observe,) if screen else ())))
     await stack.enter_async_context(stopper)
@@ -252,6 +255,7 @@ async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: M
         deliveries=await stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
         sandbox=options.calls.sandbox,
     )
+    run.canary.on_passed = lambda tasks: user.log(messages.canary_passed(tasks), event="canary_passed", tasks=tasks)
     session.failure.add_done_callback(lambda failure: run.end(failure.result()))
 
     def end(number: int, first: bool) -> None:
@@ -259,19 +263,20 @@ async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: M
         if first:
             user.log("Calls in flight finish; a second signal cuts them off.", event="interrupting")
 
-    steering = Steering(stopper, user)
-    session.signals.end, session.signals.steer = end, steering.step
-    showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options), screen)
+    steering = Steering(stopper, user, session.signals.end_now, options.guards.control)
+    session.signals.end, session.signals.steer = end, steering.receive
+    showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
     error: StopcastError | None = None
-    async with (
-        nullcontext() if options.output.quiet else showing,
-        aclosing(job.rows(run)) as batches,
-        steering.following(options.guards.control, session.supervisor),
-    ):
-        try:
-            await run.stop_lists(batches)
-        except StopcastError as caught:
-            error = caught
+    with keys_for(steering, showing, screen, options.lists.tasks):
+        async with (
+            nullcontext() if options.output.quiet else showing,
+            aclosing(job.rows(run)) as batches,
+            steering.following(session.supervisor),
+        ):
+            try:
+                await run.stop_lists(batches)
+            except StopcastError as caught:
+                error = caught
     return _end(job, run, error, user)
 
 

@@ -62,6 +62,10 @@ class Signals:
         if self.number is not None:
             task.cancel()
 
+    def end_now(self, number: int = signal.SIGINT) -> None:
+        """End the run as this signal does."""
+        self._receive_end(number, None)
+
     def disregard(self) -> None:
         """Let further signals have no effect."""
         self.end = self.steer = None

@@ -1,12 +1,15 @@
-"""Pausing, resuming and changing the rate of a run while it goes on: by signals, or by a control file."""
+"""Steering a run while it goes on, by signals, by a control file or by keys: three ways to the same actions."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 import signal
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +18,7 @@ from stopcast.background import Supervisor
 from stopcast.cli.display import messages
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
+from stopcast.i18n import N_, _
 from stopcast.report.opening import own_stream
 from stopcast.stopper.task_calls import TaskCalls
 
@@ -26,57 +30,122 @@ _MAX_BYTES: Final = 4096
 class Steering:
     """Steers a run, and logs each change.
 
-    A control file is read every second. Whenever it has changed, its lines are executed from top to bottom: ``pause``,
-    ``resume``, ``rate N``.
+    A control file is read every second. Whenever it has changed, its lines are executed from top to bottom: words of
+    ``ACTIONS``, or ``rate N``.
+
+    Args:
+        stopper: whose calls are steered.
+        user: reads the log.
+        end: ends the run as Control-C does.
+        control: the control file, None for none.
+
+    Attributes:
+        keys: whether keys are read.
     """
 
-    def __init__(self, stopper: TaskCalls | Router, user: User) -> None:
+    def __init__(
+        self, stopper: TaskCalls | Router, user: User, end: Callable[[], object], control: Path | None = None
+    ) -> None:
         self._stopper = stopper
         self._user = user
+        self._end = end
+        self._control = control
+        self.keys = False
 
     @asynccontextmanager
-    async def following(self, path: Path | None, supervisor: Supervisor) -> AsyncIterator[None]:
-        """Follow a control file, if there is one, while the block lasts."""
-        if path is None:
+    async def following(self, supervisor: Supervisor) -> AsyncIterator[None]:
+        """Follow the control file, if there is one, while the block lasts."""
+        if self._control is None:
             yield
             return
-        reader = supervisor.start(self._follow(path), name=f"reader of --control {path}")
+        reader = supervisor.start(self._follow(self._control), name=f"reader of --control {self._control}")
         try:
             yield
         finally:
             await supervisor.end(reader)
 
-    def step(self, signal_number: int) -> None:
-        """Slow the run by a tenth of the cap at SIGUSR1, and at last pause it; at SIGUSR2 resume, and speed it up."""
-        step = 1 if signal_number == signal.SIGUSR2 else -1
+    def receive(self, signal_number: int) -> None:
+        """Act on a signal."""
+        self._act(next(action for action in ACTIONS if action.signal == signal_number))
+
+    def press(self, key: str) -> None:
+        """Act on a key; one that means nothing has no effect."""
+        for action in ACTIONS:
+            if key in action.keys:
+                self._act(action)
+
+    def ways_to_continue(self) -> str:
+        """Return what a user does to let a paused run continue: ``press p, or kill -USR2 4711``."""
+        ways = [_("press {key}", key="p")] if self.keys else []
+        ways.append(f"kill -USR2 {os.getpid()}")
+        if self._control is not None:
+            ways.append(f"echo resume > {shlex.quote(str(self._control))}")
+        return _(", or ").join(ways)
+
+    def key_labels(self) -> list[tuple[str, str]]:
+        """Return the keys that are read, each with what it does."""
+        return [(action.keys[0], _(action.label)) for action in ACTIONS if action.keys] if self.keys else []
+
+    def pause(self) -> None:
+        """Make no further call."""
+        if not self._stopper.paused:
+            self._stopper.pause()
+            self._log(_("Paused. To continue: {ways}", ways=self.ways_to_continue()))
+
+    def resume(self) -> None:
+        """Make calls again."""
+        if self._stopper.paused:
+            self._stopper.resume()
+            self._log(_("Resumed, {rate}.", rate=self._rate()))
+
+    def pause_or_resume(self) -> None:
+        """Resume if the run is paused, else pause."""
+        (self.resume if self._stopper.paused else self.pause)()
+
+    def slower(self) -> None:
+        """Slow the run by a tenth of the cap, and at last pause it."""
+        limiter = self._stopper.limiter
+        tenths = round(10 * limiter.limited_to / limiter.max_per_second) - 1 if limiter.adjustable else 0
+        if tenths > 0 and not self._stopper.paused:
+            self._limit_to(limiter.max_per_second * tenths / 10)
+        else:
+            self.pause()
+
+    def faster(self) -> None:
+        """Resume the run if it is paused, else speed it up by a tenth of the cap."""
         limiter = self._stopper.limiter
         if self._stopper.paused or not limiter.adjustable:
-            self._execute("resume" if step > 0 else "pause")
-        elif (tenths := round(10 * limiter.limited_to / limiter.max_per_second) + step) > 0:
-            self._limit_to(limiter.max_per_second * min(tenths / 10, 1.0))
+            self.resume()
         else:
-            self._execute("pause")
+            tenths = round(10 * limiter.limited_to / limiter.max_per_second) + 1
+            self._limit_to(limiter.max_per_second * min(tenths / 10, 1.0))
+
+    def end(self) -> None:
+        """End the run as Control-C does: the first time calls in flight finish."""
+        self._end()
+
+    def _act(self, action: Action) -> None:
+        action.act(self)
 
     def _execute(self, line: str) -> None:
         match line.lower().split():
-            case ["pause"]:
-                if not self._stopper.paused:
-                    self._stopper.pause()
-                    self._log("Paused.")
-            case ["resume"]:
-                if self._stopper.paused:
-                    self._stopper.resume()
-                    self._log(f"Resumed, {self._rate()}.")
             case ["rate", number]:
                 self._limit_to(_number(number))
+            case [word] if found := [action for action in ACTIONS if action.word == word]:
+                self._act(found[0])
             case _:
-                raise ConfigurationError(f"{line!r} is none of: pause, resume, rate N")
+                raise ConfigurationError(_("{line!r} is none of: {words}, rate N", line=line, words=", ".join(_WORDS)))
 
     def _limit_to(self, calls_per_second: float) -> None:
         before = self._rate()
         self._stopper.limit_to(calls_per_second)
-        if self._rate() != before:
-            self._log(f"From now on {self._rate()}.")
+        if self._rate() == before:
+            return
+        if self._stopper.paused:
+            ways = self.ways_to_continue()
+            self._log(_("Still paused; after that {rate}. To continue: {ways}", rate=self._rate(), ways=ways))
+        else:
+            self._log(_("From now on {rate}.", rate=self._rate()))
 
     def _log(self, text: str) -> None:
         self._user.log(text, event="steered")
@@ -85,7 +154,7 @@ class Steering:
         limiter = self._stopper.limiter
         if limiter.adjustable:
             return messages.rate_limit(limiter.limited_to, limiter.max_per_second)
-        return "at the full rate"
+        return _("at the full rate")
 
     async def _follow(self, path: Path) -> None:
         version = None
@@ -97,6 +166,37 @@ class Steering:
                 except ConfigurationError as error:
                     self._log(f"{path}: {error}")
             await asyncio.sleep(_READ_EVERY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """Something that a user does to a run.
+
+    Attributes:
+        act: does it.
+        word: in a control file, None if it has none.
+        keys: that do it; the first one is shown.
+        signal: that does it.
+        label: beside the key.
+    """
+
+    act: Callable[[Steering], None]
+    word: str | None = None
+    keys: str = ""
+    signal: signal.Signals | None = None
+    label: str = ""
+
+
+#: All actions, and the ways to each. Signals that end a run are in ``signals``.
+ACTIONS: Final = (
+    Action(act=Steering.pause, word="pause"),
+    Action(act=Steering.resume, word="resume"),
+    Action(act=Steering.pause_or_resume, keys="p ", label=N_("pause, continue")),
+    Action(act=Steering.faster, word="faster", keys="+=", signal=signal.SIGUSR2, label=N_("faster")),
+    Action(act=Steering.slower, word="slower", keys="-_", signal=signal.SIGUSR1, label=N_("slower")),
+    Action(act=Steering.end, word="end", keys="q", label=N_("end")),
+)
+_WORDS: Final = tuple(action.word for action in ACTIONS if action.word)
 
 
 def check_control_file(path: Path) -> None:

@@ -1,0 +1,201 @@
+"""The lines of the live display, made from a snapshot of the run. Nothing here draws them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
+from typing import Final
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from stopcast.cli.display import messages
+from stopcast.cli.display.monitor import ErrorCount, RunSnapshot
+from stopcast.i18n import STATUS_WORDS, _, duration, visible
+from stopcast.tasks.outcome import Status
+
+_LABEL: Final = 10
+_ERRORS_SHOWN: Final = 4
+_SPARKS: Final = " ▁▂▃▄▅▆▇█"
+_DAY_SECONDS: Final = 86400
+#: What ends within this time is shown to the second.
+_SOON_SECONDS: Final = 600
+#: Amber is for what is retried, by this run or by the next one; red is for what failed.
+_GOOD, _BAD, _WARNING, _FAINT = "green", "red", "yellow", "bright_black"
+_STYLES: Final = {
+    Status.FAILED: _BAD,
+    Status.STILL_RUNNING: _BAD,
+    Status.SET_ASIDE: _WARNING,
+    Status.GAVE_UP: _WARNING,
+    Status.INVALID: _WARNING,
+    Status.NOT_STARTED: _WARNING,
+    Status.UNKNOWN: _WARNING,
+    Status.DUPLICATE: _FAINT,
+}
+
+
+def frame(snapshot: RunSnapshot, title: str, width: int, *, unicode: bool = True) -> Iterator[Text]:
+    """Yield the lines of the display, none of them wider than ``width`` columns."""
+    for line in _lines(snapshot, title, width, unicode=unicode):
+        line.truncate(width, overflow="ellipsis" if unicode else "crop")
+        yield line
+
+
+def _lines(snapshot: RunSnapshot, title: str, width: int, *, unicode: bool) -> Iterator[Text]:
+    so_far = _("{duration} so far", duration=duration(snapshot.seconds))
+    yield _ends(_state(snapshot, title), Text(so_far, _FAINT), width)
+    if snapshot.paused and snapshot.to_continue:
+        yield Text(" " + _("To continue: {ways}", ways=snapshot.to_continue))
+    share = _share(snapshot)
+    if share is not None:
+        yield _bar(share, width, unicode=unicode)
+    yield _ends(Text(f" {_done(snapshot)}"), Text(_left(snapshot)), width)
+    yield Text()
+    yield from _row(_("Rate"), _rate(snapshot, width, unicode=unicode), width)
+    yield from _row(_("Calls"), _calls(snapshot), width)
+    yield from _row(_("Retries"), _retries(snapshot), width)
+    yield from _row(_("Rows"), _statuses(snapshot), width)
+    if snapshot.until is not None:
+        yield from _row(_("Until"), [_until(snapshot, snapshot.until)], width)
+    if snapshot.errors:
+        yield Text()
+        # The latest errors, sorted by code: lines that change places at each drawing cannot be read.
+        yield from _errors(sorted(snapshot.errors[:_ERRORS_SHOWN]))
+    if snapshot.keys:
+        yield Text()
+        yield Text(" " + "   ".join(f"{key} {label}" for key, label in snapshot.keys), _FAINT)
+
+
+def _state(snapshot: RunSnapshot, title: str) -> Text:
+    if snapshot.state:
+        return Text(f" {snapshot.state[0].upper()}{snapshot.state[1:]}", _WARNING)
+    return Text(f" {title}", "bold")
+
+
+def _share(snapshot: RunSnapshot) -> float | None:
+    if snapshot.to_do is None or not snapshot.done + snapshot.to_do.number:
+        return None
+    return snapshot.done / (snapshot.done + snapshot.to_do.number)
+
+
+def _done(snapshot: RunSnapshot) -> str:
+    if not snapshot.to_do:
+        return _("{done:,} rows", done=snapshot.done)
+    return _("{done:,} of {total} rows", done=snapshot.done, total=messages.total(snapshot))
+
+
+def _left(snapshot: RunSnapshot) -> str:
+    """Return how long the run goes on, and the time of day at its end."""
+    left = snapshot.seconds_left
+    if left is None:
+        return ""
+    return _("{duration} left, until {moment}", duration=duration(left), moment=_moment(left))
+
+
+def _moment(seconds: float) -> str:
+    """Return the local time of day at so many seconds from now, with the day where that is not today."""
+    at = time.localtime(time.time() + seconds)
+    today = time.localtime()[:3]
+    clock = "%H:%M:%S" if seconds < _SOON_SECONDS else "%H:%M"
+    return time.strftime(clock if at[:3] == today else f"%Y-%m-%d {clock}", at)
+
+
+def _bar(share: float, width: int, *, unicode: bool) -> Text:
+    # Rounded down: 100 % must mean that the last row is done.
+    percent = f" {int(share * 100)} %"
+    room = max(0, width - 1 - 6)
+    full = int(share * room)
+    done, rest = ("━", "─") if unicode else ("#", "-")
+    return Text.assemble(" ", (done * full, _GOOD), (rest * (room - full), _FAINT), percent.rjust(6), no_wrap=True)
+
+
+def _rate(snapshot: RunSnapshot, width: int, *, unicode: bool) -> Iterator[Text]:
+    if snapshot.paused:
+        yield Text(_("paused"), _WARNING)
+        if snapshot.limited_to != snapshot.cap:
+            yield Text(_("after that {rate}", rate=messages.rate_limit(snapshot.limited_to, snapshot.cap)), _WARNING)
+        return
+    yield Text.assemble((f"{snapshot.rate:.1f}", "bold"), " ", _("a second of {cap:g}", cap=snapshot.cap))
+    if snapshot.limited_to != snapshot.cap:
+        yield Text(_("held at {rate:g}", rate=snapshot.limited_to), _WARNING)
+    if unicode and width >= 60:  # noqa: PLR2004 - in fewer columns it takes a line of its own
+        yield Text(_sparks(list(snapshot.rates)[-24:], snapshot.cap), _GOOD)
+
+
+def _sparks(rates: Iterable[float], cap: float) -> str:
+    highest = len(_SPARKS) - 1
+    return "".join(_SPARKS[min(highest, ceil(rate / cap * highest))] for rate in rates)
+
+
+def _calls(snapshot: RunSnapshot) -> Iterator[Text]:
+    yield Text(_("{number} in flight", number=snapshot.in_flight))
+    yield Text(_("{number} waiting", number=snapshot.waiting))
+    if snapshot.latency_p50 is not None and snapshot.latency_p95 is not None:
+        p50, p95 = _seconds(snapshot.latency_p50), _seconds(snapshot.latency_p95)
+        yield Text(_("latency {p50}, p95 {p95}", p50=p50, p95=p95))
+
+
+def _retries(snapshot: RunSnapshot) -> Iterator[Text]:
+    yield Text(f"{snapshot.retries:,}")
+    throttled = _("{number:,} throttled", number=snapshot.throttled)
+    yield Text(throttled, _WARNING if snapshot.throttled else "")
+
+
+def _statuses(snapshot: RunSnapshot) -> Iterator[Text]:
+    for status, word in STATUS_WORDS.items():
+        if number := snapshot.statuses.get(status, 0):
+            text = Text(_("{number:,} {status}", number=number, status=_(word)))
+            text.highlight_regex(r"[\d,]+", _STYLES.get(status, _GOOD))
+            yield text
+
+
+def _until(snapshot: RunSnapshot, until: float) -> Text:
+    text = _(
+        "{moment}, in {duration}: what is left then is for --resume", moment=_moment(until), duration=duration(until)
+    )
+    late = snapshot.seconds_left is not None and snapshot.seconds_left > until
+    return Text(text, _WARNING if late else "")
+
+
+def _errors(errors: Sequence[ErrorCount]) -> Iterator[Text]:
+    codes = [visible(error.code) for error in errors]
+    numbers = [f"{error.number:,}" for error in errors]
+    agos = [_("{duration} ago", duration=duration(max(0.0, time.time() - error.last_at))) for error in errors]
+    widths = [max(map(cell_len, column)) for column in (codes, numbers, agos)]
+    for error, code, number, ago in zip(errors, codes, numbers, agos, strict=True):
+        style = _WARNING if error.retried else _BAD
+        line = Text.assemble(" ", (_padded(code, widths[0]), style), f"   {number.rjust(widths[1])}")
+        line.append(f"   {' ' * (widths[2] - cell_len(ago))}{ago}   {visible(error.message)}", _FAINT)
+        yield line
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _ends(left: Text, right: Text, width: int) -> Text:
+    """Return a line with a text at each end; where there is no room for both, only the left one."""
+    room = width - left.cell_len - right.cell_len
+    if room >= 1:
+        return Text.assemble(left, " " * room, right)
+    return left
+
+
+def _row(label: str, parts: Iterable[Text], width: int) -> Iterator[Text]:
+    """Yield the parts after their label, on as many lines as they need."""
+    line = Text.assemble(" ", (_padded(label, _LABEL - 1), _FAINT))
+    empty = True
+    for part in parts:
+        if not empty and line.cell_len + 3 + part.cell_len > width:
+            yield line
+            line, empty = Text(" " * _LABEL), True
+        if not empty:
+            line.append("   ")
+        line.append_text(part)
+        empty = False
+    yield line
