@@ -332,7 +332,16 @@ def test_a_run_under_nohup_continues_without_its_terminal(shell: Shell, api: Emu
 )
 def test_the_totals_of_a_run_that_ended_early_say_what_is_left(done: int, to_do: RowsLeft | None, line: str) -> None:
     text = messages.totals(Summary(not_finished=239), "r.jsonl", done=done, to_do=to_do)
-    assert text.splitlines() == ["0 rows: none", line, "report: r.jsonl"]
+    # No line names a report that is not there.
+    assert text.splitlines() == ["0 rows: none", line]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(1_029_521, "about 1,030,000 rows"), (28_449, "about 28,400 rows"), (770, "about 770 rows"), (7, "about 7 rows")],
+)
+def test_an_estimate_has_no_digits_that_mean_nothing(number: int, words: str) -> None:
+    assert words in messages.totals(Summary(), "r.jsonl", done=5, to_do=RowsLeft(number, exact=False))
 
 
 def test_the_totals_name_an_account_without_calls() -> None:

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from stopcast.i18n import counted, duration, ngettext, status_counts
+from stopcast.i18n import N_, _, counted, duration, ngettext, status_counts
 from stopcast.report.opening import is_file, is_stream
-from stopcast.report.totals import Summary
+from stopcast.report.totals import AccountFigures, Summary
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from stopcast.fleet.queue import QueueStatus
     from stopcast.fleet.quota.quota_status import QuotaStatus
 
-_LEFT_OUT = "left out because of the status in an earlier report"
 _APPS_SHOWN = 10
+#: Digits of an estimate that mean something.
+_ESTIMATED_DIGITS = 3
 
 
 def rows(number: int, noun: str = "row") -> str:
@@ -29,8 +30,10 @@ def rows(number: int, noun: str = "row") -> str:
 
 def list_names(names: Sequence[str]) -> str:
     """Return the first list's name and the number of the others."""
-    first = "standard input" if names[0] == "-" else names[0]
-    return first if len(names) == 1 else f"{first} and {rows(len(names) - 1, 'more list')}"
+    first = _("standard input") if names[0] == "-" else names[0]
+    if len(names) == 1:
+        return first
+    return ngettext("{name} and 1 more list", "{name} and {number:,} more lists", len(names) - 1, name=first)
 
 
 def canary_passed(tasks: int) -> str:
@@ -44,7 +47,7 @@ def canary_passed(tasks: int) -> str:
 
 def rate_limit(calls_per_second: float, most: float) -> str:
     """Return a rate that a person has set during a run."""
-    return f"at most {calls_per_second:g} of {most:g} calls a second"
+    return _("at most {rate:g} of {most:g} calls a second", rate=calls_per_second, most=most)
 
 
 def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Sequence[tuple[str, int]] = ()) -> str:
@@ -56,38 +59,70 @@ def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Seque
         pace: how long the run would take.
         shares: what each account would get, as pairs of a text and a number of tasks.
     """
-    lines = [f"{rows(intake.tasks, 'task')} to stop: {pace}" if intake.tasks else "Nothing to stop."]
-    lines += [f"  {name}: {number:,}" for name, number in shares]
-    lines += [f"  AppId {app_id}: {number:,}" for app_id, number in intake.per_app.most_common(_APPS_SHOWN)]
-    if len(intake.per_app) > _APPS_SHOWN:
-        lines.append(f"  and {rows(len(intake.per_app) - _APPS_SHOWN, 'more AppId')}")
-    for number, words in (
-        (intake.duplicates, "given twice, sent once"),
-        (intake.settled, "settled by the report already"),
-        (intake.left_out, _LEFT_OUT),
-        (intake.invalid, "without a valid task"),
-    ):
-        if number:
-            lines.append(f"{rows(number)} {words}")
+    lines = [
+        ngettext("1 task to stop: {pace}", "{number:,} tasks to stop: {pace}", intake.tasks, pace=pace)
+        if intake.tasks
+        else _("Nothing to stop.")
+    ]
+    lines += ["  " + _("{name}: {number:,}", name=name, number=number) for name, number in shares]
+    lines += [
+        "  " + _("AppId {app_id}: {number:,}", app_id=app_id, number=number)
+        for app_id, number in intake.per_app.most_common(_APPS_SHOWN)
+    ]
+    if (rest := len(intake.per_app) - _APPS_SHOWN) > 0:
+        lines.append("  " + ngettext("and 1 more AppId", "and {number:,} more AppIds", rest))
+    if number := intake.duplicates:
+        lines.append(ngettext("1 row given twice, sent once", "{number:,} rows given twice, sent once", number))
+    if number := intake.settled:
+        lines.append(
+            ngettext("1 row settled by the report already", "{number:,} rows settled by the report already", number)
+        )
+    if number := intake.left_out:
+        lines.append(_left_out(number))
+    if number := intake.invalid:
+        lines.append(ngettext("1 row without a valid task", "{number:,} rows without a valid task", number))
     lines += _invalid_rows(invalid, intake.invalid)
     return "\n".join(lines)
 
 
+def _left_out(number: int) -> str:
+    return ngettext(
+        "1 row left out because of the status in an earlier report",
+        "{number:,} rows left out because of the status in an earlier report",
+        number,
+    )
+
+
 def progress(snapshot: RunSnapshot) -> str:
     """Return the state of a run in one line."""
-    parts = [f"{snapshot.done:,} of {total(snapshot)} done", f"{snapshot.bad:,} bad", f"{snapshot.rate:.1f} a second"]
-    parts += [f"{snapshot.in_flight} in flight", f"{snapshot.waiting} waiting"]
+    parts = [
+        _("{done:,} of {total} done", done=snapshot.done, total=total(snapshot)),
+        _("{number:,} bad", number=snapshot.bad),
+    ]
+    if not snapshot.paused:
+        parts.append(_("{rate:.1f} a second", rate=snapshot.rate))
+    parts += [
+        _("{number} in flight", number=snapshot.in_flight),
+        _("{number} waiting", number=snapshot.waiting),
+    ]
     if snapshot.seconds_left is not None:
-        parts.append(f"{duration(snapshot.seconds_left)} left")
-    return ", ".join(filter(None, [snapshot.state, *parts]))
+        parts.append(_("{duration} left", duration=duration(snapshot.seconds_left)))
+    if snapshot.paused and snapshot.to_continue:
+        parts.append(_("to continue: {ways}", ways=snapshot.to_continue))
+    return _(", ").join(filter(None, [snapshot.state, *parts]))
 
 
 def total(snapshot: RunSnapshot) -> str:
     """Return the number of all rows: ``410``, ``about 28,400``, or ``?`` where it is unknown."""
     to_do = snapshot.to_do
-    if to_do is None:
-        return "?"
-    return f"{'' if to_do.exact else 'about '}{snapshot.done + to_do.number:,}"
+    return "?" if to_do is None else _number_of(snapshot.done + to_do.number, exact=to_do.exact)
+
+
+def _number_of(number: int, *, exact: bool) -> str:
+    """Return an exact number, or an estimate without digits that mean nothing."""
+    if exact:
+        return f"{number:,}"
+    return _("about {number:,}", number=round(number, min(0, _ESTIMATED_DIGITS - len(str(number)))))
 
 
 def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | None = None) -> str:
@@ -99,75 +134,128 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
         done: rows that have their outcome, or need none.
         to_do: rows without an outcome, None where the number is unknown.
     """
-    lines = [f"{rows(summary.good + summary.bad)}: {status_counts(summary.statuses) or 'none'}"]
+    counts = status_counts(summary.statuses) or _("none")
+    lines = [ngettext("1 row: {counts}", "{number:,} rows: {counts}", summary.good + summary.bad, counts=counts)]
     lines += _calls(summary)
-    if summary.settled_earlier:
-        lines.append(f"{rows(summary.settled_earlier)} had been settled by an earlier run")
-    if summary.left_out:
-        lines.append(f"{rows(summary.left_out)} {_LEFT_OUT}")
-    if summary.too_old:
+    if number := summary.settled_earlier:
         lines.append(
-            f"{rows(summary.too_old)} not asked about: finished more than 72 hours ago. The API no longer knows "
-            f"their tasks; each task ends by itself within 24 hours"
+            ngettext(
+                "1 row had been settled by an earlier run", "{number:,} rows had been settled by an earlier run", number
+            )
+        )
+    if number := summary.left_out:
+        lines.append(_left_out(number))
+    if number := summary.too_old:
+        lines.append(
+            ngettext(
+                "1 row not asked about: finished more than 72 hours ago. The API no longer knows its task, which ends "
+                "by itself within 24 hours",
+                "{number:,} rows not asked about: finished more than 72 hours ago. The API no longer knows their "
+                "tasks; each task ends by itself within 24 hours",
+                number,
+            )
         )
     continuable = not is_stream(report)
     if left := _left(done, to_do, unfinished=summary.not_finished, continuable=continuable):
         lines.append(left)
-    if continuable:
-        lines.append(f"report: {report}")
-    if summary.bad and is_file(report):
-        lines.append(f"what went wrong, and what to do: stopcast summary {shlex.quote(report)}")
+    if is_file(report):
+        lines.append(_("report: {path}", path=report))
+        if summary.bad:
+            command = f"stopcast summary {shlex.quote(report)}"
+            lines.append(_("what went wrong, and what to do: {command}", command=command))
     return "\n".join(lines)
 
 
 def _calls(summary: Summary) -> Iterator[str]:
-    # Over less than a second a rate says nothing.
-    rated = summary.seconds >= 1
     if summary.calls:
-        rate = f", {summary.mean_per_second:.1f} a second" if rated else ""
-        yield (
-            f"{rows(summary.calls, 'call')} in {duration(summary.seconds)}{rate}, "
-            f"never more than {summary.worst_second} in any second{' of one account' if summary.accounts else ''}"
-        )
-    for name, account in summary.accounts.items():
-        if account.calls:
-            rate = f", {account.mean_per_second:.1f} a second" if rated else ""
-            calls = f"{rows(account.calls, 'call')}{rate}, never more than {account.worst_second} in any second"
+        calls = _number_of_calls(summary.calls)
+        took, worst = duration(summary.seconds), summary.worst_second
+        # Over less than a second a rate says nothing.
+        if summary.seconds < 1:
+            text = _(
+                "{calls} in {duration}, never more than {worst} in any second", calls=calls, duration=took, worst=worst
+            )
         else:
-            calls = "no calls"
-        yield f"  account {name}: {calls}{'; given up' if account.given_up else ''}"
+            text = _(
+                "{calls} in {duration}, {rate:.1f} a second, never more than {worst} in any second",
+                calls=calls,
+                duration=took,
+                rate=summary.mean_per_second,
+                worst=worst,
+            )
+        yield _("{calls} of one account", calls=text) if summary.accounts else text
+    for name, account in summary.accounts.items():
+        calls = _calls_of_account(account, rated=summary.seconds >= 1)
+        if account.given_up:
+            calls = _("{calls}; given up", calls=calls)
+        yield "  " + _("account {name}: {calls}", name=name, calls=calls)
+
+
+def _calls_of_account(account: AccountFigures, *, rated: bool) -> str:
+    if not account.calls:
+        return _("no calls")
+    calls, worst = _number_of_calls(account.calls), account.worst_second
+    if not rated:
+        return _("{calls}, never more than {worst} in any second", calls=calls, worst=worst)
+    return _(
+        "{calls}, {rate:.1f} a second, never more than {worst} in any second",
+        calls=calls,
+        rate=account.mean_per_second,
+        worst=worst,
+    )
+
+
+def _number_of_calls(number: int) -> str:
+    return ngettext("1 call", "{number:,} calls", number)
 
 
 def _left(done: int, to_do: RowsLeft | None, *, unfinished: int, continuable: bool) -> str:
     """Return what a run that ended early leaves undone, "" for nothing."""
     if to_do is None:
-        return f"{rows(unfinished)} read but not finished; more may not have been read" if unfinished else ""
+        if not unfinished:
+            return ""
+        return ngettext(
+            "1 row read but not finished; more may not have been read",
+            "{number:,} rows read but not finished; more may not have been read",
+            unfinished,
+        )
     if not to_do.number:
         return ""
     # Rounded as a person expects it, but something left is never 0 % and something done never leaves 100 %.
     percent = min(max(round(100 * to_do.number / (done + to_do.number)), 1), 99 if done else 100)
-    number = f"{'' if to_do.exact else 'about '}{rows(to_do.number)}"
-    if not continuable:
-        return f"{percent} % of the list is left ({number})"
-    return f"{percent} % of the list is left ({number}); --resume continues with it"
+    number = _number_of(to_do.number, exact=to_do.exact)
+    left = ngettext(
+        "{percent} % of the list is left ({rows} row)",
+        "{percent} % of the list is left ({rows} rows)",
+        to_do.number,
+        percent=percent,
+        rows=number,
+    )
+    return _("{left}; --resume continues with it", left=left) if continuable else left
 
 
 def _invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
     for outcome in shown:
         yield f"  {outcome.source}:{outcome.line}: {outcome.message}"
-    if number > len(shown):
-        yield f"  and {number - len(shown):,} more"
+    if (rest := number - len(shown)) > 0:
+        yield "  " + _("and {number:,} more", number=rest)
 
 
 def enqueued(counts: Mapping[str, int], invalid: Sequence[Outcome], queue: str) -> str:
     """Return how many rows were put into a queue, and why the others were not."""
-    words = {"queued": "queued", "queued_before": "queued before", "duplicates": "duplicate", "invalid": "invalid"}
-    parts = [f"{counts[key]:,} {word}" for key, word in words.items() if counts[key]]
-    lines = [f"{rows(counts['rows'])}: {', '.join(parts) or 'none'}"]
+    words = {
+        "queued": N_("queued"),
+        "queued_before": N_("queued before"),
+        "duplicates": N_("duplicate"),
+        "invalid": N_("invalid"),
+    }
+    parts = [_("{number:,} {status}", number=counts[key], status=_(word)) for key, word in words.items() if counts[key]]
+    parts_text = _(", ").join(parts) or _("none")
+    lines = [ngettext("1 row: {counts}", "{number:,} rows: {counts}", counts["rows"], counts=parts_text)]
     if counts["left_out"]:
-        lines.append(f"{rows(counts['left_out'])} {_LEFT_OUT}")
+        lines.append(_left_out(counts["left_out"]))
     lines += _invalid_rows(invalid, counts["invalid"])
-    lines.append(f"queue {queue}: {rows(counts['length'], 'task')}")
+    lines.append(ngettext("queue {name}: 1 task", "queue {name}: {number:,} tasks", counts["length"], name=queue))
     return "\n".join(lines)
 
 
