@@ -113,6 +113,7 @@ STATUS_WORDS: Final[Mapping[Status, str]] = {
     Status.ALREADY_STOPPED: N_("already stopped"),
     Status.PRESUMED_STOPPED: N_("presumed stopped"),
     Status.DUPLICATE: N_("duplicate"),
+    Status.EXCLUDED: N_("excluded"),
     Status.FAILED: N_("failed"),
     Status.SET_ASIDE: N_("set aside"),
     Status.GAVE_UP: N_("gave up"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Container, Coroutine
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,7 @@ class Run:
         deliveries: the queue, where the rows come from one. It records itself what is in flight, and gets the outcomes
             that are durable.
         sandbox: whether the calls go to a sandbox. The report's lines are marked, and no other report is continued.
+        excluded: identities of tasks that are never sent, whatever the lists say.
 
     Attributes:
         past: the history of the report. ``past.statuses`` counts its old lines and the new ones together.
@@ -80,6 +81,7 @@ class Run:
         ends_at: float | None = None,
         deliveries: Deliveries | None = None,
         sandbox: bool = False,
+        excluded: Container[bytes] = frozenset(),
     ) -> None:
         self._stopper = stopper
         self._path = path
@@ -91,6 +93,7 @@ class Run:
         self._ends_at = ends_at
         self._deliveries = deliveries
         self._sandbox = sandbox
+        self._excluded = excluded
         self._timers: list[asyncio.TimerHandle] = []
         self.reading = False
         self._report: Report | None = None
@@ -173,7 +176,11 @@ class Run:
         await asyncio.to_thread(sync_folder, self._path)
         dispatcher = self._stopper.dispatcher
         deliveries = self._deliveries
-        self.intake = Intake(limit=self._limit, settled=self.past.settled if deliveries is None else None)
+        self.intake = Intake(
+            limit=self._limit,
+            settled=self.past.settled if deliveries is None else None,
+            excluded=self._excluded,
+        )
         report = self._report = Report(
             descriptor,
             self._path,
@@ -203,16 +210,19 @@ class Run:
         )
         if self.ending is not None:
             dispatcher.stop(self.ending)
+        corrected = False
         try:
             await pump(batches, self.intake, sink, canary=self.canary.left)
+            # Of lists that were not read to their ends it is not known which rows they still have.
+            corrected = not self.intake.full and self.past.correct(self.intake)
         finally:
             try:
                 await dispatcher.close()
             finally:
                 sink.close()
                 await self._finish(report)
-            if self.past.lines_replaced:
-                await self._tidy(descriptor)
+            if self.past.lines_replaced or corrected:
+                await tidy(descriptor, self._path, self.past)
 
     async def _finish(self, report: Report) -> None:
         try:
@@ -226,16 +236,6 @@ class Run:
                 self.ending.add_note(str(error))
                 raise self.ending from None
             raise
-
-    async def _tidy(self, descriptor: int) -> None:
-        try:
-            await tidy(descriptor, self._path, self.past)
-            await asyncio.to_thread(sync_folder, self._path)
-        except OSError as error:
-            raise ReportError(
-                f"{self._path} could not be rewritten ({error.strerror}): {self.past.lines_replaced} tasks also have "
-                f"an older line in it, which the newer one replaces; --resume tries again"
-            ) from None
 
     def interrupt(self, signal_number: int) -> None:
         """End the run. The first time calls in flight may finish, the second time they are cut off."""

@@ -237,7 +237,7 @@ def test_a_verification_of_a_report_skips_rows_without_a_task_or_with_an_ended_o
     for number, status in enumerate(Status):
         write_report(shell / "report.jsonl", tasks(1, first=number), status=status)
     assert shell.run("verify", "report.jsonl", *asked).status == 1
-    left_out = {Status.INVALID, Status.DUPLICATE, Status.ENDED}
+    left_out = {Status.INVALID, Status.DUPLICATE, Status.EXCLUDED, Status.ENDED}
     assert len(api.queries) == len(Status) - len(left_out)
     shell.run("verify", "report.jsonl", *asked, "--only", "failed,gave_up", "-o", "some.jsonl")
     assert len(read_report(shell / "some.jsonl")) == 2

@@ -157,7 +157,7 @@ def test_a_report_that_cannot_be_replaced_is_overwritten_and_a_kill_in_between_l
     monkeypatch.setattr(Path, "replace", bind_mounted)
     if killed:
         with monkeypatch.context() as dying:
-            dying.setattr("stopcast.report.history.shutil.copyfileobj", lambda *_: 1 / 0)
+            dying.setattr("stopcast.report.rewriting.shutil.copyfileobj", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 tidied(path)
         # What the copying had done to the report by then.
@@ -179,7 +179,7 @@ def test_a_file_that_stopcast_did_not_write_is_not_removed_for_the_new_report(tm
     mine = tmp_path / f"r.{suffix}"
     mine.write_text("my notes\n")
     if suffix == "tidying":
-        with pytest.raises(FileExistsError):
+        with pytest.raises(ReportError, match="was not written by stopcast"):
             tidied(path)
     assert mine.read_text() == "my notes\n"
     assert len(path.read_bytes().splitlines()) == 2

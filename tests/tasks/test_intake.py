@@ -142,8 +142,8 @@ def test_every_row_is_counted_once() -> None:
     rows = [("a", "r", "t"), ("b", "r", "t"), ("a", "r", "t"), ("a", "r", ""), ("a", "r", "u")]
     intake.take(batch(*rows, broken=[("no", 6)], left_out=3), NOW)
     assert intake.as_json() == {
-        "rows": 6, "tasks": 3, "settled": 0, "told_earlier": 0, "invalid": 2, "duplicates": 1, "left_out": 3,
-        "per_app": {"a": 2, "b": 1},
+        "rows": 6, "tasks": 3, "settled": 0, "told_earlier": 0, "invalid": 2, "duplicates": 1, "excluded": 0,
+        "left_out": 3, "per_app": {"a": 2, "b": 1},
     }  # fmt: skip
 
 

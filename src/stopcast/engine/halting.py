@@ -128,7 +128,7 @@ class Canary:
 
     def count(self, outcome: Outcome) -> CanaryError | None:
         """Count an outcome, and return the error if it is not good."""
-        if not self.left or outcome.status in {Status.INVALID, Status.DUPLICATE}:
+        if not self.left or outcome.status in {Status.INVALID, Status.DUPLICATE, Status.EXCLUDED}:
             return None
         self.left -= 1
         if outcome.good:

@@ -1,4 +1,4 @@
-"""Continuing a report: what its lines say, and how the lines that newer ones have replaced are removed.
+"""Continuing a report: what its lines say, and which of them newer ones have replaced.
 
 A torn last line is cut off. A line that is not a report's is an error, because what it says would be lost.
 """
@@ -6,29 +6,23 @@ A torn last line is cut off. A line that is not a report's is an error, because 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from stopcast.errors import ConfigurationError, ReportError
-from stopcast.report.blocking import sync
-from stopcast.report.line import SANDBOX, LineReader, looks_like_a_line, read_line, task_of
-from stopcast.report.opening import check_continuable
+from stopcast.report.line import SANDBOX, LineReader, read_line, task_of
+from stopcast.report.opening import check_continuable, sync_folder
+from stopcast.report.rewriting import finish_overwriting, lines_of, rewrite
 from stopcast.report.superseded import may_be_superseded
-from stopcast.tasks.identities import identity, row_fingerprint
-from stopcast.tasks.intake import AlreadySettled
+from stopcast.tasks.identities import Identities, IdentityNumbers, identity, place_fingerprint, row_fingerprint
+from stopcast.tasks.intake import AlreadySettled, Intake
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
 
-#: Lines handled before the event loop has its turn.
-_LINES_AT_ONCE: Final = 500
 #: Lines about rows that were not sent.
 _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 #: A task's number in AlreadySettled: its flags, then the status of a line that a newer one would replace (0: none),
@@ -38,8 +32,6 @@ _UNSETTLED: Final = (None, *filter(may_be_superseded, Status))
 _STATUS: Final = {status: place << AlreadySettled.FLAG_BITS for place, status in enumerate(_UNSETTLED)}
 _STATUS_MASK: Final = ((1 << _STATUS_BITS) - 1) << AlreadySettled.FLAG_BITS
 _ONE_REPLACED: Final = 1 << (AlreadySettled.FLAG_BITS + _STATUS_BITS)
-#: How a file system says that a file cannot take the place of this one, which may still be written to.
-_NOT_REPLACEABLE: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES})
 
 _OF_A_SANDBOX: Final = (
     "{path} is the report of a run with --sandbox: nothing in it was really stopped. Name another report: -o PATH"
@@ -68,6 +60,8 @@ class ReportHistory:
         self.size = 0
         self._any_unsettled = False
         self._sandbox_lines = 0
+        self._corrected = Identities()
+        self._met_again = IdentityNumbers()
 
     def read(self, values: dict[str, Any]) -> None:
         """Add one line."""
@@ -78,6 +72,9 @@ class ReportHistory:
             self._sandbox_lines += 1
         if status in _ROWS_ONLY:
             self.settled.rows[row_fingerprint(status, task, values.get("message"))] += 1
+            if status is Status.INVALID:
+                self.settled.invalid_places[_place_of(values)] = 1
+                self.settled.invalid_sources.add(values.get("source"))
             return
         digest = identity(task)
         number = self._replaced(self.settled.tasks[digest])
@@ -122,6 +119,23 @@ class ReportHistory:
         self.lines_replaced += 1
         return (number & ~_STATUS_MASK) + _ONE_REPLACED
 
+    def correct(self, intake: Intake) -> bool:
+        """Let ``rewritten`` remove the lines of invalid rows that were corrected; return whether there may be any.
+
+        Such a row is in none of the lists any more, which ``intake`` took to their ends, and a task stands in its
+        place. A row that was only moved to another place has been met again, and keeps its line.
+        """
+        self._corrected, self._met_again = intake.corrected, intake.reported_again
+        return len(intake.corrected) > 0
+
+    def _is_corrected(self, values: dict[str, Any]) -> bool:
+        digest = row_fingerprint(Status.INVALID, task_of(values), values.get("message"))
+        if _place_of(values) not in self._corrected or self.settled.rows[digest] <= self._met_again[digest]:
+            return False
+        self.settled.rows[digest] -= 1
+        self.statuses[Status.INVALID] -= 1
+        return True
+
     def rewritten(self, line: bytes) -> bytes:
         """Return a line of the report, read again from its start, as it is to be: b"" if it has been replaced.
 
@@ -131,6 +145,8 @@ class ReportHistory:
         if values is None:
             return line
         status: Status = values["status"]
+        if status is Status.INVALID and self._is_corrected(values):
+            return b""
         if status.good or status in _ROWS_ONLY:
             return line
         digest = identity(task_of(values))
@@ -141,6 +157,10 @@ class ReportHistory:
         if number & AlreadySettled.IN_DOUBT and not values.get("in_doubt"):
             return orjson.dumps(values | {"in_doubt": True}, option=orjson.OPT_APPEND_NEWLINE)
         return line
+
+
+def _place_of(values: dict[str, Any]) -> bytes:
+    return place_fingerprint(values.get("source"), values.get("line"))
 
 
 async def peek_history(path: Path) -> ReportHistory:
@@ -193,9 +213,9 @@ async def read_history(
         ReportError: a line in it is not a report's. The file is unchanged.
     """
     if repair:
-        await _finish_overwriting(descriptor, path)
+        await finish_overwriting(descriptor, path)
     history, reader = ReportHistory(), LineReader(str(path))
-    async for lines in _lines(descriptor):
+    async for lines in lines_of(descriptor):
         for values in reader.read(lines):
             history.read(values)
     reader.finish()
@@ -210,72 +230,16 @@ async def read_history(
 
 
 async def tidy(descriptor: int, path: Path, history: ReportHistory) -> None:
-    """Write the report anew without the lines that have been replaced, and put the new file in its place at once.
-
-    A file that cannot be replaced, such as a bind mount, is overwritten. ``PATH.tidied`` has all lines until that is
-    done, and the next run that continues with the report finishes it.
+    """Write the report anew without the lines that have been replaced or corrected.
 
     Raises:
-        OSError: there is no room for the new file; the report is as it was.
+        ReportError: that is not possible; the report is as it was.
     """
-    path, fresh, whole = _files(path)
-    _remove_leftover(fresh)
     try:
-        with fresh.open("xb") as out:
-            async for lines in _lines(descriptor):
-                out.writelines(map(history.rewritten, lines))
-            out.flush()
-            await asyncio.to_thread(sync, out.fileno())
-        with suppress(OSError):  # some network file systems have no modes
-            fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
-        try:
-            fresh.replace(path)
-        except OSError as error:
-            if error.errno not in _NOT_REPLACEABLE:
-                raise
-            _remove_leftover(whole)
-            fresh.rename(whole)
-            await _finish_overwriting(descriptor, path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def _files(path: Path) -> tuple[Path, Path, Path]:
-    """Return the report's real file, so that a link to it stays one, the new file, and the whole copy."""
-    path = path.resolve()
-    return path, path.with_name(f"{path.name}.tidying"), path.with_name(f"{path.name}.tidied")
-
-
-def _remove_leftover(path: Path) -> None:
-    """Remove what a killed run left under this name, or a link; a file that stopcast did not write is an error."""
-    if path.is_file() and not path.is_symlink():
-        with path.open("rb") as file:
-            if not looks_like_a_line(file.readline()):
-                raise FileExistsError(errno.EEXIST, f"{path} exists and was not written by stopcast")
-    path.unlink(missing_ok=True)
-
-
-async def _finish_overwriting(descriptor: int, path: Path) -> None:
-    """Overwrite the report with the whole copy beside it, if an unfinished ``tidy`` left one."""
-    path, _, whole = _files(path)
-    # An empty report is a new one; the copy belonged to another.
-    if os.fstat(descriptor).st_size and whole.is_file() and not whole.is_symlink():
-        await asyncio.to_thread(_overwrite, path, whole)
-
-
-def _overwrite(path: Path, whole: Path) -> None:
-    with whole.open("rb") as source, path.open("r+b") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
-        target.truncate()
-        target.flush()
-        sync(target.fileno())
-    whole.unlink()
-
-
-async def _lines(descriptor: int) -> AsyncIterator[list[bytes]]:
-    with os.fdopen(os.dup(descriptor), "rb", buffering=1 << 20) as report:
-        report.seek(0)
-        while lines := list(islice(report, _LINES_AT_ONCE)):
-            yield lines
-            await asyncio.sleep(0)
+        await rewrite(descriptor, path, history.rewritten)
+        await asyncio.to_thread(sync_folder, path)
+    except OSError as error:
+        raise ReportError(
+            f"{path} could not be rewritten ({error.strerror}): it still has lines that newer ones replace; --resume "
+            f"tries again"
+        ) from None

@@ -17,6 +17,7 @@ _RANK: Final = {
     Status.FAILED: 2,
     Status.GAVE_UP: 1,
     Status.SET_ASIDE: 1,
+    Status.EXCLUDED: 1,
     Status.NOT_STARTED: 1,
     Status.UNKNOWN: 1,
 }

@@ -94,5 +94,5 @@ def statuses_as_json(statuses: Counter[Status], *, asked: bool = False) -> dict[
     Statuses of the other kind of report are left out: "still_running": 0 would be an answer to a question that was
     not asked.
     """
-    never = STOPPED if asked or statuses.keys() & ASKED else ASKED
+    never = STOPPED | {Status.EXCLUDED} if asked or statuses.keys() & ASKED else ASKED
     return {status.value: statuses[status] for status in Status if status not in never or statuses[status]}

@@ -25,7 +25,7 @@ _GROUP_SECONDS: Final = 0.1
 #: The calls pause when this many outcomes wait for the thread.
 _PAUSE_AT_OUTCOMES: Final = 256
 #: Lines with these statuses free no note: they are about a row that is not sent, and a note is about a task that is.
-_ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
+_ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED})
 #: The time between two syncs. A power cut may lose the lines written since the last one.
 _SYNC_SECONDS: Final = 0.8
 #: The time that a write or a sync may still take after a cancellation.

@@ -56,6 +56,11 @@ def row_fingerprint(status: Status, task: Task, message: str | None) -> bytes:
     return blake2b(repr((*task, message)).encode(), digest_size=_BYTES, person=b"invalid").digest()
 
 
+def place_fingerprint(source: str | None, line: int | None) -> bytes:
+    """Return the fingerprint of a row's place: its list and the line in it."""
+    return blake2b(repr((source, line)).encode("utf-8", "surrogatepass"), digest_size=_BYTES, person=b"place").digest()
+
+
 class _Shelves:
     """Records of a fixed width that begin with an identity, in about 20 bytes each.
 
@@ -115,8 +120,8 @@ class Identities(_Shelves):
     def __init__(self) -> None:
         super().__init__(_BYTES)
 
-    def __contains__(self, digest: bytes) -> bool:
-        return self._locate(digest)[2] >= 0
+    def __contains__(self, digest: object) -> bool:
+        return isinstance(digest, bytes) and self._locate(digest)[2] >= 0
 
     def add(self, digest: bytes) -> bool:
         """Add an identity, and return whether it was new."""

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import or_
 from typing import Any, Final, NamedTuple
 
 from stopcast.tasks.checks import good_keys, shown_task, why_bad
-from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, row_fingerprint
+from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, place_fingerprint, row_fingerprint
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Batch, RowColumns, Task
 
 _APPS_COUNTED: Final = 1000
 _DUPLICATE: Final = "the same task as an earlier row"
+_EXCLUDED: Final = "--except names this task"
 _NO_TASK: Final = Task("", "", "")
 
 
@@ -72,6 +73,8 @@ class AlreadySettled:
     Attributes:
         tasks: the flags of each task: ``SETTLED`` and ``IN_DOUBT``. The bits above them belong to the report's reader.
         rows: how many lines the report has for each invalid row and each duplicate, by ``row_fingerprint``.
+        invalid_places: the places of the invalid rows, by ``place_fingerprint``, each with the number 1.
+        invalid_sources: the lists that these places are in.
         all_in_doubt: whether a call for any task may have been in flight when the earlier run ended.
     """
 
@@ -82,6 +85,8 @@ class AlreadySettled:
     def __init__(self) -> None:
         self.tasks = IdentityNumbers()
         self.rows = IdentityNumbers()
+        self.invalid_places = IdentityNumbers()
+        self.invalid_sources: set[str | None] = set()
         self.all_in_doubt = False
 
     def __bool__(self) -> bool:
@@ -107,6 +112,7 @@ class Intake:
     Args:
         limit: how many tasks to take, those that ``settled`` settles included. None takes all.
         settled: what the report says that the run continues with.
+        excluded: identities of tasks that are never sent, whatever the lists say.
 
     Attributes:
         tasks: tasks to send.
@@ -114,25 +120,35 @@ class Intake:
         reported_earlier: invalid rows and duplicates that are in the report already.
         invalid: further rows that name no task.
         duplicates: further rows that name the task of an earlier row.
+        excluded: further rows whose task is never sent.
+        corrected: places of the report's invalid rows where a row now names a task, by ``place_fingerprint``.
+        reported_again: how many of the report's lines about rows that are not sent were met, by ``row_fingerprint``.
         left_out: rows that a list which is itself a report says need nothing.
         too_old: rows that such a list says were finished too long ago.
         per_app: tasks to send by AppId, for the first thousand of them and ``OTHERS``.
     """
 
-    def __init__(self, *, limit: int | None = None, settled: AlreadySettled | None = None) -> None:
-        self.tasks = self.settled = self.reported_earlier = self.invalid = self.duplicates = self.left_out = (
-            self.too_old
-        ) = 0
+    def __init__(
+        self,
+        *,
+        limit: int | None = None,
+        settled: AlreadySettled | None = None,
+        excluded: Container[bytes] = frozenset(),
+    ) -> None:
+        self.tasks = self.settled = self.reported_earlier = self.invalid = self.duplicates = self.excluded = 0
+        self.left_out = self.too_old = 0
         self.per_app: Counter[str] = Counter()
         self._limit = sys.maxsize if limit is None else limit
         self._known = AlreadySettled() if settled is None else settled
-        self._reported_again = IdentityNumbers()
+        self._never_sent = excluded
+        self.corrected = Identities()
+        self.reported_again = IdentityNumbers()
         self._seen = Identities()
 
     @property
     def rows(self) -> int:
-        """The rows that were taken, each as one of five kinds; those left out or too old are not among them."""
-        return self.tasks + self.settled + self.reported_earlier + self.invalid + self.duplicates
+        """The rows that were taken, each as one of six kinds; those left out or too old are not among them."""
+        return self.tasks + self.settled + self.reported_earlier + self.invalid + self.duplicates + self.excluded
 
     @property
     def full(self) -> bool:
@@ -141,7 +157,7 @@ class Intake:
 
     @property
     def _room(self) -> int:
-        return self._limit - self.tasks - self.settled
+        return self._limit - self.tasks - self.settled - self.excluded
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as a program reads them."""
@@ -152,6 +168,7 @@ class Intake:
             "told_earlier": self.reported_earlier,
             "invalid": self.invalid,
             "duplicates": self.duplicates,
+            "excluded": self.excluded,
             "left_out": self.left_out,
             "per_app": dict(self.per_app.most_common()),
         }
@@ -169,13 +186,17 @@ class Intake:
         room, settled = self._room, AlreadySettled.SETTLED
         places: list[int] = []
         outcomes: list[Outcome] = []
+        excluded: list[Outcome] = []
         # Of most batches every row is sent, and the loop would be a tenth of the time that a row takes.
-        all_sent = all(are_new) and len(rows) < room and not self._known
+        all_sent = all(are_new) and len(rows) < room and not self._known and not self._never_sent
         rows_to_decide = () if all_sent else zip(identities, are_new, flags, strict=True)
         for place, (digest, is_new, flag) in enumerate(rows_to_decide):
             if is_new:
                 if flag & settled:
                     self.settled += 1
+                elif digest in self._never_sent:
+                    task = Task(*rows[place][:3])  # type: ignore[arg-type]  # they were checked
+                    excluded.append(ended(task, Status.EXCLUDED, message=_EXCLUDED, line=rows.lines[place]))
                 else:
                     places.append(place)
                 room -= 1
@@ -193,8 +214,15 @@ class Intake:
         self._count_apps(app_ids if all_sent else [app_ids[place] for place in places])
         sent = range(len(rows)) if all_sent else places
         self.tasks += len(sent)
-        new_outcomes = [outcome for outcome in outcomes if not self._is_reported(outcome)]
+        self.excluded += len(excluded)
+        if batch.source in self._known.invalid_sources:
+            self._find_corrected(batch.source, rows.lines, identities)
+        new_outcomes = excluded + [outcome for outcome in outcomes if not self._is_reported(outcome)]
         return Taken(batch, new_outcomes, sent, identities, self._doubts(batch, flags))
+
+    def _find_corrected(self, source: str | None, lines: Sequence[int], identities: Sequence[bytes]) -> None:
+        places = (place_fingerprint(source, line) for line, digest in zip(lines, identities, strict=True) if digest)
+        self.corrected.add_all([place for place in places if self._known.invalid_places[place]])
 
     def _deduplicated(self, keys: Sequence[bytes], *, already_unique: bool) -> tuple[list[bytes], list[bool]]:
         """Return each row's identity, b"" for an invalid row, and whether it is the first row of its task.
@@ -226,8 +254,8 @@ class Intake:
         """Count the row, and return whether the report has a line for it already."""
         if rows := self._known.rows:
             fingerprint = row_fingerprint(outcome.status, outcome.task, outcome.message)
-            if self._reported_again[fingerprint] < rows[fingerprint]:
-                self._reported_again[fingerprint] += 1
+            if self.reported_again[fingerprint] < rows[fingerprint]:
+                self.reported_again[fingerprint] += 1
                 self.reported_earlier += 1
                 return True
         if outcome.status is Status.INVALID:

@@ -28,6 +28,8 @@ class Status(StrEnum):
     """The row names no task; nothing was sent."""
     DUPLICATE = "duplicate"
     """An earlier row named the same task; nothing was sent for this one."""
+    EXCLUDED = "excluded"
+    """An exception names the task; nothing was sent."""
     ENDED = "ended"
     """The API was asked and said that the task has ended, or failed to start."""
     STILL_RUNNING = "still_running"
@@ -52,7 +54,7 @@ class Status(StrEnum):
 ASKED = frozenset({Status.ENDED, Status.STILL_RUNNING, Status.NOT_STARTED, Status.UNKNOWN})
 #: The good results of stopping a task. A row that was only asked about never has one of these.
 STOPPED = frozenset({Status.STOPPED, Status.ALREADY_STOPPED, Status.PRESUMED_STOPPED})
-_GOOD = STOPPED | {Status.DUPLICATE, Status.ENDED}
+_GOOD = STOPPED | {Status.DUPLICATE, Status.EXCLUDED, Status.ENDED}
 _UNSETTLED = (ASKED - {Status.ENDED}) | {Status.SET_ASIDE, Status.GAVE_UP}
 
 

@@ -91,6 +91,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
     from contextlib import aclosing
 
     from stopcast.cli.display import messages
+    from stopcast.cli.lists.exceptions import read_exceptions
     from stopcast.errors import QueueError
     from stopcast.fleet.queue import RedisQueue
     from stopcast.tasks.intake import Intake
@@ -99,7 +100,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         if not output.quiet:
             log(f"The queue holds {max_length:,} tasks; waiting for its workers.", event="queue_full")
 
-    intake = Intake(limit=lists.limit)
+    intake = Intake(limit=lists.limit, excluded=await read_exceptions(lists))
     invalid: list[Outcome] = []
     new = known = 0
     async with (
@@ -120,6 +121,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         "queued": new,
         "queued_before": known,
         "duplicates": intake.duplicates,
+        "excluded": intake.excluded,
         "invalid": intake.invalid,
         "left_out": intake.left_out,
         "length": length,

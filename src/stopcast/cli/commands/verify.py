@@ -21,7 +21,7 @@ from stopcast.cli.options.option import SETTINGS, takes
     path={"default": "stopcast-verify.jsonl"},
     resume={"help": "Continue that report: tasks that it says have ended are not asked about again."},
 )
-@takes("lists", ListOptions)
+@takes("lists", ListOptions, without=("excepted",))
 @takes("calls", CallOptions, without=("sandbox",), max_per_second={"default": 60})
 @takes("output", OutputOptions)
 @report_errors

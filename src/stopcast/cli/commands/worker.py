@@ -46,7 +46,7 @@ from stopcast.cli.options.queue import queue_option
     metavar="N",
     help="Workers that may die over a task before it is put among the dead letters.",
 )
-@takes("lists", ListOptions, without=("form", "columns", "only"))
+@takes("lists", ListOptions, without=("form", "columns", "only", "excepted"))
 @takes("calls", CallOptions)
 @takes("guards", GuardOptions, without=("expect", "yes"))
 @takes("output", OutputOptions)

@@ -32,6 +32,7 @@ _STYLES: Final = {
     Status.NOT_STARTED: _WARNING,
     Status.UNKNOWN: _WARNING,
     Status.DUPLICATE: _FAINT,
+    Status.EXCLUDED: _FAINT,
 }
 
 

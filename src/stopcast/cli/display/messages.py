@@ -73,6 +73,8 @@ def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Seque
         lines.append("  " + ngettext("and 1 more AppId", "and {number:,} more AppIds", rest))
     if number := intake.duplicates:
         lines.append(ngettext("1 row given twice, sent once", "{number:,} rows given twice, sent once", number))
+    if number := intake.excluded:
+        lines.append(ngettext("1 row excluded by --except", "{number:,} rows excluded by --except", number))
     if number := intake.settled:
         lines.append(
             ngettext("1 row settled by the report already", "{number:,} rows settled by the report already", number)
@@ -247,6 +249,7 @@ def enqueued(counts: Mapping[str, int], invalid: Sequence[Outcome], queue: str) 
         "queued": N_("queued"),
         "queued_before": N_("queued before"),
         "duplicates": N_("duplicate"),
+        "excluded": N_("excluded"),
         "invalid": N_("invalid"),
     }
     parts = [_("{number:,} {status}", number=counts[key], status=_(word)) for key, word in words.items() if counts[key]]

@@ -80,7 +80,7 @@ def rows_to_do(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsL
         return RowsLeft(unfinished, exact=True)
     if unread is None:
         return None
-    most = unread.number if limit is None else limit - run.intake.tasks - run.intake.settled
+    most = unread.number if limit is None else limit - run.intake.tasks - run.intake.settled - run.intake.excluded
     return RowsLeft(unfinished + min(unread.number, most), unread.exact and unread.number <= most)
 
 

@@ -30,6 +30,14 @@ class ListOptions:
     columns: str | None = setting(
         "--columns", metavar="app=A,room=R,task=T", help="Names of the three columns or keys, if they differ."
     )
+    excepted: tuple[str, ...] = setting(
+        "--except",
+        multiple=True,
+        default=(),
+        type=click.Path(readable=False),
+        metavar="LIST",
+        help="Never send the tasks of this list, whatever the others say; may be given several times.",
+    )
     limit: int | None = setting("--limit", type=Whole(1), metavar="N", help="Take only the first N tasks.")
     only: str | None = setting(
         "--only",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Container
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import Any, Self
 from stopcast.background import Supervisor
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import AttemptStats, RunMonitor
-from stopcast.cli.display.next_commands import doctor_command, resume_command
+from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
+from stopcast.cli.lists.exceptions import read_exceptions
 from stopcast.cli.lists.remaining import rows_done, rows_to_do
 from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_json
 from stopcast.cli.running import wakeup
 from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
+from stopcast.cli.running.notes import note_of
 from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.signals import Signals
@@ -29,16 +31,7 @@ from stopcast.cli.running.steering import Steering, check_control_file
 from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_target, shared_quotas
 from stopcast.cli.running.user import User
 from stopcast.cli.standard_streams import OutputError
-from stopcast.errors import (
-    BackgroundTaskError,
-    ClockRefusedError,
-    ConfigurationError,
-    CredentialsRefusedError,
-    EndpointError,
-    InterruptedRunError,
-    StopcastError,
-    TooManyFailuresError,
-)
+from stopcast.errors import BackgroundTaskError, ConfigurationError, InterruptedRunError, StopcastError
 from stopcast.i18n import _
 from stopcast.ports import Deliveries
 from stopcast.report.opening import is_stream
@@ -174,6 +167,7 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
     """Run the job, and then its verification."""
     options, stack = job.options, session.stack
     _check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
+    excluded = await read_exceptions(options.lists, report=options.report.path)
     target = await find_target(options, stack)
     most = calls_within_limit(
         options.calls.max_at_once,
@@ -181,10 +175,10 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
         accounts=len(target.accounts) if isinstance(target, ManyAccounts) else 1,
     )
     make_calls = await target.limited(job.calls, _bounded(options, most), stack)
-    if not await _confirmed(job, target, session.user):
+    if not await _confirmed(job, target, session.user, excluded):
         log("Nothing was sent.", event="not_confirmed")
         return Ended(None, EXIT_GIVEN_UP)
-    ended = await _run_one(session, job, target, make_calls)
+    ended = await _run_one(session, job, target, make_calls, excluded=excluded)
     if job.verification is None or ended.error is not None or ended.summary is None:
         return ended
     if (verification := job.verification()) is None:
@@ -210,7 +204,7 @@ def _check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
         )
 
 
-async def _confirmed(job: RunJob, target: Target, user: User) -> bool:
+async def _confirmed(job: RunJob, target: Target, user: User, excluded: Container[bytes]) -> bool:
     """Check ``--expect``, and ask the user before a run of many tasks."""
     if not job.ask:
         return True
@@ -219,14 +213,21 @@ async def _confirmed(job: RunJob, target: Target, user: User) -> bool:
     if options.guards.expect is None and not ask:
         return True
     await job.lists.make_replayable()
-    plan = await make_plan(options, job.lists)
+    plan = await make_plan(options, job.lists, excluded=excluded)
     if not ask or plan.intake.tasks <= _ASK_ABOVE:
         return True
     log(str(plan), event="plan")
     return await user.confirms(f"Stop them at {target.hosts}?")
 
 
-async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: MakeCalls) -> Ended:
+async def _run_one(
+    session: _Session,
+    job: RunJob,
+    target: Target,
+    make_calls: MakeCalls,
+    *,
+    excluded: Container[bytes] = frozenset(),
+) -> Ended:
     options, user, stack, loop = job.options, session.user, session.stack, asyncio.get_running_loop()
     observers_of = await stack.enter_async_context(
         metrics(
@@ -254,6 +255,7 @@ async def _run_one(session: _Session, job: RunJob, target: Target, make_calls: M
         ends_at=options.guards.until and loop.time() + options.guards.until - time.monotonic(),
         deliveries=await stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
         sandbox=options.calls.sandbox,
+        excluded=excluded,
     )
     run.canary.on_passed = lambda tasks: user.log(messages.canary_passed(tasks), event="canary_passed", tasks=tasks)
     session.failure.add_done_callback(lambda failure: run.end(failure.result()))
@@ -291,22 +293,7 @@ def _end(job: RunJob, run: Run, error: StopcastError | None, user: User) -> Ende
         user.log(text, event="summary", summary=summary.as_json())
     if summary.bad and job.advice is not None:
         user.log(job.advice, event="not_ended")
-    if error is not None and (note := _note(error, job)):
+    if error is not None and (note := note_of(error, options)):
         error.add_note(note)
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
     return Ended(summary.as_json() if run.opened else None, status, error)
-
-
-def _note(error: StopcastError, job: RunJob) -> str | None:
-    """Return what the user should do about the error."""
-    options = job.options
-    match error:
-        case TooManyFailuresError():
-            return (
-                f"Look at the lines of {options.report.path} whose status is failed or gave_up. --resume sends the "
-                f"gave_up tasks again. To send the failed tasks again too, run the report itself as a list."
-            )
-        case CredentialsRefusedError() | ClockRefusedError() | EndpointError():
-            return f"To see the cause and how to fix it:\n  {doctor_command(options)}"
-        case _:
-            return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
 from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
+from stopcast.cli.lists.exceptions import read_exceptions
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
 from stopcast.errors import ConfigurationError
@@ -65,7 +66,7 @@ class Plan:
         return counts
 
 
-async def make_plan(options: Options, lists: Lists) -> Plan:
+async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes]) -> Plan:
     """Read the lists once and return the plan; nothing is sent.
 
     Raises:
@@ -76,7 +77,7 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
     accounts, routes = read_accounts(options.calls.accounts) if options.calls.accounts else ([], {})
     history = await peek_history(Path(options.report.path)) if options.report.resume else ReportHistory()
     history.check_kind(Path(options.report.path), changes=True, sandbox=options.calls.sandbox)
-    intake = Intake(limit=options.lists.limit, settled=history.settled)
+    intake = Intake(limit=options.lists.limit, settled=history.settled, excluded=excluded)
     invalid: list[Outcome] = []
     async with aclosing(lists.batches()) as batches:
         async for batch in batches:
@@ -85,7 +86,7 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
                 invalid += [outcome for outcome in outcomes if outcome.status is Status.INVALID]
             if intake.full:
                 break
-    found = intake.tasks + intake.settled
+    found = intake.tasks + intake.settled + intake.excluded
     if (expected := options.guards.expect) is not None and found != expected:
         raise ConfigurationError(
             f"the lists hold {messages.rows(found, 'task')}, not the {expected:,} expected. Nothing was sent. "
@@ -107,7 +108,9 @@ async def make_plan(options: Options, lists: Lists) -> Plan:
 
 async def print_plan(options: Options) -> int:
     """Print the plan, and return the exit status."""
-    plan = await make_plan(options, Lists.of(options.lists, report=options.report.path))
+    lists = Lists.of(options.lists, report=options.report.path)
+    excluded = await read_exceptions(options.lists, report=options.report.path)
+    plan = await make_plan(options, lists, excluded=excluded)
     if options.output.as_json:
         write_json(plan.as_json())
     else:

@@ -18,8 +18,8 @@ from stopcast.sources import Choice
 from stopcast.stopper import Verifier
 from stopcast.tasks.outcome import Status
 
-#: There is no task, or it is known to have ended.
-_NOTHING_TO_ASK: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.ENDED})
+#: There is no task, or it is known to have ended, or it is not to end.
+_NOTHING_TO_ASK: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED, Status.ENDED})
 
 
 def verify_job(options: Options) -> RunJob:
