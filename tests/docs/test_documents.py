@@ -20,7 +20,8 @@ from stopcast.cli.usage import HELP
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 from stopcast.sandbox.thread import serving
 from support.documents import CHINESE, DOCUMENTS, MANUAL, README, ROOT, assert_tests_pass, blocks, masked, page
-from support.processes import Shell
+from support.processes import Shell, until
+from support.terminal import terminal
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 TEXT = "".join(DOCUMENTS.values())
@@ -76,6 +77,15 @@ def test_the_first_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
         [sys.executable, "-m", "stopcast", *arguments], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert masked(done.stderr.replace(f"{tmp_path}/", "")) == masked(blocks(README)[0])
+
+
+def test_the_first_command_of_the_readme_shows_the_display(shell: Shell) -> None:
+    (shell / "examples").symlink_to(ROOT / "examples")
+    command = re.search(r"'\.\[cli\]'.*\.venv/bin/stopcast (run [^\n]*)", README)
+    assert command is not None
+    with terminal(shell, *shlex.split(command[1])) as shown:
+        until(lambda: "Stopping examples/tasks.csv" in shown.text and "q end" in shown.text)
+        assert shown.end() == 0
 
 
 @pytest.mark.parametrize(

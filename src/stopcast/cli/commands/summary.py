@@ -169,7 +169,7 @@ def _check_page(path: Path) -> None:
     from stopcast.summary.page import PAGE_BEGINS
 
     if find_spec("jinja2") is None:
-        raise ConfigurationError(_("--html needs the package Jinja2: pip install 'stopcast[cli]'"))
+        raise ConfigurationError(_("--html needs the package Jinja2, which the extra cli brings: pip install Jinja2"))
     if not path.is_file():
         return
     try:
