@@ -1,7 +1,7 @@
 """Stops tasks without end, at the cap of 150 calls a second: ``python endless_client.py URL LOOP [DISTURBANCE...]``.
 
 Disturbances: ``blocked`` keeps the event loop from turning for a while, again and again; ``steered`` pauses, resumes,
-and changes the rate.
+and changes the rate; the address of a Redis makes it share its quota there.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from itertools import count
 
-from stopcast import Stopper, Task
+from stopcast import SharedQuota, Stopper, Task
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from support.loops import run_on
 
@@ -42,7 +42,10 @@ async def _steer(stopper: Stopper) -> None:
 
 async def main(url: str, *disturbances: str) -> None:
     """Stop tasks until the process is killed."""
-    async with Stopper(SANDBOX_CREDENTIALS, endpoint=url) as stopper:
+    redis = [each for each in disturbances if each.startswith("redis:")]
+    async with AsyncExitStack() as stack:
+        limiter = await stack.enter_async_context(SharedQuota(redis[0], account="wire")) if redis else None
+        stopper = await stack.enter_async_context(Stopper(SANDBOX_CREDENTIALS, endpoint=url, limiter=limiter))
 
         async def stop() -> None:
             async for _ in stopper.stop_all(_tasks()):

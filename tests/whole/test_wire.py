@@ -85,3 +85,16 @@ def test_processes_one_after_the_other_never_send_more_than_the_cap(loop: str) -
             with client(server, loop):
                 let_pass(server, 0.8)
         assert_cap_holds(server)
+
+
+@on_both_loops
+def test_processes_that_share_a_quota_never_send_more_than_the_cap_together(loop: str, redis_url: str) -> None:
+    with stamping_server() as server:
+        with client(server, loop, redis_url, "blocked"), client(server, loop, redis_url) as process:
+            for seconds in (0.3, 1.2):
+                let_pass(server, 0.5)
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(seconds)
+                process.send_signal(signal.SIGCONT)
+            let_pass(server, 1.2)
+        assert_cap_holds(server)
