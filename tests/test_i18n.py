@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 from babel.messages.catalog import Catalog, Message
 
-from stopcast.i18n import Language, gettext, language, ngettext, speaking
+from stopcast.i18n import Language, gettext, language, ngettext, speaking, translate
 from support import catalogue
 from support.command import run_in_process
 from support.processes import Shell
@@ -30,6 +30,10 @@ def fields_of(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
+def filled(text: str, values: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)[^{}]*\}", lambda field: values[field[1]], text).replace("{{", "{").replace("}}", "}")
+
+
 TRANSLATED = messages(catalogue.translated())
 
 
@@ -46,6 +50,28 @@ def test_each_message_is_translated_with_its_placeholders_and_with_chinese_punct
     assert chinese, "not translated"
     assert fields_of(chinese) == fields_of(texts_of(message.id)[-1])
     assert not MIXED_PUNCTUATION.search(chinese)
+
+
+def test_no_text_is_put_together_from_parts() -> None:
+    assert catalogue.glued() == []
+
+
+@pytest.mark.parametrize("text", catalogue.shown_texts())
+def test_each_text_of_the_code_is_recognised_with_its_values_and_shown_in_chinese(text: str) -> None:
+    values = {name: f"<{number}>" for number, name in enumerate(sorted(fields_of(text)))}
+    chinese = next(texts_of(message.string)[0] for ids, message in TRANSLATED.items() if text in ids)
+    with speaking(Language.ZH):
+        assert translate(filled(text, values)) == filled(chinese, values)
+
+
+def test_an_error_is_translated_together_with_the_reasons_in_it() -> None:
+    with speaking(Language.ZH):
+        assert translate("--accounts a.toml: account a: config_file goes with profile").isascii() is False
+        assert translate("Redis refuses access to the queue report: no such file") == filled(
+            gettext("Redis refuses access to the queue {queue}: {error}"), {"queue": "report", "error": "文件不存在"}
+        )
+        assert translate("stopped: of the API") == "stopped: of the API"
+    assert translate("no such file") == "no such file"
 
 
 def test_the_catalogue_is_compiled_as_it_is_written() -> None:

@@ -120,18 +120,18 @@ class Supervisor:
             raise cancelled
 
     def _ended(self, task: asyncio.Task[Any], *, may_return: bool) -> None:
-        cause = None if task.cancelled() else task.exception()
+        name, cause = task.get_name(), None if task.cancelled() else task.exception()
         if task not in self._tasks:
             return
         self._tasks.discard(task)
         if cause is not None:
-            how = f"failed: {type(cause).__name__}: {cause}"
+            kind = type(cause).__name__
+            error = BackgroundTaskError(f"the background task {name} failed: {kind}: {cause}")
         elif task.cancelled():
-            how = "was cancelled by something else"
+            error = BackgroundTaskError(f"the background task {name} was cancelled by something else")
         elif may_return:
             return
         else:
-            how = "returned although it should go on"
-        error = BackgroundTaskError(f"the background task {task.get_name()} {how}")
+            error = BackgroundTaskError(f"the background task {name} returned although it should go on")
         error.__cause__ = cause
         self._on_failure(error)

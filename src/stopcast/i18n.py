@@ -3,16 +3,21 @@
 A message is one whole sentence in English with named placeholders. ``_`` translates it where it stands, ``ngettext``
 where it depends on a number; ``N_`` only marks it, for ``_`` to translate later. The translations are a gettext
 catalogue in ``locale/``. Reports, JSON and the JSON log are English in every language.
+
+The library is English too: ``translate`` finds the translation of its errors, events and outcomes where they are shown.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import cache
+from io import BytesIO
 from itertools import pairwise
+from struct import unpack_from
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unicodedata import east_asian_width
 
@@ -76,15 +81,18 @@ def language() -> Language:
 
 
 def gettext(message: str, /, **fields: object) -> str:
-    """Return the message in the language of now, with the fields in place of their placeholders."""
+    """Return the message in the language of now, with the fields in place of their placeholders.
+
+    A field that is an exception is translated.
+    """
     text = _translations(language()).gettext(message)
-    return text.format(**fields) if fields else text
+    return text.format(**_shown(fields)) if fields else text
 
 
 def ngettext(singular: str, plural: str, number: int, /, **fields: object) -> str:
     """Return the one of two messages that fits the number, as ``gettext`` does; ``number`` is a field too."""
     text = _translations(language()).ngettext(singular, plural, number)
-    return text.format(number=number, **fields)
+    return text.format(number=number, **_shown(fields))
 
 
 _ = gettext
@@ -98,13 +106,99 @@ def N_(message: str) -> str:  # noqa: N802 - gettext's usual name
 @cache
 def _translations(language: Language) -> NullTranslations:
     from gettext import GNUTranslations, NullTranslations  # noqa: PLC0415 - not needed for most errors of usage
-    from importlib.resources import files  # noqa: PLC0415
 
-    if language is Language.EN:
-        return NullTranslations()
-    compiled = files("stopcast").joinpath("locale", "zh_CN", "LC_MESSAGES", f"{_DOMAIN}.mo")
-    with compiled.open("rb") as file:
-        return GNUTranslations(file)
+    return NullTranslations() if language is Language.EN else GNUTranslations(BytesIO(_compiled()))
+
+
+def _compiled() -> bytes:
+    from importlib.resources import files  # noqa: PLC0415 - not needed for most errors of usage
+
+    return files("stopcast").joinpath("locale", "zh_CN", "LC_MESSAGES", f"{_DOMAIN}.mo").read_bytes()
+
+
+def _shown(fields: Mapping[str, object]) -> dict[str, object]:
+    return {name: translate(str(it)) if isinstance(it, Exception) else it for name, it in fields.items()}
+
+
+def translate(text: str) -> str:
+    """Return an English text of the library in the language of now: an error, a record of the log, a reason.
+
+    Its template is the one in the catalogue that fits it and has the most characters of its own. A text that fits none,
+    such as one of the API, stays as it is.
+    """
+    if language() is Language.EN:
+        return text
+    for template in _templates():
+        if (translated := template.applied_to(text)) is not None:
+            return translated
+    if "\n" in text:
+        return "\n".join(map(translate, text.split("\n")))
+    # Such as an error after the path that it is about.
+    head, colon, tail = text.partition(": ")
+    return f"{head}：{translated}" if colon and (translated := translate(tail)) != tail else text  # noqa: RUF001
+
+
+_FIELD: Final = re.compile(r"\{(\w+)[^{}]*\}")
+#: Fields whose values are texts of the library themselves. Any other value is an identifier, a path or a number.
+_TEXTS: Final = frozenset({
+    "advice", "bad", "description", "error", "failure", "message", "note", "number_type", "quoted", "reason", "status",
+    "strerror", "why",
+})  # fmt: skip
+
+
+class _Template(NamedTuple):
+    """A message of the catalogue: its parts around the fields, the names of the fields, and its translation."""
+
+    parts: tuple[str, ...]
+    names: tuple[str, ...]
+    translation: str
+
+    @classmethod
+    def of(cls, message: str, translation: str) -> _Template:
+        parts = _FIELD.split(message)
+        return cls(tuple(map(_literal, parts[::2])), tuple(parts[1::2]), translation)
+
+    def applied_to(self, text: str) -> str | None:
+        """Return the translation with the values that the text has for the fields, None if the text is another's."""
+        if not all(part in text for part in self.parts) or not (match := _pattern(self).fullmatch(text)):
+            return None
+        fields = match.groupdict()
+        values = {name: translate(value) if name in _TEXTS else value for name, value in fields.items()}
+        parts = _FIELD.split(self.translation)
+        return "".join(values[part] if number % 2 else _literal(part) for number, part in enumerate(parts))
+
+
+def _literal(part: str) -> str:
+    return part.replace("{{", "{").replace("}}", "}")
+
+
+@cache
+def _pattern(template: _Template) -> re.Pattern[str]:
+    pattern = re.escape(template.parts[0])
+    for number, (name, part) in enumerate(zip(template.names, template.parts[1:], strict=True)):
+        known = name in template.names[:number]
+        pattern += (f"(?P={name})" if known else f"(?P<{name}>.+?)") + re.escape(part)
+    return re.compile(pattern, re.DOTALL)
+
+
+@cache
+def _templates() -> list[_Template]:
+    templates = [_Template.of(message, translation) for message, translation in _entries(_compiled())]
+    # A template without a word of its own fits nearly every text.
+    useful = [template for template in templates if re.search("[A-Za-z]{2}", "".join(template.parts))]
+    return sorted(useful, key=lambda template: len("".join(template.parts)), reverse=True)
+
+
+def _entries(compiled: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the messages of a compiled catalogue with their translations."""
+    number, messages, translations = unpack_from("<3I", compiled, 8)
+    for index in range(number):
+        message, translation = (
+            compiled[start : start + length].decode()
+            for length, start in (unpack_from("<2I", compiled, table + 8 * index) for table in (messages, translations))
+        )
+        # Both forms of a message with a plural have one translation.
+        yield from ((form, translation) for form in message.split("\0") if form)
 
 
 #: Each status as it reads in a sentence, in the order in which a summary lists them.
@@ -156,6 +250,23 @@ def duration(seconds: float) -> str:
 def visible(text: str) -> str:
     """Return a text from outside with escapes for characters that are invisible or change the direction of text."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+#: Where a line of Chinese may be broken. There are no spaces, and no line begins with a closing mark.
+BREAKS: Final = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”])(?=[\u4e00-\u9fff（“`A-Za-z0-9-])")  # noqa: RUF001
+
+
+def wrapped(text: str, most: int) -> list[str]:
+    """Return the lines of a text, each at most so many cells wide unless a single word is wider."""
+    lines = [""]
+    for word in text.split(" "):
+        for number, piece in enumerate(BREAKS.split(word)):
+            space = " " if lines[-1] and not number else ""
+            if lines[-1] and cells(lines[-1] + space + piece) > most:
+                lines.append(piece)
+            else:
+                lines[-1] += space + piece
+    return lines
 
 
 def cells(text: str) -> int:

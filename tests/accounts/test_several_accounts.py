@@ -80,7 +80,7 @@ def test_a_secret_in_the_file_is_an_error_that_says_where_it_belongs_and_does_no
             '[accounts.a]\napps=["*"]',
             "account a: expected one of profile, environment, credentials_file; there is none",
         ),
-        ('[accounts.a]\napps=["*"]\nprofile="a"\nenvironment="A"', "there is profile and environment"),
+        ('[accounts.a]\napps=["*"]\nprofile="a"\nenvironment="A"', "there are profile, environment"),
         ('[accounts.a]\nprofile="a"', "account a: apps is to be a list"),
         ('[accounts.a]\nprofile="a"\napps=[]', "account a: apps is to be a list"),
         ('[accounts.a]\nprofile="a"\napps=[1]', "account a: apps is to be a list"),

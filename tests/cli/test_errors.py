@@ -48,7 +48,7 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
     ("run tasks.csv --halt-after x", 2, ("'--halt-after'", "such as 5%")),
     ("verify", 2, ("Missing argument 'REPORT|LIST...'", "stopcast verify --help")),
     ("summary", 2, ("Missing argument 'REPORT...'", "stopcast summary --help")),
-    ("help nonsense", 2, ("there is no topic 'nonsense'", "formats")),
+    ("help nonsense", 2, ("nonsense is unknown", "Did you mean")),
     ("sandbox --fault trottled=5%", 2, ("fault 'trottled'", "Did you mean 'throttled'?")),
     ("sandbox --fault nonsense=5%", 2, ("fault 'nonsense'", "stopcast sandbox --help")),
     ("sandbox --fault throttled=5", 2, ("'throttled=5'", "NAME=SHARE%, such as throttled=5%")),

@@ -99,46 +99,49 @@ def _refuse_secrets(table: dict[str, Any], where: str) -> None:
 def _account(name: str, table: Any, directory: Path) -> Account:
     if not _NAME.fullmatch(name) or not isinstance(table, dict):
         raise ConfigurationError("an account begins with [accounts.NAME], the name in letters, digits, - and _")
-    where = f"account {name}"
     if unknown := sorted(table.keys() - _KEYS):
-        raise ConfigurationError(f"{where}: {unknown[0]} is not known; there are {', '.join(sorted(_KEYS))}")
+        raise ConfigurationError(f"account {name}: {unknown[0]} is not known; there are {', '.join(sorted(_KEYS))}")
     given = {key: table[key] for key in _TEXTS if key in table}
     for key, value in given.items():
         if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{where}: {key} is to be a text")
+            raise ConfigurationError(f"account {name}: {key} is to be a text")
     if len(sources := [key for key in _SOURCES if key in given]) != 1:
-        found = " and ".join(sources) or "none"
-        raise ConfigurationError(f"{where}: expected one of {', '.join(_SOURCES)}; there is {found}")
+        expected, found = ", ".join(_SOURCES), ", ".join(sources)
+        if not found:
+            raise ConfigurationError(f"account {name}: expected one of {expected}; there is none")
+        raise ConfigurationError(f"account {name}: expected only one of {expected}; there are {found}")
     if "config_file" in given and "profile" not in given:
-        raise ConfigurationError(f"{where}: config_file goes with profile")
+        raise ConfigurationError(f"account {name}: config_file goes with profile")
     if not _PREFIX.fullmatch(given.get("environment", "A")):
-        raise ConfigurationError(f"{where}: environment is what the variables' names begin with, such as TEAM_A")
+        raise ConfigurationError(f"account {name}: environment is what the variables' names begin with, such as TEAM_A")
     return Account(
         name=name,
-        apps=_apps(table, where),
+        apps=_apps(table, name),
         profile=given.get("profile"),
         config_file=_path(given.get("config_file"), directory),
         environment=given.get("environment"),
         credentials_file=_path(given.get("credentials_file"), directory),
         endpoint=given.get("endpoint"),
         region=given.get("region"),
-        max_per_second=_rate(table, where),
+        max_per_second=_rate(table, name),
     )
 
 
-def _apps(table: dict[str, Any], where: str) -> tuple[str, ...]:
+def _apps(table: dict[str, Any], name: str) -> tuple[str, ...]:
     apps = table.get("apps")
     if not isinstance(apps, list) or not apps or not all(isinstance(app, str) for app in apps):
-        raise ConfigurationError(f"{where}: apps is to be a list of AppIds and patterns, such as ['app-1', 'live-*']")
+        raise ConfigurationError(
+            f"account {name}: apps is to be a list of AppIds and patterns, such as ['app-1', 'live-*']"
+        )
     return tuple(apps)
 
 
-def _rate(table: dict[str, Any], where: str) -> float | None:
+def _rate(table: dict[str, Any], name: str) -> float | None:
     rate = table.get("max_per_second")
     if rate is None:
         return None
     if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < float("inf"):
-        raise ConfigurationError(f"{where}: max_per_second is to be a number above 0")
+        raise ConfigurationError(f"account {name}: max_per_second is to be a number above 0")
     return float(rate)
 
 

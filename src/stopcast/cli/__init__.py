@@ -14,13 +14,22 @@ def main() -> None:
     with StandardStreams():
         try:
             if sys.argv[1:] in (["--help"], ["-h"]):
-                sys.stdout.write(HELP)
+                sys.stdout.write(_help())
             else:
                 _run()
         except Exception as error:  # noqa: BLE001 - the last net
             from stopcast.cli.unexpected import report_unexpected
 
             sys.exit(report_unexpected(error))
+
+
+def _help() -> str:
+    import os
+
+    from stopcast.i18n import Language, gettext, speaking
+
+    with speaking(Language.chosen((), os.environ)):
+        return gettext(HELP)
 
 
 def _run() -> None:

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import click
 
+from stopcast.cli.click_texts import Context, translated_errors
 from stopcast.cli.options.option import Option
 from stopcast.cli.usage import HELP
-from stopcast.i18n import Language, speaking
+from stopcast.i18n import Language, _, speaking
 
 #: Each is a module of ``commands``, which holds a command of the same name.
 _COMMANDS: Final = (
@@ -41,10 +42,22 @@ _LANG: Final = Option(
 
 
 class _LazyGroup(click.Group):
+    context_class = Context
+
     def main(self, args: Sequence[str] | None = None, *further: Any, **options: Any) -> Any:
         """Run the command in the language that is chosen."""
         with speaking(Language.chosen(sys.argv[1:] if args is None else args, os.environ)):
             return super().main(args, *further, **options)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Return the context; errors of usage are translated."""
+        with translated_errors():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of usage are translated."""
+        with translated_errors():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
@@ -55,6 +68,7 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"stopcast.cli.commands.{cmd_name}"), cmd_name)
         if _LANG not in command.params:
             command.params.append(_LANG)
+            command.context_class = Context
         return command
 
     def resolve_command(
@@ -62,22 +76,25 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command of this name, or fail with a suggestion."""
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"No such command {args[0]!r}. {_suggestion(args)}")
+            ctx.fail(_suggestion(args))
         return super().resolve_command(ctx, args)
 
     def get_help(self, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
-        return HELP.rstrip("\n")
+        return _(HELP).rstrip("\n")
 
 
 def _suggestion(args: list[str]) -> str:
     import shlex
     from difflib import get_close_matches
 
-    if Path(args[0]).is_file():
-        return f"Did you mean: stopcast run {shlex.join(args)}"
-    if close := get_close_matches(args[0], _COMMANDS, n=1):
-        return f"Did you mean: stopcast {shlex.join([close[0], *args[1:]])}"
-    return f"The commands are {', '.join(_COMMANDS)}."
+    name, suggested = args[0], None
+    if Path(name).is_file():
+        suggested = shlex.join(["stopcast", "run", *args])
+    elif close := get_close_matches(name, _COMMANDS, n=1):
+        suggested = shlex.join(["stopcast", close[0], *args[1:]])
+    if suggested:
+        return _("No such command {name!r}. Did you mean: {command}", name=name, command=suggested)
+    return _("No such command {name!r}. The commands are {names}.", name=name, names=", ".join(_COMMANDS))
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

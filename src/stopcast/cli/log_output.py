@@ -15,7 +15,7 @@ from typing import Final, ParamSpec
 from stopcast.cli.options.output import OutputOptions
 from stopcast.cli.output import COMMAND_LOG, give_up
 from stopcast.errors import StopcastError
-from stopcast.i18n import Language, speaking, visible
+from stopcast.i18n import Language, speaking, translate, visible
 
 #: Not imported from stopcast.logs, which imports every event: a plan needs none of them.
 _LOG: Final = logging.getLogger("stopcast")
@@ -63,7 +63,7 @@ class _Text(logging.Formatter):
     """The message. Control characters from outside are never written raw."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = translate(super().format(record))
         ids = [str(id_) for name in ("app_id", "room_id", "task_id") if (id_ := getattr(record, name, None))]
         if hasattr(record, "task_id"):
             text = f"{'/'.join(ids)}: {text}"

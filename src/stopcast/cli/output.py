@@ -19,6 +19,7 @@ from stopcast.errors import (
     StopcastError,
     TimeIsUpError,
 )
+from stopcast.i18n import _, translate
 
 #: The command's own messages.
 COMMAND_LOG: Final = logging.getLogger("stopcast.command")
@@ -63,13 +64,16 @@ def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn
         if resume_with:
             log(f"stopcast: interrupted. Continue with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
         raise SystemExit(128 + error.signal_number)
-    text = "\n".join([f"stopcast: {error}", *getattr(error, "__notes__", ())])
+    text = "\n".join([_("stopcast: {error}", error=error), *map(translate, getattr(error, "__notes__", ()))])
     log(text, event="given_up", level=logging.ERROR, error=type(error).__name__)
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
     time_is_up = isinstance(error, TimeIsUpError)
     if resume_with and not isinstance(error, OutputError):
-        when = "Continue with" if time_is_up else "After you have fixed the cause, continue with"
-        log(f"{when}:\n  {resume_with}", event="resumable", resume_with=resume_with)
+        if time_is_up:
+            text = _("Continue with:\n  {resume_with}", resume_with=resume_with)
+        else:
+            text = _("After you have fixed the cause, continue with:\n  {resume_with}", resume_with=resume_with)
+        log(text, event="resumable", resume_with=resume_with)
     # After a queue's loss of its data the work has ended: what was at hand is done, and nothing else is left.
     raise SystemExit(EXIT_BAD_ROWS if time_is_up or isinstance(error, QueueDataLostError) else EXIT_GIVEN_UP)

@@ -243,6 +243,8 @@ def _text(name: str, value: object, *, region: bool) -> str:
         raise_broken(f"{name} is not a string")
     if value != value.strip():
         raise_broken(f"{name} begins or ends with white space, perhaps a line end")
-    if not (REGION_PATTERN if region else _VISIBLE).fullmatch(value):
-        raise_broken(f"{name} holds a character that is not allowed in {'a region' if region else 'a header'}")
+    if region and not REGION_PATTERN.fullmatch(value):
+        raise_broken(f"{name} holds a character that is not allowed in a region")
+    if not _VISIBLE.fullmatch(value):
+        raise_broken(f"{name} holds a character that is not allowed in a header")
     return value

@@ -15,7 +15,7 @@ from stopcast.doctor.connection import check_network, check_report, connect, fin
 from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.doctor.key import check_application, check_clock, check_key, find_key
 from stopcast.errors import StopcastError
-from stopcast.i18n import gettext as _
+from stopcast.i18n import _
 
 __all__ = ["AccountToCheck", "Checkup", "Finding", "FindingState", "examine"]
 

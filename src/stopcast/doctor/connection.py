@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.doctor.findings import Finding, FindingState
-from stopcast.i18n import gettext as _
+from stopcast.i18n import _
 
 #: The usual length of a report's line.
 _LINE_BYTES: Final = 350

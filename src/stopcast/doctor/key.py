@@ -19,8 +19,7 @@ from stopcast.credentials.places import CredentialSource
 from stopcast.credentials.value import Credentials
 from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.errors import StopcastError
-from stopcast.i18n import N_, language
-from stopcast.i18n import gettext as _
+from stopcast.i18n import N_, _, language
 from stopcast.ports import OpenGate, TransportError
 from stopcast.tasks.task import Task
 

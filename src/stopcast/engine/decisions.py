@@ -244,11 +244,23 @@ def _quoted(reply: Reply) -> str:
     return f"{code_of(reply)}: {reply.message or 'no message'} (request {reply.request_id})"
 
 
-def refusal_error(reply: Reply, action: str, more: str = "") -> CredentialsRefusedError:
-    """Return the error for an account that is refused, with what to check."""
+def refusal_error(reply: Reply, action: str, failure: Exception | None = None) -> CredentialsRefusedError:
+    """Return the error for an account that is refused, with what to check.
+
+    Args:
+        reply: the refusal.
+        action: what was refused.
+        failure: why there are no other credentials, None if they were not looked for.
+    """
+    quoted = _quoted(reply)
+    if failure is None:
+        return CredentialsRefusedError(
+            f"the API refuses the account's calls: {quoted}. Check the access key, its secret, its rights for "
+            f"{action}, and the region"
+        )
     return CredentialsRefusedError(
-        f"the API refuses the account's calls: {_quoted(reply)}. {more}Check the access key, its secret, "
-        f"its rights for {action}, and the region"
+        f"the API refuses the account's calls: {quoted}. No other credentials were to be had: {failure}. Check the "
+        f"access key, its secret, its rights for {action}, and the region"
     )
 
 

@@ -10,14 +10,24 @@ from typing import Final, Self
 
 from stopcast.checks import check_number, check_whole_number
 from stopcast.errors import CanaryError, ConfigurationError, TooManyFailuresError
+from stopcast.i18n import N_
 from stopcast.tasks.outcome import Outcome, Status
 
 _BAD: Final = frozenset({Status.FAILED, Status.GAVE_UP})
-_BAD_ENDS: Final = {
-    Status.FAILED: "was refused",
-    Status.SET_ASIDE: "was set aside",
-    Status.GAVE_UP: "was given up",
+_CANARY_FAILED: Final = {
+    Status.FAILED: N_(
+        "canary failed: {task} was refused ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+    ),
+    Status.SET_ASIDE: N_(
+        "canary failed: {task} was set aside ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+    ),
+    Status.GAVE_UP: N_(
+        "canary failed: {task} was given up ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+    ),
 }
+_CANARY_NOT_GOOD: Final = N_(
+    "canary failed: {task} is {status} ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+)
 _FORM: Final = re.compile(r"(?a:(?P<tasks>\d{1,18})|(?P<percent>\d{1,3}(\.\d+)?)\s*%)")
 
 
@@ -135,8 +145,12 @@ class Canary:
             if not self.left:
                 self.on_passed(self._tasks)
             return None
-        how = _BAD_ENDS.get(outcome.status, f"is {outcome.status}")
+        template = _CANARY_FAILED.get(outcome.status, _CANARY_NOT_GOOD)
         return CanaryError(
-            f"canary failed: {'/'.join(outcome.task)} {how} ({outcome.code or outcome.message}). "
-            f"Nothing beyond the first {self._tasks:,} tasks was sent"
+            template.format(
+                task="/".join(outcome.task),
+                status=outcome.status,
+                reason=outcome.code or outcome.message,
+                tasks=self._tasks,
+            )
         )

@@ -188,7 +188,7 @@ class Refresher:
             await self._pause(wait)
 
     def _give_up(self, refusal: Reply, failure: StopcastError) -> None:
-        error = refusal_error(refusal, self._action, f"No other credentials were to be had: {failure}. ")
+        error = refusal_error(refusal, self._action, failure)
         error.__cause__ = failure
         self._refusal = None
         self._account.key.died(error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from stopcast.errors import ConfigurationError
+from stopcast.i18n import N_
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -23,7 +24,7 @@ _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel
 _OPTIONS: Final = {"db", "password", "sentinel_username", "sentinel_password"}
 _TLS_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password"}
 _SENTINEL_PORT: Final = 26379
-NO_CLUSTER: Final = (
+NO_CLUSTER: Final = N_(
     "this is a Redis Cluster, which stopcast does not support. Use a single Redis or Valkey; for failover, "
     "replicas under Sentinel: redis+sentinel://host1,host2/service/0"
 )

@@ -97,10 +97,14 @@ class ReportHistory:
         if (lines := self.statuses.total()) and self._sandbox_lines != (lines if sandbox else 0):
             raise ConfigurationError((_NOT_OF_A_SANDBOX if sandbox else _OF_A_SANDBOX).format(path=path))
         if (+self.statuses).keys() & (ASKED if changes else STOPPED):
-            kind = "verify" if changes else "run"
+            if changes:
+                raise ConfigurationError(
+                    f"{path} is a report of `stopcast verify`, and cannot be continued here. "
+                    f"Name another report: -o PATH"
+                )
             raise ConfigurationError(
-                f"{path} is a report of `stopcast {kind}`, and cannot be continued here. "
-                f"Name another report: -o PATH" + ("" if changes else f", and {path} as the list")
+                f"{path} is a report of `stopcast run`, and cannot be continued here. "
+                f"Name another report: -o PATH, and {path} as the list"
             )
 
     def replaced_by(self, outcome: Outcome) -> None:

@@ -164,8 +164,7 @@ class LineReader:
             raise self._error()
 
     def _error(self) -> ReportError:
-        where = f"{self._name} is not a report (line {self._number})"
-        return ReportError(f"{where}. Name a file that `stopcast run` wrote")
+        return ReportError(f"{self._name} is not a report (line {self._number}). Name a file that `stopcast run` wrote")
 
 
 def _may_be_torn(line: bytes) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.errors import ConfigurationError, ReportError, ReportExistsError, ReportLockedError
+from stopcast.i18n import N_
 
 _LOG: Final = logging.getLogger("stopcast")
 #: Between two attempts to open a FIFO that has no reader yet.
@@ -78,7 +79,8 @@ async def open_report(path: Path, *, resume: bool) -> int:
             f"the report {path} exists already. Continue it: --resume. Or name another one: -o PATH"
         ) from None
     except OSError as error:
-        raise ReportError(f"the report {path} cannot be opened: {error.strerror}. {_way_out(path, error)}") from None
+        advice = _way_out(path, error)
+        raise ReportError(f"the report {path} cannot be opened: {error.strerror}. {advice}") from None
     _lock(report, path)
     if not _is_at(path, report):
         # A run that just ended has put another file in its place, and lines in this one would be lost.
@@ -151,10 +153,10 @@ def _is_fifo(path: Path) -> bool:
 
 def _way_out(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOENT:
-        return f"Make its folder: mkdir -p {shlex.quote(str(path.parent))}"
+        return N_("Make its folder: mkdir -p {folder}").format(folder=shlex.quote(str(path.parent)))
     if error.errno == errno.EISDIR:
-        return f"Name a file in it: -o {shlex.quote(str(path / 'report.jsonl'))}"
-    return "Name another one: -o PATH"
+        return N_("Name a file in it: -o {path}").format(path=shlex.quote(str(path / "report.jsonl")))
+    return N_("Name another one: -o PATH")
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

@@ -195,7 +195,7 @@ class Faults:
     def __post_init__(self) -> None:
         for name in self.hits:
             if name not in FAULTS:
-                raise ConfigurationError(f"fault {name!r}: there is no fault of this name{_like(name)}")
+                raise _no_such_fault(name)
         shares = [hit for hit in self.hits.values() if isinstance(hit, int | float)]
         if not all(0 <= share <= 1 for share in shares) or sum(shares) > 1 + 1e-9:
             raise ConfigurationError("faults: each share must be 0 to 100 %, and their sum too, such as throttled=5%")
@@ -218,10 +218,12 @@ class Faults:
         return cls(hits)
 
 
-def _like(name: str) -> str:
+def _no_such_fault(name: str) -> ConfigurationError:
     if close := get_close_matches(name, FAULTS, n=1):
-        return f". Did you mean {close[0]!r}?"
-    return ". `stopcast sandbox --help` lists them all"
+        return ConfigurationError(f"fault {name!r}: there is no fault of this name. Did you mean {close[0]!r}?")
+    return ConfigurationError(
+        f"fault {name!r}: there is no fault of this name. `stopcast sandbox --help` lists them all"
+    )
 
 
 class FaultPlan:

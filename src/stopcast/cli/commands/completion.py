@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stopcast.cli.output import write_stdout
+from stopcast.i18n import N_
 
 #: By shell: the line for its start-up file.
 _SET_UP = {
@@ -13,11 +14,14 @@ _SET_UP = {
     "fish": "stopcast completion fish | source   # in ~/.config/fish/config.fish",
 }
 
+_HELP = "\n".join(
+    [N_("Print the script that makes a shell complete commands, options and files."), "\n\b", *_SET_UP.values()]
+)
+
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Print the script that makes a shell complete commands, options and files.\n\n\b\n"
-    + "\n".join(_SET_UP.values()),
+    help=_HELP,
 )
 @click.argument("shell", type=click.Choice(list(_SET_UP)))
 @click.pass_context

@@ -14,8 +14,7 @@ from stopcast.cli.options import CallOptions, OutputOptions, ReportOptions
 from stopcast.cli.options.option import SETTINGS, option, takes
 from stopcast.doctor.findings import FindingState
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import N_, Language, cells, ngettext, speaking
-from stopcast.i18n import gettext as _
+from stopcast.i18n import N_, Language, _, cells, ngettext, speaking
 
 if TYPE_CHECKING:
     from stopcast.accounts.file import Account

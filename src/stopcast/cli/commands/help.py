@@ -8,15 +8,13 @@ from typing import Final
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.i18n import _
+from stopcast.i18n import BREAKS, _
 
 #: Longer lines are hard to read, however wide the terminal is.
 _MAX_WIDTH: Final = 100
 #: A link to a file, which leads somewhere only on the repository's site.
 _LINK: Final = re.compile(r"([Ss]ee\s|参见)?\[([^\]]+)\]\((?!https?:)(?:\.\./)?([^)\s]+)\)")
 
-#: Where a line of Chinese may be broken. There are no spaces, and no line begins with a closing mark.
-_BETWEEN_CHARACTERS: Final = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”])(?=[\u4e00-\u9fff（“`A-Za-z0-9-])")  # noqa: RUF001
 #: A space for rich that takes no cell.
 _BREAK: Final = "\x1f"
 
@@ -96,6 +94,6 @@ def _print(markdown: str) -> None:
     colours = sys.stdout is not None and sys.stdout.isatty()
     formatted = StringIO()
     console = Console(file=formatted, force_terminal=colours, width=min(Console().width, _MAX_WIDTH))
-    console.print(WholeTables(_BETWEEN_CHARACTERS.sub(_BREAK, shown)))
+    console.print(WholeTables(BREAKS.sub(_BREAK, shown)))
     printed = formatted.getvalue().replace(_BREAK, "")
     write_stdout("\n".join(line.rstrip() for line in printed.strip("\n").split("\n")))

@@ -217,7 +217,7 @@ async def _confirmed(job: RunJob, target: Target, user: User, excluded: Containe
     if not ask or plan.intake.tasks <= _ASK_ABOVE:
         return True
     log(str(plan), event="plan")
-    return await user.confirms(f"Stop them at {target.hosts}?")
+    return await user.confirms(_("Stop them at {hosts}?", hosts=target.hosts))
 
 
 async def _run_one(

@@ -17,7 +17,7 @@ from stopcast.cli.lists.exceptions import read_exceptions
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import duration
+from stopcast.i18n import duration, ngettext
 from stopcast.limiters.pacer import full_rate
 from stopcast.report.history import ReportHistory, peek_history
 from stopcast.tasks.intake import Intake
@@ -88,10 +88,15 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
                 break
     found = intake.tasks + intake.settled + intake.excluded
     if (expected := options.guards.expect) is not None and found != expected:
-        raise ConfigurationError(
-            f"the lists hold {messages.rows(found, 'task')}, not the {expected:,} expected. Nothing was sent. "
-            f"See what they hold with --dry-run, then fix the lists, or use --expect {found}"
+        text = ngettext(
+            "the lists hold 1 task, not the {expected:,} expected. Nothing was sent. See what they hold with "
+            "--dry-run, then fix the lists, or use --expect {number}",
+            "the lists hold {number:,} tasks, not the {expected:,} expected. Nothing was sent. See what they hold with "
+            "--dry-run, then fix the lists, or use --expect {number}",
+            found,
+            expected=expected,
         )
+        raise ConfigurationError(text)
     account_of = Routes(routes).account_of
     per_account: Counter[str | None] = Counter()
     if accounts:

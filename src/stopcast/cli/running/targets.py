@@ -21,6 +21,7 @@ from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ConfigurationError
 from stopcast.fleet.connection import has_password
 from stopcast.fleet.quota.shared_quota import SharedQuota
+from stopcast.i18n import N_, _
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.pacer import ARRIVAL_JITTER
 from stopcast.ports import Limiter, Observer
@@ -218,7 +219,11 @@ def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount
         version=options.api_version,
     )
     if verbose:
-        whose = f"account {account.name}: " if account.name else ""
-        where = f"to {endpoint.host}, region {endpoint.region}"
-        log(f"{whose}key from {found.place}; {where}", event="credentials_found")
+        template = (
+            N_("account {name}: key from {place}; to {host}, region {region}")
+            if account.name
+            else (N_("key from {place}; to {host}, region {region}"))
+        )
+        fields = {"place": found.place, "host": endpoint.host, "region": endpoint.region}
+        log(_(template, name=account.name, **fields), event="credentials_found")
     return OneAccount(endpoint, found.for_stopper, account.max_per_second, account.name)

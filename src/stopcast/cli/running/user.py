@@ -10,6 +10,7 @@ import click
 
 from stopcast.cli.options import OutputOptions
 from stopcast.cli.output import log
+from stopcast.i18n import _
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 
 
@@ -36,7 +37,7 @@ class User:
     async def confirms(self, question: str) -> bool:
         """Return whether the user answers yes."""
         # Not click's own question: it blocks the event loop, and with it the signals.
-        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        click.echo(_("{question} [y/N]: ", question=question), nl=False, err=True)
         with Chunks(STANDARD_INPUT) as typed:
             answer = await typed.next()
         return (answer or b"").strip().lower() in {b"y", b"yes"}

@@ -206,8 +206,9 @@ class RedisLedger:
             with suppress(RedisError, OSError):
                 await self._client.connection_pool.disconnect()
             cluster = is_cluster(error)
+            reason = NO_CLUSTER if cluster else str(error) or type(error).__name__
             raise QuotaLostError(
-                f"the shared quota at {self.where}: {NO_CLUSTER if cluster else error or type(error).__name__}",
+                f"the shared quota at {self.where}: {reason}",
                 refused=cluster or isinstance(error, AuthenticationError | NoPermissionError),
             ) from error
         return Lease.of(answer, where=self.where)

@@ -1,0 +1,131 @@
+"""The help of commands and the errors of usage in the language of the command: click itself speaks English."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, Final
+
+import click
+
+from stopcast.i18n import N_, Language, _, cells, language, translate, wrapped
+
+#: click's texts that a person can meet, for the catalogue.
+TEXTS: Final = (
+    N_("Invalid value for {param_hint}: {message}"),
+    N_("Invalid value: {message}"),
+    N_("Missing argument {param_hint}."),
+    N_("Missing option {param_hint}."),
+    N_("No such option {name}."),
+    N_("{error} Did you mean {possibility}?"),
+    N_("{error} (Did you mean one of: {possibilities}?)"),
+    N_("Option {name} does not take a value."),
+    N_("Option {name} requires an argument."),
+    N_("Got unexpected extra argument ({args})"),
+    N_("Got unexpected extra arguments ({args})"),
+    N_("{value} is not one of {choices}."),
+    N_("{value} is not a valid {number_type}."),
+    N_("{value} is not in the range {range}."),
+    N_("File {filename} does not exist."),
+    N_("File {filename} is a directory."),
+    N_("File {filename} is not readable."),
+    N_("default: {default}"),
+    N_("Show this message and exit."),
+    N_("Show the version and exit."),
+    N_("Options"),
+    N_("Positional arguments"),
+    N_("whole number"),
+    N_("number"),
+)
+#: The help of an option, and what click adds to it.
+_HELP: Final = re.compile(r"(.*?)(?:  \[(.*)\])?", re.DOTALL)
+#: The least space for the help of an option.
+_LEAST_CELLS: Final = 10
+
+
+class _Formatter(click.HelpFormatter):
+    """Writes the help. Lines of Chinese are broken by the width of the characters, which have no spaces between."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        super().write_usage(prog, args, _("Usage: ") if prefix is None else prefix)
+
+    def write_heading(self, heading: str) -> None:
+        text = _("{heading}:", heading=_(heading))
+        self.write(f"{'':{self.current_indent}}{text}\n")
+
+    def write_text(self, text: str) -> None:
+        if language() is Language.EN:
+            super().write_text(text)
+            return
+        indent = " " * self.current_indent
+        self.write("\n\n".join(self._paragraph(part, indent) for part in text.split("\n\n")) + "\n")
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        rows = list(rows)
+        if language() is Language.EN:
+            super().write_dl(rows, col_max, col_spacing)
+            return
+        column = min(max(cells(first) for first, _help in rows), col_max) + col_spacing
+        indent = " " * self.current_indent
+        for first, text in rows:
+            lines = self._lines(text, indent + " " * column)
+            if cells(first) + col_spacing <= column:
+                lines[0] = f"{indent}{first}{' ' * (column - cells(first))}{lines[0].lstrip()}"
+            else:
+                lines.insert(0, indent + first)
+            self.write("\n".join(lines) + "\n")
+
+    def _paragraph(self, text: str, indent: str) -> str:
+        before, mark, fixed = text.partition("\b\n")
+        lines = (
+            translate(fixed).split("\n") if mark else wrapped(translate(" ".join(before.split())), self._room(indent))
+        )
+        return "\n".join(indent + line for line in lines)
+
+    def _room(self, indent: str) -> int:
+        return max(self.width - len(indent), _LEAST_CELLS)
+
+    def _lines(self, text: str, indent: str) -> list[str]:
+        """Return the lines of an option's help. What click adds to it stays on one line."""
+        match = _HELP.fullmatch(text)
+        assert match is not None  # noqa: S101 - it fits every text
+        own, added = match.groups()
+        lines = [indent + line for line in wrapped(translate(own), self._room(indent))]
+        if added is not None:
+            added = f"[{_('; ').join(map(translate, added.split('; ')))}]"
+            if cells(lines[-1]) + 2 + cells(added) <= self.width:
+                lines[-1] += "  " + added
+            else:
+                lines.append(indent + added)
+        return lines
+
+
+class Context(click.Context):
+    """The context of every command."""
+
+    formatter_class = _Formatter
+
+
+class _TranslatedError(click.UsageError):
+    """An error of usage in the language of the command."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the usage, where to find help, and the error."""
+        context = self.ctx
+        lines = [_("Error: {message}", message=translate(self.format_message()))]
+        if context is not None:
+            hint = _("Try '{command} {option}' for help.", command=context.command_path, option="--help")
+            lines = [context.get_usage(), hint, "", *lines]
+        click.echo("\n".join(lines), file=file, err=True)
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Translate the errors of usage that are raised in the block."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # it is the help
+    except click.UsageError as error:
+        raise _TranslatedError(error.format_message(), error.ctx) from None
