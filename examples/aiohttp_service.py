@@ -1,6 +1,8 @@
 """An aiohttp service that accepts tasks at once (202, or 503 while its queue is full) and stops them in the background.
 
-VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... python aiohttp_service.py
+    VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... python examples/aiohttp_service.py
+
+After SIGTERM it stops what it has accepted, and ends.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """arq jobs that stop recordings. All workers share one cap, through a Redis.
 
+    cd examples
     STOPCAST_QUOTA=redis://host:6379/0 VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... arq arq_worker.WorkerSettings
 
 Another program enqueues with `await pool.enqueue_job("stop", app_id, room_id, task_id)`. STOPCAST_ENDPOINT names

@@ -1,7 +1,7 @@
 """Celery tasks that stop recordings. All workers share one cap, through a Redis.
 
     STOPCAST_QUOTA=redis://host:6379/0 VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... \
-    celery --app celery_worker worker --pool threads --concurrency 64
+    celery --workdir examples --app celery_worker worker --pool threads --concurrency 64
 
 With `--pool threads` the threads of a worker share one Stopper. With processes each has its own, and the cap is shared
 all the same. STOPCAST_ENDPOINT names another endpoint. It needs celery[redis], anyio and stopcast[redis].

@@ -1,7 +1,9 @@
 """A FastAPI service that puts tasks into a queue at once and durably. Workers elsewhere stop them.
 
-STOPCAST_QUEUE=redis://host:6379/0/recordings uvicorn fastapi_enqueues:app
-STOPCAST_QUEUE=redis://host:6379/0/recordings stopcast worker -o report.jsonl
+    STOPCAST_QUEUE=redis://host:6379/0/recordings uvicorn --app-dir examples fastapi_enqueues:app
+    STOPCAST_QUEUE=redis://host:6379/0/recordings stopcast worker -o report.jsonl
+
+It needs fastapi, uvicorn and stopcast[redis].
 """
 
 import os

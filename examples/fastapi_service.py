@@ -1,9 +1,10 @@
 """A FastAPI service that stops webcast tasks: one, or a list whose outcomes it streams. It serves metrics and health.
 
-    VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... uvicorn fastapi_service:app
+    VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... uvicorn --app-dir examples fastapi_service:app
 
 After SIGTERM calls in flight finish, requests for further tasks are answered 503, and a list's last line says how many
 of its tasks were not sent. STOPCAST_ENDPOINT names another endpoint, such as the address of `stopcast sandbox`.
+It needs fastapi, uvicorn and stopcast[prometheus].
 """
 
 import os

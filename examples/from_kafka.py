@@ -1,6 +1,6 @@
 """Stop the tasks of a Kafka topic, and commit an offset once all messages before it have a durable outcome.
 
-    KAFKA=host:9092 VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... python from_kafka.py recordings results.jsonl
+    KAFKA=host:9092 VOLCENGINE_ACCESS_KEY=... VOLCENGINE_SECRET_KEY=... python examples/from_kafka.py TOPIC out.jsonl
 
 A message is `AppId,RoomId,TaskId`; any other ends as `invalid`. Outcomes arrive in any order: `outcome.line` is the
 number of the message. After a crash, messages that were not committed are delivered again; a task among them that has
