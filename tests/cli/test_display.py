@@ -132,7 +132,9 @@ def test_the_display_says_when_the_run_ends_and_when_it_must() -> None:
     assert any(f"1 min 48 s left, until {ends[:4]}" in line or "-" in line for line in lines)
     (until_line,) = [line for line in lines if line.startswith(" Until")]
     assert f"{deadline[:4]}" in until_line or "-" in until_line
-    assert "in 1 min 00 s: what is left then is for --resume" in until_line
+    assert "in 1 min 00 s   the rest is for --resume" in until_line
+    early = [line.plain for line in frame(replace(soon, seconds_left=50.0), "Stopping list.csv", 100)]
+    assert not any("for --resume" in line for line in early)
 
 
 def colour_of(text: str, lines: list[Text]) -> str:

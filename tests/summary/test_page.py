@@ -130,6 +130,33 @@ def test_only_the_whole_is_100_percent(part: int, whole: int, shown: str) -> Non
     assert percent(part, whole) == shown
 
 
+@pytest.mark.parametrize(
+    ("statuses", "words"),
+    [
+        ([Status.STOPPED], "The task is stopped"),
+        ([Status.FAILED], "The task is not stopped"),
+        ([Status.STOPPED, Status.ALREADY_STOPPED, Status.DUPLICATE, Status.EXCLUDED], "All 2 tasks are stopped"),
+        ([Status.STOPPED, Status.GAVE_UP, Status.INVALID, Status.INVALID], "1 of 2 tasks are stopped"),
+        ([Status.ENDED, Status.STILL_RUNNING], "1 of 2 tasks have ended"),
+        ([Status.INVALID], "No tasks"),
+    ],
+)
+def test_the_headline_counts_tasks_and_not_rows(shell: Shell, statuses: list[Status], words: str) -> None:
+    rows = [outcome(Task("a", "r", str(n)), status, http_status=200) for n, status in enumerate(statuses)]
+    assert PageReader(page_of(shell, rows)).texts["h1"][0] == words
+
+
+def test_no_english_sentence_is_on_a_chinese_page(shell: Shell) -> None:
+    reader = PageReader(page_of(shell, mixed(300), "--lang", "zh", "--account", "team-a"))
+    texts = [text for tag, texts in reader.texts.items() if tag not in {"style", "script"} for text in texts]
+    texts += [
+        str(attributes[name]) for _, attributes in reader.elements for name in ("aria-label",) if name in attributes
+    ]
+    # What is left are names, ids, commands and the messages of the API.
+    english = [text for text in texts if re.search(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}", text)]
+    assert not [text for text in english if "stopcast" not in text and "message" not in text]
+
+
 # Where it is written
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from stopcast.api.meanings import explain
+from stopcast.api.meanings import NO_ACCOUNT, NO_ANSWER, NO_TASK, NOT_ENDED, NOT_SENT, explain
 from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts, visible
 from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total
 from stopcast.summary.latency import Durations
@@ -17,6 +17,15 @@ _APPS_SHOWN: Final = 20
 _ATTEMPTS_SHOWN: Final = 6
 
 
+#: What a summary shows where an answer has no code, and for codes beyond those that are listed.
+REASON_NAMES: Final = {
+    NO_ANSWER: N_("no answer"),
+    NOT_SENT: N_("not sent"),
+    NO_TASK: N_("no task"),
+    NO_ACCOUNT: N_("no account"),
+    NOT_ENDED: N_("not ended"),
+    OTHERS: N_("others"),
+}
 #: The calls of each kind as a heading.
 CALLS_OF_KIND: Final = {Kind.STOP: N_("Stop calls"), Kind.VERIFY: N_("Verify calls")}
 
@@ -31,6 +40,11 @@ def summary_text(figures: ReportFigures, reports: Sequence[str], *, report: str,
         caps: the most calls a second of each kind.
     """
     return "\n".join(_SummaryText(figures, report, caps).lines(reports))
+
+
+def reason_name(reason: str) -> str:
+    """Return a code as it is, or what stands for one in the language of the command."""
+    return _(REASON_NAMES[reason]) if reason in REASON_NAMES else visible(reason)
 
 
 def superseded(figures: ReportFigures) -> Iterator[str]:
@@ -103,8 +117,7 @@ class _SummaryText:
             yield ""
             yield _("By code")
         for code in codes:
-            name = _("others") if code.key == OTHERS else visible(code.key)
-            yield "  " + _("{name}: {counts}", name=name, counts=status_counts(code.statuses))
+            yield "  " + _("{name}: {counts}", name=reason_name(code.key), counts=status_counts(code.statuses))
             if code.key == OTHERS:
                 continue
             sample = self._figures.samples[code.key]

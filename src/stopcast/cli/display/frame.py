@@ -58,7 +58,7 @@ def _lines(snapshot: RunSnapshot, title: str, width: int, *, unicode: bool) -> I
     yield from _row(_("Retries"), _retries(snapshot), width)
     yield from _row(_("Rows"), _statuses(snapshot), width)
     if snapshot.until is not None:
-        yield from _row(_("Until"), [_until(snapshot, snapshot.until)], width)
+        yield from _row(_("Until"), _until(snapshot, snapshot.until), width)
     if snapshot.errors:
         yield Text()
         # The latest errors, sorted by code: lines that change places at each drawing cannot be read.
@@ -151,12 +151,10 @@ def _statuses(snapshot: RunSnapshot) -> Iterator[Text]:
             yield text
 
 
-def _until(snapshot: RunSnapshot, until: float) -> Text:
-    text = _(
-        "{moment}, in {duration}: what is left then is for --resume", moment=_moment(until), duration=duration(until)
-    )
-    late = snapshot.seconds_left is not None and snapshot.seconds_left > until
-    return Text(text, _WARNING if late else "")
+def _until(snapshot: RunSnapshot, until: float) -> Iterator[Text]:
+    yield Text(_("{moment}, in {duration}", moment=_moment(until), duration=duration(until)))
+    if snapshot.seconds_left is not None and snapshot.seconds_left > until:
+        yield Text(_("the rest is for --resume"), _WARNING)
 
 
 def _errors(errors: Sequence[ErrorCount]) -> Iterator[Text]:

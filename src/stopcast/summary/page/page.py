@@ -26,8 +26,8 @@ PAGE_BEGINS: Final = "<!doctype html>\n<!-- stopcast summary -->\n"
 PAGE_BYTES: Final = 300_000
 _NAMES_SHOWN: Final = 5
 _SPARE_BYTES: Final = 3000
-#: Rows that name no task, and rows whose task another row has named before.
-_NO_TASKS: Final = frozenset({Status.INVALID, Status.DUPLICATE})
+#: Rows that name no task, rows whose task another row has named before, and tasks that were not to be stopped.
+_NO_TASKS: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from stopcast.summary.page.chart import Chart
 from stopcast.summary.page.latency_chart import latency_chart
 from stopcast.summary.page.numbers import cut, percent, rate, seconds, took
 from stopcast.summary.page.over_time import ends_chart, first_calls_chart, retries_chart
-from stopcast.summary.text import CALLS_OF_KIND
+from stopcast.summary.text import CALLS_OF_KIND, reason_name
 from stopcast.summary.times import clock, zone
 from stopcast.tasks.task import OTHERS
 
@@ -99,7 +99,7 @@ def _code(figures: ReportFigures, total: Total, report: str) -> Code:
     if not messages and sample.message:
         messages = [_("for example: {message}", message=cut(sample.message))]
     return Code(
-        name=cut(total.key, _ID_CUT_AT),
+        name=cut(reason_name(total.key), _ID_CUT_AT),
         total=total,
         meaning=meaning,
         advice=cut(advice, 400),
@@ -238,7 +238,7 @@ def row(listed: ListedRow) -> dict[str, Any]:
     """Return a row that needs attention, as its template takes it."""
     return {
         "status": listed.status,
-        "reason": cut(listed.reason or "", _ID_CUT_AT),
+        "reason": cut(reason_name(listed.reason or ""), _ID_CUT_AT),
         "message": cut(listed.message or "", _MESSAGE_CUT_AT),
         "task": [cut(part, _ID_CUT_AT) for part in listed.task],
         "place": cut(str(listed.place), 80),
