@@ -86,6 +86,10 @@ class EndpointError(HaltedError):
     """The endpoint's certificate, or the server that answers there, cannot be trusted."""
 
 
+class UnansweredError(HaltedError):
+    """The API answered none of the calls for too long."""
+
+
 class QuotaLostError(StopcastError):
     """The Redis of a shared quota cannot be used.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from stopcast.i18n import N_, _, counted, duration, ngettext, status_counts
@@ -95,6 +96,12 @@ def _left_out(number: int) -> str:
     )
 
 
+def until(seconds: float) -> str:
+    """Return when no call is to be in flight any more, as a moment and as the time that is left."""
+    moment = datetime.now() + timedelta(seconds=seconds)  # noqa: DTZ005 - local
+    return _("Until {moment:%Y-%m-%d %H:%M}, in {duration}.", moment=moment, duration=duration(seconds))
+
+
 def progress(snapshot: RunSnapshot) -> str:
     """Return the state of a run in one line."""
     parts = [
@@ -109,6 +116,9 @@ def progress(snapshot: RunSnapshot) -> str:
     ]
     if snapshot.seconds_left is not None:
         parts.append(_("{duration} left", duration=duration(snapshot.seconds_left)))
+    if snapshot.errors:
+        most = max(snapshot.errors, key=lambda error: error.number)
+        parts.append(_("most often {code} ({number:,} times): {message}", **most._asdict()))
     if snapshot.paused and snapshot.to_continue:
         parts.append(_("to continue: {ways}", ways=snapshot.to_continue))
     return _(", ").join(filter(None, [snapshot.state, *parts]))

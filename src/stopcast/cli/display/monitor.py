@@ -56,9 +56,13 @@ class AttemptStats:
         throttled: answers that said "too many calls".
         latencies: of the latest calls, in seconds, from the permit to the end of the answer.
         errors: by code; the code of the latest answer is last.
+        answers: attempts that the API answered.
+        no_such_task: answers that said that there is no such running task.
     """
 
     def __init__(self) -> None:
+        self.answers = 0
+        self.no_such_task = 0
         self.retries = 0
         self.throttled = 0
         self.latencies: deque[float] = deque(maxlen=_LATENCIES)
@@ -69,6 +73,10 @@ class AttemptStats:
         match event:
             case AttemptFinished():
                 self.latencies.append(event.answer_seconds)
+                if event.http_status is not None:
+                    self.answers += 1
+                    if event.verdict == "no_such_task":
+                        self.no_such_task += 1
                 if event.verdict not in _GOOD_VERDICTS:
                     self._count_error(event)
             case RetryPlanned():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.options.option import Whole, setting
+from stopcast.cli.options.option import Number, Whole, setting
 from stopcast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -33,16 +33,38 @@ def _halt_after(ctx: click.Context, param: click.Parameter, value: str | None) -
         raise click.BadParameter(str(error), ctx, param) from None
 
 
-def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+class Deadline(float):
+    """A moment of the monotonic clock.
+
+    Attributes:
+        passed_seconds: how long ago the same time of day was today, None where it was not, or was not named.
+    """
+
+    passed_seconds: float | None = None
+
+    @property
+    def left_seconds(self) -> float:
+        """The seconds until then."""
+        return self - time.monotonic()
+
+
+def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> Deadline | None:
+    if value is None:
+        return None
+    now = datetime.now()  # noqa: DTZ005 - local
     try:
-        return None if value is None else time.monotonic() + seconds_until(value, datetime.now())  # noqa: DTZ005 - local
+        deadline = Deadline(time.monotonic() + seconds_until(value, now))
     except ConfigurationError as error:
         raise click.BadParameter(str(error), ctx, param) from None
+    if (match := _TIME.fullmatch(value.strip())) is not None:
+        passed = (now - now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)).total_seconds()
+        deadline.passed_seconds = passed if passed >= 0 else None
+    return deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardOptions:
-    """What ends a run early, or keeps it from starting. ``until`` is a moment of the monotonic clock."""
+    """What ends a run early, or keeps it from starting."""
 
     halt_after: HaltAfter | None = setting(  # noqa: RUF009 - it makes a field
         "--halt-after",
@@ -56,11 +78,19 @@ class GuardOptions:
         metavar="N",
         help="Send the first N tasks alone, and the others only if each of those ends well.",
     )
-    until: float | None = setting(
+    until: Deadline | None = setting(  # noqa: RUF009 - it makes a field
         "--until",
         callback=_until,
         metavar="WHEN",
         help="Have no call in flight any more at 06:00, or after 90m, 1h30m; what is left is for --resume.",
+    )
+    give_up_unanswered: float = setting(
+        "--give-up-unanswered",
+        type=Number(0),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give up if the API has answered no call at all for so long; 0 never.",
     )
     control: Path | None = setting(  # noqa: RUF009 - it makes a field
         "--control",

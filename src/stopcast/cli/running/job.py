@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Collection, Container
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, replace
@@ -18,20 +17,22 @@ from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.exceptions import read_exceptions
 from stopcast.cli.lists.remaining import rows_done, rows_to_do
-from stopcast.cli.options import GuardOptions, Options
+from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_json
 from stopcast.cli.running import wakeup
+from stopcast.cli.running.guards import check_guards, confirms_deadline
 from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.notes import note_of
 from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.signals import Signals
-from stopcast.cli.running.steering import Steering, check_control_file
+from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_target, shared_quotas
 from stopcast.cli.running.user import User
+from stopcast.cli.running.watch import AnswerWatch
 from stopcast.cli.standard_streams import OutputError
-from stopcast.errors import BackgroundTaskError, ConfigurationError, InterruptedRunError, StopcastError
+from stopcast.errors import BackgroundTaskError, InterruptedRunError, StopcastError
 from stopcast.i18n import _
 from stopcast.ports import Deliveries
 from stopcast.report.opening import is_stream
@@ -166,7 +167,7 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
 async def _run_both(session: _Session, job: RunJob) -> Ended:
     """Run the job, and then its verification."""
     options, stack = job.options, session.stack
-    _check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
+    check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
     excluded = await read_exceptions(options.lists, report=options.report.path)
     target = await find_target(options, stack)
     most = calls_within_limit(
@@ -175,9 +176,12 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
         accounts=len(target.accounts) if isinstance(target, ManyAccounts) else 1,
     )
     make_calls = await target.limited(job.calls, _bounded(options, most), stack)
-    if not await _confirmed(job, target, session.user, excluded):
+    confirmed = await confirms_deadline(options.guards, session.user)
+    if not confirmed or not await _confirmed(job, target, session.user, excluded):
         log("Nothing was sent.", event="not_confirmed")
         return Ended(None, EXIT_GIVEN_UP)
+    if (deadline := options.guards.until) is not None:
+        session.user.log(messages.until(deadline.left_seconds), event="deadline")
     ended = await _run_one(session, job, target, make_calls, excluded=excluded)
     if job.verification is None or ended.error is not None or ended.summary is None:
         return ended
@@ -192,16 +196,6 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
 
 def _bounded(options: Options, most: int) -> Options:
     return replace(options, calls=replace(options.calls, max_at_once=min(options.calls.max_at_once, most)))
-
-
-def _check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
-    if guards.control is not None:
-        check_control_file(guards.control)
-    if guards.until is not None and guards.until - time.monotonic() <= timeout_seconds:
-        raise ConfigurationError(
-            f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
-            f"long. Name a later time, or a shorter --timeout"
-        )
 
 
 async def _confirmed(job: RunJob, target: Target, user: User, excluded: Container[bytes]) -> bool:
@@ -242,7 +236,7 @@ async def _run_one(
     doing = _("Stopping {lists}") if job.calls.action.stops_tasks else _("Asking about {lists}")
     screen = screen_for(options, doing=doing)
     attempts = AttemptStats()
-    stopper = make_calls(lambda account: (*observers_of(account), *((attempts.observe,) if screen else ())))
+    stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
     await stack.enter_async_context(stopper)
     run = Run(
         stopper,
@@ -252,7 +246,7 @@ async def _run_one(
         grace_seconds=options.calls.grace_seconds,
         canary=options.guards.canary or 0,
         # The event loop's clock is monotonic too, but need not be the same.
-        ends_at=options.guards.until and loop.time() + options.guards.until - time.monotonic(),
+        ends_at=options.guards.until and loop.time() + options.guards.until.left_seconds,
         deliveries=await stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
         sandbox=options.calls.sandbox,
         excluded=excluded,
@@ -267,6 +261,8 @@ async def _run_one(
 
     steering = Steering(stopper, user, session.signals.end_now, options.guards.control)
     session.signals.end, session.signals.steer = end, steering.receive
+    watch = AnswerWatch(run, stopper, attempts, give_up_seconds=options.guards.give_up_unanswered)
+    watching = session.supervisor.start(watch.watch(), name="watch over the answers")
     showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
     error: StopcastError | None = None
     with keys_for(steering, showing, screen, options.lists.tasks):
@@ -279,6 +275,8 @@ async def _run_one(
                 await run.stop_lists(batches)
             except StopcastError as caught:
                 error = caught
+    await session.supervisor.end(watching)
+    watch.warn_of_ids()
     return _end(job, run, error, user)
 
 

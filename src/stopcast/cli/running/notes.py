@@ -10,6 +10,7 @@ from stopcast.errors import (
     EndpointError,
     StopcastError,
     TooManyFailuresError,
+    UnansweredError,
 )
 
 
@@ -21,7 +22,7 @@ def note_of(error: StopcastError, options: Options) -> str | None:
                 f"Look at the lines of {options.report.path} whose status is failed or gave_up. --resume sends the "
                 f"gave_up tasks again. To send the failed tasks again too, run the report itself as a list."
             )
-        case CredentialsRefusedError() | ClockRefusedError() | EndpointError():
+        case CredentialsRefusedError() | ClockRefusedError() | EndpointError() | UnansweredError():
             return f"To see the cause and how to fix it:\n  {doctor_command(options)}"
         case _:
             return None

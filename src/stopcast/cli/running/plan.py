@@ -120,4 +120,6 @@ async def print_plan(options: Options) -> int:
         write_json(plan.as_json())
     else:
         write_stdout(str(plan))
+        if (deadline := options.guards.until) is not None:
+            write_stdout(messages.until(deadline.left_seconds))
     return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

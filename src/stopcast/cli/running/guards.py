@@ -1,0 +1,57 @@
+"""Checks before the first call: the control file, and a deadline that leaves time and means the day that is meant."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from stopcast.cli.display import messages
+from stopcast.cli.options import GuardOptions
+from stopcast.cli.output import log
+from stopcast.cli.running.steering import check_control_file
+from stopcast.cli.running.user import User
+from stopcast.errors import ConfigurationError
+from stopcast.i18n import _
+
+#: A time of day that passed less than this long ago may have been meant for today.
+_JUST_PASSED_SECONDS: Final = 6 * 3600.0
+
+
+def check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
+    """Check the options that can end a run early.
+
+    Raises:
+        ConfigurationError: the control file cannot be one, or the deadline leaves no time for a call.
+    """
+    if guards.control is not None:
+        check_control_file(guards.control)
+    if guards.until is not None and guards.until - time.monotonic() <= timeout_seconds:
+        raise ConfigurationError(
+            f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
+            f"long. Name a later time, or a shorter --timeout"
+        )
+
+
+async def confirms_deadline(guards: GuardOptions, user: User) -> bool:
+    """Return whether the deadline means the day that it names. The user is asked where that is not sure.
+
+    Raises:
+        ConfigurationError: it is not sure, and there is no terminal to ask at.
+    """
+    deadline = guards.until
+    if deadline is None or deadline.passed_seconds is None or deadline.passed_seconds >= _JUST_PASSED_SECONDS:
+        return True
+    meaning = messages.until(deadline.left_seconds)
+    if not user.at_terminal:
+        raise ConfigurationError(
+            _(
+                "--until: this time of day has just passed, so it would mean tomorrow. {meaning} If that is meant, "
+                "write the time that is left: --until {hours}h",
+                meaning=meaning,
+                hours=max(1, int(deadline.left_seconds // 3600)),
+            )
+        )
+    if guards.yes:
+        return True
+    log(meaning, event="deadline")
+    return await user.confirms(_("This time of day has just passed. Is tomorrow meant?"))
