@@ -21,7 +21,7 @@ from stopcast.limiters import TokenBucket
 from stopcast.ports import Limiter
 from stopcast.sandbox import Emulator
 from stopcast.sandbox.thread import serving
-from support.processes import Shell, tasks, until, write_csv
+from support.processes import HANGS_AFTER_SECONDS, Shell, tasks, until, write_csv
 from support.processes import end_of as end_of_process
 from support.redis_server import RedisServer, free_port
 from support.waiting import event_of
@@ -329,8 +329,10 @@ async def test_each_process_goes_on_with_its_share_while_redis_is_away(redis_ser
         assert calls.times[-1] - calls.times[-25] > 24 / 50
         redis_server.start()
         await event_of(events, QuotaFound)
-        await calls.reach(60)
-        assert calls.times[-1] - calls.times[-25] < 24 / 50
+        # On a busy machine it takes a while until 25 calls come faster than the share.
+        async with asyncio.timeout(HANGS_AFTER_SECONDS):
+            while calls.times[-1] - calls.times[-25] >= 24 / 50:
+                await calls.reach(5)
     assert calls.worst_second <= 150
 
 
