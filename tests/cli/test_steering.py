@@ -63,6 +63,10 @@ def test_after_a_bad_canary_nothing_else_is_sent_and_the_status_is_3(
     assert ended.without_traceback
     assert f"canary failed: app/room-2/task-2 {how}" in ended.err
     assert "Nothing beyond the first 3 tasks was sent" in ended.err
+    # First why it ended, then the totals, then the command.
+    assert (
+        ended.err.index("canary failed") < ended.err.index("3 rows: 2 stopped") < ended.err.index("stopcast run --re")
+    )
     assert "stopcast run --resume" in ended.err
     assert statuses(shell / REPORT) == {"stopped": 2, status: 1}
     assert api.calls == 3

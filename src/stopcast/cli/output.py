@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 import click
@@ -56,16 +57,20 @@ def write_json(value: object, *, patience_seconds: float | None = None) -> None:
     write_stdout(data, patience_seconds=patience_seconds)
 
 
-def give_up(error: StopcastError, *, resume_with: str | None = None) -> NoReturn:
-    """Log the error and the command that continues, and exit with the status of the error."""
+def give_up(
+    error: StopcastError, *, log_totals: Callable[[], None] = lambda: None, resume_with: str | None = None
+) -> NoReturn:
+    """Log the error, then the totals, then the command that continues, and exit with the status of the error."""
     if isinstance(error, InterruptedRunError):
         for note in getattr(error, "__notes__", ()):
             log(f"stopcast: {note}", event="report_incomplete", level=logging.ERROR)
+        log_totals()
         if resume_with:
             log(f"stopcast: interrupted. Continue with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
         raise SystemExit(128 + error.signal_number)
     text = "\n".join([_("stopcast: {error}", error=error), *map(translate, getattr(error, "__notes__", ()))])
     log(text, event="given_up", level=logging.ERROR, error=type(error).__name__)
+    log_totals()
     if isinstance(error, ConfigurationError | ListError | ReportExistsError):
         raise SystemExit(EXIT_USAGE)
     time_is_up = isinstance(error, TimeIsUpError)

@@ -1,20 +1,26 @@
-"""Checks before the first call: the control file, and a deadline that leaves time and means the day that is meant."""
+"""Checks and questions before the first call: the control file, the deadline, and the number of tasks."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 from typing import Final
 
 from stopcast.cli.display import messages
-from stopcast.cli.options import GuardOptions
+from stopcast.cli.lists import Lists
+from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import log
+from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.steering import check_control_file
+from stopcast.cli.running.targets import Target
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _
 
 #: A time of day that passed less than this long ago may have been meant for today.
 _JUST_PASSED_SECONDS: Final = 6 * 3600.0
+#: A run of more tasks against a vendor's host is confirmed at a terminal.
+_ASK_ABOVE: Final = 100
 
 
 def check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
@@ -55,3 +61,21 @@ async def confirms_deadline(guards: GuardOptions, user: User) -> bool:
         return True
     log(meaning, event="deadline")
     return await user.confirms(_("This time of day has just passed. Is tomorrow meant?"))
+
+
+async def confirms_plan(options: Options, lists: Lists, target: Target, user: User, excluded: Container[bytes]) -> bool:
+    """Check ``--expect``, and ask the user before a run of many tasks.
+
+    Raises:
+        ConfigurationError: the lists do not hold the expected number of tasks.
+        ListError: a list cannot be read.
+    """
+    ask = user.at_terminal and not (options.guards.yes or target.loopback or "-" in options.lists.tasks)
+    if options.guards.expect is None and not ask:
+        return True
+    await lists.make_replayable()
+    plan = await make_plan(options, lists, excluded=excluded)
+    if not ask or plan.intake.tasks <= _ASK_ABOVE:
+        return True
+    log(str(plan), event="plan")
+    return await user.confirms(_("Stop them at {hosts}?", hosts=target.hosts))

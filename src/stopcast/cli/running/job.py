@@ -20,12 +20,11 @@ from stopcast.cli.lists.remaining import rows_done, rows_to_do
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_json
 from stopcast.cli.running import wakeup
-from stopcast.cli.running.guards import check_guards, confirms_deadline
+from stopcast.cli.running.guards import check_guards, confirms_deadline, confirms_plan
 from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.notes import note_of
 from stopcast.cli.running.open_files import calls_within_limit
-from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_target, shared_quotas
@@ -39,9 +38,6 @@ from stopcast.report.opening import is_stream
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.task import Batch
-
-#: A run of more tasks against a vendor's host is confirmed at a terminal.
-_ASK_ABOVE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +79,13 @@ class Ended:
         summary: what ``--json`` prints, None where there is no report.
         status: the exit status, unless ``error`` decides it.
         error: what ended the job early.
+        log_totals: logs the totals, which follow the error; they are logged already where nothing ended the job early.
     """
 
     summary: dict[str, Any] | None
     status: int
     error: StopcastError | None = None
+    log_totals: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ def execute(job: RunJob) -> int:
                 error.add_note(str(output_error))
     if error is not None:
         resumable = job.resumable and ended.summary is not None and not is_stream(job.options.report.path)
-        give_up(error, resume_with=resume_command() if resumable else None)
+        give_up(error, log_totals=ended.log_totals, resume_with=resume_command() if resumable else None)
     return ended.status
 
 
@@ -177,7 +175,9 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
     )
     make_calls = await target.limited(job.calls, _bounded(options, most), stack)
     confirmed = await confirms_deadline(options.guards, session.user)
-    if not confirmed or not await _confirmed(job, target, session.user, excluded):
+    if job.ask and confirmed:
+        confirmed = await confirms_plan(options, job.lists, target, session.user, excluded)
+    if not confirmed:
         log("Nothing was sent.", event="not_confirmed")
         return Ended(None, EXIT_GIVEN_UP)
     if (deadline := options.guards.until) is not None:
@@ -191,27 +191,12 @@ async def _run_both(session: _Session, job: RunJob) -> Ended:
     await asyncio.sleep(job.verify_after_seconds)
     make_calls = await target.limited(verification.calls, _bounded(verification.options, most), stack)
     verified = await _run_one(session, verification, target, make_calls)
-    return Ended({**ended.summary, "verify": verified.summary}, max(ended.status, verified.status), verified.error)
+    summary, status = {**ended.summary, "verify": verified.summary}, max(ended.status, verified.status)
+    return Ended(summary, status, verified.error, verified.log_totals)
 
 
 def _bounded(options: Options, most: int) -> Options:
     return replace(options, calls=replace(options.calls, max_at_once=min(options.calls.max_at_once, most)))
-
-
-async def _confirmed(job: RunJob, target: Target, user: User, excluded: Container[bytes]) -> bool:
-    """Check ``--expect``, and ask the user before a run of many tasks."""
-    if not job.ask:
-        return True
-    options = job.options
-    ask = user.at_terminal and not (options.guards.yes or target.loopback or "-" in options.lists.tasks)
-    if options.guards.expect is None and not ask:
-        return True
-    await job.lists.make_replayable()
-    plan = await make_plan(options, job.lists, excluded=excluded)
-    if not ask or plan.intake.tasks <= _ASK_ABOVE:
-        return True
-    log(str(plan), event="plan")
-    return await user.confirms(_("Stop them at {hosts}?", hosts=target.hosts))
 
 
 async def _run_one(
@@ -285,13 +270,19 @@ def _end(job: RunJob, run: Run, error: StopcastError | None, user: User) -> Ende
     if run.past.torn_bytes:
         torn = f"The last line of the report was incomplete; its {run.past.torn_bytes} bytes were removed."
         user.log(torn, event="report_mended")
-    if error is None or summary.calls or summary.statuses:
-        to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
-        text = messages.totals(summary, options.report.path, done=rows_done(run), to_do=to_do)
-        user.log(text, event="summary", summary=summary.as_json())
-    if summary.bad and job.advice is not None:
-        user.log(job.advice, event="not_ended")
-    if error is not None and (note := note_of(error, options)):
-        error.add_note(note)
+    to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
+    text = messages.totals(summary, options.report.path, done=rows_done(run), to_do=to_do)
+
+    def log_totals() -> None:
+        if error is None or summary.calls or summary.statuses:
+            user.log(text, event="summary", summary=summary.as_json())
+        if summary.bad and job.advice is not None:
+            user.log(job.advice, event="not_ended")
+
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
-    return Ended(summary.as_json() if run.opened else None, status, error)
+    ended = Ended(summary.as_json() if run.opened else None, status, error, log_totals)
+    if error is None:
+        log_totals()
+    elif note := note_of(error, options):
+        error.add_note(note)
+    return ended
