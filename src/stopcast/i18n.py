@@ -83,7 +83,7 @@ def language() -> Language:
 def gettext(message: str, /, **fields: object) -> str:
     """Return the message in the language of now, with the fields in place of their placeholders.
 
-    A field that is an exception is translated.
+    A field is translated itself if it is an exception, or if its name says that it is a text of the library.
     """
     text = _translations(language()).gettext(message)
     return text.format(**_shown(fields)) if fields else text
@@ -117,7 +117,11 @@ def _compiled() -> bytes:
 
 
 def _shown(fields: Mapping[str, object]) -> dict[str, object]:
-    return {name: translate(str(it)) if isinstance(it, Exception) else it for name, it in fields.items()}
+    return {name: translate(str(value)) if _is_text(name, value) else value for name, value in fields.items()}
+
+
+def _is_text(name: str, value: object) -> bool:
+    return isinstance(value, Exception) or (name in _TEXTS and isinstance(value, str))
 
 
 def translate(text: str) -> str:
@@ -133,16 +137,21 @@ def translate(text: str) -> str:
             return translated
     if "\n" in text:
         return "\n".join(map(translate, text.split("\n")))
+    if text.startswith(" "):
+        return " " + translate(text[1:])
     # Such as an error after the path that it is about.
     head, colon, tail = text.partition(": ")
-    return f"{head}：{translated}" if colon and (translated := translate(tail)) != tail else text  # noqa: RUF001
+    if colon and (translated := translate(tail)) != tail:
+        # A single word is a name, whatever it means elsewhere.
+        return f"{translate(head) if ' ' in head else head}：{translated}"  # noqa: RUF001
+    return text
 
 
 _FIELD: Final = re.compile(r"\{(\w+)[^{}]*\}")
 #: Fields whose values are texts of the library themselves. Any other value is an identifier, a path or a number.
 _TEXTS: Final = frozenset({
-    "advice", "bad", "description", "error", "failure", "message", "note", "number_type", "quoted", "reason", "status",
-    "strerror", "why",
+    "advice", "bad", "description", "error", "failure", "message", "note", "number_type", "place", "quoted", "reason",
+    "source", "status", "strerror", "why",
 })  # fmt: skip
 
 
@@ -176,8 +185,11 @@ def _literal(part: str) -> str:
 def _pattern(template: _Template) -> re.Pattern[str]:
     pattern = re.escape(template.parts[0])
     for number, (name, part) in enumerate(zip(template.names, template.parts[1:], strict=True)):
+        # A colon in a name at either end shows that another text stands around this one.
+        at_an_end = not pattern or (not part and number == len(template.names) - 1)
+        value = "(?:(?!: ).)+?" if at_an_end and name not in _TEXTS else ".+?"
         known = name in template.names[:number]
-        pattern += (f"(?P={name})" if known else f"(?P<{name}>.+?)") + re.escape(part)
+        pattern += (f"(?P={name})" if known else f"(?P<{name}>{value})") + re.escape(part)
     return re.compile(pattern, re.DOTALL)
 
 

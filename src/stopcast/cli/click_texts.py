@@ -9,35 +9,8 @@ from typing import IO, Any, Final
 
 import click
 
-from stopcast.i18n import N_, Language, _, cells, language, translate, wrapped
+from stopcast.i18n import Language, _, cells, language, translate, wrapped
 
-#: click's texts that a person can meet, for the catalogue.
-TEXTS: Final = (
-    N_("Invalid value for {param_hint}: {message}"),
-    N_("Invalid value: {message}"),
-    N_("Missing argument {param_hint}."),
-    N_("Missing option {param_hint}."),
-    N_("No such option {name}."),
-    N_("{error} Did you mean {possibility}?"),
-    N_("{error} (Did you mean one of: {possibilities}?)"),
-    N_("Option {name} does not take a value."),
-    N_("Option {name} requires an argument."),
-    N_("Got unexpected extra argument ({args})"),
-    N_("Got unexpected extra arguments ({args})"),
-    N_("{value} is not one of {choices}."),
-    N_("{value} is not a valid {number_type}."),
-    N_("{value} is not in the range {range}."),
-    N_("File {filename} does not exist."),
-    N_("File {filename} is a directory."),
-    N_("File {filename} is not readable."),
-    N_("default: {default}"),
-    N_("Show this message and exit."),
-    N_("Show the version and exit."),
-    N_("Options"),
-    N_("Positional arguments"),
-    N_("whole number"),
-    N_("number"),
-)
 #: The help of an option, and what click adds to it.
 _HELP: Final = re.compile(r"(.*?)(?:  \[(.*)\])?", re.DOTALL)
 #: The least space for the help of an option.

@@ -30,6 +30,7 @@ from stopcast.credentials.files import (
 from stopcast.credentials.value import REGION_PATTERN, Credentials, CredentialsProvider
 from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import CredentialsUnavailableError
+from stopcast.i18n import N_
 
 #: Keys and tokens are sent in headers: only visible ASCII.
 _VISIBLE: Final = re.compile(r"[!-~]+")
@@ -91,7 +92,7 @@ class EnvironmentPlace:
 
     def name(self, _search: Search) -> str:
         """Return the place's name."""
-        return f"environment {self.names.access_key}"
+        return N_("environment {variable}").format(variable=self.names.access_key)
 
     def required_because(self, _search: Search) -> str:
         """Return why no other place may be used instead, "" where any other may be."""

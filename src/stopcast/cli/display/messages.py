@@ -248,7 +248,8 @@ def _left(done: int, to_do: RowsLeft | None, *, unfinished: int, continuable: bo
 
 def _invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
     for outcome in shown:
-        yield f"  {outcome.source}:{outcome.line}: {outcome.message}"
+        place = f"{outcome.source}:{outcome.line}"
+        yield "  " + _("{place}: {message}", place=place, message=outcome.message)
     if (rest := number - len(shown)) > 0:
         yield "  " + _("and {number:,} more", number=rest)
 

@@ -132,14 +132,17 @@ def _check(path: Path, report: Path) -> None:
         if path.is_file():
             path.open("rb").close()
         if not path.exists():
-            raise ListError(f"{path} does not exist{_hint(path)}")
+            raise _missing(path)
     except OSError as error:
         raise ListError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _hint(path: Path) -> str:
-    """Return the most similar file name as a question, or else the directory that was searched."""
+def _missing(path: Path) -> ListError:
+    """Return the error for a list that does not exist, with the most similar name, or else where it was searched."""
     with suppress(OSError):
         if close := get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1):
-            return f". Did you mean {shlex.quote(str(path.with_name(close[0])))}?"
-    return f". The working directory is {Path.cwd()}" if not path.is_absolute() else "; check its name"
+            similar = shlex.quote(str(path.with_name(close[0])))
+            return ListError(f"{path} does not exist. Did you mean {similar}?")
+    if path.is_absolute():
+        return ListError(f"{path} does not exist; check its name")
+    return ListError(f"{path} does not exist. The working directory is {Path.cwd()}")

@@ -17,7 +17,7 @@ from stopcast.cli.lists.exceptions import read_exceptions
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import duration, ngettext
+from stopcast.i18n import _, duration, ngettext
 from stopcast.limiters.pacer import full_rate
 from stopcast.report.history import ReportHistory, peek_history
 from stopcast.tasks.intake import Intake
@@ -47,15 +47,15 @@ class Plan:
     def __str__(self) -> str:
         if not self.caps:
             rate = full_rate(self.max_per_second)
-            pace = f"{duration(self.intake.tasks / rate)} at {rate:.0f} calls a second"
+            time = duration(self.intake.tasks / rate)
+            pace = _("{duration} at {rate:.0f} calls a second", duration=time, rate=rate)
             return messages.plan(self.intake, self.invalid, pace=pace)
         slowest = max(self.per_account[name] / full_rate(cap) for name, cap in self.caps.items())
-        shares = [(f"account {name}", self.per_account[name]) for name in self.caps]
+        shares = [(_("account {name}", name=name), self.per_account[name]) for name in self.caps]
         if self.per_account[None]:
-            shares.append(("claimed by no account, and so not sent", self.per_account[None]))
-        return messages.plan(
-            self.intake, self.invalid, pace=f"{duration(slowest)}, each account at its cap", shares=shares
-        )
+            shares.append((_("claimed by no account, and so not sent"), self.per_account[None]))
+        pace = _("{duration}, each account at its cap", duration=duration(slowest))
+        return messages.plan(self.intake, self.invalid, pace=pace, shares=shares)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints."""

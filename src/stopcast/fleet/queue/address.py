@@ -10,7 +10,6 @@ from stopcast.errors import ConfigurationError
 from stopcast.fleet.connection import without_secrets
 
 _NAME: Final = re.compile(r"(?!\d+$)[A-Za-z0-9_.:\-]{1,100}")
-_FORM: Final = "redis://host:6379/0/NAME, or ?queue=NAME at the end"
 
 
 def split_address(url: str) -> tuple[str, str]:
@@ -25,5 +24,8 @@ def split_address(url: str) -> tuple[str, str]:
     if not name and split.scheme != "unix":
         path, _, name = split.path.rpartition("/")
     if not split.scheme or not _NAME.fullmatch(name):
-        raise ConfigurationError(f"{without_secrets(url)} is not the address of a queue. Use {_FORM}")
+        shown = without_secrets(url)
+        raise ConfigurationError(
+            f"{shown} is not the address of a queue. Use redis://host:6379/0/NAME, or ?queue=NAME at the end"
+        )
     return urlunsplit((split.scheme, split.netloc, path, urlencode(options), "")), name
