@@ -169,19 +169,33 @@ async def test_the_health_of_a_fastapi_service_is_that_of_its_key() -> None:
     assert statuses == [200, 200, 503, 503]
 
 
-async def test_an_aiohttp_service_stops_what_it_has_accepted_before_it_ends() -> None:
+async def test_an_aiohttp_service_that_is_asked_to_end_under_load_first_stops_all_that_it_accepted() -> None:
+    asked = 0
+    answered: Counter[int] = Counter()
+
+    async def ask(session: aiohttp.ClientSession) -> None:
+        nonlocal asked
+        with suppress(aiohttp.ClientConnectionError):  # it listens no longer, and never read this request
+            while True:
+                asked += 1
+                async with session.post("/tasks", json=["app", "room", f"task-{asked}"]) as response:
+                    answered[response.status] += 1
+
     async with (
         Emulator() as emulator,
         service("aiohttp_service.py", endpoint=emulator.url) as background,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(background.url, headers={"Connection": "close"}) as session,
     ):
-        for number in range(150):
-            async with session.post(f"{background.url}/tasks", json=["app", "room", f"task-{number}"]) as response:
-                assert response.status == 202
+        clients = [asyncio.create_task(ask(session)) for _ in range(8)]
+        while answered[202] < 150:
+            await asyncio.sleep(0.01)
         printed = await background.end()
-    assert "{'stopped': 150}" in printed
+        await asyncio.gather(*clients)
+    # 503: its queue is full.
+    assert answered.keys() <= {202, 503}
+    assert f"{{'stopped': {answered[202]}}}" in printed
     assert "Traceback" not in printed
-    assert len(emulator.stopped) == 150
+    assert len(emulator.stopped) == answered[202]
 
 
 async def test_a_service_puts_tasks_into_a_queue_once_and_workers_stop_them(
