@@ -39,7 +39,7 @@ def test_another_shell_is_refused_with_the_names_of_those_that_are_known(name: s
     [
         ("stopcast ver", "verify"),
         ("stopcast run --can", "--canary"),
-        ("stopcast run --format j", "jsonl"),
+        ("stopcast run --format jsonl", "jsonl"),
         ("stopcast completion f", "fish"),
         ("stopcast help gav", "gave_up"),
         ("stopcast help InvalidAcc", "InvalidAccessKey"),

@@ -22,7 +22,7 @@ def desk(shell: Shell) -> Shell:
     (shell / "folder").mkdir()
     (shell / "odd.csv").write_text("AppId,Room,Task\na,r,t\n")
     (shell / "four.csv").write_text("a,b,c,d\n")
-    (shell / "utf16.csv").write_bytes("a,r,t\n".encode("utf-16"))
+    (shell / "tasks.parquet").write_bytes(b"PAR1")
     (shell / "torn.csv.gz").write_bytes(gzip.compress(b"a,r,t\n" * 99)[:-9])
     (shell / "notes.txt").write_text("shopping list\n")
     line = {"AppId": "a", "RoomId": "r", "TaskId": "t", "status": "stopped", "attempts": 1, "finished_at": "2026"}
@@ -64,7 +64,7 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
         ("odd.csv", "no RoomId and no TaskId", "'Room', 'Task'", "--columns room=NAME,task=NAME"),
     ),
     ("run four.csv --sandbox", 2, ("four.csv", "not 4: 'a', 'b', 'c', 'd'", "--columns app=NAME,room=NAME,task=NAME")),
-    ("run utf16.csv --sandbox", 2, ("utf16.csv", "UTF-16", "save it as UTF-8")),
+    ("run tasks.parquet --sandbox", 2, ("tasks.parquet", "a Parquet file", "duckdb -csv")),
     ("run tasks.csv --columns A,B,C --sandbox", 2, ("columns 'A,B,C'", "--columns room=Room,task=Task")),
     ("run tasks.csv --columns app=x,room=x --sandbox", 2, ("two ids in one column", "name a column for each")),
     ("run tasks.csv --only lost", 2, ("--only lost", "gave_up", "with commas")),

@@ -129,7 +129,7 @@ def test_an_unknown_command_is_wrong_usage(shell: Shell) -> None:
 
 
 def test_summary_prints_the_totals_of_a_report(shell: Shell, at: At) -> None:
-    assert shell.run("run", "-", *at, given=b"a,r,1\na,r,1\n,,\n").status == 1
+    assert shell.run("run", "-", *at, given=b"a,r,1\na,r,1\n,r,\n").status == 1
     ended = shell.run("summary", REPORT, "--json")
     assert ended.status == 1
     assert {key: number for key, number in ended.summary["statuses"].items() if number} == statuses(shell / REPORT)

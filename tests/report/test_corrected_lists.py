@@ -9,6 +9,7 @@ from support.processes import Shell, read_report, statuses
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
+HEADER = "AppId,RoomId,TaskId\n"
 
 
 def resumed(shell: Shell, at: At, before: str, after: str, *options: str) -> int:
@@ -37,7 +38,7 @@ def test_a_row_that_is_still_invalid_keeps_its_line(shell: Shell, at: At) -> Non
 
 
 def test_an_invalid_row_that_was_only_moved_keeps_its_line(shell: Shell, api: Emulator, at: At) -> None:
-    assert resumed(shell, at, "a,,2\na,r,1\na,,2\n", "a,r,1\na,,2\na,,2\n") == 1
+    assert resumed(shell, at, HEADER + "a,,2\na,r,1\na,,2\n", HEADER + "a,r,1\na,,2\na,,2\n") == 1
     assert statuses(shell / REPORT) == {"stopped": 1, "invalid": 2}
     assert api.calls == 1
 
@@ -51,5 +52,5 @@ def test_a_place_in_another_list_corrects_nothing(shell: Shell, at: At) -> None:
 
 
 def test_a_list_that_was_not_read_to_its_end_corrects_nothing_yet(shell: Shell, at: At) -> None:
-    assert resumed(shell, at, "a,,2\na,r,1\n", "a,r,2\na,r,1\na,,2\n", "--limit", "2") == 1
+    assert resumed(shell, at, f"{HEADER}a,,2\na,r,1\n", f"{HEADER}a,r,2\na,r,1\na,,2\n", "--limit", "2") == 1
     assert statuses(shell / REPORT) == {"stopped": 2, "invalid": 1}

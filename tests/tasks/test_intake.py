@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopcast.sources import Choice, Columns, Form, RowReader
+from stopcast.sources import Form, Reading
+from stopcast.sources.list_reader import RowReader
 from stopcast.tasks import identities
 from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, identity, row_fingerprint
 from stopcast.tasks.intake import Accepted, AlreadySettled, Intake, Taken
@@ -167,10 +168,11 @@ def test_only_the_first_thousand_apps_are_counted_by_name() -> None:
     ],
 )
 def test_a_list_in_the_apis_order_is_judged_by_what_its_fields_hold(content: str, counts: tuple[int, int, int]) -> None:
-    reader = RowReader("list", form=Form.CSV, columns=Columns(), choice=Choice())
+    reader = RowReader("list", Reading(Form.CSV))
     intake = Intake()
     for chunk in ("AppId,RoomId,TaskId\n", content):
-        for part in reader.feed(chunk.encode()):
+        assert reader.begin(chunk.encode())
+        for part in reader.rows():
             intake.take(part, NOW)
     assert (intake.tasks, intake.duplicates, intake.invalid) == counts
 

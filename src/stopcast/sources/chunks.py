@@ -12,8 +12,7 @@ import select
 import signal
 import sys
 import threading
-import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from types import TracebackType
 from typing import Final, Self
@@ -25,20 +24,25 @@ from stopcast.sources.extent import Extent
 CHUNK_BYTES: Final = 1 << 18
 STANDARD_INPUT: Final = "-"
 _CHUNKS_AHEAD: Final = 4
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-#: zlib's word for "with a gzip header".
-_GZIP_WINDOW: Final = 31
+Decode = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
 class Chunks:
-    """The bytes of one list, gunzipped where they say that they are gzip.
+    """The bytes of one list, or what ``decode`` makes of them.
 
     Use it in a ``with`` block: leaving that ends the reading at once and waits for nothing, whatever is still to come.
     """
 
-    def __init__(self, path: str, extent: Extent | None = None) -> None:
-        """``path`` names a file or a FIFO, "-" standard input; it is opened with the block. ``extent`` is kept true."""
+    def __init__(self, path: str, extent: Extent | None = None, *, decode: Decode = iter) -> None:
+        """Remember what to read.
+
+        Args:
+            path: a file or a FIFO, "-" for standard input; it is opened with the block.
+            extent: is kept true.
+            decode: runs in the thread.
+        """
         self._path = path
+        self._decode = decode
         self._extent = extent or Extent()
         self._arrived: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         self._room = threading.Semaphore(_CHUNKS_AHEAD)
@@ -77,7 +81,7 @@ class Chunks:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             with closing(self._raw()) as raw:
-                for chunk in _gunzipped(raw, self._extent):
+                for chunk in self._decode(raw):
                     self._room.acquire()
                     if self._closed:
                         return
@@ -125,47 +129,6 @@ def _standard_input() -> int:
     return sys.stdin.buffer.fileno()
 
 
-def _gunzipped(chunks: Iterator[bytes], extent: Extent) -> Iterator[bytes]:
-    """Return the chunks as they are, or what they hold if their first bytes say gzip."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if head != _GZIP_MAGIC[:1]:
-            break
-    if head.startswith(_GZIP_MAGIC):
-        yield from _inflated(_chained(head, chunks), extent)
-    else:
-        yield from _chained(head, chunks)
-
-
-def _chained(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    if head:
-        yield head
-    yield from chunks
-
-
-def _inflated(chunks: Iterable[bytes], extent: Extent) -> Iterator[bytes]:
-    """Inflate gzip members, one after the other, in pieces of at most ``CHUNK_BYTES`` however dense they are."""
-    member = None
-    for chunk in chunks:
-        data = chunk
-        while data:
-            if member is None:
-                data = data.lstrip(b"\0")  # members may be padded with zeros, as gzip's own tools allow
-                if not data:
-                    break
-                member = zlib.decompressobj(_GZIP_WINDOW)
-            piece = member.decompress(data, CHUNK_BYTES)
-            data = member.unconsumed_tail
-            if member.eof:
-                data, member = member.unused_data, None
-            extent.held = len(data)
-            if piece:
-                yield piece
-    if member is not None:
-        raise ListError("its gzip data ends too early; fetch the file again")
-
-
 def _in_words(error: Exception) -> str:
     match error:
         case FileNotFoundError():
@@ -176,7 +139,5 @@ def _in_words(error: Exception) -> str:
             return "no permission to read it"
         case OSError(strerror=str(reason)):
             return reason.lower()
-        case zlib.error():
-            return "its gzip data is damaged"
         case _:
             return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Which of a list's columns, or of an object's keys, are the three ids."""
+"""Which of a list's columns, or of an object's keys, are the three ids; and where a table's rows begin."""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ from dataclasses import dataclass, fields
 from typing import Final, Self
 
 from stopcast.errors import ConfigurationError, ListError
+from stopcast.sources.names import are_names, is_decoration
 from stopcast.tasks.outcome import Status
+from stopcast.tasks.task import ID_PATTERN
 
+IDS: Final = 3
+_IN_ORDER: Final = (0, 1, 2)
+#: The rows in which a header is looked for. A title or two may stand above it.
+HEADER_WITHIN: Final = 16
+#: A word of fewer letters is no name of a column that the words above do not hold.
+_NAME_LETTERS: Final = 3
+#: The most cells of a title row.
+_TITLE_CELLS: Final = 2
 _SHOWN_NAMES: Final = 12
 _SHOWN_CHARACTERS: Final = 40
-_IGNORED: Final = str.maketrans("", "", "_- ")
+_IGNORED: Final = str.maketrans("", "", "_- #`[]'\"\ufeff")
+SPACES: Final = " \t"
+
+Places = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the three columns or keys, compared without case, ``_``, ``-`` and spaces."""
+    """The names of the three columns or keys, compared without case, ``_``, ``-`` and spaces; or their places."""
 
     app: str = "AppId"
     room: str = "RoomId"
@@ -24,7 +37,7 @@ class Columns:
 
     @classmethod
     def parse(cls, text: str) -> Columns:
-        """Read ``app=A,room=R,task=T``, any of the three.
+        """Read ``app=A,room=R,task=T``, any of the three, or ``app=1,room=2,task=3``.
 
         Raises:
             ConfigurationError: it is something else, or gives two ids one column.
@@ -36,18 +49,28 @@ class Columns:
             if key not in known or key in names or not _plain(name):
                 raise ConfigurationError(
                     f"columns {text!r}: expected app=NAME,room=NAME,task=NAME or some of the three, "
-                    f"such as --columns room=Room,task=Task"
+                    f"such as --columns room=Room,task=Task, or the places of all three: app=1,room=2,task=3"
                 )
             names[key] = name
         columns = cls(**names)
-        if len(set(map(_plain, columns.names))) < len(known):
+        if len(set(map(_plain, columns.names))) < IDS:
             raise ConfigurationError(f"columns {text!r}: two ids in one column; name a column for each")
+        numbers = [name.isdecimal() for name in columns.names]
+        if any(numbers) and not (all(numbers) and all(int(name) > 0 for name in columns.names)):
+            raise ConfigurationError(f"columns {text!r}: name the places of all three, such as app=1,room=2,task=3")
         return columns
 
     @property
     def names(self) -> tuple[str, str, str]:
         """The three names in the order of a Task."""
         return self.app, self.room, self.task
+
+    @property
+    def by_place(self) -> Places | None:
+        """The three places, counted from 0, None where the columns go by their names."""
+        if not self.app.isdecimal():
+            return None
+        return int(self.app) - 1, int(self.room) - 1, int(self.task) - 1
 
     def places(self, names: Sequence[str]) -> tuple[int | None, int | None, int | None]:
         """Return where among ``names`` each of the three stands, None for one that does not.
@@ -70,7 +93,7 @@ def _place(name: str, names: Sequence[str], plain: list[str]) -> int | None:
     if len(found) > 1:
         exact = [place for place in found if names[place] == name]
         if len(exact) != 1:
-            raise ListError(f"{name} is there {len(found)} times: {shown([names[place] for place in found])}")
+            raise ListError(f"{len(found)} columns are named {name}: {shown([names[place] for place in found])}")
         found = exact
     return found[0] if found else None
 
@@ -82,6 +105,143 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(map(repr, cut)) + (f" and {more} more" if more else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where the ids of a table stand.
+
+    Attributes:
+        width: the number of columns.
+        places: of the three ids.
+        named: whether a row of the list names the columns.
+        above: rows above that row, which are titles and the like.
+    """
+
+    width: int
+    places: Places
+    named: bool = True
+    above: int = 0
+
+
+def named_header(cells: Sequence[str], columns: Columns) -> Header | None:
+    """Return the header that this row is, None where it does not name the three columns.
+
+    Raises:
+        ListError: it names one of them twice.
+    """
+    app, room, task = columns.places(cells)
+    if app is None or room is None or task is None:
+        return None
+    return Header(len(cells), (app, room, task))
+
+
+def start_of(rows: Sequence[Sequence[str]], columns: Columns, *, ended: bool) -> Header | ListError | None:
+    """Return where the rows of a table begin: its header, or the columns in the API's order where it has none.
+
+    Args:
+        rows: the first ones that are not blank.
+        columns: what the user calls the columns.
+        ended: whether no row follows these.
+
+    Returns:
+        An error that says what is wrong with the first row; None where that depends on rows that are still to come.
+    """
+    titles = 0
+    for number, row in enumerate(rows[:HEADER_WITHIN]):
+        cells = [cell.strip(SPACES) for cell in row]
+        start = _start_at(cells, columns, number)
+        if start is not None:
+            return start
+        if number == 0 and _may_be_a_row(cells):
+            return _without_header(rows, columns, ended=ended)
+        if not _may_be_a_title(cells):
+            break
+        titles += 1
+    if titles == len(rows) < HEADER_WITHIN and not ended:
+        return None
+    return _no_header(rows[0], columns)
+
+
+def _start_at(cells: Sequence[str], columns: Columns, above: int) -> Header | ListError | None:
+    """Return the header that this row is, or what is wrong with it; None where it is none."""
+    if (places := columns.by_place) is not None:
+        return _start_by_place(cells, places)
+    try:
+        header = named_header(cells, columns)
+    except ListError as error:
+        return error
+    if header is not None:
+        return Header(header.width, header.places, above=above)
+    return _no_header(cells, columns) if any(place is not None for place in columns.places(cells)) else None
+
+
+def _may_be_a_title(cells: Sequence[str]) -> bool:
+    return sum(map(bool, cells)) <= _TITLE_CELLS or cells[0].startswith("#") or is_decoration(cells)
+
+
+def _start_by_place(cells: Sequence[str], places: Places) -> Header | ListError:
+    if max(places) >= len(cells):
+        return ListError(
+            f"--columns names column {max(places) + 1}, and the first row has {len(cells)}: {shown(cells)}"
+        )
+    ids = [cells[place] for place in places]
+    named = are_names(ids) or not any(map(ID_PATTERN.fullmatch, ids))
+    return Header(len(cells), places, named=named)
+
+
+def _may_be_a_row(cells: Sequence[str]) -> bool:
+    return len(_without_blank_end(cells)) == IDS and all(map(ID_PATTERN.fullmatch, cells[:IDS]))
+
+
+def _without_blank_end(cells: Sequence[str]) -> Sequence[str]:
+    end = len(cells)
+    while end and not cells[end - 1]:
+        end -= 1
+    return cells[:end]
+
+
+def _without_header(rows: Sequence[Sequence[str]], columns: Columns, *, ended: bool) -> Header | ListError | None:
+    """Decide whether a first row that can be a task is one, or a header with other names."""
+    cells = [cell.strip(SPACES) for cell in rows[0]]
+    if columns != Columns() or are_names(cells[:IDS]):
+        return _no_header(cells, columns)
+    if all(len(cell) >= _NAME_LETTERS and not _has_digit(cell) for cell in cells[:IDS]):
+        if len(rows) == 1 and not ended:
+            return None
+        # Names, and below them ids.
+        if len(rows) > 1 and len(rows[1]) >= IDS and all(map(_has_digit, rows[1][:IDS])):
+            return _no_header(cells, columns)
+    return Header(len(cells), _IN_ORDER, named=False)
+
+
+def _has_digit(cell: str) -> bool:
+    return any(map(str.isdecimal, cell))
+
+
+def _no_header(row: Sequence[str], columns: Columns) -> ListError:
+    """Return the error about a first row, which shows it and says what to type."""
+    names = [cell.strip(SPACES) for cell in row]
+    places = columns.places(names)
+    missing = [name for name, place in zip(columns.names, places, strict=True) if place is None]
+    if len(missing) < IDS or columns != Columns():
+        unnamed = (key for key, place in zip(("app", "room", "task"), places, strict=True) if place is None)
+        return ListError(
+            f"the header has no {' and no '.join(missing)}; it has {shown(names)}. "
+            f"Name the columns to use: --columns {','.join(f'{key}=NAME' for key in unnamed)}"
+        )
+    if len(_without_blank_end(names)) == IDS:
+        return ListError(
+            f"the first row is neither a header with AppId, RoomId, TaskId nor a task: {shown(names)}. "
+            f"Name the columns to use: --columns app=NAME,room=NAME,task=NAME, or their places: "
+            f"--columns app=1,room=2,task=3"
+        )
+    return ListError(
+        f"the first row is not a header with {', '.join(missing)}, and a list without a header must have "
+        f"{IDS} columns, not {len(names)}: {shown(names)}. "
+        "Name the columns to use: --columns app=NAME,room=NAME,task=NAME, or their places: "
+        "--columns app=1,room=2,task=3; where the fields are cut wrongly: --delimiter C"
+    )
+
+
 _NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
 
 
@@ -90,7 +250,8 @@ class Choice:
     """Which lines of an earlier report are taken. Of any other list, every row is.
 
     Attributes:
-        statuses: of the lines to take; by default those that did not go well.
+        statuses: of the lines to take; by default those that did not go well. A line that names no task of its own
+            is never taken.
         reports_only: whether a list that is no report is refused.
         not_before: the ``finished_at`` of the oldest line to take, as a report words it; "" for any.
     """

@@ -1,209 +1,187 @@
-"""Parse CSV and TSV into rows.
+"""Rows out of the lines of delimited text.
 
-A stray quote must not hide the tasks after it. A quoted field may therefore span several lines only if the record is
-short and none of its further lines names another task. Otherwise the line with the quote is reported as broken, and
-parsing continues with the line after it. Up to fifteen lines are held back until later lines decide which it is.
+A row that can be read in two ways is not sent. A quote may open a field that goes on over further lines, or be stray.
+Where such a field closes, but one of its lines reads as a task, each of the lines is broken. Where it does not close
+within bounds, only the line with the quote is broken, and parsing continues with the line after it. Lines are held back
+until later lines decide which it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Final
 
 from stopcast.errors import ListError
-from stopcast.sources.columns import Columns, shown
-from stopcast.sources.csv_records import (
-    RECORD_LINES,
-    BrokenError,
-    NotClosedError,
-    Record,
-    RecordReader,
-    UndecidedError,
-)
+from stopcast.sources.beginning import Beginning, begin
+from stopcast.sources.columns import IDS, SPACES, Columns, Header
+from stopcast.sources.delimited import RECORD_LINES, Broken, Dialect, NeedMore, Record, read_record
 from stopcast.sources.lines import Lines
-from stopcast.tasks.task import ID_PATTERN, Batch, BrokenRow, RawRow, RowColumns
+from stopcast.sources.table import Ids, KnownApps, Table
+from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
 
-_IDS: Final = 3
 _IN_ORDER: Final = (0, 1, 2)
-_SPACES: Final = " \t"
+#: Where the first lines do not say by then how the list is to be read, it cannot be read.
+_BEGINNING_LINES: Final = 4 * RECORD_LINES
+AMBIGUOUS: Final = (
+    "inside a quoted field that goes on over several lines, one of which reads as a task: "
+    "either the quote is stray, or the line is a part of the field"
+)
 
 
 class CsvParser:
-    """Parses the lines of one list. The first record is the header if it names the columns.
+    """Parses the lines of one list.
 
     Args:
         source: the list's name.
-        delimiter: one character.
-        columns: the column names to look for. If they are not the default names, the list must have them in a header.
+        delimiter: one character, None where it is to be detected.
+        columns: the column names to look for, or the places of the ids.
+
+    Attributes:
+        beginning: what the first rows say, None before they were read.
     """
 
-    def __init__(self, source: str, *, delimiter: str, columns: Columns) -> None:
+    def __init__(self, source: str, *, delimiter: str | None, columns: Columns) -> None:
         self._source = source
         self._delimiter = delimiter
         self._columns = columns
-        self._records = RecordReader(delimiter)
-        self._width = 0
-        self._places: tuple[int, ...] = ()
-        self._held = Lines(1, [])
-        # The bytes that a blank line may contain. A TSV line of tabs, like a CSV line of commas, is not blank: it is a
-        # row of empty fields.
-        self._blank = b" \t\r\f\v".replace(delimiter.encode(), b"")
-        # The bytes that need no special treatment in a field.
-        self._plain_bytes = bytes(set(range(256)) - set(f'\n"{delimiter}'.encode()))
+        self.beginning: Beginning | None = None
+        self._dialect = Dialect(delimiter or ",")
+        self._table = Table(Header(0, _IN_ORDER), columns)
+        self._known_apps = KnownApps()
+        self._held = Lines((), [])
 
-    def parse(self, lines: Lines) -> Batch:
-        """Return the rows of the lines held back earlier and of these lines. The last lines may be held back again.
+    def parse(self, lines: Lines) -> Iterator[Batch]:
+        """Yield the rows of the lines held back earlier and of these lines. The last lines may be held back again.
 
         Raises:
-            ListError: the first line is neither a header nor a row.
+            ListError: the first rows are neither a header nor tasks.
         """
-        if self._held.texts:
-            lines = Lines(self._held.first, self._held.texts + lines.texts)
-            self._held = Lines(1, [])
-        rows = self._uniform_rows(lines) if self._width else None
-        return self._rows_one_by_one(lines, more=True) if rows is None else Batch(self._source, rows)
+        yield self._parse(lines, ended=False)
 
-    def skip(self, row: BrokenRow) -> Batch:
-        """Record a line that cannot be read. No quoted field continues across it.
+    def skip(self, row: BrokenRow) -> Iterator[Batch]:
+        """Yield a line that cannot be read. No quoted field continues across it.
 
         Raises:
             ListError: the line may have been the header.
         """
-        if not self._width:
-            raise _no_header(row.line, row.reason)
-        before = self.finish()
-        return Batch(self._source, before.rows, (*before.broken, row))
+        yield from self.finish()
+        if self.beginning is None:
+            raise ListError(f"line {row.line}, which may be the header, cannot be read: {row.reason}")
+        yield Batch(self._source, (), (row,))
 
-    def finish(self) -> Batch:
-        """Return the rows of the lines that were held back. No further line follows."""
-        held, self._held = self._held, Lines(1, [])
-        return self._rows_one_by_one(held, more=False)
+    def finish(self) -> Iterator[Batch]:
+        """Yield the rows of the lines that were held back. No further line follows."""
+        yield self._parse(Lines((), []), ended=True)
+
+    def _parse(self, lines: Lines, *, ended: bool) -> Batch:
+        if self._held.texts:
+            lines = Lines([*self._held.numbers, *lines.numbers], self._held.texts + lines.texts)
+            self._held = Lines((), [])
+        if self.beginning is None:
+            lines = _without_blank_start(lines)
+            ended = ended or len(lines.texts) > _BEGINNING_LINES
+            beginning = begin(lines, self._delimiter, self._columns, ended=ended)
+            if beginning is None:
+                self._held = lines
+                return Batch(self._source, ())
+            self._begin(beginning)
+            lines = Lines(lines.numbers[beginning.lines :], lines.texts[beginning.lines :])
+        rows = self._uniform_rows(lines) if self._table.is_plain else None
+        return self._rows_one_by_one(lines, ended=ended) if rows is None else Batch(self._source, rows)
+
+    def _begin(self, beginning: Beginning) -> None:
+        self.beginning = beginning
+        self._dialect = Dialect(beginning.delimiter)
+        # The bytes that need no special treatment in a field.
+        self._plain_bytes = bytes(set(range(256)) - set(f'\n"{beginning.delimiter}'.encode()))
+        self._table = Table(beginning.header, self._columns)
 
     def _uniform_rows(self, lines: Lines) -> RowColumns | None:
         """Return the rows if every line is exactly one row with a field for each column, else None."""
         data = b"\n".join(lines.texts)
         count = len(lines.texts)
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
+        text = self._dialect.text(data)
+        if text is None or not count:
             return None
+        delimiter, width, places = self._dialect.delimiter, self._table.header.width, self._table.header.places
         ids: list[Sequence[str]]
         keys = None
         if '"' in text:
-            records = self._records.read_all(text)
-            if records is None or len(records) != count or set(map(len, records)) != {self._width}:
+            records = self._records(text)
+            # As many records as lines: none goes on over a line's end.
+            if records is None or len(records) != count or set(map(len, records)) != {width}:
                 return None
             columns = list(zip(*records, strict=True))
-            ids = [columns[place] for place in self._places]
+            ids = [columns[place] for place in places]
         else:
             # Without the bytes of the fields, only the delimiters and the line ends are left.
-            shape = (self._delimiter * (self._width - 1) + "\n").encode() * count
+            shape = (delimiter * (width - 1) + "\n").encode() * count
             if data.translate(None, self._plain_bytes) != shape[:-1]:
                 return None
-            fields = text.replace("\n", self._delimiter).split(self._delimiter)
-            ids = [fields[place :: self._width] for place in self._places]
+            fields = text.replace("\n", delimiter).split(delimiter)
+            ids = [fields[place::width] for place in places]
             keys = lines.texts
-        if " " in text or ("\t" in text and self._delimiter != "\t"):
+        if " " in text or ("\t" in text and delimiter != "\t"):
             ids = [_stripped(column) for column in ids]
             keys = None
-        numbers = range(lines.first, lines.first + count)
-        in_order = self._delimiter == "," and self._width == _IDS and self._places == _IN_ORDER
-        return RowColumns((ids[0], ids[1], ids[2]), numbers, keys if in_order else None)
+        # An empty AppId may be a blank row.
+        if "" in ids[0] or not self._known_apps.are_no_names(ids):
+            return None
+        in_order = delimiter == "," and width == IDS and places == _IN_ORDER
+        return RowColumns((ids[0], ids[1], ids[2]), lines.numbers, keys if in_order else None)
 
-    def _rows_one_by_one(self, lines: Lines, *, more: bool) -> Batch:
-        """Parse record by record. If ``more`` is true, an open quoted field may end in a line that is still to come."""
+    def _records(self, text: str) -> list[list[str]] | None:
+        try:
+            return list(self._dialect.reader(text.split("\n")))
+        except csv.Error:
+            return None
+
+    def _rows_one_by_one(self, lines: Lines, *, ended: bool) -> Batch:
+        """Parse record by record. Unless ``ended``, an open quoted field may end in a line that is still to come."""
         rows: list[RawRow] = []
         broken: list[BrokenRow] = []
-        first, texts = lines
+        numbers, texts = lines
         at = 0
         while at < len(texts):
-            number, used = first + at, 1
-            try:
-                if texts[at].strip(self._blank if self._width else None):
-                    fields, used = self._record(texts[at : at + RECORD_LINES], more=more)
-                    if self._width or not self._take_header(fields):
-                        rows.append(RawRow(*self._ids(fields), number))
-            except UndecidedError:
-                self._held = Lines(number, texts[at:])
-                break
-            except BrokenError as error:
-                if not self._width:
-                    raise _no_header(number, str(error)) from None
-                broken.append(BrokenRow(str(error), number))
+            candidates = texts[at : at + RECORD_LINES] if b'"' in texts[at] else texts[at : at + 1]
+            used = 1
+            match read_record(candidates, self._dialect, ended=ended, width=self._table.header.width):
+                case NeedMore():
+                    self._held = Lines(numbers[at:], texts[at:])
+                    break
+                case Broken(reason):
+                    broken.append(BrokenRow(reason, numbers[at]))
+                case Record(fields, used):
+                    row = self._row(fields, texts[at + 1 : at + used])
+                    if isinstance(row, str):
+                        reasons = [(row, place) for place in range(at, at + used)] if row is AMBIGUOUS else [(row, at)]
+                        broken += [BrokenRow(reason, numbers[place]) for reason, place in reasons if texts[place]]
+                    elif row is not None:
+                        rows.append(RawRow(*row, numbers[at]))
             at += used
         return Batch(self._source, rows, broken)
 
-    def _record(self, texts: Sequence[bytes], *, more: bool) -> Record:
-        """Return the record that begins with the first line."""
-        try:
-            return Record(self._records.read_line(texts[0]))
-        except NotClosedError:
-            record = self._records.read_lines(texts, more=more)
-            if not self._may_span(record, texts[1 : record.lines]):
-                raise
-            return record
+    def _row(self, fields: Sequence[str], further: Sequence[bytes]) -> Ids | str | None:
+        """Return the ids of a record, why it is broken, or None for what is no row."""
+        table = self._table
+        if further:
+            ids = table.ids(fields)
+            if any(task not in {None, ids} for task in map(self._task_of, further)):
+                return AMBIGUOUS
+        return table.row(fields)
 
-    def _may_span(self, record: Record, further: Sequence[bytes]) -> bool:
-        """Return whether a record really spans the ``further`` lines, and not only because of a stray quote."""
-        if not self._width:
-            return None not in self._columns.places(_stripped(record.fields))
-        if len(record.fields) != self._width:
-            return False
-        ids = self._ids(record.fields)
-        return not any("\n" in (value or "") for value in ids) and all(
-            self._task_of(line) in {None, ids} for line in further
-        )
-
-    def _task_of(self, line: bytes) -> tuple[str | None, ...] | None:
+    def _task_of(self, line: bytes) -> Ids | None:
         """Return the ids of the task that a line names if it is a row of its own, or None if it names no task."""
-        try:
-            fields = self._records.read_line(line)
-            ids = self._ids(fields)
-        except BrokenError:
-            return None
-        return ids if len(fields) == self._width and all(ID_PATTERN.fullmatch(value or "") for value in ids) else None
+        record = read_record([line], self._dialect, ended=True, width=self._table.header.width)
+        return self._table.task(record.fields) if isinstance(record, Record) else None
 
-    def _ids(self, fields: Sequence[str]) -> tuple[str | None, str | None, str | None]:
-        """Return the three ids, with None for each missing field.
 
-        Raises:
-            BrokenError: there are more fields than columns, so it is unclear which fields are the ids.
-        """
-        if any(value.strip(_SPACES) for value in fields[self._width :]):
-            raise BrokenError(f"{len(fields)} fields in {self._width} columns")
-        app, room, task = (fields[place].strip(_SPACES) if place < len(fields) else None for place in self._places)
-        return app, room, task
-
-    def _take_header(self, fields: Sequence[str]) -> bool:
-        """Find the columns of the ids from the list's first record, and return whether that record is a header."""
-        names = _stripped(fields)
-        places = self._columns.places(names)
-        missing = [name for name, place in zip(self._columns.names, places, strict=True) if place is None]
-        if not missing:
-            self._width = len(names)
-            self._places = tuple(place for place in places if place is not None)
-            return True
-        if len(missing) < _IDS or self._columns != Columns():
-            unnamed = (key for key, place in zip(("app", "room", "task"), places, strict=True) if place is None)
-            raise ListError(
-                f"the header has no {' and no '.join(missing)}; it has {shown(names)}. "
-                f"Name the columns to use: --columns {','.join(f'{key}=NAME' for key in unnamed)}"
-            )
-        if len(names) != _IDS:
-            raise ListError(
-                f"the first row is not a header with {', '.join(missing)}, and a list without a header must have "
-                f"{_IDS} columns, not {len(names)}: {shown(names)}. "
-                "Add a header, separated by commas or tabs, or name the columns to use: "
-                "--columns app=NAME,room=NAME,task=NAME"
-            )
-        self._width, self._places = _IDS, _IN_ORDER
-        return False
+def _without_blank_start(lines: Lines) -> Lines:
+    start = next((place for place, text in enumerate(lines.texts) if text.strip()), len(lines.texts))
+    return Lines(lines.numbers[start:], lines.texts[start:])
 
 
 def _stripped(fields: Sequence[str]) -> list[str]:
-    return list(map(str.strip, fields, repeat(_SPACES)))
-
-
-def _no_header(line: int, reason: str) -> ListError:
-    return ListError(f"line {line}, which may be the header, cannot be read: {reason}")
+    return list(map(str.strip, fields, repeat(SPACES)))

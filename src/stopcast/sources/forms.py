@@ -1,73 +1,162 @@
-"""How a list is written, and what reads it then."""
+"""How a list is written, and what reads it then. Pure."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import PurePath
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
+
+import orjson
 
 from stopcast.errors import ListError
-from stopcast.sources.columns import Choice, Columns
+from stopcast.sources.columns import Choice, Columns, Header
 from stopcast.sources.csv_rows import CsvParser
-from stopcast.sources.jsonl_rows import JsonlParser
-from stopcast.sources.lines import Lines
+from stopcast.sources.json_rows import JsonParser
+from stopcast.sources.json_values import ValueSplitter
+from stopcast.sources.kinds import check_text
+from stopcast.sources.lines import LINE_BYTES, Lines, LineSplitter
+from stopcast.sources.report_lines import may_be_reported, status_of
 from stopcast.tasks.task import Batch, BrokenRow
 
 
 class Form(StrEnum):
-    """How a list is written. ``AUTO`` goes by the name, then by the first line."""
+    """How a list is written. ``AUTO`` goes by the content."""
 
     AUTO = "auto"
     CSV = "csv"
     TSV = "tsv"
     JSONL = "jsonl"
+    JSON = "json"
+    XLSX = "xlsx"
 
 
-_SUFFIXES: Final = {
-    ".csv": Form.CSV,
-    ".tsv": Form.TSV,
-    ".jsonl": Form.JSONL,
-    ".ndjson": Form.JSONL,
-    ".json": Form.JSONL,
-}
+class Splitter(Protocol):
+    """Cuts text into numbered lines or values."""
+
+    def split(self, chunk: bytes) -> Iterator[Lines | BrokenRow]:
+        """Yield what the chunk completes."""
+
+    def finish(self) -> Iterator[Lines | BrokenRow]:
+        """Yield what the end completes."""
 
 
 class RowParser(Protocol):
-    """Makes rows of the lines of one list."""
+    """Makes rows of the lines or values of one list."""
 
-    def parse(self, lines: Lines) -> Batch:
-        """Return what the lines hold, but for what the next ones have to settle."""
+    def parse(self, lines: Lines) -> Iterator[Batch]:
+        """Yield what the lines hold, but for what the next ones have to settle."""
 
-    def skip(self, row: BrokenRow) -> Batch:
-        """Take note of a line that cannot be had."""
+    def skip(self, row: BrokenRow) -> Iterator[Batch]:
+        """Yield a line that cannot be read, as a broken row."""
 
-    def finish(self) -> Batch:
-        """Return what was left to be settled, now that no line follows."""
-
-
-def form_of_name(name: str) -> Form:
-    """Return the form that a file's name tells, AUTO if it tells none."""
-    return _SUFFIXES.get(PurePath(name.lower().removesuffix(".gz")).suffix, Form.AUTO)
+    def finish(self) -> Iterator[Batch]:
+        """Yield what was left to be settled, now that no line follows."""
 
 
-def form_of_line(line: bytes) -> Form:
-    """Return the form that a list's first line tells."""
-    if line.lstrip().startswith((b"{", b"[")):
-        return Form.JSONL
-    return Form.TSV if b"\t" in line else Form.CSV
+class Reading(NamedTuple):
+    """How a list is to be read, as far as the user says it.
+
+    Attributes:
+        form: how the list is written.
+        delimiter: of CSV, None where it is to be detected.
+        encoding: of the text, None where it is to be detected.
+        columns: the names or places of the three columns.
+        choice: where the list is an earlier report, which of its lines are taken.
+    """
+
+    form: Form = Form.AUTO
+    delimiter: str | None = None
+    encoding: str | None = None
+    columns: Columns = Columns()
+    choice: Choice = Choice()
 
 
-def parser_of(form: Form, source: str, *, columns: Columns, choice: Choice) -> RowParser:
-    """Return what reads a list of this form.
+class Read(NamedTuple):
+    """What reads a list, once its form is known.
+
+    Attributes:
+        form: how it is written.
+        is_report: whether it is an earlier report.
+    """
+
+    form: Form
+    splitter: Splitter
+    parser: CsvParser | JsonParser
+    is_report: bool = False
+
+
+_JSON_BEGINS: Final = (b"{", b"[")
+#: An array whose first element is an object or another array.
+_NESTED: Final = re.compile(rb"\[\s*[\[{]")
+#: How a line ends within which no value ends.
+_OPEN_ENDS: Final = (b",", b"{", b"[", b"}", b"]")
+#: RFC 7464 puts it before each value.
+_RECORD_SEPARATOR: Final = b"\x1e"
+_BLANK: Final = b" \t\r\n\v\f" + _RECORD_SEPARATOR
+
+
+def reader_of(head: bytes, source: str, reading: Reading, *, ended: bool, sheet: Header | None = None) -> Read | None:
+    """Return what reads a list that begins with this text, None where that depends on what is still to come.
+
+    Args:
+        head: the text from its beginning on.
+        source: the list's name.
+        reading: what the user says.
+        ended: whether the text is whole.
+        sheet: of a spreadsheet, the header of its rows, which are JSON arrays.
 
     Raises:
-        ListError: statuses are asked for, and this form has none.
+        ListError: it is no list, or another one than the user says.
     """
-    if form is Form.JSONL:
-        return JsonlParser(source, columns=columns, choice=choice)
+    columns, choice = reading.columns, reading.choice
+    if sheet is not None:
+        _check_statuses(Form.XLSX, choice)
+        return Read(Form.XLSX, LineSplitter(), JsonParser(source, columns=columns, choice=choice, header=sheet))
+    first = head.lstrip(_BLANK)
+    line, line_end, _ = first.partition(b"\n")
+    if not line_end and not ended and len(first) <= LINE_BYTES:
+        return None
+    form = reading.form
+    if form is Form.XLSX:
+        raise ListError("it is not an Excel workbook; leave --format out")
+    if form is Form.AUTO:
+        check_text(first, source)
+        form = Form.CSV
+        if first.startswith(_JSON_BEGINS):
+            separated = _RECORD_SEPARATOR in head[: len(head) - len(first)]
+            form = Form.JSON if separated else _form_of(line.strip(_BLANK))
+    if form in {Form.JSONL, Form.JSON}:
+        in_array = form is Form.JSON and first.startswith(b"[")
+        splitter: Splitter = LineSplitter() if form is Form.JSONL else ValueSplitter(in_array=in_array)
+        parser = JsonParser(source, columns=columns, choice=choice, begins_as_object=first.startswith(b"{"))
+        return Read(form, splitter, parser, is_report=_is_report(line))
+    _check_statuses(form, choice)
+    delimiter = reading.delimiter or ("\t" if form is Form.TSV else None)
+    return Read(form, LineSplitter(), CsvParser(source, delimiter=delimiter, columns=columns))
+
+
+def _form_of(line: bytes) -> Form:
+    """Return whether JSON is one value a line; ``line`` is the first one that is not blank."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return Form.JSON if _NESTED.match(line) or line == b"[" or line.endswith(_OPEN_ENDS) else Form.JSONL
+    is_table = isinstance(value, list) and (not value or isinstance(value[0], dict | list))
+    return Form.JSON if is_table else Form.JSONL
+
+
+def _is_report(line: bytes) -> bool:
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and may_be_reported(value) and status_of(value) is not None
+
+
+def _check_statuses(form: Form, choice: Choice) -> None:
     if choice.reports_only:
         raise ListError(
             f"only an earlier report, which is JSONL, has statuses to choose from; this is {form.upper()}: "
             "leave --only out"
         )
-    return CsvParser(source, delimiter="\t" if form is Form.TSV else ",", columns=columns)

@@ -16,6 +16,25 @@ _ALLOWED: Final = bytes(code for code in range(128) if ID_PATTERN.fullmatch(chr(
 _THREE_IDS: Final = re.compile(",".join([ID_PATTERN.pattern] * 3).encode())
 #: If three ids with their commas are at most this long, no id is too long.
 _SHORT_KEY: Final = _ID_CHARACTERS + len(",a,a")
+#: How programs write that there is no value. It has the characters of an id, and none can mean it.
+_NO_VALUES: Final = frozenset(
+    spelled
+    for word in ("null", "none", "nan", "nil", "undefined", "NaN")
+    for spelled in (word, word.upper(), word.capitalize())
+)
+_WITHOUT_VALUE: Final = re.compile(rb"(?:^|,)(?:%s)(?:,|$)" % b"|".join(word.encode() for word in _NO_VALUES))
+#: An id that a program read as a number: 1001 as pandas writes it, or rounded. An id may look like this all the same.
+_ROUNDED: Final = re.compile(rb"(?:^|,)\d+\.(?:0|\d+[eE]\d+)(?:,|$)")
+#: What is no id, in words that say where it comes from.
+_SPOILED: Final = (
+    (
+        re.compile(r"\d+(?:\.\d+)?[eE]\+\d+"),
+        "a rounded number; a spreadsheet has replaced the id, so export it as text",
+    ),
+    (re.compile(r"#[A-Z/0-9]+[!?]?"), "an error of a spreadsheet"),
+    (re.compile(r"\\N"), "a database's NULL"),
+    (re.compile(r"\{\{.*\}\}|\$\{.*\}|<[^<>]*>|%\(.*\)s"), "a placeholder that was not filled in"),
+)
 #: A value that is not an id is shown up to this length.
 _SHOWN_CHARACTERS: Final = 256
 _EXCERPT_CHARACTERS: Final = 40
@@ -37,9 +56,23 @@ def good_keys(rows: RowColumns) -> Sequence[bytes]:
     data = b"\n".join(keys)
     # Without the characters that an id may hold, only the commas and line ends between the ids are left.
     sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1] and all(map(all, ids))
-    if sound and (max(map(len, keys)) <= _SHORT_KEY or max(map(len, chain(*ids))) <= _ID_CHARACTERS):
-        return keys
-    return [key if _THREE_IDS.fullmatch(key) else b"" for key in keys]
+    if not sound or (max(map(len, keys)) > _SHORT_KEY and max(map(len, chain(*ids))) > _ID_CHARACTERS):
+        keys = [key if _THREE_IDS.fullmatch(key) else b"" for key in keys]
+    return keys if _are_values(ids) else [b"" if _WITHOUT_VALUE.search(key) else key for key in keys]
+
+
+def _are_values(ids: Sequence[Sequence[object]]) -> bool:
+    try:
+        return all(map(_NO_VALUES.isdisjoint, ids))
+    except TypeError:  # an array or an object
+        return False
+
+
+def rounded(keys: Sequence[bytes]) -> int:
+    """Return how many of these rows have an id that looks like a number which a program has changed."""
+    if b"." not in b",".join(keys):
+        return 0
+    return sum(_ROUNDED.search(key) is not None for key in keys)
 
 
 def _keys(ids: Any) -> list[bytes]:
@@ -56,24 +89,36 @@ def _keys(ids: Any) -> list[bytes]:
 
 def names_a_task(row: Sequence[object]) -> bool:
     """Return whether the first three values are ids."""
-    return all(isinstance(value, str) and ID_PATTERN.fullmatch(value) for value in row[:3])
+    return all(isinstance(value, str) and ID_PATTERN.fullmatch(value) and value not in _NO_VALUES for value in row[:3])
 
 
 def why_bad(row: Sequence[object]) -> str:
     """Return what is wrong with the first value that is not an id."""
     for name, value in zip(_NAMES, row[:3], strict=True):
-        if value is None:
-            return f"{name} is missing"
         if not isinstance(value, str):
+            if value is None:
+                return f"{name} is missing"
             return f"{name} is {_KINDS.get(type(value), type(value).__name__)}, not a string"
         if not value:
             return f"{name} is empty"
         if len(value) > _ID_CHARACTERS:
             return f"{name} is longer than {_ID_CHARACTERS} characters: {_excerpt(value)}"
+        if value in _NO_VALUES:
+            return f"{name} is {value!r}, which stands for a missing value"
         if not ID_PATTERN.fullmatch(value):
-            odd = next(character for character in value if not ID_PATTERN.fullmatch(character))
-            return f"{name} may not hold {odd!r}: {_excerpt(value)}"
+            return _odd_character(name, value)
     raise AssertionError("every value is an id")
+
+
+def _odd_character(name: str, value: str) -> str:
+    for pattern, what in _SPOILED:
+        if pattern.fullmatch(value):
+            return f"{name} is {what}: {_excerpt(value)}"
+    odd = next(character for character in value if not ID_PATTERN.fullmatch(character))
+    # How Python keeps a byte that is not UTF-8.
+    if "\udc80" <= odd <= "\udcff":
+        return f"{name} holds the byte 0x{ord(odd) - 0xDC00:x}, which is not UTF-8: {_excerpt(value)}"
+    return f"{name} may not hold {odd!r}: {_excerpt(value)}"
 
 
 def shown_task(row: Sequence[object]) -> Task:

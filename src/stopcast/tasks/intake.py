@@ -14,7 +14,7 @@ from functools import partial
 from operator import or_
 from typing import Any, Final, NamedTuple
 
-from stopcast.tasks.checks import good_keys, shown_task, why_bad
+from stopcast.tasks.checks import good_keys, rounded, shown_task, why_bad
 from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, place_fingerprint, row_fingerprint
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Batch, RowColumns, Task
@@ -124,6 +124,9 @@ class Intake:
         corrected: places of the report's invalid rows where a row now names a task, by ``place_fingerprint``.
         reported_again: how many of the report's lines about rows that are not sent were met, by ``row_fingerprint``.
         left_out: rows that a list which is itself a report says need nothing.
+        not_chosen: rows of ``left_out`` that have another status than those the user asked for.
+        numbers: rows of spreadsheets whose ids are numbers, so that leading zeros may be gone.
+        rounded: rows with an id such as 1001.0, which a program may have made of 1001.
         too_old: rows that such a list says were finished too long ago.
         per_app: tasks to send by AppId, for the first thousand of them and ``OTHERS``.
     """
@@ -138,6 +141,7 @@ class Intake:
         self.tasks = self.settled = self.reported_earlier = self.invalid = self.duplicates = self.excluded = 0
         self.left_out = self.too_old = 0
         self.per_app: Counter[str] = Counter()
+        self.not_chosen = self.numbers = self.rounded = 0
         self._limit = sys.maxsize if limit is None else limit
         self._known = AlreadySettled() if settled is None else settled
         self._never_sent = excluded
@@ -179,8 +183,12 @@ class Intake:
             return Taken(batch)
         self.left_out += batch.left_out
         self.too_old += batch.too_old
+        self.not_chosen += batch.not_chosen
+        self.numbers += batch.numbers
         rows, broken = RowColumns.of(batch.rows), batch.broken
-        identities, are_new = self._deduplicated(good_keys(rows), already_unique=batch.already_unique)
+        keys = good_keys(rows)
+        self.rounded += rounded(keys)
+        identities, are_new = self._deduplicated(keys, already_unique=batch.already_unique)
         flags = self._flags(identities, are_new)
         ended = partial(Outcome, source=batch.source, finished_at=now)
         room, settled = self._room, AlreadySettled.SETTLED

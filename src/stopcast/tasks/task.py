@@ -86,6 +86,9 @@ class Batch:
     ``source`` is the list's name as the user gave it, "-" for standard input, None for a list made in memory.
     ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list),
     ``too_old`` those that were finished longer ago than is wanted.
+    ``not_chosen`` counts those rows of ``left_out`` that only have another status than the user asked for, ``numbers``
+    the rows of a spreadsheet whose ids are numbers, so that leading zeros may be gone. ``read_to`` is the last line
+    that was read for the batch, where its rows have the lines of another list; otherwise 0.
     ``in_doubt`` says of each row whether a call of an earlier run or delivery may have stopped its task unseen; None of
     none. ``already_unique`` says that the source gives each task once, as a queue does.
     """
@@ -97,3 +100,11 @@ class Batch:
     too_old: int = 0
     in_doubt: Sequence[bool] | None = None
     already_unique: bool = False
+    not_chosen: int = 0
+    numbers: int = 0
+    read_to: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it, not even a count."""
+        return not (self.rows or self.broken or self.left_out or self.too_old)

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import shlex
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
-from stopcast.cli.lists.remaining import Remaining, RowsLeft
+from stopcast.cli.lists.remaining import Remaining, RowsLeft, size_of
 from stopcast.cli.options import ListOptions
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.report.opening import is_file
-from stopcast.sources import Choice, Columns, Form, open_list
+from stopcast.sources import Choice, Columns, Extent, Form, ListReader, Reading, Understood
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.tasks.outcome import Status
-from stopcast.tasks.task import Batch
+from stopcast.tasks.task import ID_PATTERN, Batch, RawRow
+
+_DELIMITER_NAMES: Final = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+_NO_DELIMITERS: Final = frozenset('"\r\n\0')
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a list was understood, and its first row as it was read."""
+
+    name: str
+    understood: Understood
+    first_row: RawRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +43,18 @@ class _List:
 
 
 class Lists:
-    """The lists of a command line; "-" is standard input."""
+    """The lists of a command line; "-" is standard input.
 
-    def __init__(self, lists: Sequence[_List], *, form: Form, columns: Columns, choice: Choice) -> None:
+    Attributes:
+        beginnings: how each list was understood, by its name, once ``batches`` has yielded.
+    """
+
+    def __init__(self, lists: Sequence[_List], reading: Reading) -> None:
         self._lists = list(lists)
-        self._form = form
-        self._columns = columns
-        self._choice = choice
+        self._reading = reading
         self._remaining: Remaining | None = None
         self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
+        self.beginnings: dict[str, Beginning] = {}
 
     @classmethod
     def of(cls, options: ListOptions, *, report: str = "", choice: Choice | None = None) -> Lists:
@@ -60,23 +77,56 @@ class Lists:
                 _check(Path(name), Path(report))
         return cls(
             [_List(name, name) for name in names],
-            form=Form(options.form),
-            columns=Columns.parse(options.columns) if options.columns else Columns(),
-            choice=(choice or Choice()) if options.only is None else Choice.only(_statuses(options.only)),
+            Reading(
+                form=Form(options.form),
+                delimiter=None if options.delimiter is None else _delimiter(options.delimiter),
+                encoding=None if options.encoding is None else _encoding(options.encoding),
+                columns=Columns.parse(options.columns) if options.columns else Columns(),
+                choice=(choice or Choice()) if options.only is None else Choice.only(_statuses(options.only)),
+            ),
         )
 
     async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Yield the rows of all lists, in the order of the lists."""
+        """Yield the rows of all lists, in the order of the lists.
+
+        The beginning of each list has been understood before the first row is yielded.
+
+        Raises:
+            ListError: before the first row, a list cannot be opened or understood; later, it cannot be read to its end.
+        """
         remaining = self._remaining = Remaining([given.path for given in self._lists])
-        for given in self._lists:
-            listed = open_list(
-                given.path, form=self._form, columns=self._columns, choice=self._choice, extent=remaining.begin()
-            )
-            async with aclosing(listed) as batches:
-                async for batch in batches:
-                    remaining.take(batch)
-                    yield batch if given.name == given.path else replace(batch, source=given.name)
-            remaining.end()
+        async with AsyncExitStack() as stack:
+            opened = [await self._open(given, stack, stays_open=not place) for place, given in enumerate(self._lists)]
+            for given, reader in zip(self._lists, opened, strict=True):
+                async with AsyncExitStack() as reading:
+                    present = reader
+                    if present is None:
+                        present = await reading.enter_async_context(self._reader(given))
+                    remaining.begin(present.extent)
+                    batches = await reading.enter_async_context(aclosing(present.batches()))
+                    async for batch in batches:
+                        remaining.take(batch)
+                        self._note_first_row(given.name, batch)
+                        yield batch
+                remaining.end()
+
+    async def _open(self, given: _List, stack: AsyncExitStack, *, stays_open: bool) -> ListReader | None:
+        """Understand the beginning of a list. A list that can be read again is then closed, unless it is the first."""
+        async with AsyncExitStack() as opening:
+            reader = await opening.enter_async_context(self._reader(given))
+            self.beginnings[given.name] = Beginning(given.name, await reader.understand())
+            if not stays_open and _is_replayable(given):
+                return None
+            stack.push_async_exit(opening.pop_all())
+        return reader
+
+    def _reader(self, given: _List) -> ListReader:
+        return ListReader(given.path, self._reading, Extent(size_of(given.path)), name=given.name)
+
+    def _note_first_row(self, name: str, batch: Batch) -> None:
+        beginning = self.beginnings[name]
+        if batch.rows and beginning.first_row is None:
+            self.beginnings[name] = replace(beginning, first_row=batch.rows[0])
 
     async def make_replayable(self) -> None:
         """Copy each list that can be read only once, such as a pipe, to a temporary file.
@@ -108,6 +158,25 @@ class Lists:
 def _is_replayable(given: _List) -> bool:
     """Return whether the list can be read more than once."""
     return given.path != STANDARD_INPUT and Path(given.path).is_file()
+
+
+def _delimiter(text: str) -> str:
+    delimiter = _DELIMITER_NAMES.get(text.lower(), text)
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in _NO_DELIMITERS or ID_PATTERN.fullmatch(delimiter):
+        raise ConfigurationError(
+            f"--delimiter {text!r}: name one ASCII character that no id holds, such as ';' or '|', or tab"
+        )
+    return delimiter
+
+
+def _encoding(name: str) -> str:
+    try:
+        b"".decode(name)
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        raise ConfigurationError(
+            f"--encoding {name}: no such encoding. Name one such as gb18030, utf-16, shift_jis or latin-1"
+        ) from None
 
 
 def _statuses(words: str) -> frozenset[Status]:

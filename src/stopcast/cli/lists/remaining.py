@@ -33,25 +33,24 @@ class Remaining:
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self._sizes_ahead = [_size(path) for path in reversed(paths)]
+        self._sizes_ahead = [size_of(path) for path in reversed(paths)]
         self._finished = ReadSoFar()
         self._extent = Extent()
         self._rows = 0
         self._last_line = 0
 
-    def begin(self) -> Extent:
-        """Start with the next list, and return the extent that its reader must update."""
+    def begin(self, extent: Extent) -> None:
+        """Start with the next list, whose reader updates its extent."""
         self._finished = self._read_so_far()
-        self._extent = Extent(self._sizes_ahead.pop())
+        self._sizes_ahead.pop()
+        self._extent = extent
         self._rows = self._last_line = 0
-        return self._extent
 
     def take(self, batch: Batch) -> None:
         """Count the rows of a batch that was read from the list."""
         self._rows += len(batch.rows) + len(batch.broken) + batch.left_out
-        for rows in (batch.rows, batch.broken):
-            if rows:
-                self._last_line = max(self._last_line, rows[-1].line)
+        last_lines = [rows[-1].line for rows in (batch.rows, batch.broken) if rows]
+        self._last_line = max(self._last_line, batch.read_to, *([] if batch.read_to else last_lines))
 
     def end(self) -> None:
         """Record that the list was read to its end, so that no line after the last row counts as left."""
@@ -60,7 +59,8 @@ class Remaining:
     def rows(self) -> RowsLeft | None:
         """Return how many rows have not been read yet, or None if that is unknown, for example for a pipe."""
         lines = self._extent.lines()
-        if lines is None or None in self._sizes_ahead:
+        # Several rows may stand on one line of JSON.
+        if lines is None or None in self._sizes_ahead or self._rows > lines + 1:
             return None
         left_here = max(0.0, lines - max(self._rows, self._last_line))
         file_bytes, lines_read = self._read_so_far()
@@ -90,7 +90,7 @@ def rows_done(run: Run) -> int:
     return run.finished + intake.settled + intake.reported_earlier + intake.left_out
 
 
-def _size(path: str) -> int | None:
+def size_of(path: str) -> int | None:
     """Return the size of a regular file in bytes, or None for anything else."""
     try:
         found = os.fstat(0) if path == STANDARD_INPUT else Path(path).stat()

@@ -10,7 +10,7 @@ import click
 from stopcast.cli.options.option import Whole, setting
 from stopcast.tasks.outcome import Status
 
-_FORMATS: Final = ("auto", "csv", "tsv", "jsonl")
+_FORMATS: Final = ("auto", "csv", "tsv", "jsonl", "json", "xlsx")
 
 
 def _complete_statuses(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
@@ -25,10 +25,20 @@ class ListOptions:
 
     tasks: tuple[str, ...] = ()
     form: str = setting(
-        "--format", type=click.Choice(_FORMATS), default="auto", show_default=True, help="Format of the lists."
+        "--format",
+        type=click.Choice(_FORMATS),
+        default="auto",
+        show_default=True,
+        help="Format of the lists, if their content does not say it.",
+    )
+    delimiter: str | None = setting("--delimiter", metavar="C", help="Delimiter of the fields, if it is not detected.")
+    encoding: str | None = setting(
+        "--encoding", metavar="NAME", help="Encoding of the lists, if it is not detected, such as gb18030."
     )
     columns: str | None = setting(
-        "--columns", metavar="app=A,room=R,task=T", help="Names of the three columns or keys, if they differ."
+        "--columns",
+        metavar="app=A,room=R,task=T",
+        help="Names of the three columns or keys, if they differ, or their places.",
     )
     excepted: tuple[str, ...] = setting(
         "--except",

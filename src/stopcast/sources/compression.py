@@ -1,0 +1,206 @@
+"""Bytes out of compressed bytes. The compression is recognised by the first bytes; the file's name does not matter."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, cast
+
+from stopcast.errors import ListError
+from stopcast.sources.extent import Extent
+
+#: The most that one piece holds, however dense the data is.
+PIECE_BYTES: Final = 1 << 18
+#: gzip in gzip is a frequent accident of download tools. More layers than this are no accident.
+_LAYERS: Final = 3
+#: zlib's word for "with a gzip header".
+_GZIP_WINDOW: Final = 31
+
+
+class Member(Protocol):
+    """Decompresses one member of a file, as the standard library's ``bz2.BZ2Decompressor`` does."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member's end was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether more output needs more input."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the member."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return the next output."""
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP_WINDOW)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        piece = self._member.decompress(self._member.unconsumed_tail + data, max_length)
+        self.needs_input = not self._member.unconsumed_tail and len(piece) < max_length
+        return piece
+
+
+class _Zstandard:
+    """The package zstandard. It has no limit for the output, and so is fed in small slices."""
+
+    needs_input = True
+
+    def __init__(self, member: Any) -> None:
+        self._member = member
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._member.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._member.unused_data)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        del max_length
+        return bytes(self._member.decompress(data))
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """One way to compress.
+
+    Attributes:
+        name: for people.
+        magic: the first bytes, in each of their forms.
+        members: imports what is needed and returns what makes a member, None where that is not installed.
+        command: writes what the file holds to standard output.
+        slice_bytes: the input of one call.
+    """
+
+    name: str
+    magic: tuple[bytes, ...]
+    members: Callable[[], Callable[[], Member] | None]
+    command: str
+    slice_bytes: int = 1 << 14
+
+
+def _zstd_members() -> Callable[[], Member] | None:
+    try:
+        from compression import zstd  # type: ignore[import-not-found]  # noqa: PLC0415 - from Python 3.14 on
+
+        library: Any = zstd
+    except ImportError:
+        pass
+    else:
+        return cast("Callable[[], Member]", library.ZstdDecompressor)
+    try:
+        import zstandard  # noqa: PLC0415 - an extra
+    except ImportError:
+        return None
+    return lambda: _Zstandard(zstandard.ZstdDecompressor().decompressobj())
+
+
+_BZ2_LEVELS: Final = range(1, 10)
+COMPRESSIONS: Final = (
+    Compression("gzip", (b"\x1f\x8b",), lambda: _Gzip, "gzip -dc"),
+    Compression(
+        "bzip2",
+        (*(b"BZh%d1AY&SY" % level for level in _BZ2_LEVELS), *(b"BZh%d\x17rE8P\x90" % level for level in _BZ2_LEVELS)),
+        lambda: bz2.BZ2Decompressor,
+        "bzip2 -dc",
+    ),
+    Compression("xz", (b"\xfd7zXZ\0",), lambda: lzma.LZMADecompressor, "xz -dc"),
+    Compression(
+        "zstd",
+        (b"\x28\xb5\x2f\xfd", *(bytes([nibble]) + b"\x2a\x4d\x18" for nibble in range(0x50, 0x60))),
+        _zstd_members,
+        "zstd -dc",
+        slice_bytes=256,
+    ),
+)
+
+
+def head_of(chunks: Iterator[bytes], enough: Callable[[bytes], bool]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first bytes, as few as are ``enough`` or all, and an iterator over all bytes with these."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if enough(head):
+            break
+    return head, _chained(head, chunks)
+
+
+def _chained(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    if head:
+        yield head
+    yield from chunks
+
+
+def decompressed(
+    chunks: Iterator[bytes], extent: Extent, path: str, found: list[str]
+) -> tuple[Iterator[bytes], list[str]]:
+    """Return what the chunks hold, and the names of the compressions, the outermost first.
+
+    Raises:
+        ListError: here or while it is iterated: the data is damaged, or a package is missing.
+    """
+    head, chunks = head_of(chunks, lambda head: not _undecided(head))
+    for compression in COMPRESSIONS:
+        if head.startswith(compression.magic):
+            if len(found) == _LAYERS:
+                raise ListError(f"it is compressed more than {_LAYERS} times")
+            new = compression.members()
+            if new is None:
+                source = "" if path == "-" else f" {path}"
+                raise ListError(
+                    f"it is {compression.name}: {compression.command}{source} | stopcast run -, "
+                    f"or install the extra: pip install 'stopcast[{compression.name}]'"
+                )
+            pieces = _decompressed(chunks, compression, new, extent if not found else Extent())
+            return decompressed(pieces, extent, path, [*found, compression.name])
+    return chunks, found
+
+
+def _undecided(head: bytes) -> bool:
+    return any(len(head) < len(magic) and magic.startswith(head) for kind in COMPRESSIONS for magic in kind.magic)
+
+
+def _decompressed(
+    chunks: Iterable[bytes], compression: Compression, new: Callable[[], Member], extent: Extent
+) -> Iterator[bytes]:
+    """Decompress members, one after the other."""
+    member: Member | None = None
+    for chunk in chunks:
+        for end in range(compression.slice_bytes, len(chunk) + compression.slice_bytes, compression.slice_bytes):
+            data = chunk[end - compression.slice_bytes : end]
+            extent.held = max(0, len(chunk) - end)
+            while data or (member is not None and not member.needs_input):
+                if member is None:
+                    data = data.lstrip(b"\0")  # members may be padded with zeros, as gzip's own tools allow
+                    if not data:
+                        break
+                    member = new()
+                try:
+                    piece = member.decompress(data, PIECE_BYTES)
+                except Exception as error:
+                    raise ListError(f"its {compression.name} data is damaged") from error
+                data = b""
+                if member.eof:
+                    data, member = member.unused_data, None
+                yield from (piece[at : at + PIECE_BYTES] for at in range(0, len(piece), PIECE_BYTES))
+    if member is not None:
+        raise ListError(f"its {compression.name} data ends too early; fetch the file again")

@@ -1,0 +1,110 @@
+"""What a file is that is no list of text, by its first bytes, and what to type to make a list of it. A table."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final, NamedTuple
+
+from stopcast.errors import ListError
+
+
+class _Kind(NamedTuple):
+    """A kind of file.
+
+    Attributes:
+        what: its name.
+        magic: its first bytes, in lower case where it is text.
+        advice: what to type; {path} is the file.
+    """
+
+    what: str
+    magic: tuple[bytes, ...]
+    advice: str
+
+
+_DUCKDB: Final = "duckdb -csv -c \"SELECT * FROM '{path}'\" | stopcast run -"
+_SAVE_AS: Final = "open it, save the sheet as CSV, and name that file"
+_BINARY: Final = (
+    _Kind("a Parquet file", (b"PAR1",), _DUCKDB),
+    _Kind("an Arrow or Feather file", (b"ARROW1", b"FEA1"), "export it as CSV, with pyarrow or pandas"),
+    _Kind("an ORC file", (b"ORC",), "export it as CSV, with pyarrow or Spark"),
+    _Kind("an Avro file", (b"Obj\x01",), "avro-tools tojson {path} | stopcast run -"),
+    _Kind("an SQLite database", (b"SQLite format 3\0",), "sqlite3 -header -csv {path} 'SELECT ...' | stopcast run -"),
+    _Kind("a 7z archive", (b"7z\xbc\xaf\x27\x1c",), "7z e -so {path} | stopcast run -"),
+    _Kind("a RAR archive", (b"Rar!\x1a\x07",), "unrar p -inul {path} | stopcast run -"),
+    _Kind("compressed with lz4", (b"\x04\x22\x4d\x18",), "lz4 -dc {path} | stopcast run -"),
+    _Kind("compressed with lzip", (b"LZIP",), "lzip -dc {path} | stopcast run -"),
+    _Kind("compressed with compress", (b"\x1f\x9d",), "gzip -dc {path} | stopcast run -"),
+    _Kind("compressed with snappy", (b"\xff\x06\0\0sNaPpY",), "snzip -dc {path} | stopcast run -"),
+    _Kind("an old Excel workbook (.xls), or another file of Office", (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",), _SAVE_AS),
+    _Kind("a PDF", (b"%PDF-",), "ask for the table that it was made from, as CSV"),
+    _Kind("an image", (b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), "name a list of tasks"),
+    _Kind("a property list", (b"bplist00",), "plutil -convert json -o - {path} | stopcast run -"),
+    _Kind("an executable", (b"\x7fELF", b"MZ\x90\0"), "name a list of tasks"),
+)
+_TEXT: Final = (
+    _Kind("a web page", (b"<!doctype html", b"<html", b"<table", b"<head"), _SAVE_AS + "; it may also be a login page"),
+    _Kind("XML", (b"<?xml", b"<workbook"), "export it as CSV or JSON"),
+    _Kind("RTF", (b"{\\rtf",), "save it as plain text"),
+    _Kind("SQL", (b"-- mysql dump", b"-- mariadb dump", b"insert into", b"create table", b"copy public."),
+          "export the table as CSV, or as mysql -B -e 'SELECT ...' > list.tsv"),
+    _Kind("SQL", (b"--\n-- postgresql database dump",), "psql --csv -c 'SELECT ...' | stopcast run -"),
+    _Kind("a pointer to a file in Git LFS", (b"version https://git-lfs",), "git lfs pull"),
+    _Kind("YAML", (b"---\n", b"- appid:", b"- app_id:"), "yq -o=json -I=0 '.[]' {path} | stopcast run -"),
+)  # fmt: skip
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_OPEN_DOCUMENT: Final = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
+_TAR_AT: Final = 257
+#: Enough to know any of them.
+HEAD_BYTES: Final = 512
+
+
+def is_zip(head: bytes) -> bool:
+    """Return whether the file is a zip archive; an .xlsx is one."""
+    return head.startswith(_ZIP)
+
+
+def is_open_document(head: bytes) -> bool:
+    """Return whether a zip archive is a spreadsheet of LibreOffice."""
+    return _OPEN_DOCUMENT in head
+
+
+def check_binary(head: bytes, path: str) -> None:
+    """Raise a ListError where the first bytes are those of something else than text."""
+    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+        raise _error("a tar archive", "tar -xOf {path} | stopcast run -", path)
+    _check(_BINARY, head, path)
+
+
+def check_text(head: bytes, path: str) -> None:
+    """Raise a ListError where the first text is that of something else than a list."""
+    _check(_TEXT, head.lstrip().lower(), path)
+
+
+def zip_error(path: str) -> ListError:
+    """Return the error about an archive that is no spreadsheet."""
+    return _error("a zip archive", "unzip -p {path} | stopcast run -", path)
+
+
+def open_document_error(path: str) -> ListError:
+    """Return the error about a spreadsheet of LibreOffice."""
+    return _error("a spreadsheet of LibreOffice (.ods)", "soffice --headless --convert-to csv {path}", path)
+
+
+def no_reader_error(path: str) -> ListError:
+    """Return the error about a workbook where the package that reads it is missing."""
+    return _error(
+        "an Excel workbook (.xlsx)",
+        f"pip install 'stopcast[excel]' to read it, or {_SAVE_AS}",
+        path,
+    )
+
+
+def _check(kinds: tuple[_Kind, ...], head: bytes, path: str) -> None:
+    for kind in kinds:
+        if head.startswith(kind.magic):
+            raise _error(kind.what, kind.advice, path)
+
+
+def _error(what: str, advice: str, path: str) -> ListError:
+    return ListError(f"it is {what}, which cannot be read as a list: {advice.format(path=shlex.quote(path))}")
