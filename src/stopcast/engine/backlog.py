@@ -33,6 +33,8 @@ class Backlog:
         # Heaps, the highest priority on top: feeds with a fresh job in their turn, jobs that are due in theirs.
         self._fresh: list[tuple[int, int, Origin]] = []
         self._due: list[tuple[int, int, Job]] = []
+        #: How many of them can have more than one job.
+        self._streams = 0
         self._waiting: list[tuple[float, int, Job]] = []
         self._turn = count(1)
         self._picked = 0
@@ -41,9 +43,11 @@ class Backlog:
 
     def has_more_than(self, jobs: int) -> bool:
         """Return whether more jobs than this can be picked now. A feed that has just ended may count as one job."""
-        # Every feed has one at least, and there may be very many feeds.
+        # Every feed has one at least, and there may be very many feeds, most of them with a single task.
         at_least = len(self._due) + len(self._fresh)
-        return at_least > jobs or len(self._due) + sum(len(feed.ready) for _, _, feed in self._fresh) > jobs
+        if at_least > jobs or not self._streams:
+            return at_least > jobs
+        return len(self._due) + sum(len(feed.ready) for _, _, feed in self._fresh) > jobs
 
     @property
     def waiting(self) -> int:
@@ -52,6 +56,7 @@ class Backlog:
 
     def add(self, feed: Origin) -> None:
         """Add a feed that has jobs ready, and had none."""
+        self._streams += not feed.single
         heappush(self._fresh, (-feed.priority, next(self._turn), feed))
 
     def wait(self, job: Job, seconds: float) -> None:
@@ -101,6 +106,7 @@ class Backlog:
     def _pick_fresh(self) -> Job | None:
         while self._fresh:
             feed = heappop(self._fresh)[2]
+            self._streams -= not feed.single
             if not feed.ready:
                 continue  # it has ended meanwhile
             job = feed.take()

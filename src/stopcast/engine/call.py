@@ -156,7 +156,8 @@ class Caller:
             slot.begin(job)
             gate = _CallGate(self, slot, request)
             try:
-                await self.account.key.wait()
+                if not self.account.key.usable:
+                    await self.account.key.wait()
                 reply: Reply | None = self._read(await self._transport.send(request, gate), gate)
             except TransportError as error:
                 if error.untrusted:

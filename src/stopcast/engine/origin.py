@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
 from stopcast.ports import Flights, Ownership
@@ -26,9 +26,12 @@ class Origin(ABC):
         ownership: knows whether a row is still this process's to send.
 
     Attributes:
+        single: whether it never has more than one job.
         closed: whether the consumer has left.
         error: what ended this origin early.
     """
+
+    single: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -28,6 +28,8 @@ class SingleTask(Origin):
         on_end: is called when it ends early.
     """
 
+    single = True
+
     def __init__(
         self,
         task: Task,

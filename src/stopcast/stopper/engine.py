@@ -79,6 +79,7 @@ class Engine:
         self._observers = observers
         action = settings.action
         self._working_time = WorkingTime()
+        self._most_unsent = min(_MAX_UNSENT, settings.max_at_once)
         self._key = Key(self._signer(credentials), renewable=provider is not None)
         account = Account(self._key, action=action.name)
         self._trial: asyncio.TimerHandle | None = None
@@ -192,9 +193,9 @@ class Engine:
 
         A server may close idle connections after a short time, so few calls wait at a slow rate.
         """
-        rate = self._settings.limiter.rate
-        most = min(_MAX_UNSENT, self._settings.max_at_once)
-        return most if rate is None else max(1, min(most, int(rate * _UNSENT_SECONDS)))
+        rate, most = self._settings.limiter.rate, self._most_unsent
+        # Asked several times for each call.
+        return most if rate is None or rate * _UNSENT_SECONDS >= most else max(1, int(rate * _UNSENT_SECONDS))
 
     def _stop(self, error: StopcastError) -> None:
         self.dispatcher.stop(error)

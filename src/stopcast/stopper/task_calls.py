@@ -256,8 +256,8 @@ class TaskCalls:
         if self._engine is not None:
             self._engine.report_rate()
 
-    async def _call(self, task: AnyTask, priority: int) -> Outcome:
-        return await outcome_of(task, self.dispatcher, priority=priority)
+    def _call(self, task: AnyTask, priority: int) -> Awaitable[Outcome]:
+        return outcome_of(task, self.dispatcher, priority=priority)
 
     def _call_all(self, tasks: AnyTasks, priority: int) -> OutcomeStream:
         return self._streams.stream(tasks, self.dispatcher, priority=priority)
