@@ -53,9 +53,7 @@ async def run(telemetry: Telemetry, **settings: Any) -> int:
     """Stop two tasks below a span of the caller's, and return the server's port."""
     faults = Faults({"internal": [RETRIED], "parameter": [REFUSED]})
     async with Emulator(faults=faults) as emulator:
-        observer = OpenTelemetryObserver(
-            endpoint=emulator.url, tracer_provider=telemetry.traces, meter_provider=telemetry.meters, **settings
-        )
+        observer = OpenTelemetryObserver(tracer_provider=telemetry.traces, meter_provider=telemetry.meters, **settings)
         async with Stopper(
             SANDBOX_CREDENTIALS, endpoint=emulator.url, retry=QUICK, limiter=TokenBucket(500), observers=[observer]
         ) as stopper:

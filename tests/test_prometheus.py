@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -19,6 +21,7 @@ from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
 from stopcast.redis_metrics import RedisMetrics
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from support.held import HeldApi
 from support.redis_server import RedisServer
 
 QUICK = RetryPolicy(first_wait_seconds=0.002, longest_wait_seconds=0.02)
@@ -225,3 +228,40 @@ async def test_metrics_without_a_queue_or_with_the_same_names_twice_are_refused(
         with pytest.raises(ValueError, match="Duplicated"):
             await RedisMetrics(scraper.registry).__aenter__()
         assert scraper.scrape()
+
+
+async def test_the_expiry_of_the_first_credentials_and_what_a_stopper_is_doing_are_exported_from_the_start() -> None:
+    registry = CollectorRegistry()
+    key = replace(SANDBOX_CREDENTIALS, expires_at=time.time() + 3600)
+    api = HeldApi()
+    observer = PrometheusObserver(registry)
+    async with Stopper(key, endpoint="http://127.0.0.1", transport=api, observers=[observer]) as stopper:
+        assert registry.get_sample_value("stopcast_credentials_expiry_timestamp_seconds") == key.expires_at
+        stopping = asyncio.create_task(stopper.stop(Task("app", "room", "task")))
+        await api.until(lambda: api.held == 1)
+        assert registry.get_sample_value("stopcast_calls_in_flight") == 1
+        assert registry.get_sample_value("stopcast_tasks_waiting") == 0
+        api.release()
+        await stopping
+    assert registry.get_sample_value("stopcast_calls_in_flight") == 0
+
+
+async def test_labelled_observers_export_each_their_stopper() -> None:
+    registry = CollectorRegistry()
+    observer, api = PrometheusObserver(registry, labels=["account"]), HeldApi()
+    stoppers = [
+        Stopper(
+            SANDBOX_CREDENTIALS,
+            endpoint="http://127.0.0.1",
+            transport=api,
+            observers=[observer.labelled(account=account)],
+        )
+        for account in ("a", "b")
+    ]
+    async with stoppers[0] as first, stoppers[1]:
+        stopping = asyncio.create_task(first.stop(Task("app", "room", "task")))
+        await api.until(lambda: api.held == 1)
+        found = [registry.get_sample_value("stopcast_calls_in_flight", {"account": account}) for account in ("a", "b")]
+        assert found == [1, 0]
+        api.release()
+        await stopping

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 from stopcast.events import Event
 from stopcast.i18n import visible
-from stopcast.ports import Observer
+from stopcast.ports import Observer, Opened
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
 
@@ -21,12 +22,15 @@ LOG: Final = logging.getLogger("stopcast")
 LOG.addHandler(logging.NullHandler())
 
 
-def log_event(event: Event) -> None:
-    """Log an event. Every Stopper has this observer."""
+def log_event(event: Event, account: str = "") -> None:
+    """Log an event, and the account whose it is where there are several."""
     name, level, sentence = event.log_entry
     if LOG.isEnabledFor(level):
         # A server's text may hold a line end, and so forge a record.
-        LOG.log(level, "%s", visible(sentence.format(event)), extra={"event": name, **_fields(event)})
+        of_account = {"account": account} if account else {}
+        begin = f"account {account}: " if account else ""
+        extra = {"event": name, **of_account, **_fields(event)}
+        LOG.log(level, "%s%s", begin, visible(sentence.format(event)), extra=extra)
 
 
 def _fields(value: Event | Outcome) -> dict[str, Any]:
@@ -52,11 +56,17 @@ class Observers:
             has to be DEBUG by then.
     """
 
-    def __init__(self, observers: Iterable[Observer]) -> None:
+    def __init__(self, observers: Iterable[Observer], *, account: str = "") -> None:
         given = tuple(observers)
         self.want_all = bool(given) or LOG.isEnabledFor(logging.DEBUG)
-        self._observers = (*given, log_event)
+        self._observers = (*given, partial(log_event, account=account) if account else log_event)
         self._failed: list[Observer] = []
+
+    def watch(self, opened: Opened) -> None:
+        """Let the observers that have a method ``watch`` see the Stopper itself."""
+        for observer in self._observers:
+            if callable(watch := getattr(observer, "watch", None)):
+                watch(opened)
 
     def notify(self, event: Event) -> None:
         """Pass an event on. An observer that raises is logged the first time, and still gets the next event."""

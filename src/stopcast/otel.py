@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
-from opentelemetry.metrics import Meter, MeterProvider, get_meter_provider
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer_provider
 from opentelemetry.util.types import AttributeValue
 
@@ -39,6 +40,7 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
+from stopcast.ports import CallCounts, Opened
 from stopcast.tasks.outcome import Outcome
 
 #: The boundaries that the convention requires for ``http.client.request.duration``.
@@ -50,7 +52,8 @@ class OpenTelemetryObserver:
     """Makes spans and metrics. It is an observer for a Stopper.
 
     Args:
-        endpoint: the Stopper's, for ``server.address`` and ``server.port``.
+        endpoint: for ``server.address`` and ``server.port``, instead of the endpoint of the Stopper that was entered
+            last.
         attributes: added to every span and every metric, such as an account's name where there are several Stoppers.
         tracer_provider: OpenTelemetry's global provider unless given.
         meter_provider: OpenTelemetry's global provider unless given.
@@ -60,13 +63,15 @@ class OpenTelemetryObserver:
     def __init__(
         self,
         *,
-        endpoint: str | Endpoint = DEFAULT_ENDPOINT,
+        endpoint: str | Endpoint | None = None,
         attributes: Mapping[str, AttributeValue] = MappingProxyType({}),
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         task_ids: bool = True,
     ) -> None:
-        server = _server(endpoint if isinstance(endpoint, str) else endpoint.url)
+        self._server_given = endpoint is not None
+        server = _server(endpoint.url if isinstance(endpoint, Endpoint) else endpoint or DEFAULT_ENDPOINT)
+        self._given = attributes
         self._attributes = {**attributes, **server}
         self._task_ids = task_ids
         self._tracer = (tracer_provider or get_tracer_provider()).get_tracer("stopcast")
@@ -85,6 +90,14 @@ class OpenTelemetryObserver:
             handle(event)
         if (name := WARNINGS.get(kind)) is not None:
             self._instruments.warning(name)
+
+    def watch(self, opened: Opened) -> None:
+        """Name the server of a Stopper's endpoint, and export what it is doing. A Stopper calls this when entered."""
+        if not self._server_given:
+            server = _server(opened.endpoint)
+            self._attributes = {**self._given, **server}
+            self._instruments.name_server(server)
+        self._instruments.counts.add(opened.counts)
 
     def _finished(self, event: TaskFinished) -> None:
         self._instruments.task(event)
@@ -132,10 +145,10 @@ class _Instruments:
         self, meter: Meter, attributes: Mapping[str, AttributeValue], server: Mapping[str, AttributeValue]
     ) -> None:
         self._attributes = dict(attributes)
-        self._http = {
-            action.name: {**attributes, "http.request.method": action.method, **server}
-            for action in (STOP_WEBCAST, GET_WEBCAST_TASK)
-        }
+        self.counts: WeakSet[CallCounts] = WeakSet()
+        self.name_server(server)
+        self._observe(meter, "stopcast.calls_in_flight", "{call}", "Calls without an answer yet.", "in_flight")
+        self._observe(meter, "stopcast.tasks_waiting", "{task}", "Tasks that wait for their next attempt.", "waiting")
         self._duration = meter.create_histogram(
             "http.client.request.duration",
             "s",
@@ -181,6 +194,19 @@ class _Instruments:
             ClockCorrected: lambda event: clock.set(event.offset_seconds, self._attributes),
             CredentialsRefreshed: lambda _: refreshes.add(1, self._attributes),
         }
+
+    def name_server(self, server: Mapping[str, AttributeValue]) -> None:
+        """Give the calls' metrics the server's address from now on."""
+        self._http = {
+            action.name: {**self._attributes, "http.request.method": action.method, **server}
+            for action in (STOP_WEBCAST, GET_WEBCAST_TASK)
+        }
+
+    def _observe(self, meter: Meter, name: str, unit: str, description: str, count: str) -> None:
+        def observe(_: CallbackOptions) -> list[Observation]:
+            return [Observation(sum(getattr(each, count) for each in tuple(self.counts)), self._attributes)]
+
+        meter.create_observable_gauge(name, [observe], unit, description)
 
     def task(self, event: TaskFinished) -> None:
         status = self._with_status(event.outcome)

@@ -26,6 +26,32 @@ class Observer(Protocol):
         """
 
 
+class CallCounts(Protocol):
+    """What a Stopper is doing now."""
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and have no answer yet."""
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that wait for their next attempt."""
+
+
+class Opened(NamedTuple):
+    """What a Stopper passes to each observer that has a method ``watch``, when its block is entered.
+
+    Attributes:
+        endpoint: the address of the calls.
+        expires_at: Unix time at which the credentials expire, None where that is not known.
+        counts: what the Stopper is doing, at any later time.
+    """
+
+    endpoint: str
+    expires_at: float | None
+    counts: CallCounts
+
+
 class BareLimiter(Protocol):
     """The least that a limiter of your own needs. A class with these two methods is enough; it need not inherit."""
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from itertools import product
 from typing import Any, Final
+from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
@@ -32,7 +33,7 @@ from stopcast.events import (
     TaskFinished,
     TaskRefused,
 )
-from stopcast.ports import Observer
+from stopcast.ports import CallCounts, Observer, Opened
 from stopcast.tasks.outcome import Outcome, Status
 
 #: Seconds to wait and to answer: from an idle connection up to the longest call.
@@ -57,6 +58,8 @@ _HISTOGRAMS: Final = {
 _GAUGES: Final = {
     "stopcast_rate_limit_calls_per_second": "Calls a second that may go out now.",
     "stopcast_calls_ended": "1 while calls have ended for good, 0 otherwise.",
+    "stopcast_calls_in_flight": "Calls that were sent and have no answer yet.",
+    "stopcast_tasks_waiting": "Tasks that wait for their next attempt.",
     "stopcast_clock_offset_seconds": "Seconds by which the API's clock is ahead of ours.",
     "stopcast_credentials_expiry_timestamp_seconds": "When the credentials expire; 0 where that is not known.",
     "stopcast_worst_second_calls": "The most calls in any second of the last finished run.",
@@ -97,7 +100,12 @@ class PrometheusObserver:
             self._metrics[name] = Histogram(name, description, labels, registry=registry, buckets=buckets)
         for name, description in _GAUGES.items():
             self._metrics[name] = Gauge(name, description, labels, registry=registry)
-        self._unlabelled = None if labels else self.labelled()
+        self._unlabelled = None if labels else _Counting(self._metrics, self._app_ids, {})
+
+    def watch(self, opened: Opened) -> None:
+        """Export what a Stopper is doing. A Stopper calls this when it is entered."""
+        if self._unlabelled is not None:
+            self._unlabelled.watch(opened)
 
     def labelled(self, **labels: str) -> Observer:
         """Return an observer whose metrics have these labels: a value for each name in ``labels``.
@@ -143,6 +151,9 @@ class _Counting:
         self._worst = metric("stopcast_worst_second_calls")
         self._ended = metric("stopcast_calls_ended")
         self._finished_at = metric("stopcast_last_run_finished_timestamp_seconds")
+        self._counts: WeakSet[CallCounts] = WeakSet()
+        metric("stopcast_calls_in_flight").set_function(lambda: sum(each.in_flight for each in tuple(self._counts)))
+        metric("stopcast_tasks_waiting").set_function(lambda: sum(each.waiting for each in tuple(self._counts)))
         retries, warnings = metric("stopcast_retries"), metrics["stopcast_warnings"]
         # Exported from the start, so that an alert sees the first warning as an increase.
         self._warnings = {kind: warnings.labels(**labels, event=name) for kind, name in WARNINGS.items()}
@@ -166,6 +177,10 @@ class _Counting:
             handle(event)
         if (warnings := self._warnings.get(kind)) is not None:
             warnings.inc()
+
+    def watch(self, opened: Opened) -> None:
+        self._counts.add(opened.counts)
+        self._expiry.set(opened.expires_at or 0.0)
 
     def _by_app(self, app_id: str) -> dict[str, str]:
         if not self._app_ids:

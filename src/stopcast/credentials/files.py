@@ -105,6 +105,8 @@ def pick_ini(text: str, _asked: str | None) -> SourceValues:
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(text)
+    except configparser.MissingSectionHeaderError:
+        raise_broken("not an ini file: it has no section; write [default] above the keys")
     except configparser.Error:
         raise_broken("not an ini file")
     if not parser.has_section("default"):

@@ -35,6 +35,9 @@ from stopcast.i18n import N_
 #: Keys and tokens are sent in headers: only visible ASCII.
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
+#: No key begins or ends so, but examples that were filled in or copied do.
+_WRAPPED: Final = frozenset("\"'`<>{}[]()")
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
@@ -244,6 +247,8 @@ def _text(name: str, value: object, *, region: bool) -> str:
         raise_broken(f"{name} is not a string")
     if value != value.strip():
         raise_broken(f"{name} begins or ends with white space, perhaps a line end")
+    if value[0] in _WRAPPED or value[-1] in _WRAPPED:
+        raise_broken(f"{name} is in quotes or brackets; write it without them")
     if region and not REGION_PATTERN.fullmatch(value):
         raise_broken(f"{name} holds a character that is not allowed in a region")
     if not _VISIBLE.fullmatch(value):

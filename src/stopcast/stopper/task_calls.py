@@ -24,7 +24,7 @@ from stopcast.errors import ClosedError, ConfigurationError, StopcastError
 from stopcast.events import Event, RunFinished
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
-from stopcast.ports import BareLimiter, Observer, Transport
+from stopcast.ports import BareLimiter, Observer, Opened, Transport
 from stopcast.sources.memory import AnyTasks
 from stopcast.sources.objects import AnyTask
 from stopcast.stopper import settings
@@ -101,6 +101,7 @@ class TaskCalls:
         )
         self._drain_seconds = drain_seconds
         self._observers = settings.the_observers(observers)
+        self.account = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streams = Streams()
         self._entering = False
@@ -134,9 +135,10 @@ class TaskCalls:
                     max_at_once=self._settings.max_at_once,
                 )
                 transport = await stack.enter_async_context(over_http)
-            observers = Observers(self._observers)
+            observers = Observers(self._observers, account=self.account)
             provider = None if isinstance(given, Credentials) else given
             engine = Engine(self._settings, transport, credentials, provider, observers)
+            observers.watch(Opened(self.endpoint.url, credentials.expires_at, engine.dispatcher))
             await stack.enter_async_context(engine)
             stack.callback(_report_end, observers.notify, engine.dispatcher, self.meter, loop.time())
             self._leaving = Leaving(

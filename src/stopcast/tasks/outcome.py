@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stopcast.tasks.task import Task
 
@@ -105,6 +106,30 @@ class Outcome:
     seconds: float = 0.0
     in_doubt: bool = False
     state: TaskState | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome with the keys and the values of its line in a report."""
+        moment = datetime.fromtimestamp(self.finished_at, UTC).isoformat(timespec="milliseconds")
+        values: dict[str, Any] = {
+            "AppId": self.task.app_id or None,
+            "RoomId": self.task.room_id or None,
+            "TaskId": self.task.task_id or None,
+            "status": self.status.value,
+            "attempts": self.attempts,
+            "code": self.code,
+            "message": self.message,
+            "http_status": self.http_status,
+            "request_id": self.request_id,
+            "source": self.source,
+            "line": self.line,
+            "finished_at": moment.replace("+00:00", "Z"),
+            "seconds": round(self.seconds, 3),
+        }
+        if self.in_doubt and not self.good:
+            values["in_doubt"] = True
+        if self.state is not None:
+            values |= {"StopReason": self.state.stop_reason, "EndTime": self.state.end_time}
+        return values
 
     @property
     def good(self) -> bool:
