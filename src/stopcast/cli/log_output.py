@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Final, ParamSpec
 
+import click
+
+from stopcast.cli.given import warn_of_given
 from stopcast.cli.options.output import OutputOptions
 from stopcast.cli.output import COMMAND_LOG, give_up
 from stopcast.errors import StopcastError
@@ -99,6 +102,8 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         in_json = options.log_format == "json"
         with speaking(Language.EN) if in_json else nullcontext(), log_output(options):
             try:
+                if (context := click.get_current_context(silent=True)) is not None:
+                    warn_of_given(context)
                 command(*args, **kwargs)
             except StopcastError as error:
                 give_up(error)

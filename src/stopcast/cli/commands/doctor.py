@@ -58,14 +58,11 @@ def doctor(*, report: ReportOptions, calls: CallOptions, app_id: str | None, out
     """
     from stopcast.cli.output import EXIT_GIVEN_UP, EXIT_GOOD
     from stopcast.cli.running import wakeup
-    from stopcast.cli.running.targets import warn_of_password
     from stopcast.tasks.task import ID_PATTERN
 
     if app_id is not None and not ID_PATTERN.fullmatch(app_id):
         text = _("--app-id {app_id!r}: an AppId may contain letters, digits, _ @ - and . only", app_id=app_id)
         raise ConfigurationError(text)
-    if calls.proxy is not None:
-        warn_of_password(calls.proxy, "--proxy")
     checkup = _checkup(report, calls, app_id)
     with speaking(Language.EN) if output.as_json else nullcontext():
         findings = wakeup.run(_examine(checkup, show=not output.as_json))

@@ -62,6 +62,7 @@ def enqueue(
     Exit status: 0 every task is in the queue, or had been put in before; 1 some rows name no task; 2 wrong usage, or a
     list that cannot be read; 3 the queue cannot be used.
     """
+    from stopcast.cli.lists.rehearsals import refuse_rehearsals
     from stopcast.cli.running import wakeup
 
     if dead_letters:
@@ -71,6 +72,7 @@ def enqueue(
     if not tasks and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("name a list, or pipe one into standard input")
     lists = replace(lists, tasks=tasks or ("-",))
+    refuse_rehearsals(lists.tasks)
     sys.exit(wakeup.run(_put_lists(lists, queue, output, again=again, max_length=max_length)))
 
 

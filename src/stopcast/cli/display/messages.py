@@ -148,6 +148,8 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
     """
     counts = status_counts(summary.statuses) or _("none")
     lines = [ngettext("1 row: {counts}", "{number:,} rows: {counts}", summary.good + summary.bad, counts=counts)]
+    if not (summary.statuses.total() or summary.calls or summary.not_finished or summary.asked):
+        lines = [_("Nothing to stop.")]
     lines += _calls(summary)
     if number := summary.settled_earlier:
         lines.append(

@@ -14,6 +14,7 @@ from stopcast.accounts.routes import Routes
 from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.exceptions import read_exceptions
+from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
 from stopcast.errors import ConfigurationError
@@ -114,6 +115,8 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
 async def print_plan(options: Options) -> int:
     """Print the plan, and return the exit status."""
     lists = Lists.of(options.lists, report=options.report.path)
+    if not options.calls.sandbox:
+        refuse_rehearsals(options.lists.tasks)
     excluded = await read_exceptions(options.lists, report=options.report.path)
     plan = await make_plan(options, lists, excluded=excluded)
     if options.output.as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from stopcast.cli.lists import Lists
+from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import Options
 from stopcast.cli.running.job import RunJob
 from stopcast.cli.running.verification import check_verify_report, verification_of
@@ -20,6 +21,8 @@ def stop_job(options: Options, *, verify_after_seconds: float | None = None) -> 
         ReportExistsError: the verification's report exists.
     """
     lists = Lists.of(options.lists, report=options.report.path)
+    if not options.calls.sandbox:
+        refuse_rehearsals(options.lists.tasks)
     if verify_after_seconds is not None:
         check_verify_report(options.report)
     return RunJob(

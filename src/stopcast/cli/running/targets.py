@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from stopcast.credentials.chain import find_credentials, home_directory
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ConfigurationError
-from stopcast.fleet.connection import has_password
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.i18n import N_, _
 from stopcast.limiters import TokenBucket
@@ -165,10 +163,6 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
         ConfigurationError: there are no credentials, or an address or a region is not valid.
     """
     calls = options.calls
-    if calls.quota is not None:
-        warn_of_password(calls.quota, "--quota")
-    if calls.proxy is not None:
-        warn_of_password(calls.proxy, "--proxy")
     if calls.sandbox and calls.endpoint:
         raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
     verbose = options.output.verbose > 0
@@ -177,18 +171,6 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
     accounts, routes = read_accounts(calls.accounts)
     found = {account.name: await _find_one(calls, stack, account, verbose=verbose) for account in accounts}
     return ManyAccounts(found, routes)
-
-
-def warn_of_password(url: str, option_name: str) -> None:
-    """Warn if the URL on the command line holds a password, because every user of the machine can read it there."""
-    if has_password(url) and any(url in argument for argument in sys.argv):
-        variable = "STOPCAST_" + option_name.removeprefix("--").replace("-", "_").upper()
-        log(
-            f"stopcast: others on this machine can see the password in {option_name}; "
-            f"set {variable} in the environment instead",
-            event="password_visible",
-            level=logging.WARNING,
-        )
 
 
 async def _find_one(options: CallOptions, stack: AsyncExitStack, account: Account, *, verbose: bool) -> OneAccount:
