@@ -133,9 +133,9 @@ def execute(job: RunJob) -> int:
             # After a signal the command ends, whether the summary's reader takes it or not.
             write_json(ended.summary, patience_seconds=None if signals.number is None else 1.5)
         except OutputError as output_error:
-            error = error or output_error
-            if error is not output_error:
-                error.add_note(str(output_error))
+            if error is None:
+                give_up(output_error)
+            error.add_note(str(output_error))
     if error is not None:
         resumable = job.resumable and ended.summary is not None and not is_stream(job.options.report.path)
         give_up(error, log_totals=ended.log_totals, resume_with=resume_command() if resumable else None)
