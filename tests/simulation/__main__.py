@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--shrink", action="store_true", help="with SEED: look for the smallest world that still fails")
     parser.add_argument("--no-shrink", action="store_true", help="with --seeds: report the worlds as they are")
+    parser.add_argument("--stop-at-first", action="store_true", help="with --seeds: end when a seed has failed")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     if given.seed is not None:
@@ -32,7 +33,8 @@ def main() -> int:
     def report(result: Result) -> None:
         show(as_text(result if given.no_shrink else shrink(result), log=False))
 
-    failed = run_many(range(given.first, given.first + given.seeds), processes=given.processes, report=report)
+    seeds = range(given.first, given.first + given.seeds)
+    failed = run_many(seeds, processes=given.processes, report=report, stop_at_first=given.stop_at_first)
     show(f"{given.seeds} seeds, {failed} failed, {time.monotonic() - began:.1f} s")
     return bool(failed)
 

@@ -60,17 +60,29 @@ class Api:
         truth: of each task.
         calm: whether no fault happens any more.
         clock_ahead: seconds by which its clock is ahead of the world's.
-        key: the access key that it accepts.
+        key: the newest access key; ``keys`` are those that it accepts.
+        secret: of all keys.
+        expires_at: Unix time until which the newest key is good, None where nobody says.
     """
 
-    def __init__(self, world: World, record: Record, tasks: Iterable[Task], *, key: str) -> None:
+    def __init__(self, world: World, record: Record, tasks: Iterable[Task], *, key: str, secret: str) -> None:
         self.world = world
         self.record = record
         self.calm = False
         self.clock_ahead = 0.0
         self.key = key
+        self.keys = {key}
+        self.secret = secret
+        self.expires_at: float | None = None
         self.truth = {task: self._drawn(task) for task in tasks}
         self.arrivals: list[float] = []
+
+    def rotate(self, *, keep: bool) -> None:
+        """Make another key, and accept the old ones no longer unless they are kept."""
+        if self.calm:
+            return
+        self.key = f"AKSIMULATED{len(self.keys)}x{len(self.arrivals)}"
+        self.keys = {*(self.keys if keep else ()), self.key}
 
     def _drawn(self, task: Task) -> Truth:
         world, truth = self.world, Truth()
@@ -121,7 +133,7 @@ class Api:
         signed_at = timegm(time.strptime(headers["x-date"], "%Y%m%dT%H%M%SZ"))
         if abs(signed_at - clock) > _SIGNATURE_SECONDS:
             return "InvalidTimestamp"
-        return None if call.account == self.key else "InvalidAccessKey"
+        return None if call.account in self.keys else "InvalidAccessKey"
 
     def _trouble(self, subject: tuple[Task, int], now: float) -> str | None:
         # What goes over the cap is throttled.

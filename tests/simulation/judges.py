@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from simulation.api import APP_REFUSED, REFUSED
+from simulation.api import REFUSED
 from simulation.disk import is_open
 from simulation.loop import SimulatedLoop, Thread
 from stopcast import Task
@@ -27,7 +27,10 @@ _STATUSES: Final = {0, 1, 3, 129, 130, 143}
 
 def judge(story: Story) -> list[str]:
     """Return every violation."""
-    return [f"{judge.__name__}: {sentence}" for judge in JUDGES for sentence in judge(story)]
+    from simulation import library_judges
+
+    own = COMMAND_JUDGES if story.world.program == "command" else library_judges.JUDGES
+    return [f"{judge.__name__}: {sentence}" for judge in (*JUDGES, *own) for sentence in judge(story)]
 
 
 def left_behind(life: Process, loop: SimulatedLoop) -> Iterator[str]:
@@ -85,27 +88,43 @@ def one_line_each(story: Story) -> Iterator[str]:
             yield f"{task_id} has {rows[task_id]} rows and {lines[task_id]} lines"
 
 
+class Claim(NamedTuple):
+    """What an outcome says of a task. ``life`` is the process that says so, None where all lives are meant."""
+
+    task: Task
+    status: str
+    code: str | None
+    in_doubt: bool
+    life: str | None = None
+
+
 def truth(story: Story) -> Iterator[str]:
-    """No status is false."""
+    """No line of the report is false."""
     for line in lines_of(story):
-        status = line["status"]
-        if status in {"invalid", "duplicate"}:
-            continue
-        task = Task(line["AppId"], line["RoomId"], line["TaskId"])
-        true = story.api.truth[task]
-        ours = true.stopped_by is not None
-        if status == "stopped" and not ours:
-            yield f"{task.task_id} is called stopped, and the API stopped nothing"
-        if status == "already_stopped" and ours:
-            yield f"{task.task_id} is called already_stopped, and our call stopped it"
-        if status in {"already_stopped", "presumed_stopped"} and true.ends_at > story.ended_at and not ours:
-            yield f"{task.task_id} is called {status}, and it runs"
-        if status == "failed" and true.refusal != REFUSED:
-            yield f"{task.task_id} is called failed ({line['code']}), and the API does not refuse it for good"
-        if status == "set_aside" and true.refusal is None:
-            yield f"{task.task_id} is set aside ({line['code']}), and the API does not refuse it"
-        if status not in _GOOD and not line.get("in_doubt") and ours:
-            yield f"{task.task_id} is called {status} without a doubt, and our call stopped it"
+        task = Task(line["AppId"] or "", line["RoomId"] or "", line["TaskId"] or "")
+        yield from false_claims(story, Claim(task, line["status"], line["code"], bool(line.get("in_doubt"))))
+
+
+def false_claims(story: Story, claim: Claim) -> Iterator[str]:
+    """Compare an outcome with the truth."""
+    task, status = claim.task, claim.status
+    if status in {"invalid", "duplicate"}:
+        return
+    true = story.api.truth[task]
+    call = true.stopped_by
+    ours = call is not None and claim.life in {None, call.life}
+    if status == "stopped" and not ours:
+        yield f"{task.task_id} is called stopped, and the API stopped nothing"
+    if status == "already_stopped" and ours:
+        yield f"{task.task_id} is called already_stopped, and our call stopped it"
+    if status in {"already_stopped", "presumed_stopped"} and call is None and true.ends_at > story.ended_at:
+        yield f"{task.task_id} is called {status}, and it runs"
+    if status == "failed" and true.refusal != REFUSED:
+        yield f"{task.task_id} is called failed ({claim.code}), and the API does not refuse it for good"
+    if status == "set_aside" and true.refusal is None:
+        yield f"{task.task_id} is set aside ({claim.code}), and the API does not refuse it"
+    if status not in _GOOD and not claim.in_doubt and ours:
+        yield f"{task.task_id} is called {status} without a doubt, and our call stopped it"
 
 
 def in_the_end(story: Story) -> Iterator[str]:
@@ -117,14 +136,18 @@ def in_the_end(story: Story) -> Iterator[str]:
             yield f"{line['TaskId']} was given up in calm: {line['code']} {line['message']}"
 
 
-def statuses(story: Story) -> Iterator[str]:
-    """Exit statuses and totals agree with the report."""
+def errors(story: Story) -> Iterator[str]:
+    """No process ends in a way that it should not know."""
     for life in story.lives:
         name = life.group.name
         if life.error is not None:
             yield f"{name} raises {life.error!r}"
         elif life.status is not None and life.status not in _STATUSES:
             yield f"{name} ends with status {life.status}"
+
+
+def statuses(story: Story) -> Iterator[str]:
+    """The exit status and the totals agree with the report."""
     last = story.lives[-1]
     if not story.finished or last.ended is None or last.ended.summary is None:
         return
@@ -167,6 +190,23 @@ def ends_in_time(story: Story) -> Iterator[str]:
             yield f"{life.group.name} ends {ended_at - life.second_signal_at:.1f} s after its second signal"
 
 
+#: With these, connections die faster than permits come.
+_DEADLY: Final = frozenset(
+    {"idle_dropped_soon", "rate_changed", "steered_by_signals", "throttled", "stall", "stopped", "connect_slow"}
+)
+
+
+def connections_last(story: Story) -> Iterator[str]:
+    """A server that closes idle connections after a second keeps no call from going out."""
+    if story.world.cap < 5 or _DEADLY & story.world.kinds.keys():
+        return
+    messages = [line["message"] for line in lines_of(story)]
+    uses = [life.use for life in story.lives if life.use is not None]
+    messages += [outcome.message for use in uses for stream in use.streams for outcome in stream.outcomes]
+    if any("dead when the call could have gone out" in (message or "") for message in messages):
+        yield "a call found only dead connections"
+
+
 def secrets(story: Story) -> Iterator[str]:
     """The secret stands nowhere."""
     from simulation.story import SECRET
@@ -178,15 +218,13 @@ def secrets(story: Story) -> Iterator[str]:
         yield "the secret stands on standard error"
 
 
-JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
-    cap,
-    only_listed,
+#: Of every story.
+JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (cap, only_listed, errors, connections_last, secrets)
+COMMAND_JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
     one_line_each,
     truth,
     in_the_end,
     statuses,
     calls_counted,
     ends_in_time,
-    secrets,
 )
-_ = APP_REFUSED

@@ -18,8 +18,6 @@ _STRAY: Final = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnectio
 _FOREIGN: Final = (
     b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 20\r\n\r\n<html>502</html>    "
 )
-#: How long faults of the network may keep something waiting.
-_LONGEST_IDLE: Final = 5.0
 
 
 class Network:
@@ -198,10 +196,11 @@ class Wire(asyncio.Transport):
             self._arrive(error)
 
     def _arm_idle(self) -> None:
-        subject = ("idle_dropped", self._number, self._requests)
-        if self._network.happens(*subject):
-            wait = self._network.world.between(0.01, _LONGEST_IDLE, *subject)
-            self._loop.at(self._loop.time() + wait, self._drop_if_idle, self._requests)
+        world, subject = self._network.world, (self._number, self._requests)
+        for kind, low, high in (("idle_dropped", 1.0, 5.0), ("idle_dropped_soon", 0.01, 1.0)):
+            if self._network.happens(kind, *subject):
+                wait = world.between(low, high, kind, *subject)
+                self._loop.at(self._loop.time() + wait, self._drop_if_idle, self._requests)
 
     def _drop_if_idle(self, requests: int) -> None:
         if requests == self._requests:

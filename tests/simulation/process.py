@@ -1,28 +1,27 @@
-"""One simulated process: it runs the real command on the world's loop, and can be stopped, continued and killed."""
+"""One simulated process: a program on the world's loop, which can be stopped, continued and killed."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from simulation.loop import Group, SimulatedLoop
 from simulation.record import Record
-from stopcast.cli.options import Options
-from stopcast.cli.output import give_up
-from stopcast.cli.running.job import Ended, run_job
-from stopcast.cli.running.signals import Signals
-from stopcast.cli.running.stopping import stop_job
-from stopcast.cli.running.user import User
+from stopcast.cli.running.job import Ended
+
+if TYPE_CHECKING:
+    from simulation.library import Use
 
 
 class Process:
-    """A run of the command.
+    """A run of a program.
 
     Attributes:
         group: what it is for the loop.
-        ended: how it ended, None while it runs and for one that was killed or raised.
+        ended: how the command ended, None while it runs and for one that was killed or raised.
+        use: of the library, where the program is not the command.
         status: its exit status.
         error: what it raised that the command does not expect.
         started_at: virtual time.
@@ -30,10 +29,13 @@ class Process:
         first_signal_at: virtual time.
     """
 
-    def __init__(self, name: str, options: Options, loop: SimulatedLoop, record: Record) -> None:
+    def __init__(
+        self, name: str, program: Callable[[Process], Coroutine[Any, Any, None]], loop: SimulatedLoop, record: Record
+    ) -> None:
         self.group = Group(name)
-        self.options = options
+        self._program = program
         self.ended: Ended | None = None
+        self.use: Use | None = None
         self.status: int | None = None
         self.error: BaseException | None = None
         self.cancelled = False
@@ -49,15 +51,10 @@ class Process:
         )
 
     async def _main(self) -> None:
-        options = self.options
         try:
-            with Signals() as signals:
-                self.ended = await run_job(stop_job(options), User(options.output), signals)
-            self.status = _status_of(self.ended)
+            await self._program(self)
         except asyncio.CancelledError:
             self.cancelled = True
-        except SystemExit as error:
-            self.status = int(error.code or 0)
         except Exception as error:  # noqa: BLE001 - a judge reports it
             self.error = error
         self.ended_at = self._loop.time()
@@ -117,9 +114,3 @@ class Process:
 
     def _do(self, act: Callable[..., object], *arguments: Any) -> None:
         self._loop.call_soon(act, *arguments, context=self.group.context.copy())
-
-
-def _status_of(ended: Ended) -> int:
-    if ended.error is not None:
-        give_up(ended.error)
-    return ended.status

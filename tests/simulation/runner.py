@@ -122,7 +122,9 @@ def shrink(result: Result) -> Result:
     return result
 
 
-def run_many(seeds: Sequence[int], *, processes: int, report: Callable[[Result], None]) -> int:
+def run_many(
+    seeds: Sequence[int], *, processes: int, report: Callable[[Result], None], stop_at_first: bool = False
+) -> int:
     """Run seeds on several cores, report each failure as it is found, and return how many failed."""
     reading, writing = os.pipe()
     children = []
@@ -142,7 +144,11 @@ def run_many(seeds: Sequence[int], *, processes: int, report: Callable[[Result],
         for line in failures:
             failed += 1
             report(run(draw(int(line))))
+            if stop_at_first:
+                break
     for child in children:
+        if stop_at_first:
+            os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
     return failed
 

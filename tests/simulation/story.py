@@ -20,7 +20,9 @@ from unittest.mock import patch
 
 from simulation import judges
 from simulation.api import Api
+from simulation.command import Command, options_of, output
 from simulation.disk import Disk
+from simulation.library import Library
 from simulation.loop import Group, InlineCalls, InlineThread, KilledError, SimulatedLoop, current_group
 from simulation.network import Network
 from simulation.process import Process
@@ -29,8 +31,6 @@ from simulation.troubles import Life, plan_troubles
 from simulation.world import World
 from stopcast import Task
 from stopcast.cli.log_output import log_output
-from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Options, OutputOptions, ReportOptions
-from stopcast.engine.halting import HaltAfter
 
 KEY: Final = "AKSIMULATED"
 SECRET: Final = "c2VjcmV0LW9mLXRoZS1zaW11bGF0b3I"
@@ -84,14 +84,14 @@ def live(world: World, folder: Path) -> Story:
     loop = SimulatedLoop()
     asyncio.set_event_loop(loop)
     record, rows = Record(), rows_of(world)
-    api = Api(world, record, [Task(*row) for row in rows if "/" not in row[2]], key=KEY)
+    api = Api(world, record, [Task(*row) for row in rows if "/" not in row[2]], key=KEY, secret=SECRET)
     story = Story(world, folder, rows, api, record)
     disk = Disk(world, loop, record, lambda group: _killed(story, group))
     network = Network(world, loop, api, record)
     loop.lateness = _lateness(world, network)
     loop.set_exception_handler(lambda _, context: _unhandled(story, context))
     messages = io.StringIO()
-    with _simulated(loop, world, messages), log_output(_output(world)):
+    with _simulated(loop, world, messages), log_output(output(world)):
         author = _Author(story, loop, network, disk)
         with disk.patched():
             loop.run_until_complete(author.tell())
@@ -165,10 +165,6 @@ def _handler_of(number: int) -> Any:
     return group.handlers.get(number, signal.SIG_DFL)
 
 
-def _output(world: World) -> OutputOptions:
-    return OutputOptions(quiet=world.quiet, verbose=0 if world.quiet else 2)
-
-
 class _Author:
     """Lets things happen, one life of the process after the other."""
 
@@ -184,7 +180,7 @@ class _Author:
         """Let the world begin, go through its faults, and come to its end in calm."""
         story, world = self._story, self._world
         for number in range(world.lives):
-            life = await self._live(number, plan_troubles)
+            life = await self._live(number, plan_troubles, calm=False)
             if life.running:
                 story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s")
                 return
@@ -193,7 +189,7 @@ class _Author:
             await asyncio.sleep(_RESTART_SECONDS * world.share("restart", number))
         self._network.calm = self._disk.calm = story.api.calm = True
         for number in range(world.lives, world.lives + _CALM_LIVES):
-            life = await self._live(number, lambda _: None)
+            life = await self._live(number, lambda _: None, calm=True)
             if life.running:
                 story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s of calm")
                 return
@@ -205,15 +201,16 @@ class _Author:
         """Return a bound on the time that a life takes."""
         world = self._world
         calls = (world.rows + 50) * world.max_attempts
-        return calls / min(world.cap, 20.0) + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
+        # Each permit may meet a dead connection, five times for one attempt.
+        slowest = min(world.cap, 20.0) / (50.0 if {"idle_dropped", "idle_dropped_soon"} & world.kinds.keys() else 1.0)
+        slowest /= 10.0 if {"rate_changed", "steered_by_signals"} & world.kinds.keys() else 1.0
+        return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
 
-    async def _live(self, number: int, plan: Callable[[Life], None]) -> Process:
-        list_path = self._story.folder / f"list-{number}.csv"
-        rows = sorted(self._story.rows, key=lambda row: self._world.share("order", number, row))
-        list_path.write_text("AppId,RoomId,TaskId\n" + "".join(",".join(row) + "\n" for row in rows))
-        life = Process(f"life-{number}", self._options(list_path, number), self._loop, self._story.record)
+    async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool) -> Process:
+        program = self._command(number) if self._world.program == "command" else self._library(calm=calm)
+        life = Process(f"life-{number}", program, self._loop, self._story.record)
         self._story.lives.append(life)
-        plan(Life(life, self._world, self._loop, self._story.record, self._control))
+        plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api))
         try:
             async with asyncio.timeout(self._longest()):
                 await life.over.wait()
@@ -226,24 +223,12 @@ class _Author:
         self._story.violations += judges.left_behind(life, self._loop)
         return life
 
-    def _options(self, list_path: Path, number: int) -> Options:
-        world = self._world
-        return Options(
-            lists=ListOptions(tasks=(str(list_path),)),
-            calls=CallOptions(
-                max_per_second=world.cap,
-                max_at_once=world.max_at_once,
-                max_attempts=world.max_attempts,
-                timeout_seconds=world.timeout_seconds,
-                grace_seconds=world.grace_seconds,
-                endpoint="http://127.0.0.1:8080",
-            ),
-            report=ReportOptions(path=str(self._story.report), resume=number > 0),
-            guards=GuardOptions(
-                yes=True,
-                canary=None if number else world.canary,
-                halt_after=None if number or world.halt_after is None else HaltAfter(tasks=world.halt_after),
-                control=self._control,
-            ),
-            output=_output(world),
-        )
+    def _command(self, number: int) -> Command:
+        list_path = self._story.folder / f"list-{number}.csv"
+        rows = sorted(self._story.rows, key=lambda row: self._world.share("order", number, row))
+        list_path.write_text("AppId,RoomId,TaskId\n" + "".join(",".join(row) + "\n" for row in rows))
+        return Command(options_of(self._world, self._story.folder, list_path, number))
+
+    def _library(self, *, calm: bool) -> Library:
+        tasks = dict.fromkeys(Task(*row) for row in self._story.rows if "/" not in row[2])
+        return Library(self._world, self._story.api, list(tasks), calm=calm)

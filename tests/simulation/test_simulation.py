@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from simulation.mutants import PATCHES, mutate
+
 _TESTS = Path(__file__).parent.parent
 #: A half of the seeds for each core of the machine that the suite is measured on.
 _SEEDS, _PARTS = 300, 2
@@ -36,3 +38,9 @@ def test_a_seed_replays_exactly_whatever_the_hashes_of_strings_are(seed: str) ->
     one, other = (_simulation(seed, hash_seed=hash_seed) for hash_seed in ("1", "2"))
     assert one.stdout
     assert one.stdout == other.stdout
+
+
+@pytest.mark.parametrize("patch", sorted(PATCHES.glob("*.patch")), ids=lambda patch: patch.stem)
+def test_each_mutant_can_still_be_made(patch: Path, tmp_path: Path) -> None:
+    # One that cannot is made anew from the source as it is now, as simulation/mutants.py says.
+    assert mutate(patch, tmp_path).is_dir()

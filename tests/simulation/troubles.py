@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from simulation.api import Api
 from simulation.loop import SimulatedLoop
 from simulation.process import Process
 from simulation.record import Record
@@ -23,6 +24,7 @@ class Life(NamedTuple):
     loop: SimulatedLoop
     record: Record
     control: Path
+    api: Api
 
     def within(self, low: float, high: float, *subject: object) -> float:
         """Return a number that is drawn for this life."""
@@ -93,6 +95,17 @@ def _slowed_by_signals(life: Life) -> None:
         life.after(30.0 + place, life.process.send, signal.SIGUSR2)
 
 
+def _key_rotated(life: Life) -> None:
+    keep = life.pick((True, False), "keep the old key")
+    life.after(life.moment("key"), partial(life.api.rotate, keep=keep))
+
+
+def _key_expires(life: Life) -> None:
+    life.api.expires_at = life.loop.wall_time() + life.within(1.0, 60.0, "expires")
+
+
+#: Only a program with a provider of credentials can live with them.
+_OF_THE_KEY: Final = frozenset({"key_rotated", "key_expires"})
 #: By kind. Each plans what happens to one life.
 TROUBLES: Final[Mapping[str, Callable[[Life], None]]] = {
     "killed": _killed,
@@ -104,11 +117,15 @@ TROUBLES: Final[Mapping[str, Callable[[Life], None]]] = {
     "paused": _paused,
     "rate_changed": _rate_changed,
     "steered_by_signals": _slowed_by_signals,
+    "key_rotated": _key_rotated,
+    "key_expires": _key_expires,
 }
 
 
 def plan_troubles(life: Life) -> None:
     """Plan what happens to one life."""
     for kind, plan in TROUBLES.items():
+        if kind in _OF_THE_KEY and (life.world.program == "command" or "provider" not in life.world.kinds):
+            continue
         if life.world.happens(kind, life.process.group.name):
             plan(life)

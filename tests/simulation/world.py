@@ -24,7 +24,8 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "connect_refused": (0.05, 0.3),
     "connect_slow": (0.1, 0.5),  # up to 3 seconds
     "connect_swallowed": (0.02, 0.1),
-    "idle_dropped": (0.1, 0.5, 1.0),  # the server closes it after up to 5 idle seconds
+    "idle_dropped": (0.1, 0.5, 1.0),  # the server closes it after 1 to 5 idle seconds
+    "idle_dropped_soon": (0.1, 0.5),  # or after less than one
     # The API, for each call.
     "throttled": (0.05, 0.3),
     "retry_after": (0.1, 0.5),  # of the throttled ones
@@ -49,6 +50,17 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "paused": (0.5, 1.0),  # by the control file, with a resume later or at once
     "rate_changed": (0.5, 1.0),
     "steered_by_signals": (0.5, 1.0),
+    # A program that uses the library.
+    "leaves_early": (0.5, 1.0),
+    "source_raises": (0.2, 0.5),
+    "slow_source": (0.2, 0.5),
+    "slow_consumer": (0.2, 0.5),
+    "observer_raises": (0.3, 1.0),
+    "provider": (1.0,),
+    "provider_cancelled": (0.1, 0.5),
+    "provider_fails": (0.1, 0.5),
+    "key_rotated": (0.5, 1.0),
+    "key_expires": (0.5, 1.0),
     # The disk.
     "killed_in_write": (0.02, 0.2),  # at any byte of what is being written to the report
     "disk_full": (0.1, 0.5),  # for three seconds
@@ -62,6 +74,7 @@ class World:
     """A world. ``kinds`` has the share of each kind of fault that it has."""
 
     seed: int
+    program: str = "command"
     kinds: Mapping[str, float] = field(default_factory=dict)
     rows: int = 20
     apps: int = 1
@@ -77,6 +90,7 @@ class World:
     lives: int = 1
     canary: int | None = None
     halt_after: int | None = None
+    give_up_after: float | None = None
     quiet: bool = True
 
     def share(self, kind: str, *subject: object) -> float:
@@ -104,17 +118,22 @@ class World:
 def draw(seed: int) -> World:
     """Return the world of a seed."""
     chance = random.Random(seed)
-    most = chance.choice([0.1, 0.25, 0.5])
-    kinds = {kind: chance.choice(shares) for kind, shares in KINDS.items() if chance.random() < most}
+    # Few kinds at once show what many would hide.
+    if chance.random() < 0.4:
+        drawn = chance.sample(list(KINDS), chance.choice([1, 2, 3]))
+    else:
+        most = chance.choice([0.1, 0.25, 0.5])
+        drawn = [kind for kind in KINDS if chance.random() < most]
+    kinds = {kind: chance.choice(KINDS[kind]) for kind in drawn}
     return World(
         seed=seed,
         kinds=kinds,
-        rows=chance.choice([1, 3, 10, 30, 60, 100]),
+        rows=chance.choice([1, 3, 10, 30, 60, 100, 100]),
         apps=chance.choice([1, 1, 2, 5]),
         duplicates=chance.choice([0, 0, 2, 5]),
         invalid=chance.choice([0, 0, 1, 3]),
         cap=chance.choice([0.5, 2.5, 5.0, 10.0, 20.0, 50.0, 150.0]),
-        max_at_once=chance.choice([1, 3, 20, 512]),
+        max_at_once=chance.choice([1, 3, 20, 512, 512]),
         max_attempts=chance.choice([1, 2, 4, 20]),
         timeout_seconds=chance.choice([1.0, 5.0, 15.0]),
         grace_seconds=chance.choice([0.0, 1.0, 15.0]),
@@ -124,4 +143,6 @@ def draw(seed: int) -> World:
         canary=chance.choice([None, None, None, 1, 5]),
         halt_after=chance.choice([None, None, None, 1, 10]),
         quiet=chance.random() < 0.7,
+        program=chance.choice(["command", "command", "library"]),
+        give_up_after=chance.choice([None, None, 0.5, 5.0]),
     )

@@ -1,0 +1,64 @@
+"""The program of a process that is the command: ``stopcast run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulation.process import Process
+from simulation.world import World
+from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Options, OutputOptions, ReportOptions
+from stopcast.cli.output import give_up
+from stopcast.cli.running.job import run_job
+from stopcast.cli.running.signals import Signals
+from stopcast.cli.running.stopping import stop_job
+from stopcast.cli.running.user import User
+from stopcast.engine.halting import HaltAfter
+
+ENDPOINT = "http://127.0.0.1:8080"
+
+
+class Command:
+    """Runs the command over a list, as ``stopcast.cli.running.job.execute`` does."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+
+    async def __call__(self, process: Process) -> None:
+        """Run the command, and set the process's status."""
+        options = self._options
+        try:
+            with Signals() as signals:
+                process.ended = await run_job(stop_job(options), User(options.output), signals)
+            if process.ended.error is not None:
+                give_up(process.ended.error)
+            process.status = process.ended.status
+        except SystemExit as error:
+            process.status = int(error.code or 0)
+
+
+def output(world: World) -> OutputOptions:
+    """Return what the command prints."""
+    return OutputOptions(quiet=world.quiet, verbose=0 if world.quiet else 2)
+
+
+def options_of(world: World, folder: Path, list_path: Path, number: int) -> Options:
+    """Return the options of one life of the command. Only the first one is guarded."""
+    return Options(
+        lists=ListOptions(tasks=(str(list_path),)),
+        calls=CallOptions(
+            max_per_second=world.cap,
+            max_at_once=world.max_at_once,
+            max_attempts=world.max_attempts,
+            timeout_seconds=world.timeout_seconds,
+            grace_seconds=world.grace_seconds,
+            endpoint=ENDPOINT,
+        ),
+        report=ReportOptions(path=str(folder / "report.jsonl"), resume=number > 0),
+        guards=GuardOptions(
+            yes=True,
+            canary=None if number else world.canary,
+            halt_after=None if number or world.halt_after is None else HaltAfter(tasks=world.halt_after),
+            control=folder / "control",
+        ),
+        output=output(world),
+    )

@@ -1,0 +1,235 @@
+"""The program of a process that uses the library: streams and single calls through one Stopper, left in many ways."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from simulation.api import Api
+from simulation.command import ENDPOINT
+from simulation.process import Process
+from simulation.world import World
+from stopcast import Credentials, Outcome, RetryPolicy, StopcastError, Stopper, Task
+from stopcast.events import Event, TaskFinished
+
+#: How a consumer takes a stream.
+WAYS: Final = ("all", "all", "all", "break", "deadline", "cancelled", "raises", "single")
+#: Whatever happens, a stream has ended this long after the Stopper was left.
+STREAM_ENDS_WITHIN: Final = 5.0
+
+
+class SourceError(Exception):
+    """Raised by a source of tasks."""
+
+
+class ConsumerError(Exception):
+    """Raised by a consumer of outcomes."""
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """What became of one stream.
+
+    Attributes:
+        way: how its consumer takes it.
+        read: tasks that its source has given.
+        exhausted: whether the source came to its end, or raised.
+        left_at: virtual time at which the consumer left it, or nothing more could come.
+        error: what its consumer got instead of an outcome.
+        ended: whether its consumer has come to an end.
+    """
+
+    name: str
+    way: str
+    tasks: list[Task]
+    read: list[Task] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    source_raises: bool = False
+    exhausted: bool = False
+    left_at: float | None = None
+    error: BaseException | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Use:
+    """What became of one Stopper.
+
+    Attributes:
+        give_up_after: of its retries.
+        finished: how often observers were told of each task's end.
+        leaving_at: virtual time at which the block was left.
+        left_at: virtual time at which leaving it had ended.
+        failed: what entering raised.
+    """
+
+    give_up_after: float | None
+    cancelled: bool = False
+    streams: list[Stream] = field(default_factory=list)
+    finished: Counter[Task] = field(default_factory=Counter)
+    leaving_at: float | None = None
+    left_at: float | None = None
+    failed: BaseException | None = None
+    calls: int = 0
+
+
+class Library:
+    """Uses a Stopper as ``world`` has it: draws the streams, and how each is taken."""
+
+    def __init__(self, world: World, api: Api, tasks: list[Task], *, calm: bool) -> None:
+        self._world = world
+        self._api = api
+        self._calm = calm
+        self._tasks = tasks
+        self._asked = 0
+        self.use = Use(None if calm else world.give_up_after)
+
+    async def __call__(self, process: Process) -> None:
+        """Use the Stopper."""
+        world, use = self._world, self.use
+        process.use = use
+        stopper = Stopper(
+            Credentials(self._api.key, self._api.secret) if "provider" not in world.kinds else self._provide,
+            endpoint=ENDPOINT,
+            max_per_second=min(world.cap, 150.0),
+            retry=RetryPolicy(max_attempts=world.max_attempts, give_up_after_seconds=use.give_up_after),
+            timeout_seconds=world.timeout_seconds,
+            max_at_once=world.max_at_once,
+            max_waiting=world.pick((0, 1, 10, 2000), "max_waiting"),
+            drain_seconds=world.grace_seconds,
+            observers=[self._disturb, self._observe],
+        )
+        loop = asyncio.get_running_loop()
+        consumers: list[asyncio.Task[None]] = []
+        try:
+            async with stopper:
+                for stream in self._streams(process.group.name):
+                    use.streams.append(stream)
+                    consumers.append(asyncio.create_task(self._consume(stopper, stream), name=stream.name))
+                try:
+                    await self._until_leaving(process.group.name, consumers)
+                finally:
+                    use.leaving_at = loop.time()
+            use.calls = stopper.meter.calls
+        except StopcastError as error:
+            use.failed = error
+        except asyncio.CancelledError:
+            use.cancelled = True
+        finally:
+            use.left_at = loop.time()
+            # They are tasks of the program's own. None of them may need help to end.
+            ends_at = loop.time() + STREAM_ENDS_WITHIN
+            while not all(consumer.done() for consumer in consumers) and loop.time() < ends_at:
+                try:
+                    await asyncio.wait(consumers, timeout=ends_at - loop.time())
+                except asyncio.CancelledError:
+                    use.cancelled = True
+        process.status = 0
+
+    async def _until_leaving(self, name: str, consumers: list[asyncio.Task[None]]) -> None:
+        leaves = not self._calm and self._world.happens("leaves_early", name)
+        seconds = 10 ** self._world.between(-2.0, 1.5, "leaves", name) if leaves else None
+        await asyncio.wait(consumers, timeout=seconds)
+
+    def _streams(self, name: str) -> list[Stream]:
+        world = self._world
+        if self._calm:
+            return [Stream(f"{name} the last stream", "all", self._tasks)]
+        number = world.pick((1, 2, 3, 6), "streams", name)
+        streams = []
+        for place in range(number):
+            way = world.pick(WAYS, "way", name, place)
+            tasks = self._tasks[place::number][: 1 if way == "single" else None]
+            raises = way != "single" and world.happens("source_raises", name, place)
+            streams.append(Stream(f"{name} stream {place}", way, tasks, source_raises=raises))
+        return [stream for stream in streams if stream.tasks]
+
+    async def _consume(self, stopper: Stopper, stream: Stream) -> None:
+        loop = asyncio.get_running_loop()
+        seconds = 10 ** self._world.between(-2.0, 1.5, "patience", stream.name)
+        gives_up_at = loop.time() + seconds
+        try:
+            match stream.way:
+                case "single":
+                    stream.read, stream.exhausted = list(stream.tasks), True
+                    async with asyncio.timeout(seconds):
+                        stream.outcomes.append(await stopper.stop(stream.tasks[0], priority=1))
+                case "deadline":
+                    async with asyncio.timeout(seconds):
+                        await self._take(stopper, stream)
+                case "cancelled":
+                    task = asyncio.current_task()
+                    assert task is not None
+                    timer = loop.call_later(seconds, task.cancel)
+                    try:
+                        await self._take(stopper, stream)
+                    finally:
+                        timer.cancel()
+                case _:
+                    await self._take(stopper, stream)
+        except (TimeoutError, asyncio.CancelledError, ConsumerError, SourceError, StopcastError) as error:
+            stream.error = error
+            on_time = not {"stall", "stopped"} & self._world.kinds.keys()
+            if isinstance(error, TimeoutError | asyncio.CancelledError) and on_time:
+                stream.left_at = gives_up_at
+        stream.left_at = stream.left_at or loop.time()
+        stream.ended = True
+
+    async def _take(self, stopper: Stopper, stream: Stream) -> None:
+        world, loop = self._world, asyncio.get_running_loop()
+        most = int(len(stream.tasks) * world.share("most", stream.name)) + 1
+        slow = not self._calm and world.happens("slow_consumer", stream.name)
+        priority = world.pick((0, 0, 1), "priority", stream.name)
+        async with aclosing(stopper.stop_all(self._source(stream), priority=priority)) as outcomes:
+            async for outcome in outcomes:
+                stream.outcomes.append(outcome)
+                if slow:
+                    await asyncio.sleep(world.between(0.0, 0.5, "slow", outcome.task))
+                if stream.way in {"break", "raises"} and len(stream.outcomes) >= most:
+                    stream.left_at = loop.time()
+                    if stream.way == "raises":
+                        raise ConsumerError
+                    break
+
+    def _source(self, stream: Stream) -> Any:
+        if not stream.source_raises and self._world.share("sync source", stream.name) < 0.3:
+            stream.read, stream.exhausted = list(stream.tasks), True
+            return list(stream.tasks)
+        return self._given_one_by_one(stream)
+
+    async def _given_one_by_one(self, stream: Stream) -> AsyncIterator[Task]:
+        world = self._world
+        slow = not self._calm and world.happens("slow_source", stream.name)
+        raises_at = int(len(stream.tasks) * world.share("raises at", stream.name)) if stream.source_raises else None
+        for place, task in enumerate(stream.tasks):
+            if slow:
+                await asyncio.sleep(world.between(0.0, 0.3, "source", task))
+            if place == raises_at:
+                stream.exhausted = True
+                raise SourceError
+            stream.read.append(task)
+            yield task
+        stream.exhausted = True
+
+    def _observe(self, event: Event) -> None:
+        if isinstance(event, TaskFinished):
+            self.use.finished[event.outcome.task] += 1
+
+    def _disturb(self, event: Event) -> None:
+        if not self._calm and self._world.happens("observer_raises", type(event).__name__):
+            raise self._world.pick((ValueError, asyncio.CancelledError), "observer", type(event).__name__)
+
+    async def _provide(self) -> Credentials:
+        self._asked += 1
+        world, subject = self._world, ("provider", self._asked)
+        await asyncio.sleep(world.between(0.0, 0.5, *subject))
+        if not self._calm and self._asked > 1:
+            if world.happens("provider_cancelled", *subject):
+                raise asyncio.CancelledError
+            if world.happens("provider_fails", *subject):
+                raise ValueError
+        return Credentials(self._api.key, self._api.secret, expires_at=self._api.expires_at)

@@ -1,0 +1,162 @@
+"""What a story of the library must not show: how streams end, what is handed out, and what is sent after that."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from simulation.judges import Claim, false_claims
+from simulation.library import SourceError, Stream, Use
+from simulation.record import Call
+from stopcast import StopcastError, Task
+
+if TYPE_CHECKING:
+    from simulation.process import Process
+    from simulation.story import Story
+
+#: A call that has its permit is on the wire by then.
+_AT_ONCE: Final = 0.001
+#: Nothing of the engine's own takes longer to end, with what it waits for cut off.
+_CUT_OFF_WITHIN: Final = 4.5
+#: Kinds that make a life's clock useless for bounds.
+_STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer"})
+#: Seconds by which these kinds can keep a call waiting between its pick and its permit.
+_WAITS: Final = {
+    "connect_slow": 3.0,
+    "connect_swallowed": 10.0,
+    "idle_dropped": 10.0,
+    "idle_dropped_soon": 10.0,
+    "throttled": 65.0,
+    "provider": 65.0,
+}
+
+
+def lives_of(story: Story) -> Iterator[tuple[Process, Use, dict[Task, list[Call]]]]:
+    """Yield each life that came to its end, with what it did and the calls that it made."""
+    for life in story.lives:
+        if life.group.alive and life.use is not None:
+            calls: dict[Task, list[Call]] = defaultdict(list)
+            for call in story.record.calls:
+                if call.life == life.group.name:
+                    calls[call.task].append(call)
+            yield life, life.use, calls
+
+
+def streams_end(story: Story) -> Iterator[str]:
+    """Each stream ends, and so does leaving the Stopper, within its bounds."""
+    for life, use, _ in lives_of(story):
+        for stream in use.streams:
+            if not stream.ended:
+                yield f"{stream.name} ({stream.way}) has not ended"
+            elif isinstance(stream.error, StopcastError) and use.leaving_at is None:
+                yield f"{stream.name} ends with {stream.error!r}"
+        if use.leaving_at is None or use.left_at is None or _STANDSTILLS & story.world.kinds.keys():
+            continue
+        seconds = use.left_at - use.leaving_at
+        bound = _CUT_OFF_WITHIN + (0.0 if use.cancelled else story.world.grace_seconds)
+        if seconds > bound:
+            yield f"{life.group.name} takes {seconds:.1f} s to leave the Stopper"
+
+
+def nothing_after_leaving(story: Story) -> Iterator[str]:
+    """What was given up is not sent, and after the Stopper was left nothing is."""
+    for life, use, calls in lives_of(story):
+        for stream in use.streams:
+            if stream.way != "all" and stream.left_at is not None:
+                for call in _late(stream, calls, stream.left_at):
+                    yield f"{stream.name} ({stream.way}) was left at {stream.left_at:.6f}, and then sends {call}"
+                    break
+        if use.leaving_at is not None:
+            late = [call for each in calls.values() for call in each if call.sent_at > use.leaving_at + _AT_ONCE]
+            if late:
+                yield f"{life.group.name} leaves the Stopper at {use.leaving_at:.6f}, and then sends {late[0]}"
+
+
+def _late(stream: Stream, calls: dict[Task, list[Call]], moment: float) -> list[Call]:
+    return [call for task in stream.tasks for call in calls[task] if call.sent_at > moment + _AT_ONCE]
+
+
+def handed_out(story: Story) -> Iterator[str]:
+    """A stream whose consumer stays hands out what its ending says, each once."""
+    for _, use, calls in lives_of(story):
+        # A drain that takes all of its time cuts calls off.
+        ended_early = use.leaving_at is not None and use.left_at is not None
+        cut_off = use.cancelled or (
+            ended_early and (use.left_at or 0.0) - (use.leaving_at or 0.0) > story.world.grace_seconds - 0.1
+        )
+        for stream in use.streams:
+            given = Counter(outcome.task for outcome in stream.outcomes)
+            if twice := [task for task, times in given.items() if times > 1]:
+                yield f"{stream.name} hands out {twice[0]} twice"
+            if stream.way != "all" or not stream.ended:
+                continue
+            if stream.error is None or isinstance(stream.error, SourceError):
+                missing = set(stream.read) - given.keys()
+                if not stream.exhausted:
+                    yield f"{stream.name} ends without an error before its source"
+            elif cut_off:
+                continue
+            else:
+                missing = {task for task in stream.tasks if calls[task]} - given.keys()
+            if missing:
+                yield f"{stream.name} ends with {stream.error!r}, without the outcomes of {sorted(missing)[:3]}"
+
+
+def observers(story: Story) -> Iterator[str]:
+    """Observers are told once of the end of each task that was sent."""
+    for life, use, calls in lives_of(story):
+        for task in calls.keys() | use.finished.keys():
+            if calls[task] and use.finished[task] != 1:
+                yield f"{life.group.name}: observers were told {use.finished[task]} times of the end of {task}"
+
+
+def gives_up_in_time(story: Story) -> Iterator[str]:
+    """No attempt begins later than the policy has it."""
+    world = story.world
+    if _STANDSTILLS & world.kinds.keys():
+        return
+    # With a connection in hand, half a second's worth of calls waits for its permit, or one.
+    wait = 1.0 + 2.0 / world.cap + 4 * world.latency_seconds
+    wait += sum(seconds for kind, seconds in _WAITS.items() if kind in world.kinds)
+    for _, use, calls in lives_of(story):
+        if use.give_up_after is None:
+            continue
+        for task, each in calls.items():
+            if each and each[-1].sent_at - each[0].sent_at > use.give_up_after + wait:
+                seconds = each[-1].sent_at - each[0].sent_at
+                yield f"{task} is tried {seconds:.1f} s after its first attempt, and {use.give_up_after} s are allowed"
+
+
+def library_truth(story: Story) -> Iterator[str]:
+    """No status is false, as far as one Stopper can know."""
+    for life, use, _ in lives_of(story):
+        for stream in use.streams:
+            for outcome in stream.outcomes:
+                claim = Claim(outcome.task, outcome.status, outcome.code, outcome.in_doubt, life.group.name)
+                yield from false_claims(story, claim)
+
+
+def calm_end(story: Story) -> Iterator[str]:
+    """In calm, each task has its outcome."""
+    last = story.lives[-1].use
+    if last is None or not last.streams:
+        yield "there is no life in calm"
+        return
+    stream = last.streams[-1]
+    if stream.error is not None or len(stream.outcomes) != len(stream.tasks):
+        yield f"in calm, {stream.name} ends with {stream.error!r} and {len(stream.outcomes)} outcomes"
+    for outcome in stream.outcomes:
+        if outcome.status == "gave_up":
+            yield f"in calm, {outcome.task} was given up: {outcome.code} {outcome.message}"
+
+
+JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
+    streams_end,
+    nothing_after_leaving,
+    handed_out,
+    observers,
+    gives_up_in_time,
+    library_truth,
+    calm_end,
+)
