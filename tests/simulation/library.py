@@ -12,7 +12,7 @@ from typing import Any, Final
 from simulation.api import Api
 from simulation.command import ENDPOINT
 from simulation.process import Process
-from simulation.world import World
+from simulation.world import OF_THE_KEY, World
 from stopcast import Credentials, Outcome, RetryPolicy, StopcastError, Stopper, Task
 from stopcast.events import Event, TaskFinished
 
@@ -93,7 +93,7 @@ class Library:
         world, use = self._world, self.use
         process.use = use
         stopper = Stopper(
-            Credentials(self._api.key, self._api.secret) if "provider" not in world.kinds else self._provide,
+            self._provide if OF_THE_KEY & world.kinds.keys() else Credentials(self._api.key, self._api.secret),
             endpoint=ENDPOINT,
             max_per_second=min(world.cap, 150.0),
             retry=RetryPolicy(max_attempts=world.max_attempts, give_up_after_seconds=use.give_up_after),

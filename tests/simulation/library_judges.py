@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.judges import Claim, false_claims
 from simulation.library import SourceError, Stream, Use
 from simulation.record import Call
+from simulation.world import OF_THE_KEY
 from stopcast import StopcastError, Task
 
 if TYPE_CHECKING:
@@ -22,13 +23,15 @@ _CUT_OFF_WITHIN: Final = 4.5
 #: Kinds that make a life's clock useless for bounds.
 _STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer"})
 #: Seconds by which these kinds can keep a call waiting between its pick and its permit.
-_WAITS: Final = {
+_WAITS: Final[Mapping[str, float]] = {
     "connect_slow": 3.0,
     "connect_swallowed": 10.0,
     "idle_dropped": 10.0,
     "idle_dropped_soon": 10.0,
     "throttled": 65.0,
-    "provider": 65.0,
+    "late_timer": 1.0,
+    "stopped": 30.0,
+    **dict.fromkeys(OF_THE_KEY, 65.0),
 }
 
 
@@ -114,7 +117,7 @@ def observers(story: Story) -> Iterator[str]:
 def gives_up_in_time(story: Story) -> Iterator[str]:
     """No attempt begins later than the policy has it."""
     world = story.world
-    if _STANDSTILLS & world.kinds.keys():
+    if "stall" in world.kinds:
         return
     # With a connection in hand, half a second's worth of calls waits for its permit, or one.
     wait = 1.0 + 2.0 / world.cap + 4 * world.latency_seconds

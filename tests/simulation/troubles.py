@@ -104,8 +104,6 @@ def _key_expires(life: Life) -> None:
     life.api.expires_at = life.loop.wall_time() + life.within(1.0, 60.0, "expires")
 
 
-#: Only a program with a provider of credentials can live with them.
-_OF_THE_KEY: Final = frozenset({"key_rotated", "key_expires"})
 #: By kind. Each plans what happens to one life.
 TROUBLES: Final[Mapping[str, Callable[[Life], None]]] = {
     "killed": _killed,
@@ -125,7 +123,5 @@ TROUBLES: Final[Mapping[str, Callable[[Life], None]]] = {
 def plan_troubles(life: Life) -> None:
     """Plan what happens to one life."""
     for kind, plan in TROUBLES.items():
-        if kind in _OF_THE_KEY and (life.world.program == "command" or "provider" not in life.world.kinds):
-            continue
         if life.world.happens(kind, life.process.group.name):
             plan(life)

@@ -56,7 +56,6 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "slow_source": (0.2, 0.5),
     "slow_consumer": (0.2, 0.5),
     "observer_raises": (0.3, 1.0),
-    "provider": (1.0,),
     "provider_cancelled": (0.1, 0.5),
     "provider_fails": (0.1, 0.5),
     "key_rotated": (0.5, 1.0),
@@ -66,6 +65,17 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "disk_full": (0.1, 0.5),  # for three seconds
     "sync_fails": (0.05, 0.3),  # with EIO, once for each
     "sync_slow": (0.1, 0.5),  # up to 3 s
+}
+
+
+#: With one of these, a program has a provider of credentials.
+OF_THE_KEY: Final = frozenset({"provider_cancelled", "provider_fails", "key_rotated", "key_expires"})
+#: The only program in which a kind can happen, for those that cannot happen in all.
+ONLY_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("leaves_early", "source_raises", "slow_source", "slow_consumer", "observer_raises"), "library"),
+    **dict.fromkeys(OF_THE_KEY, "library"),
+    **dict.fromkeys(("signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals"), "command"),
+    **dict.fromkeys(("killed_in_write", "disk_full", "sync_fails", "sync_slow"), "command"),
 }
 
 
@@ -118,12 +128,14 @@ class World:
 def draw(seed: int) -> World:
     """Return the world of a seed."""
     chance = random.Random(seed)
+    program = chance.choice(["command", "command", "library"])
+    possible = [kind for kind in KINDS if program == ONLY_OF.get(kind, program)]
     # Few kinds at once show what many would hide.
     if chance.random() < 0.4:
-        drawn = chance.sample(list(KINDS), chance.choice([1, 2, 3]))
+        drawn = chance.sample(possible, chance.choice([1, 2, 3]))
     else:
         most = chance.choice([0.1, 0.25, 0.5])
-        drawn = [kind for kind in KINDS if chance.random() < most]
+        drawn = [kind for kind in possible if chance.random() < most]
     kinds = {kind: chance.choice(KINDS[kind]) for kind in drawn}
     return World(
         seed=seed,
@@ -143,6 +155,6 @@ def draw(seed: int) -> World:
         canary=chance.choice([None, None, None, 1, 5]),
         halt_after=chance.choice([None, None, None, 1, 10]),
         quiet=chance.random() < 0.7,
-        program=chance.choice(["command", "command", "library"]),
-        give_up_after=chance.choice([None, None, 0.5, 5.0]),
+        program=program,
+        give_up_after=chance.choice([None, 0.5, 2.0, 10.0]),
     )
