@@ -252,6 +252,21 @@ def test_a_caller_now_and_then_waits_for_the_way_to_redis_and_no_longer(way_seco
     assert max(on_virtual_clock(main, lateness=up_to(0.003))[1:]) < 3 * way_seconds + 0.010
 
 
+@pytest.mark.parametrize("cap", [0.3, 0.5, 0.7, 0.9, 1.3, 1.9])
+def test_the_slots_of_a_slow_cap_come_at_its_rate(cap: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        permits: list[float] = []
+        ledger = SimulatedLedger(SimulatedRedis(), "account", lambda: 0.0005)
+        async with SharedQuota(ledger, account="account", max_per_second=cap) as quota:
+            while len(permits) < 10:
+                await quota.acquire()
+                permits.append(clock.time())
+        return permits
+
+    permits = on_virtual_clock(main)
+    assert permits[-1] - permits[0] == pytest.approx(9 / QuotaSettings(max_per_second=cap).full_rate, rel=0.01)
+
+
 def test_a_process_that_dies_leaves_its_part_to_the_others() -> None:
     async def main(clock: VirtualClock) -> list[float]:
         fleet = Fleet(clock, SimulatedRedis(), way_seconds=0.001, seed=4)

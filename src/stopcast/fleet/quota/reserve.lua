@@ -54,7 +54,8 @@ if not agreed then
 end
 
 local least = math.min(full, math.max(full / 30, 2))
-local horizon = math.max(1e6, 2e6 / full)
+-- Whole, as the moments that are kept: the next slot may lie just at it.
+local horizon = math.ceil(math.max(1e6, 2e6 / full))
 local seen = within(kept.seen, 0, 2 ^ 53) or 0
 local set_back = math.max(0, seen - now)
 
