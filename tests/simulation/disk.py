@@ -62,9 +62,8 @@ class Disk:
 
     def close_all(self, group: Group) -> None:
         """Close what a process has open, as the kernel does when it dies."""
-        for descriptor in group.descriptors:
-            if is_open(descriptor):
-                self._real["close"](descriptor)
+        for descriptor in left_open(group):
+            self._real["close"](descriptor)
         group.descriptors.clear()
 
     # What the processes call.
@@ -87,7 +86,7 @@ class Disk:
         """Close a descriptor."""
         group = self._living()
         if group is not None:
-            group.descriptors.discard(descriptor)
+            group.descriptors.pop(descriptor, None)
         self._real["close"](descriptor)
 
     def write(self, descriptor: int, data: Any) -> int:
@@ -156,16 +155,20 @@ class Disk:
     def _has(self, group: Group | None, descriptor: int) -> None:
         """Remember whose it is. A file object closes its descriptor unseen, and then the number is used again."""
         for other in self._groups:
-            other.descriptors.discard(descriptor)
+            other.descriptors.pop(descriptor, None)
         if group is not None:
             self._groups.add(group)
-            group.descriptors.add(descriptor)
+            group.descriptors[descriptor] = _file_at(descriptor)
 
 
-def is_open(descriptor: int) -> bool:
-    """Return whether a descriptor is open."""
+def left_open(group: Group) -> list[int]:
+    """Return the descriptors that a process has open."""
+    return [descriptor for descriptor, file in group.descriptors.items() if _file_at(descriptor) == file]
+
+
+def _file_at(descriptor: int) -> tuple[int, int] | None:
     try:
-        os.fstat(descriptor)
+        status = os.fstat(descriptor)
     except OSError:
-        return False
-    return True
+        return None
+    return status.st_dev, status.st_ino

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 
 from simulation.api import REFUSED
-from simulation.disk import is_open
+from simulation.disk import left_open
 from simulation.loop import SimulatedLoop, Thread
 from stopcast import Task
 
@@ -45,7 +45,7 @@ def left_behind(life: Process, loop: SimulatedLoop) -> Iterator[str]:
         left = not handle.cancelled() and life.group in handle._context.values()
         if left and not isinstance(handle._callback, Thread):
             yield f"{name} leaves a timer behind: {handle}"
-    for descriptor in filter(is_open, life.group.descriptors):
+    for descriptor in left_open(life.group):
         yield f"{name} leaves a descriptor behind: {Path(f'/proc/self/fd/{descriptor}').resolve()}"
     if life.group.wires:
         yield f"{name} leaves connections behind: {[str(wire) for wire in life.group.wires]}"
@@ -192,13 +192,13 @@ def ends_in_time(story: Story) -> Iterator[str]:
 
 #: With these, connections die faster than permits come.
 _DEADLY: Final = frozenset(
-    {"idle_dropped_soon", "rate_changed", "steered_by_signals", "throttled", "stall", "stopped", "connect_slow"}
+    {"idle_dropped_soon", "answer_doubled", "answer_stray", "rate_changed", "steered_by_signals", "throttled", "stall", "stopped", "connect_slow"}
 )
 
 
 def connections_last(story: Story) -> Iterator[str]:
     """A server that closes idle connections after a second keeps no call from going out."""
-    if story.world.cap < 5 or _DEADLY & story.world.kinds.keys():
+    if story.world.cap < 5 or story.world.program == "fleet" or _DEADLY & story.world.kinds.keys():
         return
     messages = [line["message"] for line in lines_of(story)]
     uses = [life.use for life in story.lives if life.use is not None]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from simulation.api import Api
 from simulation.command import ENDPOINT
+from simulation.fleet import Fleet
 from simulation.process import Process
 from simulation.world import OF_THE_KEY, World
 from stopcast import Credentials, Outcome, RetryPolicy, StopcastError, Stopper, Task
@@ -80,8 +81,9 @@ class Use:
 class Library:
     """Uses a Stopper as ``world`` has it: draws the streams, and how each is taken."""
 
-    def __init__(self, world: World, api: Api, tasks: list[Task], *, calm: bool) -> None:
+    def __init__(self, world: World, api: Api, tasks: list[Task], *, calm: bool, fleet: Fleet | None) -> None:
         self._world = world
+        self._fleet = fleet
         self._api = api
         self._calm = calm
         self._tasks = tasks
@@ -92,10 +94,12 @@ class Library:
         """Use the Stopper."""
         world, use = self._world, self.use
         process.use = use
+        quota = None if self._fleet is None else self._fleet.quota(process.group.name)
         stopper = Stopper(
             self._provide if OF_THE_KEY & world.kinds.keys() else Credentials(self._api.key, self._api.secret),
             endpoint=ENDPOINT,
-            max_per_second=min(world.cap, 150.0),
+            max_per_second=None if quota else world.cap,
+            limiter=quota,
             retry=RetryPolicy(max_attempts=world.max_attempts, give_up_after_seconds=use.give_up_after),
             timeout_seconds=world.timeout_seconds,
             max_at_once=world.max_at_once,
@@ -106,7 +110,7 @@ class Library:
         loop = asyncio.get_running_loop()
         consumers: list[asyncio.Task[None]] = []
         try:
-            async with stopper:
+            async with quota or nullcontext(), stopper:
                 for stream in self._streams(process.group.name):
                     use.streams.append(stream)
                     consumers.append(asyncio.create_task(self._consume(stopper, stream), name=stream.name))
@@ -133,7 +137,8 @@ class Library:
     async def _until_leaving(self, name: str, consumers: list[asyncio.Task[None]]) -> None:
         leaves = not self._calm and self._world.happens("leaves_early", name)
         seconds = 10 ** self._world.between(-2.0, 1.5, "leaves", name) if leaves else None
-        await asyncio.wait(consumers, timeout=seconds)
+        if consumers:
+            await asyncio.wait(consumers, timeout=seconds)
 
     def _streams(self, name: str) -> list[Stream]:
         world = self._world

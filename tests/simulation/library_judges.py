@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 0.001
 #: Nothing of the engine's own takes longer to end, with what it waits for cut off.
 _CUT_OFF_WITHIN: Final = 4.5
+#: The shared quota is closed after the Stopper.
+_QUOTA_CLOSES_WITHIN: Final = 2.5
 #: Kinds that make a life's clock useless for bounds.
 _STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer"})
 #: Seconds by which these kinds can keep a call waiting between its pick and its permit.
@@ -57,7 +59,12 @@ def streams_end(story: Story) -> Iterator[str]:
         if use.leaving_at is None or use.left_at is None or _STANDSTILLS & story.world.kinds.keys():
             continue
         seconds = use.left_at - use.leaving_at
-        bound = _CUT_OFF_WITHIN + (0.0 if use.cancelled else story.world.grace_seconds)
+        # The shared quota is closed after it.
+        bound = (
+            _CUT_OFF_WITHIN
+            + 2.5 * (story.world.program == "fleet")
+            + (0.0 if use.cancelled else story.world.grace_seconds)
+        )
         if seconds > bound:
             yield f"{life.group.name} takes {seconds:.1f} s to leave the Stopper"
 
@@ -117,7 +124,7 @@ def observers(story: Story) -> Iterator[str]:
 def gives_up_in_time(story: Story) -> Iterator[str]:
     """No attempt begins later than the policy has it."""
     world = story.world
-    if "stall" in world.kinds:
+    if "stall" in world.kinds or world.program == "fleet":
         return
     # With a connection in hand, half a second's worth of calls waits for its permit, or one.
     wait = 1.0 + 2.0 / world.cap + 4 * world.latency_seconds

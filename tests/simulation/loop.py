@@ -28,7 +28,7 @@ class Group:
         context: its callbacks carry it.
         tasks: all that it ever started. They are kept, so that those of a killed process never run their clean-up.
         handlers: of its signals.
-        descriptors: that it has open.
+        descriptors: that it has open, and the file that each belongs to.
         wires: connections that it has open.
     """
 
@@ -39,7 +39,7 @@ class Group:
         self.held: list[asyncio.Handle] = []
         self.tasks: list[asyncio.Task[Any]] = []
         self.handlers: dict[int, Any] = {}
-        self.descriptors: set[int] = set()
+        self.descriptors: dict[int, object] = {}
         self.wires: set[Any] = set()
         self.context: Context = copy_context()
         self.context.run(_group.set, self)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -22,6 +23,7 @@ from simulation import judges
 from simulation.api import Api
 from simulation.command import Command, options_of, output
 from simulation.disk import Disk
+from simulation.fleet import Fleet
 from simulation.library import Library
 from simulation.loop import Group, InlineCalls, InlineThread, KilledError, SimulatedLoop, current_group
 from simulation.network import Network
@@ -175,27 +177,42 @@ class _Author:
         self._network = network
         self._disk = disk
         self._control = story.folder / "control"
+        self._fleet: Fleet | None = None
 
     async def tell(self) -> None:
         """Let the world begin, go through its faults, and come to its end in calm."""
         story, world = self._story, self._world
-        for number in range(world.lives):
-            life = await self._live(number, plan_troubles, calm=False)
-            if life.running:
-                story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s")
-                return
-            if life.status in {0, 1}:
-                break
-            await asyncio.sleep(_RESTART_SECONDS * world.share("restart", number))
+        if world.program == "fleet":
+            await self._live_together()
+        else:
+            await self._live_in_turn()
+        if any(life.running for life in story.lives):
+            return
         self._network.calm = self._disk.calm = story.api.calm = True
+        if self._fleet is not None:
+            self._fleet.end_troubles()
         for number in range(world.lives, world.lives + _CALM_LIVES):
             life = await self._live(number, lambda _: None, calm=True)
-            if life.running:
-                story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s of calm")
+            if life.status in {0, 1} or life.running:
+                story.finished = not life.running
                 return
-            if life.status in {0, 1}:
-                story.finished = True
+
+    async def _live_in_turn(self) -> None:
+        for number in range(self._world.lives):
+            life = await self._live(number, plan_troubles)
+            if life.running or life.status in {0, 1}:
                 return
+            await asyncio.sleep(_RESTART_SECONDS * self._world.share("restart", number))
+
+    async def _live_together(self) -> None:
+        self._fleet = fleet = Fleet(self._world)
+        note = partial(self._note, "Redis")
+        troubles = asyncio.create_task(fleet.trouble(note))
+        await asyncio.gather(*(self._live(number, plan_troubles) for number in range(self._world.lives)))
+        troubles.cancel()
+
+    def _note(self, who: str, text: str) -> None:
+        self._story.record.note(self._loop.time(), f"{who}: {text}")
 
     def _longest(self) -> float:
         """Return a bound on the time that a life takes."""
@@ -206,8 +223,8 @@ class _Author:
         slowest /= 10.0 if {"rate_changed", "steered_by_signals"} & world.kinds.keys() else 1.0
         return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
 
-    async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool) -> Process:
-        program = self._command(number) if self._world.program == "command" else self._library(calm=calm)
+    async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
+        program = self._command(number) if self._world.program == "command" else self._library(number, calm=calm)
         life = Process(f"life-{number}", program, self._loop, self._story.record)
         self._story.lives.append(life)
         plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api))
@@ -215,6 +232,7 @@ class _Author:
             async with asyncio.timeout(self._longest()):
                 await life.over.wait()
         except TimeoutError:
+            self._story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s")
             return life
         # What it sent arrives, and what it left behind shows.
         await asyncio.sleep(2 * self._world.latency_seconds + _LEFT_WITHIN)
@@ -229,6 +247,8 @@ class _Author:
         list_path.write_text("AppId,RoomId,TaskId\n" + "".join(",".join(row) + "\n" for row in rows))
         return Command(options_of(self._world, self._story.folder, list_path, number))
 
-    def _library(self, *, calm: bool) -> Library:
-        tasks = dict.fromkeys(Task(*row) for row in self._story.rows if "/" not in row[2])
-        return Library(self._world, self._story.api, list(tasks), calm=calm)
+    def _library(self, number: int, *, calm: bool) -> Library:
+        tasks = list(dict.fromkeys(Task(*row) for row in self._story.rows if "/" not in row[2]))
+        if self._fleet is not None and not calm:
+            tasks = tasks[number :: self._world.lives]
+        return Library(self._world, self._story.api, tasks, calm=calm, fleet=self._fleet)

@@ -60,6 +60,14 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "provider_fails": (0.1, 0.5),
     "key_rotated": (0.5, 1.0),
     "key_expires": (0.5, 1.0),
+    # The Redis of a shared quota.
+    "redis_away": (0.2, 0.5),
+    "redis_restarted": (0.2, 0.5),
+    "redis_emptied": (0.2, 0.5),
+    "redis_failed_over": (0.2, 0.5),
+    "redis_clock_set": (0.2, 0.5),
+    "redis_slow": (0.02, 0.2),
+    "redis_swallows": (0.5, 1.0),  # the first cancellation of a task that asks it
     # The disk.
     "killed_in_write": (0.02, 0.2),  # at any byte of what is being written to the report
     "disk_full": (0.1, 0.5),  # for three seconds
@@ -70,13 +78,20 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
 
 #: With one of these, a program has a provider of credentials.
 OF_THE_KEY: Final = frozenset({"provider_cancelled", "provider_fails", "key_rotated", "key_expires"})
-#: The only program in which a kind can happen, for those that cannot happen in all.
-ONLY_OF: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("leaves_early", "source_raises", "slow_source", "slow_consumer", "observer_raises"), "library"),
-    **dict.fromkeys(OF_THE_KEY, "library"),
-    **dict.fromkeys(("signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals"), "command"),
-    **dict.fromkeys(("killed_in_write", "disk_full", "sync_fails", "sync_slow"), "command"),
-}
+#: The programs: the command; one that uses the library; and several of those at once, which share a quota.
+PROGRAMS: Final = ("command", "library", "fleet")
+_LIBRARY: Final = ("leaves_early", "source_raises", "slow_source", "slow_consumer", "observer_raises", *OF_THE_KEY)
+_COMMAND: Final = ("signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals")
+_DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow")
+
+
+def can_happen(kind: str, program: str) -> bool:
+    """Return whether a kind of fault can happen to a program."""
+    if kind in _COMMAND or kind in _DISK:
+        return program == "command"
+    if kind.startswith("redis_"):
+        return program == "fleet"
+    return kind not in _LIBRARY or program != "command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +143,8 @@ class World:
 def draw(seed: int) -> World:
     """Return the world of a seed."""
     chance = random.Random(seed)
-    program = chance.choice(["command", "command", "library"])
-    possible = [kind for kind in KINDS if program == ONLY_OF.get(kind, program)]
+    program = chance.choice(["command", "command", "library", "library", "fleet"])
+    possible = [kind for kind in KINDS if can_happen(kind, program)]
     # Few kinds at once show what many would hide.
     if chance.random() < 0.4:
         drawn = chance.sample(possible, chance.choice([1, 2, 3]))
