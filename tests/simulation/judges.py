@@ -16,6 +16,7 @@ from stopcast import Task
 
 if TYPE_CHECKING:
     from simulation.process import Process
+    from simulation.record import Call
     from simulation.story import Story
 
 _GOOD: Final = {"stopped", "already_stopped", "presumed_stopped", "duplicate"}
@@ -190,9 +191,37 @@ def ends_in_time(story: Story) -> Iterator[str]:
             yield f"{life.group.name} ends {ended_at - life.second_signal_at:.1f} s after its second signal"
 
 
+#: With these, the answer that a process sees is not the one to its call.
+_FALSE_ANSWERS: Final = frozenset({"answer_doubled", "answer_stray"})
+
+
+def one_call_at_a_time(story: Story) -> Iterator[str]:
+    """No process makes a call for a task for which another one is under way."""
+    if _FALSE_ANSWERS & story.world.kinds.keys():
+        return
+    last: dict[tuple[str, Task], Call] = {}
+    for call in story.record.calls:
+        before = last.get((call.life, call.task))
+        last[call.life, call.task] = call
+        if before is None or call.sent_at - before.sent_at > story.world.timeout_seconds - _EPSILON:
+            continue
+        if before.answered_at is None or before.answered_at > call.sent_at:
+            yield f"{call.life} sends {call.task.task_id} at {call.sent_at:.6f}, and at {before.sent_at:.6f} before"
+
+
 #: With these, connections die faster than permits come.
 _DEADLY: Final = frozenset(
-    {"idle_dropped_soon", "answer_doubled", "answer_stray", "rate_changed", "steered_by_signals", "throttled", "stall", "stopped", "connect_slow"}
+    {
+        "idle_dropped_soon",
+        "answer_doubled",
+        "answer_stray",
+        "rate_changed",
+        "steered_by_signals",
+        "throttled",
+        "stall",
+        "stopped",
+        "connect_slow",
+    }
 )
 
 
@@ -219,7 +248,14 @@ def secrets(story: Story) -> Iterator[str]:
 
 
 #: Of every story.
-JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (cap, only_listed, errors, connections_last, secrets)
+JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
+    cap,
+    only_listed,
+    one_call_at_a_time,
+    errors,
+    connections_last,
+    secrets,
+)
 COMMAND_JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
     one_line_each,
     truth,

@@ -149,6 +149,8 @@ class Library:
         for place in range(number):
             way = world.pick(WAYS, "way", name, place)
             tasks = self._tasks[place::number][: 1 if way == "single" else None]
+            if tasks and world.happens("same_task", name, place):
+                tasks = list(dict.fromkeys([self._tasks[0], *tasks]))[: len(tasks)]
             raises = way != "single" and world.happens("source_raises", name, place)
             streams.append(Stream(f"{name} stream {place}", way, tasks, source_raises=raises))
         return [stream for stream in streams if stream.tasks]

@@ -72,7 +72,7 @@ def streams_end(story: Story) -> Iterator[str]:
 def nothing_after_leaving(story: Story) -> Iterator[str]:
     """What was given up is not sent, and after the Stopper was left nothing is."""
     for life, use, calls in lives_of(story):
-        for stream in use.streams:
+        for stream in use.streams if "same_task" not in story.world.kinds else ():
             if stream.way != "all" and stream.left_at is not None:
                 for call in _late(stream, calls, stream.left_at):
                     yield f"{stream.name} ({stream.way}) was left at {stream.left_at:.6f}, and then sends {call}"
@@ -117,7 +117,8 @@ def observers(story: Story) -> Iterator[str]:
     """Observers are told once of the end of each task that was sent."""
     for life, use, calls in lives_of(story):
         for task in calls.keys() | use.finished.keys():
-            if calls[task] and use.finished[task] != 1:
+            streams = sum(task in stream.tasks for stream in use.streams)
+            if calls[task] and not 1 <= use.finished[task] <= streams:
                 yield f"{life.group.name}: observers were told {use.finished[task]} times of the end of {task}"
 
 
@@ -139,12 +140,14 @@ def gives_up_in_time(story: Story) -> Iterator[str]:
 
 
 def library_truth(story: Story) -> Iterator[str]:
-    """No status is false, as far as one Stopper can know."""
+    """No status is false, as far as one stream can know."""
     for life, use, _ in lives_of(story):
+        given = Counter(task for stream in use.streams for task in stream.tasks)
         for stream in use.streams:
             for outcome in stream.outcomes:
-                claim = Claim(outcome.task, outcome.status, outcome.code, outcome.in_doubt, life.group.name)
-                yield from false_claims(story, claim)
+                if given[outcome.task] == 1:
+                    claim = Claim(outcome.task, outcome.status, outcome.code, outcome.in_doubt, life.group.name)
+                    yield from false_claims(story, claim)
 
 
 def calm_end(story: Story) -> Iterator[str]:

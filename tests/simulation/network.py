@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Callable
+
+# The functions of os as they are, below the layer of the simulated disk.
+from os import close, pipe, read, write
 from typing import Any, Final
 
 from simulation.api import Answered, Api
 from simulation.loop import Group, SimulatedLoop, current_group
-from simulation.record import Record
+from simulation.record import Call, Record
 from simulation.world import World
 
 _ADDRESS: Final = ("127.0.0.1", 8080)
@@ -35,11 +37,6 @@ class Network:
         self.calm = False
         self.wires = 0
         self._connects = 0
-        # poll() finds something to read at the one, and nothing at the other.
-        quiet, self._kept_open = os.pipe()
-        loud, loud_end = os.pipe()
-        os.close(loud_end)
-        self.descriptors = {False: quiet, True: loud}
         loop.connect, loop.make_wire = self._connect, self._make_wire
 
     def happens(self, kind: str, *subject: object) -> bool:
@@ -64,12 +61,29 @@ class Network:
 
 
 class _Socket:
-    """What aiohttp and the gate ask of a socket."""
+    """What aiohttp and the gate ask of a socket: ``poll`` finds something to read in it, or does not."""
 
     family = socket.AF_UNIX
 
-    def __init__(self, descriptor: Callable[[], int]) -> None:
-        self.fileno = descriptor
+    def __init__(self) -> None:
+        self._reading, self._writing = pipe()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._reading
+
+    def fill(self) -> None:
+        """Let there be something to read."""
+        write(self._writing, b"!")
+
+    def empty(self) -> None:
+        """Let there be nothing to read."""
+        read(self._reading, 1)
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        close(self._reading)
+        close(self._writing)
 
 
 class Wire(asyncio.Transport):
@@ -86,9 +100,11 @@ class Wire(asyncio.Transport):
         self._server_open = True
         self._requests = 0
         self._sent = b""
+        #: The call that has no answer yet.
+        self._call: Call | None = None
         #: What has arrived and was not read: bytes, or how the connection ended.
         self._arrived: list[bytes | Exception | None] = []
-        self._socket = _Socket(lambda: network.descriptors[bool(self._arrived)])
+        self._socket = _Socket()
         if self._group is not None:
             self._group.wires.add(self)
         protocol.connection_made(self)
@@ -159,12 +175,14 @@ class Wire(asyncio.Transport):
         """Forget the process: it was killed."""
         self._closing = True
         self._server_open = False
+        self._socket.close()
 
     def _end(self, error: Exception | None) -> None:
         if self._closing:
             return
         self._closing = True
         self._server_open = False
+        self._socket.close()
         if self._group is not None:
             self._group.wires.discard(self)
         self._in_process(self._protocol.connection_lost, error)
@@ -172,11 +190,18 @@ class Wire(asyncio.Transport):
     def _arrive(self, *what: bytes | Exception | None) -> None:
         """Let bytes, or an end, arrive in the process's kernel. It reads them as soon as it runs."""
         if not self._closing:
+            if not self._arrived:
+                self._socket.fill()
             self._arrived += what
             self._in_process(self._read)
 
     def _read(self) -> None:
+        if not self._arrived or self._closing:
+            return
         arrived, self._arrived = self._arrived, []
+        if self._call is not None:
+            self._call.answered_at = self._loop.time()
+        self._socket.empty()
         for what in arrived:
             if self._closing:
                 return
@@ -208,7 +233,7 @@ class Wire(asyncio.Transport):
 
     def _request(self, headers: dict[str, str], body: bytes) -> None:
         network, world = self._network, self._network.world
-        call = network.record.sent(self._group, headers, body, self._loop.time())
+        call = self._call = network.record.sent(self._group, headers, body, self._loop.time())
         subject = (call.task, call.number)
         arrives_at = self._loop.time() + world.latency_seconds + world.jitter_seconds * world.share("way", *subject)
         if network.happens("request_lost", *subject):

@@ -22,6 +22,8 @@ class Call:
         arrived_at: virtual time at the API, None where it never arrived.
         verdict: "ok" or the code of the API's answer.
         stopped: whether it stopped the task.
+        answered_at: virtual time at which an answer, or the loss of its connection, reached the process; None where
+            nothing did.
     """
 
     task: Task
@@ -32,6 +34,7 @@ class Call:
     arrived_at: float | None = None
     verdict: str | None = None
     stopped: bool = False
+    answered_at: float | None = None
 
 
 @dataclass(slots=True)

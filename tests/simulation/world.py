@@ -52,6 +52,7 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "steered_by_signals": (0.5, 1.0),
     # A program that uses the library.
     "leaves_early": (0.5, 1.0),
+    "same_task": (0.5, 1.0),  # of several streams and callers
     "source_raises": (0.2, 0.5),
     "slow_source": (0.2, 0.5),
     "slow_consumer": (0.2, 0.5),
@@ -80,7 +81,15 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
 OF_THE_KEY: Final = frozenset({"provider_cancelled", "provider_fails", "key_rotated", "key_expires"})
 #: The programs: the command; one that uses the library; and several of those at once, which share a quota.
 PROGRAMS: Final = ("command", "library", "fleet")
-_LIBRARY: Final = ("leaves_early", "source_raises", "slow_source", "slow_consumer", "observer_raises", *OF_THE_KEY)
+_LIBRARY: Final = (
+    "leaves_early",
+    "same_task",
+    "source_raises",
+    "slow_source",
+    "slow_consumer",
+    "observer_raises",
+    *OF_THE_KEY,
+)
 _COMMAND: Final = ("signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals")
 _DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow")
 
