@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from types import FrameType
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -63,10 +64,10 @@ async def health(request: Request) -> JSONResponse:
 
 
 @app.delete("/tasks/{app_id}/{room_id}/{task_id}")
-async def stop_one(app_id: str, room_id: str, task_id: str, request: Request) -> dict[str, str | bool | None]:
+async def stop_one(app_id: str, room_id: str, task_id: str, request: Request) -> dict[str, Any]:
     stopper: stopcast.Stopper = request.state.stopper
     outcome = await stopper.stop(stopcast.Task(app_id, room_id, task_id), priority=1)
-    return {"status": outcome.status, "good": outcome.good, "code": outcome.code}
+    return {**outcome.as_json(), "good": outcome.good}
 
 
 @app.post("/stop")
@@ -81,8 +82,7 @@ async def stop(items: list[Item], request: Request, priority: int = 0) -> Stream
             async with stopper.stop_all(tasks, priority=priority) as outcomes:
                 async for outcome in outcomes:
                     sent += 1
-                    line = {"task": [*outcome.task], "status": outcome.status, "code": outcome.code}
-                    yield orjson.dumps(line) + b"\n"
+                    yield orjson.dumps(outcome.as_json()) + b"\n"
         except stopcast.StopcastError as error:
             yield orjson.dumps({"error": str(error), "not_sent": len(tasks) - sent}) + b"\n"
 

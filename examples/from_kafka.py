@@ -65,7 +65,7 @@ class Messages:
 
 def make_durable(results: BinaryIO, outcomes: list[stopcast.Outcome]) -> None:
     if outcomes:
-        results.writelines(orjson.dumps([*outcome.task, outcome.status]) + b"\n" for outcome in outcomes)
+        results.writelines(orjson.dumps(outcome.as_json()) + b"\n" for outcome in outcomes)
         results.flush()
         os.fsync(results.fileno())
 

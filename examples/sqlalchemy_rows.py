@@ -6,6 +6,7 @@ The table is never held in memory, and no connection while calls wait. It needs 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -36,7 +37,7 @@ UPDATE = (
 )
 
 
-async def unfinished(engine: AsyncEngine, page: int = 500) -> AsyncIterator[stopcast.Task]:
+async def unfinished(engine: AsyncEngine, page: int = 500) -> AsyncIterator[Any]:
     columns = select(Recording.id, Recording.app, Recording.room, Recording.task).order_by(Recording.id).limit(page)
     last = 0
     while True:
@@ -44,8 +45,9 @@ async def unfinished(engine: AsyncEngine, page: int = 500) -> AsyncIterator[stop
             rows = (await connection.execute(columns.where(Recording.status.is_(None), Recording.id > last))).all()
         if not rows:
             return
-        for last, *ids in rows:  # noqa: B007 - the next page begins after the last row
-            yield stopcast.Task(*ids)
+        for row in rows:
+            yield row  # stopcast reads the ids by the columns' names
+        last = rows[-1].id
 
 
 async def write(engine: AsyncEngine, outcomes: list[stopcast.Outcome]) -> None:

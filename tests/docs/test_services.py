@@ -86,8 +86,8 @@ async def test_a_fastapi_service_streams_each_requests_outcomes_and_is_scraped()
         assert "Traceback" not in await fastapi.end()
     for number, outcomes in enumerate(streams):
         assert Counter(outcome["status"] for outcome in outcomes) == {"stopped": 40}
-        assert {tuple(outcome["task"]) for outcome in outcomes} == {
-            ("app", f"room-{number}", f"task-{n}") for n in range(40)
+        assert {(outcome["RoomId"], outcome["TaskId"]) for outcome in outcomes} == {
+            (f"room-{number}", f"task-{n}") for n in range(40)
         }
     assert 'stopcast_attempts_total{verdict="ok"' in metrics.replace('action="StopWebcast",', "")
     assert len(emulator.stopped) == 240
