@@ -47,3 +47,13 @@ def test_a_file_in_a_folder_without_access_is_one_line_that_names_it(shell: Shel
     assert "locked/file" in ended.err
     assert "Permission denied" in ended.err
     assert listed not in ended.err
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_a_page_on_standard_output_is_all_that_is_printed_there(shell: Shell, at: At, name: str) -> None:
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, "-o", "r.jsonl").status == 0
+    ended = shell.run("summary", "r.jsonl", "--html", name)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith("<!doctype html>")
+    assert ended.out.rstrip().endswith("</html>")
+    assert not (shell / "-").exists()

@@ -6,11 +6,8 @@ import os
 from pathlib import Path
 
 from stopcast.errors import ConfigurationError
+from stopcast.i18n import _
 from stopcast.report.opening import own_stream
-
-_NOT_A_FILE = "{option} {path}: not a regular file. Name another one"
-_NOT_OURS = "{option} {path}: the file exists and was not written by stopcast; name another one"
-_NO_ACCESS = "{option} {path}: {reason}. Name another file"
 
 
 def check_may_be_written(option: str, path: str | Path, *, begins: bytes) -> str:
@@ -26,13 +23,23 @@ def check_may_be_written(option: str, path: str | Path, *, begins: bytes) -> str
     """
     try:
         if own_stream(path) is not None or (Path(path).exists() and not Path(path).is_file()):
-            raise ConfigurationError(_NOT_A_FILE.format(option=option, path=path))
+            raise ConfigurationError(
+                _("{option} {path}: not a regular file. Name another one", option=option, path=path)
+            )
         with Path(path).open("rb") as file:
             start = file.read(len(begins))
     except FileNotFoundError:
         return os.path.realpath(path)
     except OSError as error:
-        raise ConfigurationError(_NO_ACCESS.format(option=option, path=path, reason=error.strerror)) from None
+        raise ConfigurationError(
+            _("{option} {path}: {cause}. Name another file", option=option, path=path, cause=error.strerror)
+        ) from None
     if start not in {b"", begins}:
-        raise ConfigurationError(_NOT_OURS.format(option=option, path=path))
+        raise ConfigurationError(
+            _(
+                "{option} {path}: the file exists and was not written by stopcast; name another one",
+                option=option,
+                path=path,
+            )
+        )
     return os.path.realpath(path)

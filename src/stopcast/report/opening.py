@@ -23,7 +23,8 @@ from stopcast.i18n import N_
 _LOG: Final = logging.getLogger("stopcast")
 #: Between two attempts to open a FIFO that has no reader yet.
 _NO_READER_SECONDS: Final = 0.05
-_OWN_STREAMS: Final = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+STANDARD_OUTPUT: Final = 1
+_OWN_STREAMS: Final = {"-": STANDARD_OUTPUT, "/dev/stdout": STANDARD_OUTPUT, "/dev/stderr": 2}
 _OWN_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
 #: How a lock is refused that another process holds.
 _LOCK_HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})

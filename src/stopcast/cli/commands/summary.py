@@ -75,6 +75,7 @@ def summary(
 
     from stopcast.cli.lists.reports import Reports
     from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
+    from stopcast.report.opening import STANDARD_OUTPUT, own_stream
     from stopcast.summary.as_json import as_json as figures_as_json
     from stopcast.summary.text import summary_text
 
@@ -92,7 +93,9 @@ def summary(
             _check_listed(listed, figures)
             _print_lines(opened, figures)
             return
-    if as_json:
+    if html and own_stream(html) == STANDARD_OUTPUT:
+        pass  # the page is what is printed
+    elif as_json:
         write_json({"reports": reports, **figures_as_json(figures, report=report)})
     else:
         write_stdout(summary_text(figures, reports, report=report, caps=caps))
@@ -164,25 +167,16 @@ def _check_page(path: Path) -> None:
     """
     from importlib.util import find_spec
 
+    from stopcast.cli.files import check_may_be_written
     from stopcast.errors import ConfigurationError
     from stopcast.i18n import _
+    from stopcast.report.opening import own_stream
     from stopcast.summary.page import PAGE_BEGINS
 
     if find_spec("jinja2") is None:
         raise ConfigurationError(_("--html needs the package Jinja2, which the extra cli brings: pip install Jinja2"))
-    if not path.is_file():
-        return
-    try:
-        with path.open("rb") as file:
-            begins = file.read(len(PAGE_BEGINS))
-    except OSError as error:
-        raise ConfigurationError(
-            _("--html {path}: {cause}. Name another file", path=path, cause=error.strerror)
-        ) from None
-    if begins not in {b"", PAGE_BEGINS.encode()}:
-        raise ConfigurationError(
-            _("--html {path}: the file exists and was not written by stopcast; name another one", path=path)
-        )
+    if own_stream(path) is None:
+        check_may_be_written("--html", path, begins=PAGE_BEGINS.encode())
 
 
 def _write_page(
@@ -198,9 +192,10 @@ def _write_page(
     import time
     from importlib.metadata import version
 
-    from stopcast.cli.output import log
+    from stopcast.cli.output import log, write_stdout
     from stopcast.errors import ConfigurationError
     from stopcast.i18n import _
+    from stopcast.report.opening import STANDARD_OUTPUT, own_stream
     from stopcast.summary.page import Subject, page
 
     subject = Subject(
@@ -213,8 +208,13 @@ def _write_page(
         endpoint=endpoint,
         account=account,
     )
+    # A file's name need not be UTF-8.
+    content = page(figures, subject).encode("utf-8", "backslashreplace")
+    if own_stream(path) == STANDARD_OUTPUT:
+        write_stdout(content)
+        return
     try:
-        path.write_text(page(figures, subject), encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise ConfigurationError(
             _("--html {path}: {cause}. Name a file in a folder that exists", path=path, cause=error.strerror)
