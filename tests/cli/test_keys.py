@@ -26,7 +26,10 @@ if not job:
     os.tcsetpgrp(0, os.getpgrp())
     signal.signal(signal.SIGTTOU, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "stopcast", *sys.argv[1:]])
-os.setpgid(job, job)
+try:
+    os.setpgid(job, job)
+except OSError:
+    pass  # the job has done so itself, and runs already
 while True:
     _, status = os.waitpid(job, os.WUNTRACED)
     os.tcsetpgrp(0, os.getpgrp())
