@@ -110,6 +110,11 @@ CONTRASTS = """(() => {
 })()""".replace("MARKS", str([*map(str, STATUS_WORDS), "a", "b"]))
 
 
+#: The number of different colours of statuses.
+COLOURS = """new Set(Array.from(document.querySelectorAll(".legend li"),
+  (item) => getComputedStyle(item, "::before").backgroundColor)).size"""
+
+
 async def test_texts_and_marks_have_enough_contrast_in_light_and_dark(shell: Shell, browser: str) -> None:
     page_of(shell, mixed(600))
     async with tab_of(shell / "page.html", browser) as tab:
@@ -119,6 +124,7 @@ async def test_texts_and_marks_have_enough_contrast_in_light_and_dark(shell: She
             texts, marks = await tab.evaluate(CONTRASTS)
             assert min(texts) >= 4.5
             assert min(marks) >= 3
+            assert await tab.evaluate(COLOURS) == len(STATUS_WORDS)
             papers.append(await tab.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert papers[0] != papers[1]
 

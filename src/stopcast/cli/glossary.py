@@ -135,7 +135,10 @@ def _statuses() -> Iterator[Entry]:
     for line in localized("statuses").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if status := re.fullmatch(r"`(\w+)`", cells[0]):
-            facts = [f"- {head}: {cell.rstrip(' |')}" for head, cell in zip(heads, cells[1:], strict=False)]
+            facts = [
+                _("- {commands}: {text}", commands=head, text=cell.rstrip(" |"))
+                for head, cell in zip(heads, cells[1:], strict=False)
+            ]
             yield Entry(status[1], _joined([f"**{status[1]}**", "", *facts]))
         elif line.startswith("|") and not line.startswith("|--"):
             heads = [cell.rstrip(" |") for cell in cells[1:]]

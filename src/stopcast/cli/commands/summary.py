@@ -125,7 +125,7 @@ def _check_listed(listed: str, figures: ReportFigures) -> None:
     codes = [total.key for total in figures.by_reason()]
     if _spelling(listed) not in map(_spelling, (*Status, *codes)):
         statuses = [status.value for status in Status if figures.total.statuses[status]]
-        there = ", ".join((*statuses, *codes)) or _("none")
+        there = _(", ").join((*statuses, *codes)) or _("none")
         raise ConfigurationError(
             _(
                 "--list {name}: no row has this status or code. The statuses and codes of these rows are: {there}",
