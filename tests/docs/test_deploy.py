@@ -121,6 +121,8 @@ def test_every_way_to_end_a_process_leaves_more_time_than_its_calls_in_flight_ta
 def test_containers_run_without_privileges_and_with_a_read_only_root() -> None:
     for pod in PODS:
         assert pod["securityContext"]["runAsNonRoot"]
+        # A Service that is named stopcast would set STOPCAST_PORT, which is an option of the sandbox.
+        assert pod["enableServiceLinks"] is False
         for container in pod["containers"]:
             context = container["securityContext"]
             assert (context["readOnlyRootFilesystem"], context["allowPrivilegeEscalation"]) == (True, False)
