@@ -280,6 +280,7 @@ class Run:
             seconds=seconds,
             settled_earlier=intake.settled,
             left_out=intake.left_out,
+            not_chosen=intake.not_chosen,
             too_old=intake.too_old,
             asked=not self._stopper.action.stops_tasks,
             accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},

@@ -36,6 +36,7 @@ class Summary:
         seconds: from the run's start to its end.
         settled_earlier: rows of the lists that the report had settled before this run.
         left_out: rows of the lists that are lines of an earlier report and need nothing more.
+        not_chosen: those of them that only have another status than ``--only`` names.
         too_old: rows of the lists that are lines of a report and older than the API remembers.
         asked: whether the run asked about the tasks, and did not stop them.
         not_finished: tasks that were read and have no line, because the run ended early.
@@ -49,6 +50,7 @@ class Summary:
     seconds: float = 0.0
     settled_earlier: int = 0
     left_out: int = 0
+    not_chosen: int = 0
     too_old: int = 0
     asked: bool = False
     not_finished: int = 0
@@ -77,6 +79,7 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "settled_earlier": self.settled_earlier,
             "left_out": self.left_out,
+            "not_chosen": self.not_chosen,
             "too_old": self.too_old,
             "not_finished": self.not_finished,
         }

@@ -126,6 +126,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         "excluded": intake.excluded,
         "invalid": intake.invalid,
         "left_out": intake.left_out,
+        "not_chosen": intake.not_chosen,
         "length": length,
     }
     if not output.quiet:

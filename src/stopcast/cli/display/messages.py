@@ -80,20 +80,27 @@ def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Seque
         lines.append(
             ngettext("1 row settled by the report already", "{number:,} rows settled by the report already", number)
         )
-    if number := intake.left_out:
-        lines.append(_left_out(number))
+    lines += left_out(intake.left_out, intake.not_chosen)
     if number := intake.invalid:
         lines.append(ngettext("1 row without a valid task", "{number:,} rows without a valid task", number))
     lines += _invalid_rows(invalid, intake.invalid)
     return "\n".join(lines)
 
 
-def _left_out(number: int) -> str:
-    return ngettext(
-        "1 row left out because of the status in an earlier report",
-        "{number:,} rows left out because of the status in an earlier report",
-        number,
-    )
+def left_out(number: int, not_chosen: int) -> Iterator[str]:
+    """Yield why rows of an earlier report are left out; ``not_chosen`` of them only because of ``--only``."""
+    if needless := number - not_chosen:
+        yield ngettext(
+            "1 row left out: an earlier report says that it needs nothing, or names no task of its own",
+            "{number:,} rows left out: an earlier report says that they need nothing, or name no task of their own",
+            needless,
+        )
+    if not_chosen:
+        yield ngettext(
+            "1 row left out: it has another status than --only names",
+            "{number:,} rows left out: they have other statuses than --only names",
+            not_chosen,
+        )
 
 
 def until(seconds: float) -> str:
@@ -157,8 +164,7 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
                 "1 row had been settled by an earlier run", "{number:,} rows had been settled by an earlier run", number
             )
         )
-    if number := summary.left_out:
-        lines.append(_left_out(number))
+    lines += left_out(summary.left_out, summary.not_chosen)
     if number := summary.too_old:
         lines.append(
             ngettext(
@@ -268,8 +274,7 @@ def enqueued(counts: Mapping[str, int], invalid: Sequence[Outcome], queue: str) 
     parts = [_("{number:,} {status}", number=counts[key], status=_(word)) for key, word in words.items() if counts[key]]
     parts_text = _(", ").join(parts) or _("none")
     lines = [ngettext("1 row: {counts}", "{number:,} rows: {counts}", counts["rows"], counts=parts_text)]
-    if counts["left_out"]:
-        lines.append(_left_out(counts["left_out"]))
+    lines += left_out(counts["left_out"], counts["not_chosen"])
     lines += _invalid_rows(invalid, counts["invalid"])
     lines.append(ngettext("queue {name}: 1 task", "queue {name}: {number:,} tasks", counts["length"], name=queue))
     return "\n".join(lines)

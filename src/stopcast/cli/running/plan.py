@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
-from stopcast.cli.display import messages
-from stopcast.cli.lists import Lists
+from stopcast.cli.display import beginnings, messages
+from stopcast.cli.lists import Beginning, Lists
 from stopcast.cli.lists.exceptions import read_exceptions
 from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import Options
@@ -34,6 +35,7 @@ class Plan:
     Attributes:
         intake: counts the rows.
         invalid: the first rows that name no task.
+        lists: how each list was understood.
         max_per_second: the cap of the only account.
         caps: of an accounts file, the cap of each account.
         per_account: the number of tasks of each account in the file, and of None for those that no account claims.
@@ -41,11 +43,16 @@ class Plan:
 
     intake: Intake
     invalid: list[Outcome]
+    lists: Sequence[Beginning]
     max_per_second: float
     caps: Mapping[str, float]
     per_account: Counter[str | None]
 
     def __str__(self) -> str:
+        read = chain.from_iterable(map(beginnings.understood, self.lists))
+        return "\n".join([*read, self._counts(), *beginnings.spoiled(self.intake)])
+
+    def _counts(self) -> str:
         if not self.caps:
             rate = full_rate(self.max_per_second)
             time = duration(self.intake.tasks / rate)
@@ -61,6 +68,10 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints."""
         counts = self.intake.as_json()
+        counts["not_chosen"] = self.intake.not_chosen
+        counts["number_ids"] = self.intake.numbers
+        counts["rounded_ids"] = self.intake.rounded
+        counts["lists"] = list(map(beginnings.as_json, self.lists))
         if self.caps:
             counts["per_account"] = {name: self.per_account[name] for name in self.caps}
             counts["claimed_by_no_account"] = self.per_account[None]
@@ -106,6 +117,7 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
     return Plan(
         intake=intake,
         invalid=invalid[:_INVALID_SHOWN],
+        lists=list(lists.beginnings.values()),
         max_per_second=options.calls.max_per_second,
         caps={account.name: account.max_per_second or options.calls.max_per_second for account in accounts},
         per_account=per_account,
