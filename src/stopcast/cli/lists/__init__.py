@@ -171,7 +171,7 @@ def _delimiter(text: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
-        b"".decode(name)
+        b"a".decode(name, "replace")  # fails for what is not an encoding of text
         return codecs.lookup(name).name
     except (LookupError, ValueError):
         raise ConfigurationError(
