@@ -51,8 +51,8 @@ def run(
 ) -> None:
     """Stop the tasks of these lists; - is standard input.
 
-    A list is CSV or TSV with the columns AppId, RoomId, TaskId (or just these three, in this order), JSONL with these
-    keys, or an earlier report. Every row becomes one line of the report.
+    A list is delimited text with the columns AppId, RoomId, TaskId (or just these three, in this order), JSON with
+    these keys, an Excel workbook, or an earlier report. Every row becomes one line of the report.
 
     Exit status: 0 every task is stopped, or was already; 1 some rows are not; 2 wrong usage, or a list that cannot be
     read; 3 the run was given up; 130 and 143 after SIGINT and SIGTERM: calls in flight finish first, a second signal
