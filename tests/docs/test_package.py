@@ -101,11 +101,7 @@ def test_an_installed_wheel_works_without_the_checkout(wheel: Path, tmp_path: Pa
     assert "Quick start" in run(command, "help", "quickstart", cwd=tmp_path)
     assert "密钥" in run(command, "help", "credentials", "--lang", "zh", cwd=tmp_path)
     assert "InvalidAccessKey" in run(command, "help", "InvalidAccessKey", cwd=tmp_path)
-<<<<<<< HEAD
     (tmp_path / "tasks.csv").write_text("AppId,RoomId,TaskId\napp,room-1,task-1\n")
-=======
-    (tmp_path / "tasks.csv").write_text("app,room-1,task-1\n")
->>>>>>> 15177fb (Test lists as exporters write them, workbooks, earlier reports, and the reader beside csv and DuckDB)
     assert "1 stopped" in run(command, "run", "tasks.csv", "--sandbox", cwd=tmp_path)
     run(command, "summary", "stopcast-report.jsonl", "--html", "page.html", cwd=tmp_path)
     assert "<html" in (tmp_path / "page.html").read_text("utf-8")
