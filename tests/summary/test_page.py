@@ -131,6 +131,70 @@ def test_only_the_whole_is_100_percent(part: int, whole: int, shown: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("zone", "in_text", "on_page"),
+    [
+        (
+            "Asia/Shanghai",
+            "in local time (UTC+08:00) from 2025-11-22 19:59:59",
+            "(2025-11-22 19:59:59, UTC+08:00)",
+        ),
+        ("America/St_Johns", "in local time (UTC-03:30) from 2025-11-22 08:29:59", "(2025-11-22 08:29:59, UTC-03:30)"),
+    ],
+)
+def test_local_time_stands_beside_utc(shell: Shell, zone: str, in_text: str, on_page: str) -> None:
+    name = write_report(shell / "r.jsonl", mixed(50))
+    shell.variables |= {"TZ": zone, "SOURCE_DATE_EPOCH": "never"}
+    ended = shell.run_process("summary", name, "--html", "page.html")
+    assert in_text in ended.out
+    assert on_page in (shell / "page.html").read_text()
+
+
+def test_where_local_time_is_utc_it_is_not_said_twice(shell: Shell) -> None:
+    name = write_report(shell / "r.jsonl", mixed(50))
+    shell.variables |= {"TZ": "UTC", "SOURCE_DATE_EPOCH": "86400"}
+    ended = shell.run_process("summary", name, "--html", "page.html")
+    page = (shell / "page.html").read_text()
+    assert "local time" not in ended.out + page
+    assert "1970-01-02 00:00:00 UTC" in page
+
+
+def test_without_jinja_the_page_is_refused_with_what_to_install(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    ended = shell.run("summary", write_report(shell / "r.jsonl", mixed(5)), "--html", "page.html")
+    assert (ended.status, ended.out) == (2, "")
+    assert "pip install Jinja2" in ended.err
+
+
+def test_the_page_names_the_account_and_the_endpoint_where_they_are_given(shell: Shell) -> None:
+    assert "team-a" not in page_of(shell, mixed(5))
+    page = page_of(shell, mixed(5), "--account", "team-a", "--endpoint", "https://rtc.volcengineapi.com")
+    assert "<dt>account</dt><dd>team-a</dd>" in page
+    assert "https://rtc.volcengineapi.com" in page
+
+
+def test_more_calls_than_the_cap_are_explained_and_not_shown_as_a_broken_cap(shell: Shell) -> None:
+    outcomes = [outcome(Task("a", "r", str(n))) for n in range(300)]
+    assert "more than the cap of 150: several accounts, or another cap" in page_of(shell, outcomes)
+
+
+def test_retries_have_a_chart_without_a_cap_and_without_a_scale(shell: Shell) -> None:
+    outcomes = [outcome(Task("a", "r", str(n)), attempts=9, seconds=5.0) for n in range(150)]
+    page = page_of(shell, outcomes)
+    retries = page[page.index("Retries, at estimated times") : page.index("Outcomes over time")]
+    assert 'class="cap"' not in retries
+    assert 'class="limit"' not in retries
+    assert 'class="y"' not in retries
+    assert "1,200 of them retries" in page
+
+
+def test_a_long_pause_is_labelled(shell: Shell) -> None:
+    outcomes = [outcome(Task("a", "r", str(n)), finished_at=NOON + n + (900 if n > 20 else 0)) for n in range(40)]
+    page = page_of(shell, outcomes)
+    assert '<span class="pause" style="left:' in page
+    assert "no calls for 14 min 59 s" in page
+
+
+@pytest.mark.parametrize(
     ("statuses", "words"),
     [
         ([Status.STOPPED], "The task is stopped"),

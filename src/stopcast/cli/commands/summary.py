@@ -198,13 +198,14 @@ def _write_page(
     from stopcast.report.opening import STANDARD_OUTPUT, own_stream
     from stopcast.summary.page import Subject, page
 
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     subject = Subject(
         # A page is passed on, so it must not show the folders of the person who wrote it.
         reports=tuple(Path(name).name for name in names),
         caps=caps,
         version=version("stopcast"),
         # The variable of reproducible builds.
-        written_at=float(os.environ.get("SOURCE_DATE_EPOCH") or time.time()),
+        written_at=float(epoch) if epoch.isdecimal() and len(epoch) <= len("9999999999") else time.time(),
         endpoint=endpoint,
         account=account,
     )
