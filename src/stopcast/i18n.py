@@ -21,6 +21,7 @@ from struct import unpack_from
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unicodedata import east_asian_width
 
+from stopcast.marking import N_ as N_  # noqa: PLC0414 - exported: most modules import it from here
 from stopcast.tasks.outcome import Status
 
 if TYPE_CHECKING:
@@ -98,11 +99,6 @@ def ngettext(singular: str, plural: str, number: int, /, **fields: object) -> st
 _ = gettext
 
 
-def N_(message: str) -> str:  # noqa: N802 - gettext's usual name
-    """Return the message as it is: it is marked for the catalogue, and translated later."""
-    return message
-
-
 @cache
 def _translations(language: Language) -> NullTranslations:
     from gettext import GNUTranslations, NullTranslations  # noqa: PLC0415 - not needed for most errors of usage
@@ -150,8 +146,8 @@ def translate(text: str) -> str:
 _FIELD: Final = re.compile(r"\{(\w+)[^{}]*\}")
 #: Fields whose values are texts of the library themselves. Any other value is an identifier, a path or a number.
 _TEXTS: Final = frozenset({
-    "advice", "bad", "description", "error", "failure", "message", "note", "number_type", "place", "quoted", "reason",
-    "source", "status", "strerror", "why",
+    "advice", "bad", "description", "error", "failure", "kind", "message", "note", "number_type", "place", "quoted",
+    "reason", "source", "status", "strerror", "what", "why",
 })  # fmt: skip
 
 

@@ -34,7 +34,11 @@ MO: Final = PO.with_suffix(".mo")
 #: Calls whose first argument a person reads, besides those of exceptions; and whose last.
 _FIRST: Final = {
     "BadParameter",
+    "Broken",
+    "BrokenRow",
     "N_",
+    "_Kind",
+    "_error",
     "_log",
     "add_note",
     "confirms",
@@ -132,9 +136,9 @@ def _texts(node: ast.AST) -> Iterator[ast.expr]:
     match node:
         case ast.Call(func=function, args=[*arguments], keywords=keywords):
             name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-            if name in _LAST:
+            if name in _LAST and arguments:
                 yield arguments[-1]
-            elif name in _FIRST or (name.endswith("Error") and name not in _NOT_READ):
+            if name in _FIRST or (name.endswith("Error") and name not in _NOT_READ):
                 yield from _branches(arguments[0]) if arguments else ()
             yield from (keyword.value for keyword in keywords if keyword.arg == "help")
         case ast.Dict(keys=keys, values=values):

@@ -13,13 +13,14 @@ from enum import Enum
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from stopcast.marking import N_
 from stopcast.sources.lines import LINE_BYTES
 
 #: The most lines that one record may take, and together no more bytes than one line may have. A cell of Excel has at
 #: most 253 line ends.
 RECORD_LINES: Final = 256
 _ESCAPED: Final = re.compile(r"\\(.)")
-NOT_CLOSED: Final = "a quote that is not closed"
+NOT_CLOSED: Final = N_("a quote that is not closed")
 
 
 class Record(NamedTuple):
@@ -130,8 +131,11 @@ def _broken(error: csv.Error, text: str, dialect: Dialect) -> Record | Broken:
     if (record := _with_escapes(text, dialect)) is not None:
         return record
     # The standard library's reader has no other sign than its texts.
-    inside = "a carriage return" if "new-line" in str(error) else "text after a closing quote"
-    return Broken(f"{inside} inside the line")
+    return Broken(
+        "a carriage return inside the line"
+        if "new-line" in str(error)
+        else "text after a closing quote inside the line"
+    )
 
 
 def _with_escapes(text: str, dialect: Dialect) -> Record | None:

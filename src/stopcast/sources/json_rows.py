@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 from stopcast.sources.columns import IDS, Choice, Columns, Header, named_header, shown, start_of
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
@@ -24,8 +25,8 @@ _SHAPES_KEPT: Final = 64
 _ID_NAMES: Final = ("AppId", "RoomId", "TaskId")
 #: A spreadsheet keeps 15 digits of a number.
 _EXACT_BELOW: Final = 10**15
-_NAME_VALUES: Final = "names instead of ids"
-_NO_REPORT: Final = "no line of a report"
+_NAME_VALUES: Final = N_("names instead of ids")
+_NO_REPORT: Final = N_("no line of a report")
 
 
 class _Shape(NamedTuple):

@@ -6,6 +6,7 @@ import shlex
 from typing import Final, NamedTuple
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 
 
 class _Kind(NamedTuple):
@@ -23,11 +24,12 @@ class _Kind(NamedTuple):
 
 
 _DUCKDB: Final = "duckdb -csv -c \"SELECT * FROM '{path}'\" | stopcast run -"
-_SAVE_AS: Final = "open it, save the sheet as CSV, and name that file"
+_SAVE_AS: Final = N_("open it, save the sheet as CSV, and name that file")
+_NO_LIST: Final = N_("open it, save the sheet as CSV, and name that file; it may also be a login page")
 _BINARY: Final = (
     _Kind("a Parquet file", (b"PAR1",), _DUCKDB),
-    _Kind("an Arrow or Feather file", (b"ARROW1", b"FEA1"), "export it as CSV, with pyarrow or pandas"),
-    _Kind("an ORC file", (b"ORC",), "export it as CSV, with pyarrow or Spark"),
+    _Kind("an Arrow or Feather file", (b"ARROW1", b"FEA1"), N_("export it as CSV, with pyarrow or pandas")),
+    _Kind("an ORC file", (b"ORC",), N_("export it as CSV, with pyarrow or Spark")),
     _Kind("an Avro file", (b"Obj\x01",), "avro-tools tojson {path} | stopcast run -"),
     _Kind("an SQLite database", (b"SQLite format 3\0",), "sqlite3 -header -csv {path} 'SELECT ...' | stopcast run -"),
     _Kind("a 7z archive", (b"7z\xbc\xaf\x27\x1c",), "7z e -so {path} | stopcast run -"),
@@ -37,17 +39,17 @@ _BINARY: Final = (
     _Kind("compressed with compress", (b"\x1f\x9d",), "gzip -dc {path} | stopcast run -"),
     _Kind("compressed with snappy", (b"\xff\x06\0\0sNaPpY",), "snzip -dc {path} | stopcast run -"),
     _Kind("an old Excel workbook (.xls), or another file of Office", (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",), _SAVE_AS),
-    _Kind("a PDF", (b"%PDF-",), "ask for the table that it was made from, as CSV"),
-    _Kind("an image", (b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), "name a list of tasks"),
+    _Kind("a PDF", (b"%PDF-",), N_("ask for the table that it was made from, as CSV")),
+    _Kind("an image", (b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), N_("name a list of tasks")),
     _Kind("a property list", (b"bplist00",), "plutil -convert json -o - {path} | stopcast run -"),
-    _Kind("an executable", (b"\x7fELF", b"MZ\x90\0"), "name a list of tasks"),
+    _Kind("an executable", (b"\x7fELF", b"MZ\x90\0"), N_("name a list of tasks")),
 )
 _TEXT: Final = (
-    _Kind("a web page", (b"<!doctype html", b"<html", b"<table", b"<head"), _SAVE_AS + "; it may also be a login page"),
-    _Kind("XML", (b"<?xml", b"<workbook"), "export it as CSV or JSON"),
-    _Kind("RTF", (b"{\\rtf",), "save it as plain text"),
+    _Kind("a web page", (b"<!doctype html", b"<html", b"<table", b"<head"), _NO_LIST),
+    _Kind("XML", (b"<?xml", b"<workbook"), N_("export it as CSV or JSON")),
+    _Kind("RTF", (b"{\\rtf",), N_("save it as plain text")),
     _Kind("SQL", (b"-- mysql dump", b"-- mariadb dump", b"insert into", b"create table", b"copy public."),
-          "export the table as CSV, or as mysql -B -e 'SELECT ...' > list.tsv"),
+          N_("export the table as CSV, or as mysql -B -e 'SELECT ...' > list.tsv")),
     _Kind("SQL", (b"--\n-- postgresql database dump",), "psql --csv -c 'SELECT ...' | stopcast run -"),
     _Kind("a pointer to a file in Git LFS", (b"version https://git-lfs",), "git lfs pull"),
     _Kind("YAML", (b"---\n", b"- appid:", b"- app_id:"), "yq -o=json -I=0 '.[]' {path} | stopcast run -"),
@@ -95,7 +97,7 @@ def no_reader_error(path: str) -> ListError:
     """Return the error about a workbook where the package that reads it is missing."""
     return _error(
         "an Excel workbook (.xlsx)",
-        f"pip install 'stopcast[excel]' to read it, or {_SAVE_AS}",
+        N_("pip install 'stopcast[excel]' to read it, or open it, save the sheet as CSV, and name that file"),
         path,
     )
 
@@ -107,4 +109,5 @@ def _check(kinds: tuple[_Kind, ...], head: bytes, path: str) -> None:
 
 
 def _error(what: str, advice: str, path: str) -> ListError:
-    return ListError(f"it is {what}, which cannot be read as a list: {advice.format(path=shlex.quote(path))}")
+    advice = advice.format(path=shlex.quote(path))
+    return ListError(f"it is {what}, which cannot be read as a list: {advice}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from stopcast.marking import N_
 from stopcast.tasks.task import BrokenRow
 
 #: The longest line that is read. Three ids take 400 bytes; what is longer is no list, or a file without line ends.
 LINE_BYTES: Final = 65_536
 #: The most lines that are parsed and checked before the event loop has its turn: a third of a millisecond.
 BATCH_LINES: Final = 256
-TOO_LONG: Final = f"longer than {LINE_BYTES} bytes"
+TOO_LONG: Final = N_("longer than {limit} bytes").format(limit=LINE_BYTES)
 
 
 class Lines(NamedTuple):

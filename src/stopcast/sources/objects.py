@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 from stopcast.sources.columns import Columns
 from stopcast.tasks.task import BrokenRow, RawRow, Task
 
@@ -16,7 +17,7 @@ AnyTask: TypeAlias = Task | Sequence[str] | Mapping[str, str] | Any
 _COLUMNS: Final = Columns()
 _SHORT_COLUMNS: Final = Columns("app", "room", "task")
 _IDS: Final = 3
-_NO_TASK: Final = "neither a Task, nor three strings, nor an object with an AppId, a RoomId and a TaskId"
+_NO_TASK: Final = N_("neither a Task, nor three strings, nor an object with an AppId, a RoomId and a TaskId")
 _Get: TypeAlias = Callable[[Any, str], object]
 
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 from stopcast.sources.columns import SPACES, Columns, Header, named_header
 from stopcast.sources.names import are_types, is_decoration, looks_like_a_name
 from stopcast.tasks.task import ID_PATTERN
 
-HEADER_AGAIN: Final = "the header again"
-_OTHER_HEADER: Final = "a header with other columns; the rows below it are read by it"
-_UNKNOWN_HEADER: Final = "a header with other names; the rows below it cannot be read"
-_BELOW_IT: Final = "below a header with other names"
+HEADER_AGAIN: Final = N_("the header again")
+_OTHER_HEADER: Final = N_("a header with other columns; the rows below it are read by it")
+_UNKNOWN_HEADER: Final = N_("a header with other names; the rows below it cannot be read")
+_BELOW_IT: Final = N_("below a header with other names")
 _APPS_KEPT: Final = 4096
 
 Ids = tuple[Any, Any, Any]
@@ -62,7 +63,7 @@ class Table:
         """Return the three ids, with None for each missing cell; or why it is not clear which cells they are."""
         width = self.header.width
         if len(cells) > width and any(cell.strip(SPACES) if isinstance(cell, str) else cell for cell in cells[width:]):
-            return f"{len(cells)} fields in {width} columns"
+            return N_("{fields} fields in {width} columns").format(fields=len(cells), width=width)
         app, room, task = (_stripped(cells[place]) if place < len(cells) else None for place in self.header.places)
         return app, room, task
 

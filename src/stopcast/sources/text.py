@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from stopcast.marking import N_
 from stopcast.sources.compression import head_of
 from stopcast.sources.lines import LINE_BYTES
 
@@ -33,7 +34,7 @@ _NULS_IN: Final = 4
 _STRAY_NULS: Final = 10
 #: A list that says GBK or GB2312 may hold characters of the standard that contains both.
 _WIDER: Final = {"gbk": "gb18030", "gb2312": "gb18030"}
-NOT_UTF_8: Final = "not UTF-8"
+NOT_UTF_8: Final = N_("not UTF-8")
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
+from stopcast.marking import N_
 from stopcast.tasks.task import ID_PATTERN, RowColumns, Task
 
 _NAMES: Final = ("AppId", "RoomId", "TaskId")
@@ -29,21 +30,21 @@ _ROUNDED: Final = re.compile(rb"(?:^|,)\d+\.(?:0|\d+[eE]\d+)(?:,|$)")
 _SPOILED: Final = (
     (
         re.compile(r"\d+(?:\.\d+)?[eE]\+\d+"),
-        "a rounded number; a spreadsheet has replaced the id, so export it as text",
+        N_("a rounded number; a spreadsheet has replaced the id, so export it as text"),
     ),
-    (re.compile(r"#[A-Z/0-9]+[!?]?"), "an error of a spreadsheet"),
-    (re.compile(r"\\N"), "a database's NULL"),
-    (re.compile(r"\{\{.*\}\}|\$\{.*\}|<[^<>]*>|%\(.*\)s"), "a placeholder that was not filled in"),
+    (re.compile(r"#[A-Z/0-9]+[!?]?"), N_("an error of a spreadsheet")),
+    (re.compile(r"\\N"), N_("a database's NULL")),
+    (re.compile(r"\{\{.*\}\}|\$\{.*\}|<[^<>]*>|%\(.*\)s"), N_("a placeholder that was not filled in")),
 )
 #: A value that is not an id is shown up to this length.
 _SHOWN_CHARACTERS: Final = 256
 _EXCERPT_CHARACTERS: Final = 40
 _KINDS: Final[dict[type, str]] = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    list: "an array",
-    dict: "an object",
+    bool: N_("true or false"),
+    int: N_("a number"),
+    float: N_("a number"),
+    list: N_("an array"),
+    dict: N_("an object"),
 }
 
 
@@ -98,7 +99,8 @@ def why_bad(row: Sequence[object]) -> str:
         if not isinstance(value, str):
             if value is None:
                 return f"{name} is missing"
-            return f"{name} is {_KINDS.get(type(value), type(value).__name__)}, not a string"
+            kind = _KINDS.get(type(value), type(value).__name__)
+            return f"{name} is {kind}, not a string"
         if not value:
             return f"{name} is empty"
         if len(value) > _ID_CHARACTERS:
@@ -106,18 +108,19 @@ def why_bad(row: Sequence[object]) -> str:
         if value in _NO_VALUES:
             return f"{name} is {value!r}, which stands for a missing value"
         if not ID_PATTERN.fullmatch(value):
-            return _odd_character(name, value)
+            return _why_odd(name, value)
     raise AssertionError("every value is an id")
 
 
-def _odd_character(name: str, value: str) -> str:
+def _why_odd(name: str, value: str) -> str:
     for pattern, what in _SPOILED:
         if pattern.fullmatch(value):
             return f"{name} is {what}: {_excerpt(value)}"
     odd = next(character for character in value if not ID_PATTERN.fullmatch(character))
     # How Python keeps a byte that is not UTF-8.
     if "\udc80" <= odd <= "\udcff":
-        return f"{name} holds the byte 0x{ord(odd) - 0xDC00:x}, which is not UTF-8: {_excerpt(value)}"
+        byte = f"{ord(odd) - 0xDC00:x}"
+        return f"{name} holds the byte 0x{byte}, which is not UTF-8: {_excerpt(value)}"
     return f"{name} may not hold {odd!r}: {_excerpt(value)}"
 
 
