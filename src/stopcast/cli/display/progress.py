@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -16,6 +17,7 @@ from stopcast.cli.display.monitor import RunMonitor
 from stopcast.cli.options import Options
 from stopcast.cli.output import log
 from stopcast.errors import BackgroundTaskError
+from stopcast.i18n import _
 
 if TYPE_CHECKING:
     from stopcast.cli.display.screen import Screen
@@ -47,7 +49,7 @@ class Progress:
             await asyncio.sleep(_LOG_EVERY_SECONDS)
             snapshot = self._monitor.snapshot()
             log(
-                messages.progress(snapshot),
+                _("{time:%H:%M:%S} {progress}", time=datetime.now(), progress=messages.progress(snapshot)),  # noqa: DTZ005
                 event="progress",
                 done=snapshot.done,
                 bad=snapshot.bad,

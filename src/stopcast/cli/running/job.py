@@ -25,6 +25,7 @@ from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.notes import note_of
 from stopcast.cli.running.open_files import calls_within_limit
+from stopcast.cli.running.opening import log_opening
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_target, shared_quotas
@@ -220,6 +221,8 @@ async def _run_one(
     )
     doing = _("Stopping {lists}") if job.calls.action.stops_tasks else _("Asking about {lists}")
     screen = screen_for(options, doing=doing)
+    if screen is None and job.calls.action.stops_tasks:
+        log_opening(user, target, options)
     attempts = AttemptStats()
     stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
     await stack.enter_async_context(stopper)
