@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from calendar import timegm
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -20,6 +21,23 @@ REFUSED: Final = "InvalidParameter"
 REFUSED_UNKNOWN: Final = "TaskInQuarantine"
 APP_REFUSED: Final = "InvalidParameter.NotExistAppId"
 _SIGNATURE_SECONDS: Final = 900
+
+
+_TEAM: Final = "AKTEAM"
+
+
+def account_key(number: int) -> str:
+    """Return the access key of one of several accounts."""
+    return f"{_TEAM}{number}"
+
+
+def account_number(app_id: str, world: World) -> int:
+    """Return which of several accounts an AppId belongs to."""
+    return int(app_id.rpartition("-")[2]) % world.accounts
+
+
+def _account_of(call: Call) -> str:
+    return call.account if call.account.startswith(_TEAM) else ""
 
 
 class Answered(NamedTuple):
@@ -69,19 +87,21 @@ class Api:
         self.world = world
         self.record = record
         self.calm = False
-        self.clock_ahead = 0.0
+        self.clock_ahead = world.between(-3600.0, 3600.0, "clock_off") if world.happens("clock_off") else 0.0
         self.key = key
-        self.keys = {key}
+        self.keys = {key, *(account_key(number) for number in range(world.accounts))}
         self.secret = secret
         self.expires_at: float | None = None
         self.truth = {task: self._drawn(task) for task in tasks}
-        self.arrivals: list[float] = []
+        self.answers = 0
+        #: By account. The keys that replace one another are one account's.
+        self.arrivals: dict[str, list[float]] = defaultdict(list)
 
     def rotate(self, *, keep: bool) -> None:
         """Make another key, and accept the old ones no longer unless they are kept."""
         if self.calm:
             return
-        self.key = f"AKSIMULATED{len(self.keys)}x{len(self.arrivals)}"
+        self.key = f"AKSIMULATED{len(self.keys)}x{self.answers}"
         self.keys = {*(self.keys if keep else ()), self.key}
 
     def _drawn(self, task: Task) -> Truth:
@@ -101,7 +121,8 @@ class Api:
     def receive(self, call: Call, headers: dict[str, str], now: float) -> Answered:
         """Carry a call out, and return its answer."""
         call.arrived_at = now
-        self.arrivals.append(now)
+        self.answers += 1
+        self.arrivals[_account_of(call)].append(now)
         answer = self._answer(call, headers, now)
         call.verdict = answer.code
         self.record.note(now, f"{call.life} {'/'.join(call.task)} call {call.number}: {answer.code}")
@@ -111,9 +132,9 @@ class Api:
     def _answer(self, call: Call, headers: dict[str, str], now: float) -> Answer:
         clock = BEGAN_AT + now + self.clock_ahead
         subject = (call.task, call.number)
-        metadata = {"RequestId": f"{len(self.arrivals):08d}", "Action": "StopWebcast"}
+        metadata = {"RequestId": f"{self.answers:08d}", "Action": "StopWebcast"}
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(clock))
-        code = self._refusal_of_the_request(call, headers, clock) or self._trouble(subject, now)
+        code = self._refusal_of_the_request(call, headers, clock) or self._trouble(call, now)
         if code is not None:
             answer = refusal(metadata, code)
         else:
@@ -135,9 +156,20 @@ class Api:
             return "InvalidTimestamp"
         return None if call.account in self.keys else "InvalidAccessKey"
 
-    def _trouble(self, subject: tuple[Task, int], now: float) -> str | None:
+    def set_clock(self, ahead: float) -> None:
+        """Let its clock be ahead of the world's."""
+        if not self.calm:
+            self.clock_ahead = ahead
+
+    def end_faults(self) -> None:
+        """Let no fault happen any more."""
+        self.calm, self.clock_ahead = True, 0.0
+
+    def _trouble(self, call: Call, now: float) -> str | None:
+        subject = (call.task, call.number)
+        arrivals = self.arrivals[_account_of(call)]
         # What goes over the cap is throttled.
-        if len(self.arrivals) - bisect_left(self.arrivals, now - 1.0) > max(1, int(self.world.cap)):
+        if len(arrivals) - bisect_left(arrivals, now - 1.0) > max(1, int(self.world.cap)):
             return "FlowLimitExceeded.QPSOverLimit"
         if self._happens("throttled", subject):
             return "FlowLimitExceeded.QPSOverLimit"
@@ -146,6 +178,8 @@ class Api:
     def _carry_out(self, call: Call, metadata: dict[str, str], now: float) -> Answer:
         truth = self.truth.setdefault(call.task, Truth(ends_at=0.0))
         truth.arrivals.append(call)
+        if call.account.startswith(_TEAM) and call.account != account_key(account_number(call.task.app_id, self.world)):
+            return refusal(metadata, "InvalidParameter.AccountIdMismatch")
         if truth.refusal is not None:
             if truth.refusal == REFUSED_UNKNOWN:
                 answer = refusal(metadata, REFUSED)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from simulation.api import account_number
 from simulation.process import Process
 from simulation.world import World
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Options, OutputOptions, ReportOptions
+from stopcast.cli.options.guards import Deadline
 from stopcast.cli.output import give_up
 from stopcast.cli.running.job import run_job
 from stopcast.cli.running.signals import Signals
@@ -26,6 +29,7 @@ class Command:
     async def __call__(self, process: Process) -> None:
         """Run the command, and set the process's status."""
         options = self._options
+        process.until = options.guards.until
         try:
             with Signals() as signals:
                 process.ended = await run_job(stop_job(options), User(options.output), signals)
@@ -41,7 +45,7 @@ def output(world: World) -> OutputOptions:
     return OutputOptions(quiet=world.quiet, verbose=0 if world.quiet else 2)
 
 
-def options_of(world: World, folder: Path, list_path: Path, number: int) -> Options:
+def options_of(world: World, folder: Path, list_path: Path, number: int, *, until: float | None) -> Options:
     """Return the options of one life of the command. Only the first one is guarded."""
     return Options(
         lists=ListOptions(tasks=(str(list_path),)),
@@ -52,6 +56,7 @@ def options_of(world: World, folder: Path, list_path: Path, number: int) -> Opti
             timeout_seconds=world.timeout_seconds,
             grace_seconds=world.grace_seconds,
             endpoint=ENDPOINT,
+            accounts=_accounts_file(world, folder) if world.accounts > 1 else None,
         ),
         report=ReportOptions(path=str(folder / "report.jsonl"), resume=number > 0),
         guards=GuardOptions(
@@ -59,6 +64,21 @@ def options_of(world: World, folder: Path, list_path: Path, number: int) -> Opti
             canary=None if number else world.canary,
             halt_after=None if number or world.halt_after is None else HaltAfter(tasks=world.halt_after),
             control=folder / "control",
+            until=None if until is None else Deadline(until),
         ),
         output=output(world),
     )
+
+
+def _accounts_file(world: World, folder: Path) -> str:
+    path = folder / "accounts.toml"
+    apps: dict[int, list[str]] = {number: [f"none-{number}"] for number in range(world.accounts)}
+    for number in range(world.apps):
+        apps[account_number(f"app-{number}", world)].append(f"app-{number}")
+    path.write_text(
+        "".join(
+            f'[accounts.team-{number}]\nenvironment = "TEAM{number}"\napps = {json.dumps(names)}\n'
+            for number, names in apps.items()
+        )
+    )
+    return str(path)

@@ -53,14 +53,15 @@ def left_behind(life: Process, loop: SimulatedLoop) -> Iterator[str]:
 
 
 def cap(story: Story) -> Iterator[str]:
-    """No sliding second at the API holds more calls than the cap."""
+    """No sliding second at the API holds more calls of an account than the cap."""
     most = max(1, int(story.world.cap))
-    arrivals = sorted(story.api.arrivals)
-    for first, last in zip(arrivals, arrivals[most:], strict=False):
-        if last - first < 1.0 - _EPSILON:
-            within = sum(first <= moment < first + 1.0 - _EPSILON for moment in arrivals)
-            yield f"{within} calls in the second from {first:.6f}, and the cap is {story.world.cap}"
-            return
+    for account, moments in story.api.arrivals.items():
+        arrivals = sorted(moments)
+        for first, last in zip(arrivals, arrivals[most:], strict=False):
+            if last - first < 1.0 - _EPSILON:
+                within = sum(first <= moment < first + 1.0 - _EPSILON for moment in arrivals)
+                yield f"{within} calls {account} in the second from {first:.6f}, and the cap is {story.world.cap}"
+                break
 
 
 def only_listed(story: Story) -> Iterator[str]:
@@ -135,6 +136,20 @@ def in_the_end(story: Story) -> Iterator[str]:
     for line in lines_of(story):
         if line["status"] == "gave_up":
             yield f"{line['TaskId']} was given up in calm: {line['code']} {line['message']}"
+
+
+def ends_by_its_deadline(story: Story) -> Iterator[str]:
+    """With --until, the last call goes out one timeout before that time, and then the run ends."""
+    if {"stall", "stopped", "late_timer"} & story.world.kinds.keys():
+        return
+    for life in story.lives:
+        if life.until is None or not life.group.alive:
+            continue
+        last_call_at = life.until - story.world.timeout_seconds + 0.001
+        if any(call.life == life.group.name and call.sent_at > last_call_at for call in story.record.calls):
+            yield f"{life.group.name} sends after {last_call_at:.6f}, and is to end at {life.until:.6f}"
+        if life.ended_at is not None and life.ended_at > life.until + 4.5:
+            yield f"{life.group.name} ends {life.ended_at - life.until:.1f} s after its deadline"
 
 
 def errors(story: Story) -> Iterator[str]:
@@ -263,4 +278,5 @@ COMMAND_JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
     statuses,
     calls_counted,
     ends_in_time,
+    ends_by_its_deadline,
 )

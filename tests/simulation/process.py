@@ -27,6 +27,7 @@ class Process:
         started_at: virtual time.
         ended_at: virtual time.
         first_signal_at: virtual time.
+        until: virtual time at which it has to have ended, by its own options.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Process:
         self.ended_at: float | None = None
         self.first_signal_at: float | None = None
         self.second_signal_at: float | None = None
+        self.until: float | None = None
         self._loop = loop
         self._record = record
         self.over = asyncio.Event()

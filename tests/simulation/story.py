@@ -20,7 +20,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from simulation import judges
-from simulation.api import Api
+from simulation.api import Api, account_key
 from simulation.command import Command, options_of, output
 from simulation.disk import Disk
 from simulation.fleet import Fleet
@@ -135,6 +135,8 @@ def _simulated(loop: SimulatedLoop, world: World, messages: io.StringIO) -> Iter
     random.seed(world.seed)
     environment = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
     environment |= {"VOLCENGINE_ACCESS_KEY": KEY, "VOLCENGINE_SECRET_KEY": SECRET, "HOME": "/nonexistent"}
+    for number in range(world.accounts):
+        environment |= {f"TEAM{number}_ACCESS_KEY": account_key(number), f"TEAM{number}_SECRET_KEY": SECRET}
     with ExitStack() as stack:
         for target, name, value in (
             (time, "time", loop.wall_time),
@@ -188,7 +190,8 @@ class _Author:
             await self._live_in_turn()
         if any(life.running for life in story.lives):
             return
-        self._network.calm = self._disk.calm = story.api.calm = True
+        self._network.calm = self._disk.calm = True
+        story.api.end_faults()
         if self._fleet is not None:
             self._fleet.end_troubles()
         for number in range(world.lives, world.lives + _CALM_LIVES):
@@ -224,7 +227,9 @@ class _Author:
         return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
 
     async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
-        program = self._command(number) if self._world.program == "command" else self._library(number, calm=calm)
+        program = (
+            self._command(number, calm=calm) if self._world.program == "command" else self._library(number, calm=calm)
+        )
         life = Process(f"life-{number}", program, self._loop, self._story.record)
         self._story.lives.append(life)
         plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api))
@@ -241,11 +246,14 @@ class _Author:
         self._story.violations += judges.left_behind(life, self._loop)
         return life
 
-    def _command(self, number: int) -> Command:
+    def _command(self, number: int, *, calm: bool) -> Command:
         list_path = self._story.folder / f"list-{number}.csv"
         rows = sorted(self._story.rows, key=lambda row: self._world.share("order", number, row))
         list_path.write_text("AppId,RoomId,TaskId\n" + "".join(",".join(row) + "\n" for row in rows))
-        return Command(options_of(self._world, self._story.folder, list_path, number))
+        until = None
+        if not calm and self._world.happens("until", number):
+            until = self._loop.time() + self._world.timeout_seconds + self._world.between(0.1, 10.0, "until", number)
+        return Command(options_of(self._world, self._story.folder, list_path, number, until=until))
 
     def _library(self, number: int, *, calm: bool) -> Library:
         tasks = list(dict.fromkeys(Task(*row) for row in self._story.rows if "/" not in row[2]))

@@ -104,6 +104,10 @@ def _key_expires(life: Life) -> None:
     life.api.expires_at = life.loop.wall_time() + life.within(1.0, 60.0, "expires")
 
 
+def _clock_set(life: Life) -> None:
+    life.after(life.moment("clock"), life.api.set_clock, life.pick((-7200.0, -100.0, 0.0, 100.0, 7200.0), "clock"))
+
+
 #: By kind. Each plans what happens to one life.
 TROUBLES: Final[Mapping[str, Callable[[Life], None]]] = {
     "killed": _killed,
@@ -115,6 +119,7 @@ TROUBLES: Final[Mapping[str, Callable[[Life], None]]] = {
     "paused": _paused,
     "rate_changed": _rate_changed,
     "steered_by_signals": _slowed_by_signals,
+    "clock_set": _clock_set,
     "key_rotated": _key_rotated,
     "key_expires": _key_expires,
 }

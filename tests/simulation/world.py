@@ -40,7 +40,10 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     # The machine.
     "late_timer": (0.1, 0.5),  # up to 20 ms
     "stall": (0.001, 0.005),  # the whole machine stands still for up to 2 s, or 40
+    "clock_off": (1.0,),  # the machine's, by up to an hour
     # Once in each life of a process.
+    "clock_set": (0.3, 1.0),
+    "until": (0.3, 1.0),  # the command's --until is over
     "killed": (0.5, 1.0),
     "stopped": (0.3, 1.0),  # SIGSTOP, and SIGCONT up to 30 s later
     "signalled": (0.3, 1.0),
@@ -90,7 +93,7 @@ _LIBRARY: Final = (
     "observer_raises",
     *OF_THE_KEY,
 )
-_COMMAND: Final = ("signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals")
+_COMMAND: Final = ("until", "signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals")
 _DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow")
 
 
@@ -112,6 +115,7 @@ class World:
     kinds: Mapping[str, float] = field(default_factory=dict)
     rows: int = 20
     apps: int = 1
+    accounts: int = 1
     duplicates: int = 0
     invalid: int = 0
     cap: float = 150.0
@@ -166,6 +170,7 @@ def draw(seed: int) -> World:
         kinds=kinds,
         rows=chance.choice([1, 3, 10, 30, 60, 100, 100]),
         apps=chance.choice([1, 1, 2, 5]),
+        accounts=chance.choice([1, 1, 2, 3]) if program == "command" else 1,
         duplicates=chance.choice([0, 0, 2, 5]),
         invalid=chance.choice([0, 0, 1, 3]),
         cap=chance.choice([0.5, 2.5, 5.0, 10.0, 20.0, 50.0, 150.0]),
