@@ -218,6 +218,55 @@ async def test_what_follows_gzip_and_is_none_is_a_list_error(written: Written) -
     assert (found.ids, found.error) == ([("a", "r", "t")], f"{path}: its gzip data is damaged")
 
 
+@pytest.mark.parametrize("array", [True, False])
+async def test_json_of_any_length_on_one_line_takes_no_memory(tmp_path: Path, *, array: bool) -> None:
+    path = tmp_path / "tasks.json"
+    value = b'{"AppId":"a","RoomId":"r","TaskId":"t","note":"' + b"x" * 50_000 + b'"}'
+    with path.open("wb") as file:
+        file.write(b"[" * array)
+        for _ in range(4000):
+            file.write(value + b"," * array)
+        file.write(b'{"AppId":"a","RoomId":"r","TaskId":"last"}' + b"]" * array)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    last, rows = None, 0
+    async with aclosing(open_list(path)) as batches:
+        async for batch in batches:
+            rows += len(batch.rows)
+            last = batch.rows[-1]
+    assert (rows, last) == (4001, RawRow("a", "r", "last", 4001))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * (1 if sys.platform == "darwin" else 1024) < 60_000_000
+
+
+async def test_a_json_value_that_is_too_long_is_broken_and_the_next_is_read(written: Written) -> None:
+    values = ['{"AppId":"a","RoomId":"r","TaskId":"1"}', '{"x":"' + '\\"}{' * 60_000 + '"}', "[" + "1," * 70_000 + "1]"]
+    found = await read(written("[" + ",\n".join([*values, values[0]]) + "]"))
+    assert [row.line for row in found.rows] == [1, 4]
+    assert found.broken == [BrokenRow("longer than 65536 bytes", 2), BrokenRow("longer than 65536 bytes", 3)]
+
+
+async def test_zstd_is_read_frame_by_frame_and_its_end_is_checked(written: Written) -> None:
+    compress = pytest.importorskip("zstandard").ZstdCompressor().compress
+    text = HEADER + "".join(f"a,r,t{number}\n" for number in range(3000))
+    skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+    whole = skippable + compress(text[:20_000].encode()) + compress(text[20_000:].encode())
+    assert len((await read(written(whole))).rows) == 3000
+    found = await read(written(whole[:-9]))
+    assert "zstd data ends too early" in str(found.error)
+    assert not found.broken
+    assert len(found.rows) < 3000
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="zstd is in the standard library")
+async def test_zstd_without_the_extra_is_refused_with_what_to_type(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    found = await read(path := written(b"\x28\xb5\x2f\xfd\0", "tasks.csv.zst"))
+    assert f"zstd -dc {path} | stopcast run -" in str(found.error)
+    assert "pip install 'stopcast[zstd]'" in str(found.error)
+
+
 async def test_compressed_noise_is_refused_and_not_taken_for_rows(written: Written) -> None:
     found = await read(written(bz2.compress(os.urandom(2000)), "tasks.csv.bz2"))
     assert found.error is not None

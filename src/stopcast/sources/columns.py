@@ -207,8 +207,8 @@ def _without_header(rows: Sequence[Sequence[str]], columns: Columns, *, ended: b
     if all(len(cell) >= _NAME_LETTERS and not _has_digit(cell) for cell in cells[:IDS]):
         if len(rows) == 1 and not ended:
             return None
-        # Names, and below them ids.
-        if len(rows) > 1 and len(rows[1]) >= IDS and all(map(_has_digit, rows[1][:IDS])):
+        # Names, and below them ids: an AppId has digits.
+        if len(rows) > 1 and _has_digit(rows[1][0]):
             return _no_header(cells, columns)
     return Header(len(cells), _IN_ORDER, named=False)
 

@@ -13,7 +13,7 @@ from stopcast.errors import ListError
 from stopcast.sources.columns import Choice, Columns, Header
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.json_rows import JsonParser
-from stopcast.sources.json_values import ValueSplitter
+from stopcast.sources.json_values import FLAT_OBJECT, ValueSplitter
 from stopcast.sources.kinds import check_text
 from stopcast.sources.lines import LINE_BYTES, Lines, LineSplitter
 from stopcast.sources.report_lines import may_be_reported, status_of
@@ -141,7 +141,10 @@ def _form_of(line: bytes) -> Form:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return Form.JSON if _NESTED.match(line) or line == b"[" or line.endswith(_OPEN_ENDS) else Form.JSONL
+        first = FLAT_OBJECT.match(line)
+        goes_on = first is not None and line[first.end() :].lstrip(b" \t,").startswith(_JSON_BEGINS)
+        is_open = _NESTED.match(line) or line == b"[" or line.endswith(_OPEN_ENDS)
+        return Form.JSON if goes_on or is_open else Form.JSONL
     is_table = isinstance(value, list) and (not value or isinstance(value[0], dict | list))
     return Form.JSON if is_table else Form.JSONL
 

@@ -14,7 +14,7 @@ from stopcast.sources.lines import BATCH_LINES, LINE_BYTES, TOO_LONG, Lines
 from stopcast.tasks.task import BrokenRow
 
 #: An object without others in it: most values are one, and are found in one step.
-_FLAT: Final = re.compile(rb'\{(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
+FLAT_OBJECT: Final = re.compile(rb'\{(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
 #: Between values, spaces, commas and the record separators of RFC 7464 mean nothing.
 _BETWEEN: Final = re.compile(rb'["{}\[\]]|[^\s,"{}\[\]\x1e]+')
 _INSIDE: Final = re.compile(rb'["{}\[\]]')
@@ -86,7 +86,7 @@ class ValueSplitter:
             return False
         if self._begins < 0:
             self._begin(found.start())
-            flat = _FLAT.match(self._text, self._begins) if token == b"{" else None
+            flat = FLAT_OBJECT.match(self._text, self._begins) if token == b"{" else None
             if flat is not None:
                 self._at = flat.end()
                 return True
