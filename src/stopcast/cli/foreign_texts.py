@@ -72,6 +72,7 @@ TLS: Final = (
 AIOHTTP: Final = (
     N_("{kind}: Cannot connect to host {host} ssl:{ssl} [{error}]"),
     N_("Connect call failed {address}"),
+    N_("{kind}: [Errno {number}] {error}"),
     N_("{kind}: Server disconnected"),
     N_("{kind}: Connection timeout to host {url}"),
     N_("Server disconnected"),

@@ -32,6 +32,7 @@ from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import CredentialsUnavailableError
 from stopcast.i18n import N_
 
+_USABLE: Final = N_("usable")
 #: Keys and tokens are sent in headers: only visible ASCII.
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
@@ -114,7 +115,7 @@ class EnvironmentPlace:
         """Check the values and return the usable source; raise UnusableError where they cannot be used."""
         credentials = _credentials(values.by_name, self.names, source=place)
         return CredentialSource(
-            place, SourceState.USABLE, "usable", credentials, None, credentials.region, values.warnings
+            place, SourceState.USABLE, _USABLE, credentials, None, credentials.region, values.warnings
         )
 
 
@@ -158,14 +159,14 @@ class FilePlace:
             provider = profile_provider(values.profile, values.mode, self._path(search), source=place)
             value = values.by_name.get(self.names.region)
             region = _text(self.names.region, value, region=True) if value else None
-            return CredentialSource(place, SourceState.USABLE, "usable", None, provider, region, values.warnings)
+            return CredentialSource(place, SourceState.USABLE, _USABLE, None, provider, region, values.warnings)
         credentials = _credentials(values.by_name, self.names, source=place)
 
         async def read_again() -> Credentials:
             return self._read_again(search, place)
 
         return CredentialSource(
-            place, SourceState.USABLE, "usable", credentials, read_again, credentials.region, values.warnings
+            place, SourceState.USABLE, _USABLE, credentials, read_again, credentials.region, values.warnings
         )
 
     def _read_again(self, search: Search, place: str) -> Credentials:

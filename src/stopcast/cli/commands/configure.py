@@ -66,18 +66,18 @@ def configure(
 
 
 async def _configure_queue(url: str, claim_after_seconds: float | None, max_deliveries: int | None) -> str:
-    from stopcast.cli.display import messages
+    from stopcast.cli.display import queue_messages
     from stopcast.fleet.queue import RedisQueue
 
     async with RedisQueue(url) as queue:
         await queue.configure(claim_after_seconds=claim_after_seconds, max_deliveries=max_deliveries)
-        return messages.queue_status(await queue.status())
+        return queue_messages.queue_status(await queue.status())
 
 
 async def _configure_quota(
     url: str, account: str, action: str, max_per_second: float | None, arrival_jitter_ms: float | None
 ) -> str:
-    from stopcast.cli.display import messages
+    from stopcast.cli.display import queue_messages
     from stopcast.errors import ConfigurationError
     from stopcast.fleet.quota.quota_status import quota_status
     from stopcast.fleet.quota.shared_quota import SharedQuota
@@ -93,4 +93,4 @@ async def _configure_quota(
             max_per_second=max_per_second,
             arrival_jitter=None if arrival_jitter_ms is None else arrival_jitter_ms / 1000,
         )
-    return messages.quota_status(await quota_status(url, account, action))
+    return queue_messages.quota_status(await quota_status(url, account, action))

@@ -77,13 +77,18 @@ def enqueue(
 
 
 async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
-    from stopcast.cli.display import messages
+    from stopcast.cli.display import queue_messages
     from stopcast.fleet.queue import RedisQueue
 
     async with RedisQueue(url) as queue:
         number = await queue.put_dead_letters_back()
     if not output.quiet:
-        log(messages.dead_letters_back(number, queue.name), event="dead_letters_back", queue=queue.name, number=number)
+        log(
+            queue_messages.dead_letters_back(number, queue.name),
+            event="dead_letters_back",
+            queue=queue.name,
+            number=number,
+        )
     if output.as_json:
         write_json({"dead_letters": number})
     return EXIT_GOOD
@@ -92,7 +97,7 @@ async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
 async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, again: bool, max_length: int) -> int:
     from contextlib import aclosing
 
-    from stopcast.cli.display import messages
+    from stopcast.cli.display import queue_messages
     from stopcast.cli.lists.exceptions import read_exceptions
     from stopcast.errors import QueueError
     from stopcast.fleet.queue import RedisQueue
@@ -130,7 +135,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         "length": length,
     }
     if not output.quiet:
-        log(messages.enqueued(counts, invalid[:_INVALID_SHOWN], queue.name), event="enqueued", counts=counts)
+        log(queue_messages.enqueued(counts, invalid[:_INVALID_SHOWN], queue.name), event="enqueued", counts=counts)
     if output.as_json:
         write_json(counts)
     return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD

@@ -9,6 +9,7 @@ import click
 from stopcast.cli.log_output import report_errors
 from stopcast.cli.options.option import SETTINGS, option
 from stopcast.cli.options.queue import queue_option
+from stopcast.i18n import _
 
 #: The log of a terminal or a file can be read at this pace.
 _WATCH_SECONDS: Final = 2.0
@@ -52,7 +53,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, watch: 
 
 async def _ask(queue: str | None, quota: str | None, account: str | None) -> tuple[dict[str, Any], list[str]]:
     """Return what Redis says, as an object and as texts."""
-    from stopcast.cli.display import messages
+    from stopcast.cli.display import queue_messages
     from stopcast.fleet.queue import RedisQueue
     from stopcast.fleet.quota.quota_status import quota_status, quota_statuses
 
@@ -62,15 +63,15 @@ async def _ask(queue: str | None, quota: str | None, account: str | None) -> tup
         async with RedisQueue(queue) as asked:
             tasks = await asked.status()
         objects["queue"] = tasks.as_json()
-        texts.append(messages.queue_status(tasks))
+        texts.append(queue_messages.queue_status(tasks))
     if quota and account:
         pace = await quota_status(quota, account)
         objects["quota"] = pace.as_json()
-        texts.append(messages.quota_status(pace))
+        texts.append(queue_messages.quota_status(pace))
     elif quota:
         paces = await quota_statuses(quota)
         objects["quotas"] = [pace.as_json() for pace in paces]
-        texts += map(messages.quota_status, paces)
+        texts += map(queue_messages.quota_status, paces)
         if not paces:
-            texts.append("no quota was used within the last day")
+            texts.append(_("no quota was used within the last day"))
     return objects, texts

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from stopcast.i18n import N_, _, counted, duration, ngettext, status_counts
+from stopcast.i18n import _, duration, ngettext, status_counts
 from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import AccountFigures, Summary
 from stopcast.tasks.intake import Intake
@@ -16,17 +16,10 @@ from stopcast.tasks.outcome import Outcome
 if TYPE_CHECKING:
     from stopcast.cli.display.monitor import RunSnapshot
     from stopcast.cli.lists.remaining import RowsLeft
-    from stopcast.fleet.queue import QueueStatus
-    from stopcast.fleet.quota.quota_status import QuotaStatus
 
 _APPS_SHOWN = 10
 #: Digits of an estimate that mean something.
 _ESTIMATED_DIGITS = 3
-
-
-def rows(number: int, noun: str = "row") -> str:
-    """Return a number of rows, or of another noun: ``1 row``, ``2,000 tasks``."""
-    return counted(number, noun)
 
 
 def list_names(names: Sequence[str]) -> str:
@@ -83,7 +76,7 @@ def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Seque
     lines += left_out(intake.left_out, intake.not_chosen)
     if number := intake.invalid:
         lines.append(ngettext("1 row without a valid task", "{number:,} rows without a valid task", number))
-    lines += _invalid_rows(invalid, intake.invalid)
+    lines += invalid_rows(invalid, intake.invalid)
     return "\n".join(lines)
 
 
@@ -254,75 +247,10 @@ def _left(done: int, to_do: RowsLeft | None, *, unfinished: int, continuable: bo
     return _("{left}; --resume continues with it", left=left) if continuable else left
 
 
-def _invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
+def invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
+    """Yield a line for each of the first rows that name no task, and one with the number of the others."""
     for outcome in shown:
         place = f"{outcome.source}:{outcome.line}"
         yield "  " + _("{place}: {message}", place=place, message=outcome.message)
     if (rest := number - len(shown)) > 0:
         yield "  " + _("and {number:,} more", number=rest)
-
-
-def enqueued(counts: Mapping[str, int], invalid: Sequence[Outcome], queue: str) -> str:
-    """Return how many rows were put into a queue, and why the others were not."""
-    words = {
-        "queued": N_("queued"),
-        "queued_before": N_("queued before"),
-        "duplicates": N_("duplicate"),
-        "excluded": N_("excluded"),
-        "invalid": N_("invalid"),
-    }
-    parts = [_("{number:,} {status}", number=counts[key], status=_(word)) for key, word in words.items() if counts[key]]
-    parts_text = _(", ").join(parts) or _("none")
-    lines = [ngettext("1 row: {counts}", "{number:,} rows: {counts}", counts["rows"], counts=parts_text)]
-    lines += left_out(counts["left_out"], counts["not_chosen"])
-    lines += _invalid_rows(invalid, counts["invalid"])
-    lines.append(ngettext("queue {name}: 1 task", "queue {name}: {number:,} tasks", counts["length"], name=queue))
-    return "\n".join(lines)
-
-
-def quota_status(status: QuotaStatus) -> str:
-    """Return the state of a shared quota."""
-    if status.rate is None or status.full_rate is None or status.asked_seconds_ago is None:
-        return f"quota of {status.account}: not used within the last day"
-    action = "" if status.action == "StopWebcast" else f" for {status.action}"
-    line = f"quota of {status.account}{action}: {status.rate:.1f} calls a second"
-    line += " at most" if status.rate >= status.full_rate else f", throttled down from {status.full_rate:.1f}"
-    if status.held_seconds:
-        line += f", and none for {status.held_seconds:.0f} s"
-    return (
-        f"{line}; {status.last_second} permits in the last second, {status.worst_second} in the fullest\n"
-        f"  {status.permits:,} permits in all, {rows(status.throttled, 'throttled answer')}, "
-        f"last asked for {duration(status.asked_seconds_ago)} ago\n"
-        f"  settings: max-per-second {status.max_per_second or 0:g}, arrival-jitter "
-        f"{1000 * (status.arrival_jitter or 0):g} ms"
-    )
-
-
-def dead_letters_back(number: int, queue: str) -> str:
-    """Return how many dead letters were put back into a queue."""
-    return f"{counted(number, 'dead letter')} put back into the queue {queue}"
-
-
-def queue_status(status: QueueStatus) -> str:
-    """Return the state of a queue and of its workers."""
-    line = f"queue {status.name}: {rows(status.length, 'task')}, {status.pending:,} of them with workers"
-    if status.oldest_seconds is not None:
-        line += f", the oldest there for {duration(status.oldest_seconds)}"
-    lines = [line]
-    lines += [
-        f"  {worker.name}: {rows(worker.pending, 'task')}, last seen {duration(worker.idle_seconds)} ago"
-        for worker in status.workers
-    ]
-    if not status.workers:
-        lines.append("  no workers")
-    if status.dead:
-        lines.append(f"dead letters: {status.dead:,}; put them back with: stopcast enqueue --dead-letters")
-    else:
-        lines.append("dead letters: 0")
-    if status.claim_after_seconds is not None and status.max_deliveries is not None:
-        lines.append(
-            f"settings: claim-after {status.claim_after_seconds:g} s, max-deliveries {status.max_deliveries:,}"
-        )
-    if status.results:
-        lines.append(f"results: {status.results:,}")
-    return "\n".join(lines)

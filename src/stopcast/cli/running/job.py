@@ -271,7 +271,9 @@ async def _run_one(
 def _end(job: RunJob, run: Run, error: StopcastError | None, user: User) -> Ended:
     options, summary = job.options, run.summary()
     if run.past.torn_bytes:
-        torn = f"The last line of the report was incomplete; its {run.past.torn_bytes} bytes were removed."
+        torn = _(
+            "The last line of the report was incomplete; its {number} bytes were removed.", number=run.past.torn_bytes
+        )
         user.log(torn, event="report_mended")
     to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
     text = messages.totals(summary, options.report.path, done=rows_done(run), to_do=to_do)

@@ -12,17 +12,19 @@ from stopcast.errors import (
     TooManyFailuresError,
     UnansweredError,
 )
+from stopcast.i18n import _
 
 
 def note_of(error: StopcastError, options: Options) -> str | None:
     """Return what the user should do about the error."""
     match error:
         case TooManyFailuresError():
-            return (
-                f"Look at the lines of {options.report.path} whose status is failed or gave_up. --resume sends the "
-                f"gave_up tasks again. To send the failed tasks again too, run the report itself as a list."
+            return _(
+                "Look at the lines of {report} whose status is failed or gave_up. --resume sends the gave_up tasks "
+                "again. To send the failed tasks again too, run the report itself as a list.",
+                report=options.report.path,
             )
         case CredentialsRefusedError() | ClockRefusedError() | EndpointError() | UnansweredError():
-            return f"To see the cause and how to fix it:\n  {doctor_command(options)}"
+            return _("To see the cause and how to fix it:\n  {command}", command=doctor_command(options))
         case _:
             return None

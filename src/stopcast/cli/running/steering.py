@@ -164,7 +164,7 @@ class Steering:
                 try:
                     self._execute(line)
                 except ConfigurationError as error:
-                    self._log(f"{path}: {error}")
+                    self._log(_("{path}: {error}", path=path, error=error))
             await asyncio.sleep(_READ_EVERY_SECONDS)
 
 

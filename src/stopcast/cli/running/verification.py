@@ -13,6 +13,7 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.options import GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
 from stopcast.cli.running.job import RunJob
 from stopcast.errors import ConfigurationError, ReportExistsError
+from stopcast.i18n import _
 from stopcast.report.opening import is_file, own_stream
 from stopcast.sources import Choice
 from stopcast.stopper import Verifier
@@ -37,9 +38,10 @@ def verify_job(options: Options) -> RunJob:
         options=options,
         lists=lists,
         rows=lambda _run: lists.batches(),
-        advice=(
-            f"Ask again about those that have not ended:\n  {ask_again_command(options)}\n"
-            f"Stop those that still run:\n  {stop_again_command(options)}"
+        advice=_(
+            "Ask again about those that have not ended:\n  {ask}\nStop those that still run:\n  {stop}",
+            ask=ask_again_command(options),
+            stop=stop_again_command(options),
         ),
     )
 
