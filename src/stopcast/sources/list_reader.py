@@ -23,7 +23,6 @@ from stopcast.sources.json_rows import JsonParser
 from stopcast.sources.kinds import check_binary, is_zip
 from stopcast.sources.lines import Lines
 from stopcast.sources.report_lines import LastLines
-from stopcast.sources.spreadsheet import rows_of_workbook
 from stopcast.sources.text import Detected, text_of
 from stopcast.tasks.task import Batch, BrokenRow
 
@@ -239,6 +238,8 @@ class ListReader:
         head, chunks = head_of(chunks, lambda head: len(head) >= _MAGIC_BYTES or b"\n" in head)
         check_binary(head, name)
         if is_zip(head):
+            from stopcast.sources.spreadsheet import rows_of_workbook  # noqa: PLC0415 - few lists are workbooks
+
             yield from rows_of_workbook(head, chunks, name, self._reading.columns, self._found_sheet)
         else:
             yield from text_of(chunks, self._detected, self._reading.encoding)
