@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -48,6 +49,8 @@ class Disk:
         self._writes = self._syncs = self._waits = 0
         loop.thread_seconds = self._thread_seconds
         self._groups: set[Group] = set()
+        #: The size of each file at its last sync.
+        self._synced: dict[tuple[int, int], int] = {}
         self._real = {name: getattr(os, name) for name in (*_CHANGES, "open", "close", "dup", "write", "pwrite")}
 
     @contextmanager
@@ -117,13 +120,24 @@ class Disk:
         self._living()
         return self._real[name](*arguments, **named)
 
-    def _sync(self, _descriptor: int) -> None:
-        # Nothing has to be on the machine's own disk.
+    def cut_power(self, folder: Path) -> None:
+        """Cut off what was appended since the last sync of each file, at any byte."""
+        for path in sorted(folder.iterdir()):
+            status = path.stat()
+            synced = self._synced.get((status.st_dev, status.st_ino))
+            if path.suffix == ".jsonl" and synced is not None and synced < status.st_size:
+                left = synced + int((status.st_size - synced + 1) * self.world.share("power_cut", self._writes))
+                os.truncate(path, left)
+
+    def _sync(self, descriptor: int) -> None:
+        # Nothing has to be on the machine's own disk. Only what would be there is kept in mind.
         group = self._living()
         self._syncs += 1
         if group is not None and not self.calm and self.world.happens("sync_fails", self._syncs):
             self.record.note(self.loop.time(), f"{group.name}: a sync fails")
             raise OSError(errno.EIO, os.strerror(errno.EIO))
+        status = os.fstat(descriptor)
+        self._synced[status.st_dev, status.st_ino] = status.st_size
 
     def _thread_seconds(self) -> float:
         self._waits += 1

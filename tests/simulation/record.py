@@ -43,11 +43,13 @@ class Record:
 
     Attributes:
         dropped: connections that the other end closed, by life.
+        power_cuts: virtual times.
     """
 
     calls: list[Call] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    power_cuts: list[float] = field(default_factory=list)
     _numbers: Counter[Task] = field(default_factory=Counter)
 
     def sent(self, group: Group | None, headers: dict[str, str], body: bytes, now: float) -> Call:

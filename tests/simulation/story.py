@@ -232,7 +232,8 @@ class _Author:
         )
         life = Process(f"life-{number}", program, self._loop, self._story.record)
         self._story.lives.append(life)
-        plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api))
+        cut_power = partial(self._disk.cut_power, self._story.folder)
+        plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api, cut_power))
         try:
             async with asyncio.timeout(self._longest()):
                 await life.over.wait()

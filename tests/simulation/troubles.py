@@ -25,6 +25,7 @@ class Life(NamedTuple):
     record: Record
     control: Path
     api: Api
+    cut_power: Callable[[], None]
 
     def within(self, low: float, high: float, *subject: object) -> float:
         """Return a number that is drawn for this life."""
@@ -53,6 +54,16 @@ class Life(NamedTuple):
 
 def _killed(life: Life) -> None:
     life.after(life.moment("killed"), life.process.kill)
+
+
+def _power_cut(life: Life) -> None:
+    def cut() -> None:
+        if life.process.running:
+            life.process.kill()
+            life.cut_power()
+            life.record.power_cuts.append(life.loop.time())
+
+    life.after(life.moment("power"), cut)
 
 
 def _stopped(life: Life) -> None:
@@ -111,6 +122,7 @@ def _clock_set(life: Life) -> None:
 #: By kind. Each plans what happens to one life.
 TROUBLES: Final[Mapping[str, Callable[[Life], None]]] = {
     "killed": _killed,
+    "power_cut": _power_cut,
     "stopped": _stopped,
     "signalled": partial(_signalled, times=1),
     "signalled_twice": partial(_signalled, times=2),

@@ -77,6 +77,7 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "disk_full": (0.1, 0.5),  # for three seconds
     "sync_fails": (0.05, 0.3),  # with EIO, once for each
     "sync_slow": (0.1, 0.5),  # up to 3 s
+    "power_cut": (0.3, 1.0),  # once in a life: lines that were not synced are lost, from any byte on
 }
 
 
@@ -94,7 +95,7 @@ _LIBRARY: Final = (
     *OF_THE_KEY,
 )
 _COMMAND: Final = ("until", "signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals")
-_DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow")
+_DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow", "power_cut")
 
 
 def can_happen(kind: str, program: str) -> bool:
