@@ -201,6 +201,7 @@ class Wire(asyncio.Transport):
         arrived, self._arrived = self._arrived, []
         if self._call is not None:
             self._call.answered_at = self._loop.time()
+            self._call = None
         self._socket.empty()
         for what in arrived:
             if self._closing:
