@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 from copy import deepcopy
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -265,6 +266,22 @@ def test_the_slots_of_a_slow_cap_come_at_its_rate(cap: float) -> None:
 
     permits = on_virtual_clock(main)
     assert permits[-1] - permits[0] == pytest.approx(9 / QuotaSettings(max_per_second=cap).full_rate, rel=0.01)
+
+
+def test_first_answers_that_are_slow_on_one_way_do_not_move_the_slots_of_a_process() -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        redis, permits = SimulatedRedis(), list[float]()
+        async with AsyncExitStack() as stack:
+            for slow in ((0.4, 0.0005), (0.0005, 0.4)):
+                ways = chain(slow * 4, repeat(0.0005))
+                ledger = SimulatedLedger(redis, "account", partial(next, ways))
+                quota = await stack.enter_async_context(SharedQuota(ledger, account="account", max_per_second=5))
+                asking = [keep_asking(clock, quota, permits.append) for _ in range(10)]
+                stack.push_async_callback(cancelled, *asking)
+            await asyncio.sleep(20)
+        return sorted(permits)
+
+    assert most_within(on_virtual_clock(main)) <= 5
 
 
 def test_a_process_that_dies_leaves_its_part_to_the_others() -> None:

@@ -14,6 +14,9 @@ from stopcast.fleet.quota.remote_clock import RemoteClock
 from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.limiters.throttling import recovered_rate, slowed_rate
 
+#: Redis' clock is to be known this well before slots are leased, unless this number of answers in a row were slow.
+_EXACT_SECONDS: Final = 0.005
+_INEXACT_ANSWERS: Final = 8
 #: Of a round trip: the way back, and a little for a timer.
 _REACH: Final = 0.6
 
@@ -67,6 +70,8 @@ class Lender:
         self._made = 0
         self._remote_clock = RemoteClock()
         self._round_trip_seconds = 0.0
+        #: Slow answers since the beginning, or since Redis' clock was set; after an exact one, the most of them.
+        self._inexact_answers = 0
         self._rate, self._rate_at = settings.full_rate, 0.0
         #: Throttled answers that the ledger does not know of, and for how long they hold the account.
         self._throttled, self._hold_seconds = 0, 0.0
@@ -151,10 +156,21 @@ class Lender:
         self._round_trip_seconds = answered_at - asked_at
         self._rate, self._rate_at = lease.rate, answered_at
         if self._remote_clock.read(lease.now, asked_at=asked_at, answered_at=answered_at):
-            return lease
+            return lease if self._is_exact(answered_at) else None
         # Redis' clock was set. Slots that were leased by the old one may be those of the new one.
-        self._pause_first = True
+        self._pause_first, self._inexact_answers = True, 0
         return None
+
+    def _is_exact(self, now: float) -> bool:
+        """Return whether Redis' clock is known well enough, or a slow answer is not the exception here.
+
+        One slow answer at the beginning would otherwise move all slots by half of what it took.
+        """
+        if self._inexact_answers < _INEXACT_ANSWERS:
+            exact = self._remote_clock.known_within(now) <= _EXACT_SECONDS
+            self._inexact_answers = _INEXACT_ANSWERS if exact else self._inexact_answers + 1
+            return exact
+        return True
 
     def _go_by(self, settings: QuotaSettings) -> None:
         if settings != self.settings:

@@ -31,11 +31,15 @@ class RemoteClock:
         An answer that does not agree means that a clock was set or stood still.
         """
         ahead, error = remote - (asked_at + answered_at) / 2, (answered_at - asked_at) / 2
-        known_within = self._error + _DRIFT * (answered_at - self._read_at)
+        known_within = self.known_within(answered_at)
         agrees = abs(ahead - self._ahead) <= known_within + error + _LEAST_ERROR_SECONDS
         if error <= known_within or not agrees:
             self._ahead, self._error, self._read_at = ahead, error, answered_at
         return agrees
+
+    def known_within(self, now: float) -> float:
+        """Return the seconds by which a translated moment may be wrong."""
+        return self._error + _DRIFT * (now - self._read_at)
 
     def local(self, remote: float) -> float:
         """Return the local moment of a remote one."""
