@@ -147,7 +147,7 @@ _FIELD: Final = re.compile(r"\{(\w+)[^{}]*\}")
 #: Fields whose values are texts of the library themselves. Any other value is an identifier, a path or a number.
 _TEXTS: Final = frozenset({
     "advice", "bad", "description", "error", "failure", "kind", "message", "note", "number_type", "place", "quoted",
-    "reason", "source", "status", "strerror", "what", "why",
+    "reason", "shown", "source", "status", "strerror", "what", "why",
 })  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def test_the_first_command_of_the_readme_shows_the_display(shell: Shell) -> None
     ("path", "text"),
     [
         pytest.param(path, text, id=f"{path.parent.name}-{path.stem}")
-        for path, text in DOCUMENTS.items()
+        for path, text in {**DOCUMENTS, **CHINESE}.items()
         if blocks(text, "console")
     ],
 )

@@ -37,6 +37,7 @@ _FIRST: Final = {
     "Broken",
     "BrokenRow",
     "N_",
+    "__init__",
     "_Kind",
     "_error",
     "_log",
@@ -140,7 +141,7 @@ def _texts(node: ast.AST) -> Iterator[ast.expr]:
                 yield arguments[-1]
             if name in _FIRST or (name.endswith("Error") and name not in _NOT_READ):
                 yield from _branches(arguments[0]) if arguments else ()
-            yield from (keyword.value for keyword in keywords if keyword.arg == "help")
+            yield from (keyword.value for keyword in keywords if keyword.arg in {"help", "message"})
         case ast.Dict(keys=keys, values=values):
             for key, value in zip(keys, values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "help":
@@ -170,10 +171,14 @@ def _template(value: ast.expr) -> str | None:
         case ast.JoinedStr(values=parts):
             fields: dict[str, str] = {}
             return "".join(_part(part, fields) for part in parts)
-        case ast.BinOp():
+        case ast.BinOp() if any(isinstance(part, ast.JoinedStr) or _is_string(part) for part in ast.walk(value)):
             raise GluedError(f"{value.lineno}: {ast.unparse(value)}")
         case _:
             return None
+
+
+def _is_string(part: ast.AST) -> bool:
+    return isinstance(part, ast.Constant) and isinstance(part.value, str)
 
 
 def _part(part: ast.expr, fields: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from stopcast.marking import N_
 from stopcast.tasks.outcome import TaskState
 
 #: Bytes. An answer has a few hundred; the API sends nothing that is longer than this.
@@ -155,10 +156,11 @@ def _unreadable(http_status: int, headers: Mapping[str, str], body: bytes, secre
         if secret
         else body[:_EXCERPT].decode("utf-8", "replace")
     )
+    shown = begin or N_("nothing")
     return Reply(
         http_status,
         readable=False,
-        message=f"HTTP {http_status} and no answer of the API's form: {begin or 'nothing'}",
+        message=f"HTTP {http_status} and no answer of the API's form: {shown}",
         retry_after=_retry_after(headers),
         server_time=_server_time(headers),
     )

@@ -14,6 +14,7 @@ from stopcast.api.verdict import Verdict
 from stopcast.engine.key import KeyState
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ClockRefusedError, CredentialsRefusedError, HaltedError, UnknownRefusalsError
+from stopcast.marking import N_
 from stopcast.tasks.outcome import Status
 
 #: Refusals of the account in a row after which no further call is made.
@@ -219,10 +220,11 @@ def _app_refused(tried: Tried, _account: AccountState, _policy: RetryPolicy) -> 
 def _refused_by_unknown_code(tried: Tried, account: AccountState, _policy: RetryPolicy) -> Decision:
     if _streak(tried, account) < UNKNOWN_REFUSALS:
         return Settle(Status.SET_ASIDE)
+    quoted = _why_refused(tried.reply)
     return Halt(
         UnknownRefusalsError(
             f"the API refused {UNKNOWN_REFUSALS} tasks in a row with a code that stopcast does not know: "
-            f"{_quoted(tried.reply)}. Look the code up, and continue with --resume: these tasks are set aside"
+            f"{quoted}. Look the code up, and continue with --resume: these tasks are set aside"
         )
     )
 
@@ -240,8 +242,9 @@ def _is_of_the_key(reply: Reply) -> bool:
     return (reply.code or "").partition(".")[0] in _OF_THE_KEY or reply.code_number in _NUMBERS_OF_THE_KEY
 
 
-def _quoted(reply: Reply) -> str:
-    return f"{code_of(reply)}: {reply.message or 'no message'} (request {reply.request_id})"
+def _why_refused(reply: Reply) -> str:
+    code, message = code_of(reply), reply.message or N_("no message")
+    return f"{code}: {message} (request {reply.request_id})"
 
 
 def refusal_error(reply: Reply, action: str, failure: Exception | None = None) -> CredentialsRefusedError:
@@ -252,7 +255,7 @@ def refusal_error(reply: Reply, action: str, failure: Exception | None = None) -
         action: what was refused.
         failure: why there are no other credentials, None if they were not looked for.
     """
-    quoted = _quoted(reply)
+    quoted = _why_refused(reply)
     if failure is None:
         return CredentialsRefusedError(
             f"the API refuses the account's calls: {quoted}. Check the access key, its secret, its rights for "
