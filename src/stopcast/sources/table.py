@@ -106,6 +106,8 @@ class KnownApps:
     def are_no_names(self, ids: Sequence[Sequence[Any]]) -> bool:
         """Return whether no row has an id that looks like a name. Rows are given by column."""
         try:
+            if self._apps.issuperset(ids[0]):
+                return True
             fresh = set(ids[0]) - self._apps
         except TypeError:  # not even strings
             return False

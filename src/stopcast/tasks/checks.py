@@ -57,16 +57,27 @@ def good_keys(rows: RowColumns) -> Sequence[bytes]:
     keys = _keys(ids) if rows.keys is None else rows.keys
     data = b"\n".join(keys)
     # Without the characters that an id may hold, only the commas and line ends between the ids are left.
-    sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1] and all(map(all, ids))
-    if not sound or (max(map(len, keys)) > _SHORT_KEY and max(map(len, chain(*ids))) > _ID_CHARACTERS):
+    sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1]
+    shortest = _shortest(ids) if sound else 0
+    if not shortest or (max(map(len, keys)) > _SHORT_KEY and max(map(len, chain(*ids))) > _ID_CHARACTERS):
         keys = [key if _THREE_IDS.fullmatch(key) else b"" for key in keys]
-    return keys if _are_values(ids) else [b"" if _WITHOUT_VALUE.search(key) else key for key in keys]
+    # To compare lengths costs a tenth of hashing each id.
+    if shortest > _LONGEST_NO_VALUE or _are_values(ids):
+        return keys
+    return [b"" if _WITHOUT_VALUE.search(key) else key for key in keys]
+
+
+def _shortest(ids: Any) -> int:
+    """Return the length of the shortest id, 0 where one is no string."""
+    try:
+        return min(min(map(len, column)) for column in ids)
+    except TypeError:
+        return 0
 
 
 def _are_values(ids: Any) -> bool:
     try:
-        # To compare lengths costs a tenth of hashing each id.
-        return all(min(map(len, column)) > _LONGEST_NO_VALUE or _NO_VALUES.isdisjoint(column) for column in ids)
+        return all(map(_NO_VALUES.isdisjoint, ids))
     except TypeError:  # not even strings
         return False
 
