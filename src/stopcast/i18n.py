@@ -19,7 +19,6 @@ from io import BytesIO
 from itertools import pairwise
 from struct import unpack_from
 from typing import TYPE_CHECKING, Final, NamedTuple
-from unicodedata import east_asian_width
 
 from stopcast.marking import N_ as N_  # noqa: PLC0414 - exported: most modules import it from here
 from stopcast.tasks.outcome import Status
@@ -87,13 +86,13 @@ def gettext(message: str, /, **fields: object) -> str:
     A field is translated itself if it is an exception, or if its name says that it is a text of the library.
     """
     text = _translations(language()).gettext(message)
-    return text.format(**_shown(fields)) if fields else text
+    return _filled(text, _shown(fields)) if fields else text
 
 
 def ngettext(singular: str, plural: str, number: int, /, **fields: object) -> str:
     """Return the one of two messages that fits the number, as ``gettext`` does; ``number`` is a field too."""
     text = _translations(language()).ngettext(singular, plural, number)
-    return text.format(number=number, **_shown(fields))
+    return _filled(text, {"number": number, **_shown(fields)})
 
 
 _ = gettext
@@ -110,6 +109,23 @@ def _compiled() -> bytes:
     from importlib.resources import files  # noqa: PLC0415 - not needed for most errors of usage
 
     return files("stopcast").joinpath("locale", "zh_CN", "LC_MESSAGES", f"{_DOMAIN}.mo").read_bytes()
+
+
+#: A field with the spaces between it and Chinese characters.
+_SPACED: Final = re.compile(r"(?P<left>(?<=[一-鿿]) )?(?P<field>\{(?P<name>\w+)[^{}]*\})(?P<right> (?=[一-鿿]))?")
+
+
+def _filled(text: str, fields: Mapping[str, object]) -> str:
+    """Return the text with its fields. The spaces beside them are for numbers and Latin words, not for Chinese."""
+
+    def closed(match: re.Match[str]) -> str:
+        value = fields[match["name"]]
+        shown = value if isinstance(value, str) else ""
+        left = "" if "一" <= shown[:1] <= "鿿" else match["left"] or ""
+        right = "" if "一" <= shown[-1:] <= "鿿" else match["right"] or ""
+        return f"{left}{match['field']}{right}"
+
+    return (text if language() is Language.EN else _SPACED.sub(closed, text)).format(**fields)
 
 
 def _shown(fields: Mapping[str, object]) -> dict[str, object]:
@@ -236,11 +252,6 @@ def status_counts(statuses: Mapping[Status, int]) -> str:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its English noun: ``1 row``, ``2,000 rows``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def duration(seconds: float) -> str:
     """Return ``under 1 s``, ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
     if seconds < 1:
@@ -258,25 +269,3 @@ def duration(seconds: float) -> str:
 def visible(text: str) -> str:
     """Return a text from outside with escapes for characters that are invisible or change the direction of text."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-#: Where a line of Chinese may be broken. There are no spaces, and no line begins with a closing mark.
-BREAKS: Final = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”])(?=[\u4e00-\u9fff（“`A-Za-z0-9-])")  # noqa: RUF001
-
-
-def wrapped(text: str, most: int) -> list[str]:
-    """Return the lines of a text, each at most so many cells wide unless a single word is wider."""
-    lines = [""]
-    for word in text.split(" "):
-        for number, piece in enumerate(BREAKS.split(word)):
-            space = " " if lines[-1] and not number else ""
-            if lines[-1] and cells(lines[-1] + space + piece) > most:
-                lines.append(piece)
-            else:
-                lines[-1] += space + piece
-    return lines
-
-
-def cells(text: str) -> int:
-    """Return the width of a text on a terminal, where a Chinese character takes two cells."""
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from stopcast.cli.group import group
 from stopcast.cli.manual import pages
 from stopcast.cli.usage import HELP
-from stopcast.i18n import cells
+from stopcast.cli.wrapping import cells
 from stopcast.tasks.outcome import Status
 from support.processes import COMMAND, Shell, end_of
 

@@ -9,7 +9,8 @@ from typing import IO, Any, Final
 
 import click
 
-from stopcast.i18n import Language, _, cells, language, translate, wrapped
+from stopcast.cli.wrapping import cells, wrapped
+from stopcast.i18n import Language, _, language, translate
 
 #: The help of an option, and what click adds to it.
 _HELP: Final = re.compile(r"(.*?)(?:  \[(.*)\])?", re.DOTALL)

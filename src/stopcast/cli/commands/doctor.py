@@ -12,9 +12,10 @@ import click
 from stopcast.cli.log_output import report_errors
 from stopcast.cli.options import CallOptions, OutputOptions, ReportOptions
 from stopcast.cli.options.option import SETTINGS, option, takes
+from stopcast.cli.wrapping import cells
 from stopcast.doctor.findings import FindingState
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import N_, Language, _, cells, ngettext, speaking
+from stopcast.i18n import N_, Language, _, ngettext, speaking
 
 if TYPE_CHECKING:
     from stopcast.accounts.file import Account

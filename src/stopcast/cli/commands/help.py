@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.i18n import BREAKS, _
+from stopcast.cli.wrapping import BREAKS
+from stopcast.i18n import _
 
 #: Longer lines are hard to read, however wide the terminal is.
 _MAX_WIDTH: Final = 100
