@@ -30,7 +30,9 @@ EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
 def log(text: str, *, event: str | None = None, level: int = logging.INFO, **fields: object) -> None:
     """Log a message for the user on standard error; ``event`` and ``fields`` are for ``--log-format json``."""
-    COMMAND_LOG.log(level, "%s", text, extra={"event": event, **fields})
+    # A file's name need not be UTF-8, and not every handler of a log can write one that is not.
+    shown = text.encode("utf-8", "backslashreplace").decode()
+    COMMAND_LOG.log(level, "%s", shown, extra={"event": event, **fields})
 
 
 def write_stdout(data: str | bytes, *, patience_seconds: float | None = None) -> None:
