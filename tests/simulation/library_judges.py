@@ -87,6 +87,11 @@ def _late(stream: Stream, calls: dict[Task, list[Call]], moment: float) -> list[
     return [call for task in stream.tasks for call in calls[task] if call.sent_at > moment + _AT_ONCE]
 
 
+def _is_given_once(task: Task, use: Use) -> bool:
+    """Return whether only one stream has the task, so that all its calls are that stream's."""
+    return sum(task in stream.tasks for stream in use.streams) == 1
+
+
 def handed_out(story: Story) -> Iterator[str]:
     """A stream whose consumer stays hands out what its ending says, each once."""
     for _, use, calls in lives_of(story):
@@ -108,7 +113,8 @@ def handed_out(story: Story) -> Iterator[str]:
             elif cut_off:
                 continue
             else:
-                missing = {task for task in stream.tasks if calls[task]} - given.keys()
+                own = [task for task in stream.tasks if _is_given_once(task, use)]
+                missing = {task for task in own if calls[task]} - given.keys()
             if missing:
                 yield f"{stream.name} ends with {stream.error!r}, without the outcomes of {sorted(missing)[:3]}"
 
@@ -134,7 +140,7 @@ def gives_up_in_time(story: Story) -> Iterator[str]:
         if use.give_up_after is None:
             continue
         for task, each in calls.items():
-            if each and each[-1].sent_at - each[0].sent_at > use.give_up_after + wait:
+            if each and _is_given_once(task, use) and each[-1].sent_at - each[0].sent_at > use.give_up_after + wait:
                 seconds = each[-1].sent_at - each[0].sent_at
                 yield f"{task} is tried {seconds:.1f} s after its first attempt, and {use.give_up_after} s are allowed"
 
@@ -142,10 +148,9 @@ def gives_up_in_time(story: Story) -> Iterator[str]:
 def library_truth(story: Story) -> Iterator[str]:
     """No status is false, as far as one stream can know."""
     for life, use, _ in lives_of(story):
-        given = Counter(task for stream in use.streams for task in stream.tasks)
         for stream in use.streams:
             for outcome in stream.outcomes:
-                if given[outcome.task] == 1:
+                if _is_given_once(outcome.task, use):
                     claim = Claim(outcome.task, outcome.status, outcome.code, outcome.in_doubt, life.group.name)
                     yield from false_claims(story, claim)
 
