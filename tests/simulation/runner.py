@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import orjson
 
@@ -132,11 +132,7 @@ def run_many(
     for place in range(processes):
         if not (child := os.fork()):
             os.close(reading)
-            with os.fdopen(writing, "wb", buffering=0) as out:
-                for seed in seeds[place::processes]:
-                    if run(draw(seed)).violations:
-                        out.write(b"%d\n" % seed)
-            os._exit(0)
+            _work(seeds[place::processes], writing)
         children.append(child)
     os.close(writing)
     failed = 0
@@ -151,6 +147,20 @@ def run_many(
             os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)
     return failed
+
+
+def _work(seeds: Sequence[int], descriptor: int) -> NoReturn:
+    """Run seeds, write those that fail, and leave; at SIGTERM, or without a parent, at once."""
+    parent = os.getppid()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        for seed in seeds:
+            if os.getppid() != parent:
+                break
+            if run(draw(seed)).violations:
+                os.write(descriptor, b"%d\n" % seed)
+    finally:
+        os._exit(0)
 
 
 def as_text(result: Result, *, log: bool) -> str:
