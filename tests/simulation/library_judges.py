@@ -10,7 +10,7 @@ from simulation.judges import Claim, false_claims
 from simulation.library import SourceError, Stream, Use
 from simulation.record import Call
 from simulation.world import OF_THE_KEY
-from stopcast import StopcastError, Task
+from stopcast import HaltedError, Task
 
 if TYPE_CHECKING:
     from simulation.process import Process
@@ -22,6 +22,8 @@ _AT_ONCE: Final = 0.001
 _CUT_OFF_WITHIN: Final = 4.5
 #: The shared quota is closed after the Stopper.
 _QUOTA_CLOSES_WITHIN: Final = 2.5
+#: Kinds that may end a Stopper's calls for good.
+_HALTING: Final = frozenset({"provider_fails", "provider_cancelled", "clock_off", "clock_set", "refused_unknown"})
 #: Kinds that make a life's clock useless for bounds.
 _STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer"})
 #: Seconds by which these kinds can keep a call waiting between its pick and its permit.
@@ -50,11 +52,13 @@ def lives_of(story: Story) -> Iterator[tuple[Process, Use, dict[Task, list[Call]
 
 def streams_end(story: Story) -> Iterator[str]:
     """Each stream ends, and so does leaving the Stopper, within its bounds."""
+    # The key is rotated for each of the processes that share a quota, so that one may be refused twice.
+    may_halt = story.world.program == "fleet" or bool(_HALTING & story.world.kinds.keys())
     for life, use, _ in lives_of(story):
         for stream in use.streams:
             if not stream.ended:
                 yield f"{stream.name} ({stream.way}) has not ended"
-            elif isinstance(stream.error, StopcastError) and use.leaving_at is None:
+            elif isinstance(stream.error, HaltedError) and not may_halt:
                 yield f"{stream.name} ends with {stream.error!r}"
         if use.leaving_at is None or use.left_at is None or _STANDSTILLS & story.world.kinds.keys():
             continue
