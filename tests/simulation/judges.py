@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
-
 from simulation.api import REFUSED
 from simulation.disk import left_open
 from simulation.loop import SimulatedLoop, Thread
 from stopcast import Task
+from stopcast.report.line import read_line
 
 if TYPE_CHECKING:
     from simulation.process import Process
@@ -72,10 +71,10 @@ def only_listed(story: Story) -> Iterator[str]:
 
 
 def lines_of(story: Story) -> list[dict[str, Any]]:
-    """Return the report's lines."""
+    """Return the report's lines, without those that are none."""
     if not story.report.exists():
         return []
-    return [orjson.loads(line) for line in story.report.read_bytes().splitlines()]
+    return [values for line in story.report.read_bytes().splitlines() if (values := read_line(line)) is not None]
 
 
 def one_line_each(story: Story) -> Iterator[str]:
@@ -85,6 +84,8 @@ def one_line_each(story: Story) -> Iterator[str]:
         return
     rows = Counter(row[2] for row in story.rows)
     lines = Counter(line["TaskId"] for line in lines_of(story))
+    if len(story.report.read_bytes().splitlines()) != lines.total():
+        yield "the report has something that is no line"
     for task_id in rows | lines:
         if rows[task_id] != lines[task_id]:
             yield f"{task_id} has {rows[task_id]} rows and {lines[task_id]} lines"

@@ -180,7 +180,7 @@ class Library:
                     await self._take(stopper, stream)
         except (TimeoutError, asyncio.CancelledError, ConsumerError, SourceError, StopcastError) as error:
             stream.error = error
-            on_time = not {"stall", "stopped"} & self._world.kinds.keys()
+            on_time = not {"stall", "stopped", "late_timer"} & self._world.kinds.keys()
             if isinstance(error, TimeoutError | asyncio.CancelledError) and on_time:
                 stream.left_at = gives_up_at
         stream.left_at = stream.left_at or loop.time()
