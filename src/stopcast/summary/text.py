@@ -193,9 +193,11 @@ def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
 
 def _attempts(figures: CallFigures) -> Iterator[str]:
     attempts = sorted(figures.attempts.items())
-    for calls, tasks in attempts[:_ATTEMPTS_SHOWN]:
+    # A range of one number would say nothing more.
+    alone = len(attempts) if len(attempts) == _ATTEMPTS_SHOWN + 1 else _ATTEMPTS_SHOWN
+    for calls, tasks in attempts[:alone]:
         yield _("{tasks:,} took {calls}", tasks=tasks, calls=calls)
-    if rest := attempts[_ATTEMPTS_SHOWN:]:
+    if rest := attempts[alone:]:
         tasks = sum(tasks for _calls, tasks in rest)
         yield _("{tasks:,} took {least} to {most}", tasks=tasks, least=rest[0][0], most=rest[-1][0])
 

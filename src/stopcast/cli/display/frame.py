@@ -12,7 +12,7 @@ from rich.text import Text
 
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import ErrorCount, RunSnapshot
-from stopcast.i18n import STATUS_WORDS, _, duration, visible
+from stopcast.i18n import STATUS_WORDS, _, duration, translate, visible
 from stopcast.tasks.outcome import Status
 
 _LABEL: Final = 10
@@ -158,14 +158,14 @@ def _until(snapshot: RunSnapshot, until: float) -> Iterator[Text]:
 
 
 def _errors(errors: Sequence[ErrorCount]) -> Iterator[Text]:
-    codes = [visible(error.code) for error in errors]
+    codes = [visible(translate(error.code)) for error in errors]
     numbers = [f"{error.number:,}" for error in errors]
     agos = [_("{duration} ago", duration=duration(max(0.0, time.time() - error.last_at))) for error in errors]
     widths = [max(map(cell_len, column)) for column in (codes, numbers, agos)]
     for error, code, number, ago in zip(errors, codes, numbers, agos, strict=True):
         style = _WARNING if error.retried else _BAD
         line = Text.assemble(" ", (_padded(code, widths[0]), style), f"   {number.rjust(widths[1])}")
-        line.append(f"   {' ' * (widths[2] - cell_len(ago))}{ago}   {visible(error.message)}", _FAINT)
+        line.append(f"   {' ' * (widths[2] - cell_len(ago))}{ago}   {visible(translate(error.message))}", _FAINT)
         yield line
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from stopcast.i18n import _, duration, ngettext, status_counts
+from stopcast.i18n import _, duration, ngettext, status_counts, translate
 from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import AccountFigures, Summary
 from stopcast.tasks.intake import Intake
@@ -118,7 +118,8 @@ def progress(snapshot: RunSnapshot) -> str:
         parts.append(_("{duration} left", duration=duration(snapshot.seconds_left)))
     if snapshot.errors:
         most = max(snapshot.errors, key=lambda error: error.number)
-        parts.append(_("most often {code} ({number:,} times): {message}", **most._asdict()))
+        fields = {**most._asdict(), "code": translate(most.code)}
+        parts.append(_("most often {code} ({number:,} times): {message}", **fields))
     if snapshot.paused and snapshot.to_continue:
         parts.append(_("to continue: {ways}", ways=snapshot.to_continue))
     return _(", ").join(filter(None, [snapshot.state, *parts]))
