@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stopcast.api.meanings import explain
-from stopcast.i18n import _, ngettext
+from stopcast.i18n import _, ngettext, translate
 from stopcast.summary import CallFigures, Kind, ListedRow, MessageTotal, ReportFigures, Total
 from stopcast.summary.page.chart import Chart
 from stopcast.summary.page.latency_chart import latency_chart
@@ -239,7 +239,7 @@ def row(listed: ListedRow) -> dict[str, Any]:
     return {
         "status": listed.status,
         "reason": cut(reason_name(listed.reason or ""), _ID_CUT_AT),
-        "message": cut(listed.message or "", _MESSAGE_CUT_AT),
+        "message": cut(translate(listed.message or ""), _MESSAGE_CUT_AT),
         "task": [cut(part, _ID_CUT_AT) for part in listed.task],
         "place": cut(str(listed.place), 80),
         "request_id": cut(listed.request_id or "", _ID_CUT_AT),
