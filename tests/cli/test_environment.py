@@ -251,4 +251,4 @@ def test_an_unexpected_error_is_one_line_with_status_3_and_a_traceback_with_v(sh
     assert "report it" in ended.err
     assert ("Traceback" in ended.err) == bool(verbose)
     if not verbose:
-        assert ended.err.count("\n") == 1
+        assert ended.err.count("\n") == 2, "the opening line and the error"

@@ -98,7 +98,7 @@ def test_the_metrics_can_be_scraped_during_the_run(shell: Shell, api: Emulator, 
     process = shell.start("run", "-", *at, "--metrics-port", "0", stdin=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stderr is not None
-    url = process.stderr.readline().decode().removeprefix("metrics: ").strip()
+    url = process.stderr.readline().decode().rpartition("metrics: ")[2].strip()
     assert url.startswith("http://127.0.0.1:")
     process.stdin.write(b"AppId,RoomId,TaskId\n" + b"".join(f"a,r,t{n}\n".encode() for n in range(7)) + b"bad id,r,t\n")
     process.stdin.flush()
@@ -170,7 +170,7 @@ def test_the_metrics_of_a_worker_include_its_queue_and_quota_until_it_ends(
     metrics = ("--metrics-port", "0", "--metrics-file", "stopcast.prom")
     process = shell.start("worker", *queue, *quota, *metrics, "-o", "report.jsonl")
     assert process.stderr is not None
-    url = process.stderr.readline().decode().removeprefix("metrics: ").strip()
+    url = process.stderr.readline().decode().rpartition("metrics: ")[2].strip()
 
     def scrape() -> dict[str, float]:
         with urllib.request.urlopen(url, timeout=10) as response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,12 +24,26 @@ import stopcast.cli.output  # noqa: F401 - sets the level of its logger, which `
 from stopcast.cli.group import group
 
 
+def without_times(log: str) -> str:
+    """Return the text of a log without the times of its lines."""
+    return re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", log, flags=re.MULTILINE)
+
+
 class Finished(NamedTuple):
-    """How a command ended, and what it printed."""
+    """How a command ended, and what it printed.
+
+    Attributes:
+        log: standard error.
+    """
 
     status: int
     out: str
-    err: str
+    log: str
+
+    @property
+    def err(self) -> str:
+        """Standard error without the times of its lines."""
+        return without_times(self.log)
 
     @property
     def summary(self) -> dict[str, Any]:

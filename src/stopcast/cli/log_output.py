@@ -17,6 +17,7 @@ import click
 from stopcast.cli.given import warn_of_given
 from stopcast.cli.options.output import OutputOptions
 from stopcast.cli.output import COMMAND_LOG, give_up
+from stopcast.cli.standard_streams import may_be_drawn_on
 from stopcast.errors import StopcastError
 from stopcast.i18n import Language, speaking, translate, visible
 
@@ -34,10 +35,10 @@ P = ParamSpec("P")
 
 
 @contextmanager
-def log_output(options: OutputOptions) -> Iterator[None]:
-    """Write the log on standard error while the block lasts."""
+def log_output(options: OutputOptions, *, timed: bool = False) -> Iterator[None]:
+    """Write the log on standard error while the block lasts; as text with the time of each line, if that is wanted."""
     handler = _StandardError()
-    handler.setFormatter(_Json() if options.log_format == "json" else _Text())
+    handler.setFormatter(_Json() if options.log_format == "json" else _Text(timed=timed))
     if options.log_format != "json":
         handler.addFilter(lambda record: getattr(record, "event", None) not in _SAID_AT_THE_END)
     # At the root, so that a record of another library has the same form.
@@ -65,12 +66,18 @@ class _StandardError(logging.Handler):
 class _Text(logging.Formatter):
     """The message. Control characters from outside are never written raw."""
 
+    def __init__(self, *, timed: bool) -> None:
+        super().__init__()
+        self._timed = timed
+
     def format(self, record: logging.LogRecord) -> str:
         text = translate(super().format(record))
         ids = [str(id_) for name in ("app_id", "room_id", "task_id") if (id_ := getattr(record, name, None))]
         if hasattr(record, "task_id"):
             text = f"{'/'.join(ids)}: {text}"
-        return "\n".join(map(visible, text.split("\n")))
+        # Each line of a message, because logs are searched and cut by lines.
+        time = f"{datetime.fromtimestamp(record.created):%Y-%m-%d %H:%M:%S} " if self._timed else ""  # noqa: DTZ006 - local
+        return "\n".join(time + visible(line) for line in text.split("\n"))
 
 
 class _Json(logging.Formatter):
@@ -100,7 +107,9 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         options = kwargs.get("output")
         options = options if isinstance(options, OutputOptions) else OutputOptions()
         in_json = options.log_format == "json"
-        with speaking(Language.EN) if in_json else nullcontext(), log_output(options):
+        # A command that works through lists or a queue may take hours, and its log may be read next morning.
+        timed = "lists" in kwargs and not kwargs.get("dry_run") and not may_be_drawn_on()
+        with speaking(Language.EN) if in_json else nullcontext(), log_output(options, timed=timed):
             try:
                 if (context := click.get_current_context(silent=True)) is not None:
                     warn_of_given(context)

@@ -8,6 +8,7 @@ import os
 import select
 import sys
 import time
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 from stopcast.errors import StopcastError
@@ -20,6 +21,17 @@ _MOST_WAITING_BYTES: Final = 1 << 20
 _END_SECONDS: Final = 1.5
 #: The reader has gone: its pipe or terminal was closed.
 _READER_GONE: Final = frozenset({errno.EPIPE, errno.EIO})
+
+
+def may_be_drawn_on() -> bool:
+    """Return whether standard error is a terminal that can be drawn on, with rich to draw."""
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        return False
+    with suppress(ImportError):
+        import rich  # noqa: F401
+
+        return True
+    return False
 
 
 class OutputError(StopcastError):

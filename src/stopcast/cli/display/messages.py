@@ -116,8 +116,7 @@ def progress(snapshot: RunSnapshot) -> str:
     ]
     if snapshot.seconds_left is not None:
         parts.append(_("{duration} left", duration=duration(snapshot.seconds_left)))
-    if snapshot.errors:
-        most = max(snapshot.errors, key=lambda error: error.number)
+    if (most := snapshot.commonest_error) is not None:
         fields = {**most._asdict(), "code": translate(most.code)}
         parts.append(_("most often {code} ({number:,} times): {message}", **fields))
     if snapshot.paused and snapshot.to_continue:

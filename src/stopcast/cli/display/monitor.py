@@ -147,6 +147,11 @@ class RunSnapshot:
     keys: Sequence[tuple[str, str]] = ()
     until: float | None = None
 
+    @property
+    def commonest_error(self) -> ErrorCount | None:
+        """The error code of the most answers, None if there was no error."""
+        return max(self.errors, key=lambda error: error.number, default=None)
+
 
 class Steered(Protocol):
     """The ways in which a person steers the run."""

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 from contextlib import suppress
-from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from stopcast.background import Supervisor
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import RunMonitor
-from stopcast.cli.options import Options
+from stopcast.cli.options import OutputOptions
 from stopcast.cli.output import log
+from stopcast.cli.standard_streams import may_be_drawn_on
 from stopcast.errors import BackgroundTaskError
-from stopcast.i18n import _
 
 if TYPE_CHECKING:
     from stopcast.cli.display.screen import Screen
@@ -49,12 +46,21 @@ class Progress:
             await asyncio.sleep(_LOG_EVERY_SECONDS)
             snapshot = self._monitor.snapshot()
             log(
-                _("{time:%H:%M:%S} {progress}", time=datetime.now(), progress=messages.progress(snapshot)),  # noqa: DTZ005
+                messages.progress(snapshot),
                 event="progress",
                 done=snapshot.done,
+                total=snapshot.to_do and snapshot.done + snapshot.to_do.number,
+                total_exact=snapshot.to_do and snapshot.to_do.exact,
                 bad=snapshot.bad,
+                statuses=snapshot.statuses,
                 rate=round(snapshot.rate, 1),
+                in_flight=snapshot.in_flight,
+                waiting=snapshot.waiting,
+                retries=snapshot.retries,
+                throttled=snapshot.throttled,
+                paused=snapshot.paused,
                 seconds_left=snapshot.seconds_left and round(snapshot.seconds_left),
+                commonest_error=snapshot.commonest_error and snapshot.commonest_error._asdict(),
             )
 
     def show_change(self) -> None:
@@ -79,19 +85,15 @@ def _log_failure(error: BackgroundTaskError) -> None:
     )
 
 
-def screen_for(options: Options, *, doing: str) -> Screen | None:
+def screen_for(output: OutputOptions, *, doing: str) -> Screen | None:
     """Return a screen to draw on, or None where standard error is no terminal that can be drawn on, or rich is missing.
 
     Args:
-        options: of the command; ``--quiet`` and ``--log-format json`` ask for no drawing.
-        doing: the title, with a place for the lists.
+        output: ``--quiet`` and ``--log-format json`` ask for no drawing.
+        doing: the title.
     """
-    if options.output.quiet or options.output.log_format != "text" or sys.stderr is None or not sys.stderr.isatty():
+    if output.quiet or output.log_format != "text" or not may_be_drawn_on():
         return None
-    if os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
-        return None
-    with suppress(ImportError):
-        from stopcast.cli.display.screen import Screen
+    from stopcast.cli.display.screen import Screen
 
-        return Screen(doing.format(lists=messages.list_names(options.lists.tasks)))
-    return None
+    return Screen(doing)

@@ -33,6 +33,7 @@ from stopcast.cli.running.user import User
 from stopcast.cli.running.watch import AnswerWatch
 from stopcast.cli.standard_streams import OutputError
 from stopcast.errors import BackgroundTaskError, InterruptedRunError, StopcastError
+from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _
 from stopcast.ports import Deliveries
 from stopcast.report.opening import is_stream
@@ -219,10 +220,12 @@ async def _run_one(
             quotas=shared_quotas(target, options.calls, job.calls.action.name),
         )
     )
-    doing = _("Stopping {lists}") if job.calls.action.stops_tasks else _("Asking about {lists}")
-    screen = screen_for(options, doing=doing)
-    if screen is None and job.calls.action.stops_tasks:
-        log_opening(user, target, options)
+    stops_tasks = job.calls.action.stops_tasks
+    lists = messages.list_names(options.lists.tasks or [without_secrets(queue) for queue in job.queues])
+    doing = _("Stopping {lists}", lists=lists) if stops_tasks else _("Asking about {lists}", lists=lists)
+    screen = screen_for(options.output, doing=doing)
+    if screen is None:
+        log_opening(user, target, options, doing=doing, stops_tasks=stops_tasks)
     attempts = AttemptStats()
     stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
     await stack.enter_async_context(stopper)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Final
 
 from stopcast.accounts.file import Account, read_accounts
 from stopcast.accounts.keys import find_key
@@ -27,6 +28,7 @@ from stopcast.stopper.task_calls import TaskCalls
 
 #: Returns the observers of an account; "" is the name of the only one.
 ObserversOf = Callable[[str], Sequence[Observer]]
+_KEY_SHOWN: Final = 8
 #: Makes the object that makes the calls.
 MakeAccount = Callable[[ObserversOf], TaskCalls]
 MakeCalls = MakeAccount | Callable[[ObserversOf], Router]
@@ -41,12 +43,14 @@ class OneAccount:
         credentials: the account's.
         max_per_second: the account's own cap, None for that of the options.
         name: the account's, "" where there is only one.
+        key: the beginning of the access key, which is no secret, or where the key comes from if it changes.
     """
 
     endpoint: Endpoint
     credentials: Credentials | CredentialsProvider
     max_per_second: float | None = None
     name: str = ""
+    key: str = ""
 
     @property
     def hosts(self) -> str:
@@ -58,6 +62,10 @@ class OneAccount:
         """Whether the calls stay on this machine, so that no quota is used."""
         return self.endpoint.loopback
 
+    def cap(self, calls: CallOptions, *, stops_tasks: bool) -> float:
+        """Return the most calls a second. An account's own cap is for stopping tasks; queries have another quota."""
+        return self.max_per_second if stops_tasks and self.max_per_second is not None else calls.max_per_second
+
     async def limited(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeAccount:
         """Open the limiter, and return a function that makes an object of this kind.
 
@@ -66,9 +74,7 @@ class OneAccount:
             StopcastError: the shared quota cannot be reached.
         """
         action, calls = kind.action, options.calls
-        # An account's own cap applies to stopping tasks. Queries have another quota.
-        own = self.max_per_second if action.stops_tasks else None
-        max_per_second = calls.max_per_second if own is None else own
+        max_per_second = self.cap(calls, stops_tasks=action.stops_tasks)
         quota = action.quota_per_second
         if max_per_second > quota and not (self.loopback or calls.raised_quota):
             raise ConfigurationError(
@@ -186,6 +192,7 @@ async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account
         SANDBOX_CREDENTIALS,
         account.max_per_second,
         account.name,
+        _key_shown(SANDBOX_CREDENTIALS),
     )
 
 
@@ -208,4 +215,10 @@ def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount
         )
         fields = {"place": found.place, "host": endpoint.host, "region": endpoint.region}
         log(_(template, name=account.name, **fields), event="credentials_found")
-    return OneAccount(endpoint, found.for_stopper, account.max_per_second, account.name)
+    key = found.place if found.credentials is None else _key_shown(found.credentials)
+    return OneAccount(endpoint, found.for_stopper, account.max_per_second, account.name, key)
+
+
+def _key_shown(credentials: Credentials) -> str:
+    """Return the beginning of the access key. It is no secret, and identifies the key well enough."""
+    return f"{credentials.access_key[:_KEY_SHOWN]}…"

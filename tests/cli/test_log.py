@@ -1,0 +1,71 @@
+"""The log of a run without a terminal: what cron, a container or nohup keep of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from stopcast.sandbox import Emulator
+from support.processes import Shell, tasks, write_csv
+
+PROXY = {"STOPCAST_PROXY": "http://me:secret@127.0.0.1:9"}
+
+
+def test_each_line_has_its_time_whatever_logs_it(shell: Shell) -> None:
+    shell.variables["STOPCAST_UNKNOWN"] = "1"
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--sandbox", "-v")
+    assert "STOPCAST_UNKNOWN" in ended.log
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in ended.log.splitlines())
+
+
+def test_a_plan_is_not_a_log_and_has_no_times(shell: Shell) -> None:
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--dry-run")
+    assert (ended.status, ended.log) == (0, ended.err)
+
+
+def test_the_first_line_of_the_log_has_what_the_report_does_not_say(shell: Shell, api: Emulator) -> None:
+    shell.variables |= {"VOLCENGINE_ACCESS_KEY": "AKLTexample-long", "VOLCENGINE_SECRET_KEY": "hidden"}
+    given = ("--endpoint", api.url, "--region", "ap-singapore-1", "--max-per-second", "70", "--until", "90m")
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), *given, "-o", "kept.jsonl")
+    opening = next(line for line in ended.err.splitlines() if line.startswith("Stopping "))
+    host = api.url.removeprefix("http://")
+    for fact in ("list.csv", host, "ap-singapore-1", "AKLTexam…", "at most 70 calls", "until ", "kept.jsonl", "PID "):
+        assert fact in opening
+    assert "long" not in opening
+
+
+def test_the_proxy_is_logged_without_its_password(shell: Shell) -> None:
+    shell.variables |= PROXY
+    listed = write_csv(shell / "list.csv", tasks(1))
+    ended = shell.run("run", listed, "--max-attempts", "1")
+    assert "through the proxy http://***@127.0.0.1:9" in ended.err
+    assert "secret" not in ended.err
+
+
+def test_a_verification_and_a_rehearsal_say_what_they_are(shell: Shell) -> None:
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--sandbox", "--verify", "--verify-after", "0")
+    stopping, asking = (line for line in ended.err.splitlines() if "PID" in line)
+    assert stopping.startswith("Stopping list.csv, a rehearsal with --sandbox, ")
+    assert asking.startswith("Asking about stopcast-report.jsonl, a rehearsal with --sandbox, ")
+
+
+def test_each_account_of_a_file_has_its_own_line_with_its_cap(shell: Shell) -> None:
+    accounts = (
+        '[accounts.east]\napps=["app"]\nprofile="p"\nmax_per_second=50\n[accounts.west]\napps=["*"]\nprofile="q"\n'
+    )
+    (shell / "accounts.toml").write_text(accounts)
+    given = ("--accounts", "accounts.toml", "--sandbox", "--log-format", "json")
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), *given)
+    started = json.loads(ended.log.splitlines()[0])
+    assert started["event"] == "run_started"
+    assert [(each["name"], each["max_per_second"]) for each in started["accounts"]] == [("east", 50.0), ("west", 150.0)]
+    assert started["message"].count("\n") == 2
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_quiet_logs_nothing_of_a_good_run(shell: Shell, tmp_path: Path, log_format: str) -> None:
+    listed = write_csv(tmp_path / "list.csv", tasks(1))
+    assert shell.run("run", listed, "--sandbox", "-q", "--log-format", log_format).log == ""
