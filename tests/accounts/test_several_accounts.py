@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -313,3 +314,14 @@ def test_accounts_are_rehearsed_in_the_sandbox_without_their_keys(team: Team) ->
     assert statuses(team.shell / REPORT) == {"stopped": 40}
     assert finished.summary["accounts"]["b"]["worst_second"] <= 15
     assert not team.stopped
+
+
+def test_accounts_from_standard_input_are_refused_with_words(shell: Shell) -> None:
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(1)), "--accounts", "-")
+    assert (ended.status, "--accounts -: standard input is for lists. Name a file" in ended.err) == (2, True)
+
+
+def test_an_accounts_file_that_is_a_pipe_without_a_writer_ends_the_command(shell: Shell) -> None:
+    os.mkfifo(shell / "accounts.toml")
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(1)), "--accounts", "accounts.toml")
+    assert (ended.status, "--accounts accounts.toml: a pipe that was not filled" in ended.err) == (2, True)

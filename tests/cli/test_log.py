@@ -11,6 +11,7 @@ import pytest
 from stopcast.sandbox import Emulator
 from support.processes import Shell, tasks, write_csv
 
+At = tuple[str, ...]
 PROXY = {"STOPCAST_PROXY": "http://me:secret@127.0.0.1:9"}
 
 
@@ -69,3 +70,10 @@ def test_each_account_of_a_file_has_its_own_line_with_its_cap(shell: Shell) -> N
 def test_quiet_logs_nothing_of_a_good_run(shell: Shell, tmp_path: Path, log_format: str) -> None:
     listed = write_csv(tmp_path / "list.csv", tasks(1))
     assert shell.run("run", listed, "--sandbox", "-q", "--log-format", log_format).log == ""
+
+
+def test_the_summary_says_whether_all_answers_were_no_such_task(shell: Shell, api: Emulator, at: At) -> None:
+    listed = write_csv(shell / "list.csv", tasks(3))
+    for report, only in (("one.jsonl", False), ("two.jsonl", True)):
+        assert shell.run("run", listed, *at, "--json", "-o", report).summary["no_such_task_only"] is only
+        assert api.calls

@@ -143,10 +143,18 @@ def test_only_the_whole_is_100_percent(part: int, whole: int, shown: str) -> Non
 )
 def test_local_time_stands_beside_utc(shell: Shell, zone: str, in_text: str, on_page: str) -> None:
     name = write_report(shell / "r.jsonl", mixed(50))
-    shell.variables |= {"TZ": zone, "SOURCE_DATE_EPOCH": "never"}
+    shell.variables |= {"TZ": zone, "SOURCE_DATE_EPOCH": ""}
     ended = shell.run_process("summary", name, "--html", "page.html")
     assert in_text in ended.out
     assert on_page in (shell / "page.html").read_text()
+
+
+@pytest.mark.parametrize("epoch", ["never", "-1", "1e9", "86400.5", "99999999999"])
+def test_a_source_date_epoch_that_is_no_number_is_refused_by_name(shell: Shell, epoch: str) -> None:
+    shell.variables["SOURCE_DATE_EPOCH"] = epoch
+    ended = shell.run("summary", write_report(shell / "r.jsonl", mixed(5)), "--html", "page.html")
+    assert (ended.status, (shell / "page.html").exists()) == (2, False)
+    assert f"SOURCE_DATE_EPOCH is '{epoch}'" in ended.err
 
 
 def test_where_local_time_is_utc_it_is_not_said_twice(shell: Shell) -> None:

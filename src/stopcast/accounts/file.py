@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stopcast.accounts.routes import Routes, merge_routes
+from stopcast.credentials.reading import read_text
 from stopcast.errors import ConfigurationError
 
 _SOURCES: Final = ("profile", "environment", "credentials_file")
@@ -158,8 +159,10 @@ def read_accounts(path: str) -> tuple[list[Account], dict[str, str]]:
     Raises:
         ConfigurationError: it cannot be read, or not be used as it is.
     """
+    if path == "-":
+        raise ConfigurationError("--accounts -: standard input is for lists. Name a file; one that is called - is ./-")
     try:
-        return parse_accounts(Path(path).read_text(encoding="utf-8-sig"), directory=Path(path).parent)
+        return parse_accounts(read_text(Path(path))[0], directory=Path(path).parent)
     except OSError as error:
         raise ConfigurationError(f"--accounts {path}: {error.strerror}") from None
     except ValueError:

@@ -16,6 +16,7 @@ from stopcast.credentials.places import (
     Search,
     read_source,
 )
+from stopcast.credentials.reading import read_text
 from stopcast.errors import ConfigurationError
 
 
@@ -50,8 +51,8 @@ def read_key(account: Account, environ: Mapping[str, str], home: Path | None) ->
 
 def _file(path: Path) -> FilePlace:
     try:
-        is_object = path.read_bytes().removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
-    except OSError:
+        is_object = read_text(path)[0].lstrip().startswith("{")
+    except (OSError, ValueError):
         is_object = False  # read_source reports the error
     if is_object:
         return FilePlace(str(path), Names("ak", "sk"), pick_object)

@@ -7,7 +7,6 @@ they fail, so their messages are never passed on.
 from __future__ import annotations
 
 import configparser
-import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple, NoReturn
 import orjson
 
 from stopcast.credentials import vendor
+from stopcast.credentials.reading import read_text
 
 #: Chooses one of the profiles in the ``ve`` command's file.
 PROFILE_VARIABLE: Final = "VOLCENGINE_PROFILE"
@@ -63,8 +63,7 @@ class UnusableError(Exception):
 def read_file(path: Path) -> tuple[str, int]:
     """Return the file's text and its mode; raise UnusableError where it cannot be read."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            return file.read(), os.fstat(file.fileno()).st_mode
+        return read_text(path)
     except (FileNotFoundError, NotADirectoryError):
         raise UnusableError(SourceState.ABSENT, "no such file") from None
     except OSError as error:

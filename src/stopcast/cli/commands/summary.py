@@ -189,6 +189,7 @@ def _write_page(
     account: str | None,
 ) -> None:
     import os
+    import re
     import time
     from importlib.metadata import version
 
@@ -198,14 +199,19 @@ def _write_page(
     from stopcast.report.opening import STANDARD_OUTPUT, own_stream
     from stopcast.summary.page import Subject, page
 
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    # The variable of reproducible builds.
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if epoch and not re.fullmatch(r"(?a:\d{1,10})", epoch):
+        text = _(
+            "SOURCE_DATE_EPOCH is {value!r}: expected a whole number of seconds since 1970, or nothing", value=epoch
+        )
+        raise ConfigurationError(text)
     subject = Subject(
         # A page is passed on, so it must not show the folders of the person who wrote it.
         reports=tuple(Path(name).name for name in names),
         caps=caps,
         version=version("stopcast"),
-        # The variable of reproducible builds.
-        written_at=float(epoch) if epoch.isdecimal() and len(epoch) <= len("9999999999") else time.time(),
+        written_at=float(epoch) if epoch else time.time(),
         endpoint=endpoint,
         account=account,
     )

@@ -268,10 +268,10 @@ async def _run_one(
                 error = caught
     await session.supervisor.end(watching)
     watch.warn_of_ids()
-    return _end(job, run, error, user)
+    return _end(job, run, error, user, no_such_task_only=watch.no_such_task_only)
 
 
-def _end(job: RunJob, run: Run, error: StopcastError | None, user: User) -> Ended:
+def _end(job: RunJob, run: Run, error: StopcastError | None, user: User, *, no_such_task_only: bool) -> Ended:
     options, summary = job.options, run.summary()
     if run.past.torn_bytes:
         torn = _(
@@ -279,16 +279,17 @@ def _end(job: RunJob, run: Run, error: StopcastError | None, user: User) -> Ende
         )
         user.log(torn, event="report_mended")
     to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
+    as_json = {**summary.as_json(), "no_such_task_only": no_such_task_only}
     text = messages.totals(summary, options.report.path, done=rows_done(run), to_do=to_do)
 
     def log_totals() -> None:
         if error is None or summary.calls or summary.statuses:
-            user.log(text, event="summary", summary=summary.as_json())
+            user.log(text, event="summary", summary=as_json)
         if summary.bad and job.advice is not None:
             user.log(job.advice, event="not_ended")
 
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
-    ended = Ended(summary.as_json() if run.opened else None, status, error, log_totals)
+    ended = Ended(as_json if run.opened else None, status, error, log_totals)
     if error is None:
         log_totals()
     elif note := note_of(error, options):

@@ -77,10 +77,15 @@ class AnswerWatch:
                 )
             )
 
+    @property
+    def no_such_task_only(self) -> bool:
+        """Whether all answers so far were that there is no such running task."""
+        return 0 < self._attempts.answers == self._attempts.no_such_task
+
     def warn_of_ids(self) -> None:
         """Warn once if all answers so far were that there is no such running task."""
         attempts = self._attempts
-        if self._warned_of_ids or not attempts.answers or attempts.no_such_task < attempts.answers:
+        if self._warned_of_ids or not self.no_such_task_only:
             return
         self._warned_of_ids = True
         text = _(

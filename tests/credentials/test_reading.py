@@ -1,0 +1,45 @@
+"""Small files that are read as a whole: in their place may be a pipe."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from stopcast.credentials.reading import read_text
+
+
+def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TimeoutError, match="a pipe that was not filled and closed"):
+        read_text(tmp_path / "pipe")
+
+
+def test_a_pipe_whose_writer_is_slow_is_read_to_its_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    text = "[accounts.a]\n" * 20_000
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=[text])
+    writer.start()
+    assert read_text(tmp_path / "pipe")[0] == text
+    writer.join()
+
+
+@pytest.mark.parametrize("text", ["", "x"])
+def test_an_inherited_pipe_whose_writer_has_ended_is_read(text: str) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    assert read_text(Path(f"/dev/fd/{reading}"))[0] == text
+    os.close(reading)
+
+
+def test_a_file_is_read_without_its_mark_and_with_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb")
+    path.chmod(0o640)
+    text, mode = read_text(path)
+    assert (text, mode & 0o777) == ("a\nb", 0o640)
+    with pytest.raises(IsADirectoryError):
+        read_text(tmp_path)
