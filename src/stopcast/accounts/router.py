@@ -91,7 +91,7 @@ class Router:
         )
 
         async def enter(name: str, stopper: TaskCalls) -> None:
-            stopper.account = name
+            stopper.name_account(name)
             try:
                 await stopper.__aenter__()
             except HaltedError as error:

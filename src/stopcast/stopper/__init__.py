@@ -53,7 +53,6 @@ class Stopper(TaskCalls):
         endpoint: where the calls go.
         limiter: the cap.
         timeout_seconds: for one call, from its permit to the end of its answer.
-        account: what its log lines call it, "" for nothing. A Router gives each Stopper the account's name.
         meter: counts the calls, retries included, and has the worst second and the mean rate.
 
     Raises:

@@ -101,12 +101,16 @@ class TaskCalls:
         )
         self._drain_seconds = drain_seconds
         self._observers = settings.the_observers(observers)
-        self.account = ""
+        self._account = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streams = Streams()
         self._entering = False
         self._engine: Engine | None = None
         self._leaving: Leaving | None = None
+
+    def name_account(self, name: str) -> None:
+        """Let log lines call its account so. A Router names the account of each of its Stoppers."""
+        self._account = name
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -135,7 +139,7 @@ class TaskCalls:
                     max_at_once=self._settings.max_at_once,
                 )
                 transport = await stack.enter_async_context(over_http)
-            observers = Observers(self._observers, account=self.account)
+            observers = Observers(self._observers, account=self._account)
             provider = None if isinstance(given, Credentials) else given
             engine = Engine(self._settings, transport, credentials, provider, observers)
             observers.watch(Opened(self.endpoint.url, credentials.expires_at, engine.dispatcher))
