@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from stopcast.cli.display.next_commands import resume_command
 from stopcast.sandbox import Emulator
 from support.processes import Shell, end_of, statuses, tasks, write_csv
 
@@ -88,3 +89,19 @@ def test_the_plan_shows_the_moment_of_the_deadline_and_the_time_until_it(
     name = write_csv(shell / "list.csv", tasks(3))
     ended = end_of(shell.start("run", name, "--dry-run", "--until", f"{ahead:%H:%M}"))
     assert f"Until {ahead:%Y-%m-%d %H:%M}, in " in ended.out
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        (["run", "l.csv", "--until", "06:00", "-y"], "stopcast run --resume l.csv -y"),
+        (["run", "--until=6:00", "--", "--until", "06:00"], "stopcast run --resume -- --until 06:00"),
+        (["run", "l.csv", "--until", "90m"], "stopcast run --resume l.csv --until 90m"),
+    ],
+)
+def test_when_a_time_of_day_has_come_the_command_that_continues_does_not_name_it(
+    typed: list[str], printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["stopcast", *typed])
+    assert resume_command(time_is_up=True) == printed
+    assert "--until" in resume_command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import signal
 import socket
@@ -111,6 +112,7 @@ def test_the_metrics_can_be_scraped_during_the_run(shell: Shell, api: Emulator, 
     until(lambda: scrape().get("stopcast_tasks_totalstopped") == 7)
     assert scrape()["stopcast_tasks_totalinvalid"] == 1
     assert scrape()["stopcast_attempts_totalok"] == 7
+    assert math.isnan(scrape()["stopcast_rows_expected"]), "a pipe does not say how long it is"
     assert end_of(process).status == 1
 
 
@@ -261,3 +263,9 @@ def test_the_secret_key_appears_neither_in_the_metrics_nor_in_the_log(shell: She
     ended = shell.run("run", name, *at, "-vv", "--log-format", "json", "--metrics-file", "stopcast.prom")
     for text in (ended.err, (shell / "stopcast.prom").read_text()):
         assert SANDBOX_CREDENTIALS.secret_key not in text
+
+
+def test_the_metrics_say_how_many_rows_the_lists_hold(shell: Shell, at: At) -> None:
+    listed = write_csv(shell / "list.csv", [*tasks(5), *tasks(2)])
+    assert shell.run("run", listed, *at, "--metrics-file", "m.prom").status == 0
+    assert samples((shell / "m.prom").read_text())["stopcast_rows_expected"] == 7

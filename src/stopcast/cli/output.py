@@ -78,7 +78,9 @@ def give_up(
     time_is_up = isinstance(error, TimeIsUpError)
     if resume_with and not isinstance(error, OutputError):
         if time_is_up:
-            text = _("Continue with:\n  {resume_with}", resume_with=resume_with)
+            text = _(
+                "Continue, with a new --until if there is a deadline again:\n  {resume_with}", resume_with=resume_with
+            )
         else:
             text = _("After you have fixed the cause, continue with:\n  {resume_with}", resume_with=resume_with)
         log(text, event="resumable", resume_with=resume_with)

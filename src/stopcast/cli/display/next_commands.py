@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 
@@ -9,9 +10,16 @@ from stopcast.cli.options import Options
 from stopcast.fleet.connection import without_secrets
 
 
-def resume_command() -> str:
-    """Return the command that was typed, with ``--resume``."""
-    command, *arguments = (without_secrets(argument) for argument in sys.argv[1:])
+def resume_command(*, time_is_up: bool = False) -> str:
+    """Return the command that was typed, with ``--resume``.
+
+    Where the time is up, it is without a time of day for ``--until``, which would soon be that of another day.
+    """
+    text = "\0".join(without_secrets(argument) for argument in sys.argv[1:])
+    if time_is_up:
+        options, end, lists = text.partition("\0--\0")
+        text = re.sub(r"\0--until[\0=][\d ]+:[\d ]+(?=\0|$)", "", options) + end + lists
+    command, *arguments = text.split("\0")
     # Before the other arguments: after a lone -- it would be the name of a list.
     return shlex.join(["stopcast", command, *([] if "--resume" in arguments else ["--resume"]), *arguments])
 

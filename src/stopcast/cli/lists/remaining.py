@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Sequence
@@ -75,13 +76,23 @@ class Remaining:
 
 def rows_to_do(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsLeft | None:
     """Return how many rows have no outcome yet: rows that were read, and those still ``unread`` in the lists."""
-    unfinished = run.summary().not_finished
+    to_read = _rows_to_read(run, unread, limit=limit)
+    return to_read and RowsLeft(run.summary().not_finished + to_read.number, to_read.exact)
+
+
+def rows_expected(run: Run, unread: RowsLeft | None, *, limit: int | None) -> float:
+    """Return how many rows the run will have had, not a number where that is unknown. Any thread may call it."""
+    to_read = _rows_to_read(run, unread, limit=limit)
+    return math.nan if to_read is None else run.intake.rows + run.intake.left_out + to_read.number
+
+
+def _rows_to_read(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsLeft | None:
     if run.intake.full:
-        return RowsLeft(unfinished, exact=True)
-    if unread is None:
-        return None
-    most = unread.number if limit is None else limit - run.intake.tasks - run.intake.settled - run.intake.excluded
-    return RowsLeft(unfinished + min(unread.number, most), unread.exact and unread.number <= most)
+        return RowsLeft(0, exact=True)
+    if unread is None or limit is None:
+        return unread
+    most = limit - run.intake.tasks - run.intake.settled - run.intake.excluded
+    return RowsLeft(min(unread.number, most), unread.exact and unread.number <= most)
 
 
 def rows_done(run: Run) -> int:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Collection, Container
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from stopcast.background import Supervisor
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import AttemptStats, RunMonitor
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.exceptions import read_exceptions
-from stopcast.cli.lists.remaining import rows_done, rows_to_do
+from stopcast.cli.lists.remaining import rows_done, rows_expected, rows_to_do
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_json
 from stopcast.cli.running import wakeup
@@ -26,13 +26,14 @@ from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.notes import note_of
 from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.opening import log_opening
+from stopcast.cli.running.session import Session
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_target, shared_quotas
 from stopcast.cli.running.user import User
 from stopcast.cli.running.watch import AnswerWatch
 from stopcast.cli.standard_streams import OutputError
-from stopcast.errors import BackgroundTaskError, InterruptedRunError, StopcastError
+from stopcast.errors import InterruptedRunError, StopcastError, TimeIsUpError
 from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _
 from stopcast.ports import Deliveries
@@ -90,37 +91,6 @@ class Ended:
     log_totals: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """What a job and its verification share.
-
-    Attributes:
-        user: reads the log, and may be asked.
-        signals: end and steer the present run.
-        stack: closes what was opened, when both have ended.
-        failure: of a background task. It is a future, because a task may fail while there is no run to end.
-        supervisor: of the background tasks.
-    """
-
-    user: User
-    signals: Signals
-    stack: AsyncExitStack
-    failure: asyncio.Future[BackgroundTaskError]
-    supervisor: Supervisor
-
-    @classmethod
-    def begin(cls, user: User, signals: Signals, stack: AsyncExitStack) -> Self:
-        failure: asyncio.Future[BackgroundTaskError] = asyncio.get_running_loop().create_future()
-
-        def fail(error: BackgroundTaskError) -> None:
-            if not failure.done():
-                failure.set_result(error)
-
-        supervisor = Supervisor(fail)
-        stack.push_async_callback(supervisor.end)
-        return cls(user, signals, stack, failure, supervisor)
-
-
 def execute(job: RunJob) -> int:
     """Run the job, print its summary, and return the exit status.
 
@@ -140,7 +110,8 @@ def execute(job: RunJob) -> int:
             error.add_note(str(output_error))
     if error is not None:
         resumable = job.resumable and ended.summary is not None and not is_stream(job.options.report.path)
-        give_up(error, log_totals=ended.log_totals, resume_with=resume_command() if resumable else None)
+        resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError)) if resumable else None
+        give_up(error, log_totals=ended.log_totals, resume_with=resume_with)
     return ended.status
 
 
@@ -154,7 +125,7 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
     try:
         async with AsyncExitStack() as stack:
             stack.callback(job.lists.close)
-            ended = await _run_both(_Session.begin(user, signals, stack), job)
+            ended = await _run_both(Session.begin(user, signals, stack), job)
             # The result stands: what is left is to close what was opened.
             signals.disregard()
             return ended
@@ -164,7 +135,7 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
         return Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
 
 
-async def _run_both(session: _Session, job: RunJob) -> Ended:
+async def _run_both(session: Session, job: RunJob) -> Ended:
     """Run the job, and then its verification."""
     options, stack = job.options, session.stack
     check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
@@ -202,7 +173,7 @@ def _bounded(options: Options, most: int) -> Options:
 
 
 async def _run_one(
-    session: _Session,
+    session: Session,
     job: RunJob,
     target: Target,
     make_calls: MakeCalls,
@@ -210,6 +181,11 @@ async def _run_one(
     excluded: Container[bytes] = frozenset(),
 ) -> Ended:
     options, user, stack, loop = job.options, session.user, session.stack, asyncio.get_running_loop()
+    run: Run | None = None
+
+    def expected() -> float:
+        return math.nan if run is None else rows_expected(run, job.lists.rows_left(), limit=options.lists.limit)
+
     observers_of = await stack.enter_async_context(
         metrics(
             options.metrics,
@@ -218,6 +194,7 @@ async def _run_one(
             by_account=options.calls.accounts is not None,
             queues=job.queues,
             quotas=shared_quotas(target, options.calls, job.calls.action.name),
+            rows_expected=None if job.deliveries else expected,
         )
     )
     stops_tasks = job.calls.action.stops_tasks

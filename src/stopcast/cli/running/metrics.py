@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -37,12 +37,13 @@ async def metrics(
     by_account: bool = False,
     queues: Collection[str] = (),
     quotas: Collection[tuple[str, str, str]] = (),
+    rows_expected: Callable[[], float] | None = None,
 ) -> AsyncIterator[ObserversOf]:
     """Serve the metrics at a port, and write them to a file, while the block lasts.
 
     Yields a function that returns an account's observers. With ``by_account`` it takes the account's name, and every
     metric has that as its label ``account``; without, it takes "". ``queues`` and ``quotas`` are those of
-    ``RedisMetrics``, which adds their metrics.
+    ``RedisMetrics``, which adds their metrics. ``rows_expected`` returns how many rows the run has, where it has lists.
 
     Raises:
         ConfigurationError: prometheus-client is not installed, the port is taken, or the file cannot be written.
@@ -53,7 +54,7 @@ async def metrics(
     for variable in _SHARED_BY_PROCESSES:
         os.environ.pop(variable, None)
     try:
-        from prometheus_client import CollectorRegistry
+        from prometheus_client import CollectorRegistry, Gauge
 
         from stopcast.prometheus import PrometheusObserver
     except ImportError:
@@ -63,6 +64,9 @@ async def metrics(
     # Not the default registry: its metrics of the process have the same names as node exporter's.
     registry = CollectorRegistry()
     observer = PrometheusObserver(registry, labels=["account"] if by_account else ())
+    if rows_expected is not None:
+        expected = Gauge("stopcast_rows_expected", "Rows that the lists of the run hold.", registry=registry)
+        expected.set_function(rows_expected)
     async with AsyncExitStack() as stack:
         if options.port is not None:
             url = await stack.enter_async_context(_served(registry, options.host, options.port))
