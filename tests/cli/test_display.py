@@ -387,6 +387,27 @@ async def test_the_rows_left_of_a_small_list_are_exact(tmp_path: Path) -> None:
     assert lists.rows_left() == RowsLeft(0, exact=True)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'[{"AppId":"a","RoomId":"r","TaskId":"1"},{"AppId":"a","RoomId":"r","TaskId":"2"}]',
+        b'[\n{"AppId":"a",\n"RoomId":"r",\n"TaskId":"1"}\n]',
+        "AppId,RoomId,TaskId\na,r,1\n".encode("utf-16"),
+        b"AppId,RoomId,TaskId\ra,r,1\r",
+    ],
+    ids=["empty", "empty array", "array", "pretty", "UTF-16", "CR"],
+)
+async def test_no_row_is_left_of_a_list_that_was_read_to_its_end(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list").write_bytes(content)
+    lists = Lists.of(options(str(tmp_path / "list")).lists)
+    async with aclosing(lists.batches()) as batches:
+        async for _ in batches:
+            pass
+    assert lists.rows_left() == RowsLeft(0, exact=True)
+
+
 async def test_the_rows_left_of_a_pipe_are_unknown(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     writer = subprocess.Popen(["sh", "-c", "echo a,r,1 > fifo"], cwd=tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from functools import partial
 
 import pytest
 
@@ -57,3 +59,33 @@ def test_a_page_on_standard_output_is_all_that_is_printed_there(shell: Shell, at
     assert ended.out.startswith("<!doctype html>")
     assert ended.out.rstrip().endswith("</html>")
     assert not (shell / "-").exists()
+
+
+@pytest.mark.parametrize("path", ["accounts.toml", "home/.volc/config", "stopcast-report.jsonl.inflight"])
+def test_a_pipe_that_brings_nothing_holds_up_no_run_for_ever(shell: Shell, api: Emulator, at: At, path: str) -> None:
+    listed = write_csv(shell / "list.csv", tasks(2))
+    (shell / path).parent.mkdir(exist_ok=True)
+    os.mkfifo(shell / path)
+    if path.startswith("home"):
+        shell.variables.clear()
+    accounts = ("--accounts", path) if path.startswith("accounts") else ()
+    ended = shell.run_process("run", listed, *at, *accounts)
+    assert ended.status in {2, 3}
+    assert path.removeprefix("home/") in ended.err
+    assert api.calls == 0
+
+
+def test_an_accounts_file_may_come_through_a_pipe(shell: Shell) -> None:
+    listed = write_csv(shell / "list.csv", tasks(2))
+    os.mkfifo(shell / "fifo")
+    text = '[accounts.first]\napps = ["*"]\nprofile = "first"'
+    with subprocess.Popen(["sh", "-c", 'echo "$0" > fifo', text], cwd=shell.directory):
+        ended = shell.run("run", listed, "--sandbox", "--accounts", "fifo")
+    assert "account first: 2 calls" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [("summary", "-"), ("run", "-", "--sandbox")])
+def test_a_closed_standard_input_is_one_line(shell: Shell, arguments: At) -> None:
+    ended = shell.run_process(*arguments, before=partial(os.close, 0))
+    assert ended.status == 2
+    assert "standard input: it is closed" in ended.err

@@ -841,3 +841,14 @@ async def test_where_statuses_are_asked_for_a_csv_is_a_list_error(written: Writt
 async def test_an_object_with_a_status_of_its_own_is_a_plain_row(written: Written, status: str) -> None:
     line = '{"AppId":"a","RoomId":"r","TaskId":"t","attempts":1,"finished_at":1,"status":' + status + "}"
     assert (await read(written(line, "r.jsonl"))).ids == [("a", "r", "t")]
+
+
+@pytest.mark.parametrize("form", ["{}\n{}\n", "[{},{}]"], ids=["lines", "array"])
+async def test_json_in_which_a_character_of_another_encoding_escapes_a_quote_asks_for_the_encoding(
+    written: Written, form: str
+) -> None:
+    first = '{"AppId":"a","RoomId":"r","TaskId":"1","note":"表"}'
+    second = '{"AppId":"a","RoomId":"r","TaskId":"2","note":""}'
+    found = await read(written(form.format(first, second).encode("shift_jis")))
+    assert found.rows == []
+    assert "name the encoding, such as --encoding gb18030" in str(found.error)

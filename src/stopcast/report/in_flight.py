@@ -208,6 +208,9 @@ def _logs_of_other_names(path: Path, named: Path | None) -> Iterator[tuple[Path,
 def _read(path: Path) -> _Log | None:
     """Return what a log holds, None if there is no such file."""
     try:
+        if not path.is_file() and path.exists() and not path.is_dir():
+            # To open a pipe without a writer would wait for ever.
+            raise ReportError(f"{path} exists and was not written by stopcast; move it away")
         with path.open("rb") as file:
             start = file.read(_WIDTH)
             if start == _MAGIC:

@@ -42,7 +42,8 @@ class Extent:
 
     def see(self, text: bytes) -> None:
         """Count the lines of further text."""
-        self._in_line = not text.endswith(b"\n")
+        if text:
+            self._in_line = not text.endswith(b"\n")
         self.so_far = ReadSoFar(self._read - self.held, self.so_far.lines + text.count(b"\n"))
 
     def lines(self) -> float | None:

@@ -13,10 +13,12 @@ import orjson
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import IDS, Choice, Columns, Header, named_header, shown, start_of
+from stopcast.sources.json_values import NOT_UTF_8_JSON
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
 from stopcast.sources.report_lines import NO_TASK, LastLines, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
+from stopcast.sources.text import is_utf_8
 from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
 
 _IN_ORDER: Final = (0, 1, 2)
@@ -291,8 +293,4 @@ def _other_keys(value: Mapping[str, Any], columns: Columns) -> str:
 
 
 def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> str:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return "not JSON: not UTF-8; name the encoding, such as --encoding gb18030"
-    return f"not JSON: {error.msg}"
+    return f"not JSON: {error.msg}" if is_utf_8(text) else NOT_UTF_8_JSON

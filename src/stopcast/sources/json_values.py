@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 from stopcast.sources.lines import BATCH_LINES, LINE_BYTES, TOO_LONG, Lines
+from stopcast.sources.text import is_utf_8
 from stopcast.tasks.task import BrokenRow
 
 #: An object without others in it: most values are one, and are found in one step.
@@ -18,6 +20,7 @@ FLAT_OBJECT: Final = re.compile(rb'\{(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+\}',
 #: Between values, spaces, commas and the record separators of RFC 7464 mean nothing.
 _BETWEEN: Final = re.compile(rb'["{}\[\]]|[^\s,"{}\[\]\x1e]+')
 _INSIDE: Final = re.compile(rb'["{}\[\]]')
+NOT_UTF_8_JSON: Final = N_("not JSON: not UTF-8; name the encoding, such as --encoding gb18030")
 _IN_STRING: Final = re.compile(rb'"|\\.|\\\Z', re.DOTALL)
 
 
@@ -59,6 +62,9 @@ class ValueSplitter:
         """
         yield from _in_batches(self._split(b"\n"))
         if self._depth or self._in_string:
+            if not is_utf_8(self._text):
+                # In other encodings a character may end in the byte of a backslash, which escapes a quote.
+                raise ListError(NOT_UTF_8_JSON)
             raise ListError("its JSON ends too early, within a value or an array; fetch the file again")
 
     def _split(self, piece: bytes) -> Iterator[tuple[int, bytes]]:

@@ -61,7 +61,7 @@ def text_of(chunks: Iterator[bytes], detected: Detected, encoding: str | None = 
         encoding = _encoding_of(head)
     encoding = codecs.lookup(encoding).name
     if encoding in {"utf-8", "ascii"}:
-        detected.encoding = "UTF-8" if _is_utf_8(head) else NOT_UTF_8
+        detected.encoding = "UTF-8" if is_utf_8(head) else NOT_UTF_8
     else:
         detected.encoding = encoding.upper()
         chunks = _recoded(chunks, _WIDER.get(encoding, encoding))
@@ -107,7 +107,8 @@ def _encoding_of(head: bytes) -> str:
     return "utf-8"
 
 
-def _is_utf_8(head: bytes) -> bool:
+def is_utf_8(head: bytes) -> bool:
+    """Return whether these bytes can begin a text in UTF-8."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

@@ -39,6 +39,7 @@ class Remaining:
         self._extent = Extent()
         self._rows = 0
         self._last_line = 0
+        self._all_read = False
 
     def begin(self, extent: Extent) -> None:
         """Start with the next list, whose reader updates its extent."""
@@ -46,6 +47,7 @@ class Remaining:
         self._sizes_ahead.pop()
         self._extent = extent
         self._rows = self._last_line = 0
+        self._all_read = False
 
     def take(self, batch: Batch) -> None:
         """Count the rows of a batch that was read from the list."""
@@ -54,16 +56,18 @@ class Remaining:
         self._last_line = max(self._last_line, batch.read_to, *([] if batch.read_to else last_lines))
 
     def end(self) -> None:
-        """Record that the list was read to its end, so that no line after the last row counts as left."""
-        self._last_line = self._extent.so_far.lines
+        """Record that the list was read to its end, so that nothing after the last row counts as left."""
+        self._all_read = True
 
     def rows(self) -> RowsLeft | None:
         """Return how many rows have not been read yet, or None if that is unknown, for example for a pipe."""
+        if self._all_read and not self._sizes_ahead:
+            return RowsLeft(0, exact=True)
         lines = self._extent.lines()
         # Several rows may stand on one line of JSON.
         if lines is None or None in self._sizes_ahead or self._rows > lines + 1:
             return None
-        left_here = max(0.0, lines - max(self._rows, self._last_line))
+        left_here = 0.0 if self._all_read else max(0.0, lines - max(self._rows, self._last_line))
         file_bytes, lines_read = self._read_so_far()
         left_ahead = sum(filter(None, self._sizes_ahead)) * lines_read / file_bytes if file_bytes else 0.0
         return RowsLeft(round(left_here + left_ahead), exact=self._extent.ended and not self._sizes_ahead)

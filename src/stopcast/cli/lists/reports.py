@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, Self
 
 import click
 
-from stopcast.errors import ListError, ReportError
+from stopcast.errors import ConfigurationError, ListError, ReportError
 from stopcast.i18n import _
 from stopcast.report.line import LineReader
 from stopcast.sources.chunks import STANDARD_INPUT
@@ -121,6 +121,8 @@ def _opened(name: str) -> Iterator[BinaryIO]:
     """Open a report, and decompress it if its first bytes say so."""
     from importlib import import_module
 
+    if name == STANDARD_INPUT and sys.stdin is None:
+        raise ConfigurationError("standard input: it is closed")
     path: str | int = sys.stdin.fileno() if name == STANDARD_INPUT else name
     with open(path, "rb", buffering=1 << 20, closefd=path is name) as file:
         assert isinstance(file, BufferedReader)  # noqa: S101 - its type, because it is buffered
