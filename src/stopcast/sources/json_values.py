@@ -62,7 +62,7 @@ class ValueSplitter:
         """
         yield from _in_batches(self._split(b"\n"))
         if self._depth or self._in_string:
-            if not is_utf_8(self._text):
+            if self._begins >= 0 and not self._is_too_long and not is_utf_8(self._text):
                 # In other encodings a character may end in the byte of a backslash, which escapes a quote.
                 raise ListError(NOT_UTF_8_JSON)
             raise ListError("its JSON ends too early, within a value or an array; fetch the file again")
