@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Final
 
 from stopcast.errors import ConfigurationError
+from stopcast.marking import N_
 
 #: The message of a task whose AppId no account claims.
-UNCLAIMED: Final = "no account claims this AppId"
+UNCLAIMED: Final = N_("no account claims this AppId")
 #: The characters of an AppId, and the two signs of a pattern.
 _FORM: Final = re.compile(r"[a-zA-Z0-9_@\-.*?]{1,128}")
 _REMEMBERED: Final = 4096

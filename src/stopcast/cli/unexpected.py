@@ -7,14 +7,16 @@ import sys
 import traceback
 
 from stopcast.errors import StopcastError
+from stopcast.i18n import translate
+from stopcast.marking import N_
 
 _EXIT_GIVEN_UP = 3
-_UNEXPECTED = (
+_UNEXPECTED = N_(
     "stopcast: unexpected error: {error}. This is a fault of stopcast {version}. Please report it where you got "
     "stopcast from, with the output of the same command with -v. The lines that the report has are right: --resume "
     "continues with them."
 )
-_ENVIRONMENT = (
+_ENVIRONMENT = N_(
     "stopcast: {path}: {reason}. The environment variable {variable} names this path: unset it, or name another one."
 )
 
@@ -24,7 +26,7 @@ def report_unexpected(error: Exception) -> int:
     if sys.stderr is not None:
         if _verbose():
             traceback.print_exception(error)
-        sys.stderr.write(_line(error) + "\n")
+        sys.stderr.write(translate(_line(error)) + "\n")
     return _EXIT_GIVEN_UP
 
 

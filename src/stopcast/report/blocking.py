@@ -15,10 +15,12 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final
 
+from stopcast.marking import N_
+
 #: How a file system says that it cannot sync a file.
 _CANNOT_SYNC: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _LOG: Final = logging.getLogger("stopcast")
-_NO_SYNC: Final = "the file system of the report {path} cannot sync files: a power cut may lose the last lines"
+_NO_SYNC: Final = N_("the file system of the report {path} cannot sync files: a power cut may lose the last lines")
 
 
 class BlockingCalls:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from stopcast.errors import ConfigurationError, ReportError
+from stopcast.marking import N_
 from stopcast.report.line import SANDBOX, LineReader, read_line, task_of
 from stopcast.report.opening import check_continuable, sync_folder
 from stopcast.report.rewriting import finish_overwriting, lines_of, rewrite
@@ -33,10 +34,10 @@ _STATUS: Final = {status: place << AlreadySettled.FLAG_BITS for place, status in
 _STATUS_MASK: Final = ((1 << _STATUS_BITS) - 1) << AlreadySettled.FLAG_BITS
 _ONE_REPLACED: Final = 1 << (AlreadySettled.FLAG_BITS + _STATUS_BITS)
 
-_OF_A_SANDBOX: Final = (
+_OF_A_SANDBOX: Final = N_(
     "{path} is the report of a run with --sandbox: nothing in it was really stopped. Name another report: -o PATH"
 )
-_NOT_OF_A_SANDBOX: Final = (
+_NOT_OF_A_SANDBOX: Final = N_(
     "{path} is the report of a run without --sandbox: a rehearsal must not continue it. Name another report: -o PATH"
 )
 

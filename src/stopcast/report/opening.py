@@ -28,7 +28,7 @@ _OWN_STREAMS: Final = {"-": STANDARD_OUTPUT, "/dev/stdout": STANDARD_OUTPUT, "/d
 _OWN_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
 #: How a lock is refused that another process holds.
 _LOCK_HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
-_NO_LOCKS = (
+_NO_LOCKS: Final = N_(
     "the file system of the report {path} has no locks ({reason}). Make sure that no second run writes this report: "
     "nothing would stop it"
 )

@@ -14,6 +14,7 @@ from itertools import repeat
 from typing import Final
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 from stopcast.sources.beginning import Beginning, begin
 from stopcast.sources.columns import IDS, SPACES, Columns, Header
 from stopcast.sources.delimited import RECORD_LINES, Broken, Dialect, NeedMore, Record, read_record
@@ -24,7 +25,7 @@ from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
 _IN_ORDER: Final = (0, 1, 2)
 #: Where the first lines do not say by then how the list is to be read, it cannot be read.
 _BEGINNING_LINES: Final = 4 * RECORD_LINES
-AMBIGUOUS: Final = (
+AMBIGUOUS: Final = N_(
     "inside a quoted field that goes on over several lines, one of which reads as a task: "
     "either the quote is stray, or the line is a part of the field"
 )

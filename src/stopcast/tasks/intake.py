@@ -14,14 +14,15 @@ from functools import partial
 from operator import or_
 from typing import Any, Final, NamedTuple
 
+from stopcast.marking import N_
 from stopcast.tasks.checks import good_keys, rounded, shown_task, why_bad
 from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, place_fingerprint, row_fingerprint
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Batch, RowColumns, Task
 
 _APPS_COUNTED: Final = 1000
-_DUPLICATE: Final = "the same task as an earlier row"
-_EXCLUDED: Final = "--except names this task"
+_DUPLICATE: Final = N_("the same task as an earlier row")
+_EXCLUDED: Final = N_("--except names this task")
 _NO_TASK: Final = Task("", "", "")
 
 

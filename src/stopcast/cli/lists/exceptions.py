@@ -12,15 +12,16 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.options import ListOptions
 from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError, ListError
+from stopcast.i18n import N_, _
 from stopcast.sources import Choice
 from stopcast.tasks.identities import Identities
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
 
-_INVALID: Final = (
+_INVALID: Final = N_(
     "--except {source}, line {line}: {message}. Nothing was sent: each row of a list of exceptions must name a task"
 )
-_EMPTY: Final = "stopcast: the lists of --except name no task: {names}"
+_EMPTY: Final = N_("stopcast: the lists of --except name no task: {names}")
 
 
 async def read_exceptions(options: ListOptions, *, report: str = "") -> Container[bytes]:
@@ -48,7 +49,7 @@ async def read_exceptions(options: ListOptions, *, report: str = "") -> Containe
                 _refuse_invalid(outcome)
             exceptions.add_all([taken.identities[place] for place in taken.places])
     if not exceptions:
-        log(_EMPTY.format(names=", ".join(names)), event="exceptions_empty", level=logging.WARNING)
+        log(_(_EMPTY, names=", ".join(names)), event="exceptions_empty", level=logging.WARNING)
     return exceptions
 
 

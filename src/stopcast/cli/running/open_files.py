@@ -9,11 +9,12 @@ from typing import Final
 
 from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError
+from stopcast.i18n import N_, _
 
 #: For the lists, the report, Redis, the metrics, and what Python keeps open.
 _OTHER_FILES: Final = 64
-_TOO_FEW: Final = "the limit on open files is {limit}, which leaves no room for calls. Raise it: ulimit -n 1024"
-_BOUNDED: Final = (
+_TOO_FEW: Final = N_("the limit on open files is {limit}, which leaves no room for calls. Raise it: ulimit -n 1024")
+_BOUNDED: Final = N_(
     "stopcast: the limit on open files is {limit}: at most {calls} calls in flight, and not {wanted}. The rate may "
     "stay below the cap. Raise the limit: ulimit -n {needed}"
 )
@@ -38,7 +39,7 @@ def calls_within_limit(wanted: int, *, sockets_per_call: int, accounts: int) -> 
         raise ConfigurationError(_TOO_FEW.format(limit=limit))
     if calls >= wanted:
         return wanted
-    text = _BOUNDED.format(limit=limit, calls=calls, wanted=wanted, needed=needed)
+    text = _(_BOUNDED, limit=limit, calls=calls, wanted=wanted, needed=needed)
     log(text, event="calls_bounded", level=logging.WARNING, limit=limit, calls=calls)
     return calls
 
