@@ -116,7 +116,7 @@ async def test_a_verifier_returns_the_state_of_each_task_and_stops_none() -> Non
     async with Emulator([stopped, running], states=states) as emulator:
         emulator._stopped[stopped] = 1234.5
         async with Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
-            outcomes = {it.task: it async for it in verifier.verify_all(tasks(5))}
+            outcomes = {it.task: it for it in await verifier.verify_many(tasks(5))}
     assert {task: outcome.status for task, outcome in outcomes.items()} == {
         stopped: Status.ENDED,
         running: Status.STILL_RUNNING,

@@ -17,7 +17,7 @@ from stopcast.sources.json_values import FLAT_OBJECT, ValueSplitter
 from stopcast.sources.kinds import check_text
 from stopcast.sources.lines import LINE_BYTES, Lines, LineSplitter
 from stopcast.sources.report_lines import may_be_reported, status_of
-from stopcast.tasks.task import Batch, BrokenRow
+from stopcast.tasks.task import BrokenRow
 
 
 class Form(StrEnum):
@@ -39,19 +39,6 @@ class Splitter(Protocol):
 
     def finish(self) -> Iterator[Lines | BrokenRow]:
         """Yield what the end completes."""
-
-
-class RowParser(Protocol):
-    """Makes rows of the lines or values of one list."""
-
-    def parse(self, lines: Lines) -> Iterator[Batch]:
-        """Yield what the lines hold, but for what the next ones have to settle."""
-
-    def skip(self, row: BrokenRow) -> Iterator[Batch]:
-        """Yield a line that cannot be read, as a broken row."""
-
-    def finish(self) -> Iterator[Batch]:
-        """Yield what was left to be settled, now that no line follows."""
 
 
 class Reading(NamedTuple):

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from stopcast.errors import ListError
+from stopcast.sources.beginning import Beginning
 from stopcast.sources.chunks import CHUNK_BYTES, STANDARD_INPUT, Chunks
 from stopcast.sources.columns import Header
 from stopcast.sources.compression import decompressed, head_of
@@ -76,6 +77,11 @@ class RowReader:
         self.head = b""
         self.read: Read | None = None
         self.sheet: Header | None = None
+
+    @property
+    def beginning(self) -> Beginning | None:
+        """How delimited text begins, None while that is not known, and for other lists."""
+        return self.read.parser.beginning if self.read and isinstance(self.read.parser, CsvParser) else None
 
     def begin(self, text: bytes | None) -> bool:
         """Take the next text, None at the end. Return whether what reads the list is known; then ``rows`` yields."""
@@ -155,10 +161,9 @@ class ListReader:
                 self._understood.append(await anext(self._stream))
             except StopAsyncIteration:
                 break
-        read, detected = self._rows.read, self._detected
-        beginning = read.parser.beginning if read and isinstance(read.parser, CsvParser) else None
+        read, detected, beginning = self._rows.read, self._detected, self._rows.beginning
         return Understood(
-            form=_shown_form(read),
+            form=Form.CSV if read is None else Form.TSV if beginning and beginning.delimiter == "\t" else read.form,
             is_report=read is not None and read.is_report,
             compressions=detected.compressions,
             encoding=detected.encoding,
@@ -184,17 +189,13 @@ class ListReader:
                 yield batch
 
     def _is_understood(self) -> bool:
-        match self._rows.read:
-            case Read(parser=CsvParser(beginning=beginning)):
-                return beginning is not None
-            case Read(parser=JsonParser(has_begun=has_begun)):
-                return has_begun
-        return False
+        read = self._rows.read
+        has_begun = read is not None and isinstance(read.parser, JsonParser) and read.parser.has_begun
+        return has_begun or self._rows.beginning is not None
 
     def _has_no_header(self) -> bool:
-        match self._rows.read:
-            case Read(parser=CsvParser(beginning=beginning)) if beginning is not None:
-                return not beginning.header.named and self._reading.columns.by_place is None
+        if (beginning := self._rows.beginning) is not None:
+            return not beginning.header.named and self._reading.columns.by_place is None
         return self._rows.sheet is not None and not self._rows.sheet.named
 
     async def _read_all(self) -> AsyncGenerator[Batch, None]:
@@ -287,10 +288,3 @@ async def _feed(last_lines: LastLines, parts: Iterator[Lines | BrokenRow]) -> No
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
     while piece := file.read(CHUNK_BYTES):
         yield piece
-
-
-def _shown_form(read: Read | None) -> Form:
-    if read is None:
-        return Form.CSV
-    has_tabs = isinstance(read.parser, CsvParser) and read.parser.beginning and read.parser.beginning.delimiter == "\t"
-    return Form.TSV if has_tabs else read.form
