@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from stopcast.credentials.reading import read_text
 def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(TimeoutError, match="a pipe that was not filled and closed"):
+        read_text(tmp_path / "pipe")
+
+
+def test_a_pipe_whose_writer_never_ends_is_given_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = ["/bin/sh", "-c", 'exec yes > "$0"', str(tmp_path / "pipe")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL), pytest.raises(TimeoutError):
         read_text(tmp_path / "pipe")
 
 

@@ -32,16 +32,15 @@ def read_text(path: Path) -> tuple[str, int]:
 
 
 def _read_pipe(file: FileIO) -> bytes:
-    poll, data, ends_at = select.poll(), b"", time.monotonic() + _PIPE_SECONDS
+    poll, data, ends_at = select.poll(), bytearray(), time.monotonic() + _PIPE_SECONDS
     poll.register(file, select.POLLIN)
-    while True:
+    while (left := ends_at - time.monotonic()) > 0:
         piece = file.read(1 << 16)
         if piece:
             data += piece
-        elif piece is not None and data:
-            return data
-        # Nothing yet, or no writer yet.
-        elif not (events := poll.poll(max(0.0, ends_at - time.monotonic()) * 1000)):
-            raise TimeoutError(errno.ETIMEDOUT, N_("a pipe that was not filled and closed in time"))
-        elif not events[0][1] & select.POLLIN:
-            return data
+            continue
+        has_ended = piece is not None and bool(data)
+        # Without that: nothing yet, or no writer yet.
+        if has_ended or ((events := poll.poll(left * 1000)) and not events[0][1] & select.POLLIN):
+            return bytes(data)
+    raise TimeoutError(errno.ETIMEDOUT, N_("a pipe that was not filled and closed in time"))
