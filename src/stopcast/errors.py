@@ -86,6 +86,10 @@ class EndpointError(HaltedError):
     """The endpoint's certificate, or the server that answers there, cannot be trusted."""
 
 
+class AppsRefusedError(HaltedError):
+    """The API refused every AppId that had tasks left to stop."""
+
+
 class UnansweredError(HaltedError):
     """The API answered none of the calls for too long."""
 

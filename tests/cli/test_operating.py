@@ -25,7 +25,7 @@ from stopcast.cli.running.user import User
 from stopcast.events import TaskRefused
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.tasks.outcome import Outcome, Status
-from support.processes import Shell, end_of, tasks, until, write_csv
+from support.processes import Shell, end_of, statuses, tasks, until, write_csv
 
 At = tuple[str, ...]
 
@@ -269,3 +269,14 @@ def test_the_metrics_say_how_many_rows_the_lists_hold(shell: Shell, at: At) -> N
     listed = write_csv(shell / "list.csv", [*tasks(5), *tasks(2)])
     assert shell.run("run", listed, *at, "--metrics-file", "m.prom").status == 0
     assert samples((shell / "m.prom").read_text())["stopcast_rows_expected"] == 7
+
+
+def test_a_run_whose_every_app_is_refused_was_given_up(shell: Shell, api: Emulator, at: At) -> None:
+    api.refused_apps = dict.fromkeys(("dead", "gone"), "InvalidParameter.NotExistAppId")
+    name = write_csv(shell / "list.csv", [*tasks(3, app="dead"), *tasks(3, app="gone")])
+    ended = shell.run("run", name, *at)
+    assert ended.status == 3
+    assert "stopcast: the API refused every AppId of the lists; their tasks are set aside" in ended.err
+    assert statuses(shell / "stopcast-report.jsonl") == {"set_aside": 6}
+    api.refused_apps = {"gone": "InvalidParameter.NotExistAppId"}
+    assert shell.run("run", name, *at, "--resume").status == 1

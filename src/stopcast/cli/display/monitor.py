@@ -13,7 +13,7 @@ from stopcast.accounts.router import Router
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
 from stopcast.cli.options import Options
-from stopcast.events import AttemptFinished, Event, RetryPlanned, Throttled
+from stopcast.events import AppSetAside, AttemptFinished, Event, RetryPlanned, Throttled
 from stopcast.i18n import _
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
@@ -58,11 +58,13 @@ class AttemptStats:
         errors: by code; the code of the latest answer is last.
         answers: attempts that the API answered.
         no_such_task: answers that said that there is no such running task.
+        refused_apps: the AppIds that the API refused for good.
     """
 
     def __init__(self) -> None:
         self.answers = 0
         self.no_such_task = 0
+        self.refused_apps: set[str] = set()
         self.retries = 0
         self.throttled = 0
         self.latencies: deque[float] = deque(maxlen=_LATENCIES)
@@ -83,6 +85,8 @@ class AttemptStats:
                 self.retries += 1
             case Throttled():
                 self.throttled += 1
+            case AppSetAside():
+                self.refused_apps.add(event.app_id)
 
     def _count_error(self, attempt: AttemptFinished) -> None:
         code = attempt.code or (f"HTTP {attempt.http_status}" if attempt.http_status else "no answer")

@@ -245,6 +245,7 @@ async def _run_one(
                 error = caught
     await session.supervisor.end(watching)
     watch.warn_of_ids()
+    error = error or watch.all_apps_refused
     return _end(job, run, error, user, no_such_task_only=watch.no_such_task_only)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from stopcast.accounts.router import Router
 from stopcast.cli.display.monitor import AttemptStats
 from stopcast.cli.output import log
-from stopcast.errors import UnansweredError
+from stopcast.errors import AppsRefusedError, UnansweredError
 from stopcast.i18n import _, duration
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
@@ -81,6 +81,14 @@ class AnswerWatch:
     def no_such_task_only(self) -> bool:
         """Whether all answers so far were that there is no such running task."""
         return 0 < self._attempts.answers == self._attempts.no_such_task
+
+    @property
+    def all_apps_refused(self) -> AppsRefusedError | None:
+        """The error for a run that ends because the API refused each AppId that had a task to stop."""
+        apps = self._run.intake.per_app
+        if not apps or not self._attempts.refused_apps.issuperset(apps):
+            return None
+        return AppsRefusedError(_("the API refused every AppId of the lists; their tasks are set aside"))
 
     def warn_of_ids(self) -> None:
         """Warn once if all answers so far were that there is no such running task."""
