@@ -170,3 +170,10 @@ def test_the_module_and_the_script_are_one_command(shell: Shell, arguments: tupl
     script = str(Path(sys.executable).with_name("stopcast"))
     module, installed = (end_of(shell.start(*arguments, program=program)) for program in (COMMAND, (script,)))
     assert module == installed
+
+
+@pytest.mark.parametrize("word", ["HTTP 502", "http 200"])
+def test_a_reason_that_a_summary_shows_without_a_code_is_explained(word: str) -> None:
+    result = helped(*word.split())
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{word.upper()}: HTTP status {word[-3:]} without a code of the API")

@@ -17,6 +17,9 @@ CODES: Final = "codes"
 _NEAR: Final = 5
 _SHORTEST_MENTION: Final = 3
 
+#: How a summary names an answer without a code.
+_HTTP_STATUS: Final = re.compile(r"http [1-5]\d\d", re.ASCII | re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -108,6 +111,8 @@ def _code_of_a_family(word: str) -> Entry | None:
     from stopcast.api.answers import Reply
     from stopcast.api.verdict import Verdict, judge
 
+    if _HTTP_STATUS.fullmatch(word):
+        return Entry(word.upper(), _code(word.upper()))
     if " " in word or judge(Reply(400, code=word)) is Verdict.UNKNOWN_REFUSAL:
         return None
     return Entry(word, _code(word))
