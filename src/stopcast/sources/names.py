@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-#: A cell that consists of these words only is a name. A real AppId has digits.
+#: A cell that consists of these words only is a name. A real AppId has digits. InfluxDB writes a row of true and false
+#: above each header.
 _NAME_WORDS_TEXT: Final = """
 app apps application applications appid appids appkey room rooms roomid roomids roomname channel channelid
 channels task tasks taskid taskids taskname job jobid id ids uid uuid guid key keys name names user userid
@@ -14,7 +15,7 @@ session sessionid business biz businessid webcast record recording recorder clou
 volcengine live type source line row rowid status state note notes remark remarks comment comments memo message
 code attempts reason date time datetime timestamp at created updated started stopped ended start end stop
 finished seconds duration no num number nr index seq count total title description desc value string field
-column
+column true false
 """
 _KINDS_OF_ID: Final = ("id", "ids", "uuid", "key", "name")
 _NAME_WORDS: Final = frozenset(_NAME_WORDS_TEXT.split())
@@ -29,7 +30,11 @@ _TYPES: Final = frozenset(_TYPES_TEXT.split())
 _TYPE: Final = re.compile(r"(?:(?:nullable|lowcardinality)\()*([a-z][a-z0-9 ]*)(?:\([\d, ]*\))?\)*")
 _RULE: Final = re.compile(r"[-+=:|]{3,}")
 #: What database clients print below a table.
-_FOOTER: Final = re.compile(r"\(\d+ rows?(?: affected)?\)")
+_FOOTER: Final = re.compile(
+    r"\(\d+ rows?(?: affected)?\)|\d+ rows? selected(?:\.| \(.*\))?|\d+ rows? in set.*|\d+ row\(s\) produced.*"
+    r"|time: .*",
+    re.IGNORECASE,
+)
 
 
 def looks_like_a_name(cell: object) -> bool:
@@ -53,6 +58,6 @@ def are_types(cells: Iterable[object]) -> bool:
 
 
 def is_decoration(cells: Iterable[str]) -> bool:
-    """Return whether the cells are a rule, or the number of rows that a database client prints at the end."""
+    """Return whether the cells are a rule, or what a database client prints at the end."""
     full = [text for cell in cells if (text := cell.strip(" \t"))]
     return bool(full) and (all(map(_RULE.fullmatch, full)) or (len(full) == 1 and bool(_FOOTER.fullmatch(full[0]))))

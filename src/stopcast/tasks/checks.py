@@ -17,12 +17,12 @@ _ALLOWED: Final = bytes(code for code in range(128) if ID_PATTERN.fullmatch(chr(
 _THREE_IDS: Final = re.compile(",".join([ID_PATTERN.pattern] * 3).encode())
 #: If three ids with their commas are at most this long, no id is too long.
 _SHORT_KEY: Final = _ID_CHARACTERS + len(",a,a")
-#: How programs write that there is no value. It has the characters of an id, and none can mean it.
+#: How programs write that there is no value. It has the characters of an id, and none can mean it. R writes NA.
 _NO_VALUES: Final = frozenset(
     spelled
     for word in ("null", "none", "nan", "nil", "undefined", "NaN")
     for spelled in (word, word.upper(), word.capitalize())
-)
+) | {"NA"}
 _LONGEST_NO_VALUE: Final = max(map(len, _NO_VALUES))
 _WITHOUT_VALUE: Final = re.compile(rb"(?:^|,)(?:%s)(?:,|$)" % b"|".join(word.encode() for word in _NO_VALUES))
 #: An id that a program read as a number: 1001 as pandas writes it, or rounded. An id may look like this all the same.
