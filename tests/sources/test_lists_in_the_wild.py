@@ -140,6 +140,89 @@ SAMPLES = [
     Sample("a Markdown table", "| AppId | RoomId | TaskId |\n|:---|:---|:---|\n| a1 | r1 | t1 |\n", [FIRST]),
     Sample("PostgreSQL's dump", "--\n-- PostgreSQL database dump\n--\n", refusal="psql --csv"),
     Sample("mysqldump", "-- MySQL dump 10.13\nINSERT INTO tasks VALUES ('a1','r1','t1');\n", refusal="mysql -B"),
+    # Clients of databases that print for a terminal, and what they print below a table
+    Sample(
+        "Beeline, table",
+        "+--+--+--+\n| app_id | room_id | task_id |\n+--+--+--+\n| a1 | r1 | t1 |\n+--+--+--+\n"
+        "1 row selected (1.079 seconds)\n",
+        [FIRST],
+    ),
+    Sample("Beeline, tsv2, below its log", "Connecting to jdbc:hive2://local:10000\n" + delimited("\t"), BOTH),
+    Sample("Beeline, csv, in single quotes", delimited(",", "'AppId','RoomId','TaskId'", "'a1','r1','t1'"), invalid=1),
+    Sample("Hive, columns named with their table", delimited("\t", "t.appid,t.roomid,t.taskid"), refusal="--columns"),
+    Sample(
+        "SQL*Plus, colsep",
+        "APPID |ROOMID|TASKID\n------|------|------\na1    |r1    |t1\na2    |r2    |t2\n\n2 rows selected.\n",
+        BOTH,
+    ),
+    Sample(
+        "SnowSQL, csv", delimited(",", "APP_ID,ROOM_ID,TASK_ID") + "2 Row(s) produced. Time Elapsed: 0.512s\n", BOTH
+    ),
+    Sample("psql -A, \\timing", "Timing is on.\n" + delimited("|") + "(2 rows)\nTime: 0.512 ms\n", BOTH),
+    Sample("psql -x", "-[ RECORD 1 ]\napp_id  | a1\nroom_id | r1\ntask_id | t1\n", refusal="psql --csv"),
+    Sample("mysql \\G", 27 * "*" + " 1. row " + 27 * "*" + "\nAppId: a1\nRoomId: r1\n", refusal="mysql -B"),
+    Sample("sqlite3 .mode box", "╭───────┬────────╮\n│ AppId │ RoomId │\n", refusal="sqlite3 -header -csv"),
+    Sample(
+        "ClickHouse PrettyCompact",
+        "   ┌─AppId─┬─RoomId─┬─TaskId─┐\n1. │ a1    │ r1     │ t1     │\n",
+        refusal="clickhouse-client --format CSVWithNames",
+    ),
+    Sample("ClickHouse Vertical", "Row 1:\n──────\nAppId:  a1\n", refusal="clickhouse-client --format CSVWithNames"),
+    Sample("CockroachDB, the number of rows above", "2 rows\n" + delimited("\t"), BOTH),
+    Sample("cqlsh", " app_id | room_id | task_id\n--------+---------+---------\n a1 | r1 | t1\n\n(1 rows)\n", [FIRST]),
+    Sample("Redshift UNLOAD", delimited("|", *BOTH), BOTH),
+    Sample("Redshift UNLOAD FIXEDWIDTH", "a1   r1   t1   \na2   r2   t2   \n", refusal="--columns"),
+    # Log services and dashboards
+    Sample("Grafana, for Excel", "\ufeffsep=,\r\n" + delimited(",").replace("\n", "\r\n"), BOTH),
+    Sample(
+        "Kibana without a time",
+        '"@timestamp",AppId,RoomId,TaskId\n"Nov 22, 2026 @ 10:00:00.000",a1,r1,t1\n"-",a2,r2,t2\n',
+        BOTH,
+    ),
+    Sample(
+        "InfluxDB, annotated, tables with other columns",
+        "#group,false,false,true,true,true\n#datatype,string,long,string,string,string\n#default,_result,,,,\n"
+        ",result,table,AppId,RoomId,TaskId\n,,0,a1,r1,t1\n\n"
+        "#group,false,false,true,true,true\n#datatype,string,long,string,string,string\n#default,_result,,,,\n"
+        ",result,table,TaskId,AppId,RoomId\n,,1,t2,a2,r2\n",
+        BOTH,
+        invalid=4,
+    ),
+    Sample(
+        "an answer of Elasticsearch",
+        json.dumps({"took": 1, "hits": {"hits": [{"_source": value} for value in OBJECTS]}}),
+        refusal="jq -c '.hits.hits[]._source'",
+    ),
+    Sample(
+        "Splunk, json",
+        "".join(json.dumps({"preview": False, "result": value}) + "\n" for value in OBJECTS),
+        refusal="jq -c '.result'",
+    ),
+    Sample(
+        "logcli -o jsonl",
+        json.dumps({"labels": {"app": "x"}, "line": json.dumps(OBJECTS[0]), "timestamp": "2026"}) + "\n",
+        refusal="jq -c '.line | fromjson'",
+    ),
+    Sample(
+        "CloudWatch, a message in JSON",
+        json.dumps({"@message": json.dumps({"tasks": OBJECTS})}),
+        refusal="jq -c '.\"@message\" | fromjson.tasks[]'",
+    ),
+    Sample(
+        "DynamoDB, export to S3",
+        "".join(json.dumps({"Item": {k: {"S": v} for k, v in value.items()}}) + "\n" for value in OBJECTS),
+        refusal="jq -c '.Item | map_values(.S)'",
+    ),
+    Sample("DynamoDB, items", json.dumps({k: {"S": v} for k, v in OBJECTS[0].items()}) + "\n", invalid=1),
+    # Programs
+    Sample("PowerShell Export-Csv", "#TYPE Selected.System.Data.DataRow\r\n" + delimited(","), BOTH),
+    Sample("R write.csv", '"","AppId","RoomId","TaskId"\n"1","a1","r1","t1"\n"2","a2","r2",NA\n', [FIRST], invalid=1),
+    Sample("R write.table(sep=',')", delimited(",", "AppId,RoomId,TaskId", "1,a1,r1,t1", "2,a2,r2,t2"), invalid=2),
+    Sample("jq @csv without -r", json.dumps('"a1","r1","t1"') + "\n", refusal="--delimiter"),
+    Sample("mongo", '{ "_id" : ObjectId("5f"), "AppId" : "a1", "RoomId" : "r1", "TaskId" : "t1" }\n', invalid=1),
+    Sample(
+        "a single file web page of Excel", "MIME-Version: 1.0\nX-Document-Type: Workbook\n", refusal="save the sheet"
+    ),
     # JSON
     Sample("json.dumps", json.dumps(OBJECTS), BOTH),
     Sample("json.dumps(indent=2)", json.dumps(OBJECTS, indent=2), BOTH),
@@ -159,7 +242,9 @@ SAMPLES = [
     ),
     Sample("jq --seq, RFC 7464", "".join("\x1e" + json.dumps(value) + "\n" for value in OBJECTS), BOTH),
     Sample("DuckDB COPY TO (ARRAY true)", "[\n\t" + ",\n\t".join(map(json.dumps, OBJECTS)) + "\n]\n", BOTH),
-    Sample("an answer of an API", json.dumps({"Result": {"Tasks": OBJECTS}, "Total": 2}), refusal="AppId"),
+    Sample(
+        "an answer of an API", json.dumps({"Result": {"Tasks": OBJECTS}, "Total": 2}), refusal="jq -c '.Result.Tasks[]'"
+    ),
     Sample(
         "JSON in GBK", '{"AppId":"a1","RoomId":"r1","TaskId":"t1","note":"中"}\n'.encode("gbk"), [FIRST], encoding="gbk"
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -12,10 +12,11 @@ import orjson
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import IDS, Choice, Columns, Header, named_header, shown, start_of
+from stopcast.sources.columns import IDS, Choice, Columns, Header, named_header, start_of
 from stopcast.sources.json_values import NOT_UTF_8_JSON
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
+from stopcast.sources.nested import other_keys
 from stopcast.sources.report_lines import NO_TASK, LastLines, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
 from stopcast.sources.text import is_utf_8
@@ -185,7 +186,7 @@ class JsonParser:
             found.broken.append(BrokenRow(_NO_REPORT, number))
             return
         if is_first and value and app is room is task is None:
-            raise ListError(_other_keys(value, self._columns))
+            raise ListError(other_keys(value, self._columns))
         ids: list[Any] = [None if key is None else value[key] for key in (app, room, task)]
         if all(map(looks_like_a_name, ids)):
             found.broken.append(BrokenRow(_NAME_VALUES, number))
@@ -277,19 +278,6 @@ def _header_of(value: Sequence[Any], columns: Columns) -> Header:
         if isinstance(start, ListError):
             raise start
     return Header(IDS, _IN_ORDER, named=False)
-
-
-def _other_keys(value: Mapping[str, Any], columns: Columns) -> str:
-    """Return what is wrong with a first object that has none of the three keys, and what to type."""
-    for key, inner in value.items():
-        sample = inner[0] if isinstance(inner, list) and inner else inner
-        if isinstance(sample, dict) and any(place is not None for place in columns.places(tuple(sample))):
-            path = f".{key}[]" if isinstance(inner, list) else f".{key}"
-            return f"its tasks stand under the key {key!r}: jq -c '{path}' LIST | stopcast run -"
-    return (
-        f"its objects have no {', '.join(columns.names)}; they have {shown(list(value))}. "
-        f"Name the keys to use: --columns app=NAME,room=NAME,task=NAME"
-    )
 
 
 def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> str:

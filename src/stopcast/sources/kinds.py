@@ -26,6 +26,9 @@ class _Kind(NamedTuple):
 _DUCKDB: Final = "duckdb -csv -c \"SELECT * FROM '{path}'\" | stopcast run -"
 _SAVE_AS: Final = N_("open it, save the sheet as CSV, and name that file")
 _NO_LIST: Final = N_("open it, save the sheet as CSV, and name that file; it may also be a login page")
+_AS_CSV: Final = N_(
+    "export it as CSV or TSV: psql --csv, mysql -B, sqlite3 -header -csv, clickhouse-client --format CSVWithNames"
+)
 _BINARY: Final = (
     _Kind("a Parquet file", (b"PAR1",), _DUCKDB),
     _Kind("an Arrow or Feather file", (b"ARROW1", b"FEA1"), N_("export it as CSV, with pyarrow or pandas")),
@@ -52,6 +55,9 @@ _TEXT: Final = (
           N_("export the table as CSV, or as mysql -B -e 'SELECT ...' > list.tsv")),
     _Kind("SQL", (b"--\n-- postgresql database dump",), "psql --csv -c 'SELECT ...' | stopcast run -"),
     _Kind("a pointer to a file in Git LFS", (b"version https://git-lfs",), "git lfs pull"),
+    _Kind("a table with drawn lines", tuple("┌ ┏ ╔ ╭ │".encode().split()), _AS_CSV),
+    _Kind("a table with one line for each field", (b"-[ record 1 ]", b"*" * 27 + b" 1. row", b"row 1:\n"), _AS_CSV),
+    _Kind("a web page of Office (.mht)", (b"mime-version:",), _SAVE_AS),
     _Kind("YAML", (b"---\n", b"- appid:", b"- app_id:"), "yq -o=json -I=0 '.[]' {path} | stopcast run -"),
 )  # fmt: skip
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
