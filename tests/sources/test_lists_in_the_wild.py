@@ -270,6 +270,11 @@ SAMPLES = [
     Sample("a PDF", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", refusal="PDF"),
     Sample("a login page", "\n<!DOCTYPE html>\n<html><body>Sign in</body></html>\n", refusal="login page"),
     Sample("an .xls that is a web page", "<table><tr><td>AppId</td></tr></table>", refusal="web page"),
+    Sample(
+        "git diff",
+        "--- a/l\n+++ b/l\n@@ -1 +1 @@\n" + " " + HEADER + " a1,r1,t1\n-a2,r2,t2\n",
+        refusal="one of the two",
+    ),
     Sample("Git LFS", "version https://git-lfs.github.com/spec/v1\noid sha256:00\n", refusal="git lfs pull"),
     Sample("YAML", "- AppId: a1\n  RoomId: r1\n  TaskId: t1\n", refusal="yq"),
 ]

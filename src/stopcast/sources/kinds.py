@@ -57,6 +57,7 @@ _TEXT: Final = (
     _Kind("a pointer to a file in Git LFS", (b"version https://git-lfs",), "git lfs pull"),
     _Kind("a table with drawn lines", tuple("┌ ┏ ╔ ╭ │".encode().split()), _AS_CSV),
     _Kind("a table with one line for each field", (b"-[ record 1 ]", b"*" * 27 + b" 1. row", b"row 1:\n"), _AS_CSV),
+    _Kind("a comparison of two files (diff)", (b"diff --git", b"--- a/"), N_("name one of the two files")),
     _Kind("a web page of Office (.mht)", (b"mime-version:",), _SAVE_AS),
     _Kind("YAML", (b"---\n", b"- appid:", b"- app_id:"), "yq -o=json -I=0 '.[]' {path} | stopcast run -"),
 )  # fmt: skip
