@@ -30,6 +30,7 @@ class Outage:
         self._queue = queue
         self._emit = emit
         self._failing: set[str] = set()
+        self._began_at = 0.0
         self._pause_seconds = _PAUSE_SECONDS
         self._closing = asyncio.Event()
 
@@ -46,6 +47,7 @@ class Outage:
         if (ended_by := permanent(error, self._queue)) is not None:
             raise ended_by from error
         if not self._failing:
+            self._began_at = asyncio.get_running_loop().time()
             self._emit(QueueLost(words_of(error)))
         self._failing.add(activity)
         with suppress(TimeoutError):
@@ -53,12 +55,12 @@ class Outage:
                 await self._closing.wait()
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
 
-    def succeeded(self, activity: str) -> bool:
-        """Return whether the activity had failed before."""
+    def succeeded(self, activity: str) -> float:
+        """Return the seconds for which Redis was away, 0 if the activity had not failed."""
         if activity not in self._failing:
-            return False
+            return 0.0
         self._failing.remove(activity)
         if not self._failing:
             self._pause_seconds = _PAUSE_SECONDS
             self._emit(QueueFound())
-        return True
+        return asyncio.get_running_loop().time() - self._began_at

@@ -122,9 +122,12 @@ class Tending:
 
     def succeeded(self, activity: str) -> None:
         """Record that Redis has answered."""
-        if self._outage.succeeded(activity):
-            # The others were silent as well: they have time to give a sign of life first.
-            self._claim_at = self._now() + self.settings.claim_after_seconds
+        if away_seconds := self._outage.succeeded(activity):
+            # The others were silent as well, for as long: they have time to give a sign of life first. Always waiting
+            # for claim-after would leave the tasks of dead workers where they are while a connection is lost from time
+            # to time.
+            wait_seconds = min(away_seconds, self.settings.claim_after_seconds)
+            self._claim_at = max(self._claim_at, self._now() + wait_seconds)
 
     async def settle_acked(self) -> None:
         """Take out of the stream what was acknowledged."""

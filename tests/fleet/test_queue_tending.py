@@ -1,0 +1,72 @@
+"""When a worker takes over the tasks of others, on virtual time and without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from stopcast.fleet.queue.deliveries import Deliveries
+from stopcast.fleet.queue.outage import Outage
+from stopcast.fleet.queue.stream import Agreed, Settings
+from stopcast.fleet.queue.tending import Tending
+from support.virtual import in_virtual_time
+
+_SETTINGS = Settings(60.0, 10)
+_AGREED = Agreed(_SETTINGS, 0.0)
+
+
+class _Member:
+    """Redis has all of the worker's entries whenever it is asked."""
+
+    async def keep(self, ids: Sequence[bytes]) -> tuple[Agreed, set[bytes]]:
+        return _AGREED, set(ids)
+
+
+def _claims_after(*, away_seconds: float, there_seconds: float) -> float:
+    """Return the seconds until tasks may be taken over, where Redis is away and there by turns."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        outage = Outage("tasks", lambda _: None)
+        member: Any = _Member()
+        tending = Tending(
+            member,
+            Deliveries("tasks", loop.time),
+            outage,
+            own=_SETTINGS,
+            agreed=_AGREED,
+            results="",
+            clock=loop.time,
+            emit=lambda _: None,
+        )
+        running = asyncio.create_task(tending.run())
+        began_at = loop.time()
+        while not tending.may_claim and loop.time() < began_at + 3600:
+            ends_at = loop.time() + away_seconds
+            while loop.time() < ends_at:
+                await outage.failed("reading", OSError())
+            tending.succeeded("reading")
+            for _ in range(int(there_seconds)):
+                if not tending.may_claim:
+                    await asyncio.sleep(1.0)
+        tending.close()
+        await running
+        return loop.time() - began_at
+
+    return in_virtual_time(main)
+
+
+@pytest.mark.parametrize("there_seconds", [5.0, 30.0, 59.0])
+def test_connections_that_are_lost_from_time_to_time_do_not_put_off_a_takeover(there_seconds: float) -> None:
+    assert _claims_after(away_seconds=0.1, there_seconds=there_seconds) < 30
+
+
+def test_after_an_outage_the_others_have_as_long_to_give_a_sign_of_life() -> None:
+    assert 85 <= _claims_after(away_seconds=45.0, there_seconds=3600.0) <= 95
+
+
+def test_after_a_long_outage_no_worker_waits_longer_than_claim_after() -> None:
+    assert 600 + 59 <= _claims_after(away_seconds=600.0, there_seconds=3600.0) <= 600 + 65
