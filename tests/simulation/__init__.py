@@ -3,17 +3,19 @@
 One seed draws a ``World``: rows, settings, a story of restarts and signals, and which kinds of faults happen how often
 ("swarm": each world has only some kinds). The real command runs in it on virtual time: lists, intake, engine, report,
 in-flight log, limiter, accounts, control file, signals. In other worlds it is a program that uses the library, or
-several of them with a shared quota. Only what lies below is simulated:
+several of them with a shared quota, or workers of one queue. Only what lies below is simulated:
 
 - ``loop``: the event loop and its clock. Processes are groups of tasks on it, which are stopped, continued and killed.
 - ``network``: connections below aiohttp, whose real parser and connector run.
 - ``api``: the vendor's API with its truth: which tasks run, and which call stopped each.
 - ``disk``: real files, and a layer of faults over the functions of ``os``.
 - ``fleet``: the Redis of a shared quota, which runs the quota's own script in an interpreter of Lua.
-- ``process``: one simulated process, which runs ``command`` or ``library``.
+- ``redis_server``: the Redis of a queue, below redis-py, which runs the queue's own scripts.
+- ``process``: one simulated process, which runs ``command``, ``library`` or ``worker``.
 - ``story``: what happens to a world: first a phase with faults, then one without, in which all must come to its end.
 - ``troubles``: what happens to a process from outside: signals, kills, standstills, operators.
-- ``judges`` and ``library_judges``: violations, by the API's record, the files and what a program was given.
+- ``judges``, ``library_judges`` and ``worker_judges``: violations, by the API's record, the files, what a program was
+  given, and what Redis holds.
 - ``runner``: seeds in forked processes, and shrinking. ``mutants``: proof that the simulator finds things.
 
 Flows in: a seed. Flows out: violations, and a log of what happened. ``python -m simulation SEED`` replays a seed and
@@ -28,7 +30,8 @@ What can go wrong in the simulator itself:
 - Draws that hang together: each draw is a hash of seed, kind and subject, so that a kind that is switched off leaves
   the others as they were.
 
-Not simulated: the queue, TLS, real threads and real signals' timing; other tests have those.
+Not simulated: a queue's Redis that fails over or whose clock is set, TLS, real threads, and real signals' timing. Other
+tests have TLS, threads and signals.
 
 To add a kind of fault: a line in ``world.KINDS``, and ``world.happens("my_kind", subject)`` where it is to happen, with
 a subject that names the occasion, such as the task and the number of its call. To add a judge: a generator of sentences

@@ -27,9 +27,9 @@ _STATUSES: Final = {0, 1, 3, 129, 130, 143}
 
 def judge(story: Story) -> list[str]:
     """Return every violation."""
-    from simulation import library_judges
+    from simulation import library_judges, worker_judges
 
-    own = COMMAND_JUDGES if story.world.program == "command" else library_judges.JUDGES
+    own = {"command": COMMAND_JUDGES, "queue": worker_judges.JUDGES}.get(story.world.program, library_judges.JUDGES)
     return [f"{judge.__name__}: {sentence}" for judge in (*JUDGES, *own) for sentence in judge(story)]
 
 
@@ -249,7 +249,7 @@ _DEADLY: Final = frozenset(
 
 def connections_last(story: Story) -> Iterator[str]:
     """A server that closes idle connections after a second keeps no call from going out."""
-    if story.world.cap < 5 or story.world.program == "fleet" or _DEADLY & story.world.kinds.keys():
+    if story.world.cap < 5 or story.world.program in {"fleet", "queue"} or _DEADLY & story.world.kinds.keys():
         return
     messages = [line["message"] for line in lines_of(story)]
     uses = [life.use for life in story.lives if life.use is not None]

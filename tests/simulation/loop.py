@@ -86,6 +86,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         lateness: returns the seconds by which the next timer fires late, because the machine is busy or stands still.
         connect: connects to an address. The network sets it, and ``make_wire``.
         make_wire: returns a transport for a protocol.
+        dial: connects a protocol to the Redis of a queue.
         thread_seconds: returns how long the next call in a thread takes.
     """
 
@@ -96,6 +97,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.lateness: Callable[[], float] = lambda: 0.0
         self.connect: Callable[[Any], Coroutine[Any, Any, None]]
         self.make_wire: Callable[[Any], Any]
+        self.dial: Callable[[Any], Coroutine[Any, Any, Any]]
         self.thread_seconds: Callable[[], float] = lambda: 0.001
         self.set_task_factory(self._make_task)
 
@@ -199,8 +201,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     async def create_connection(self, protocol_factory: Any, *_: Any, **kwargs: Any) -> Any:
         """Return a simulated connection, in the place of the socket."""
-        kwargs["sock"].close()
         protocol = protocol_factory()
+        if "sock" not in kwargs:
+            return await self.dial(protocol), protocol
+        kwargs["sock"].close()
         return self.make_wire(protocol), protocol
 
 

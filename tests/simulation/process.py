@@ -13,6 +13,7 @@ from stopcast.cli.running.job import Ended
 
 if TYPE_CHECKING:
     from simulation.library import Use
+    from simulation.worker import Work
 
 
 class Process:
@@ -21,7 +22,8 @@ class Process:
     Attributes:
         group: what it is for the loop.
         ended: how the command ended, None while it runs and for one that was killed or raised.
-        use: of the library, where the program is not the command.
+        use: of the library, where the program uses it.
+        work: of a queue's worker, where the program is one.
         status: its exit status.
         error: what it raised that the command does not expect.
         started_at: virtual time.
@@ -37,6 +39,7 @@ class Process:
         self._program = program
         self.ended: Ended | None = None
         self.use: Use | None = None
+        self.work: Work | None = None
         self.status: int | None = None
         self.error: BaseException | None = None
         self.cancelled = False

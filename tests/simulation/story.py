@@ -29,7 +29,9 @@ from simulation.loop import Group, InlineCalls, InlineThread, KilledError, Simul
 from simulation.network import Network
 from simulation.process import Process
 from simulation.record import Record
+from simulation.redis_server import RedisServer
 from simulation.troubles import Life, plan_troubles
+from simulation.worker import Worker, put
 from simulation.world import World
 from stopcast import Task
 from stopcast.cli.log_output import log_output
@@ -54,6 +56,8 @@ class Story:
         lives: of the process, in their order.
         finished: whether the last life came to its end.
         messages: what was written to standard error.
+        queue: the Redis of the workers' queue.
+        put: tasks that were put into it.
     """
 
     world: World
@@ -65,7 +69,14 @@ class Story:
     finished: bool = False
     messages: str = ""
     violations: list[str] = field(default_factory=list)
+    queue: RedisServer | None = None
+    put: list[Task] = field(default_factory=list)
     ended_at: float = 0.0
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks that the rows name, each once."""
+        return list(dict.fromkeys(Task(*row) for row in self.rows if "/" not in row[2]))
 
     @property
     def report(self) -> Path:
@@ -184,7 +195,9 @@ class _Author:
     async def tell(self) -> None:
         """Let the world begin, go through its faults, and come to its end in calm."""
         story, world = self._story, self._world
-        if world.program == "fleet":
+        if world.program == "queue":
+            await self._work_together()
+        elif world.program == "fleet":
             await self._live_together()
         else:
             await self._live_in_turn()
@@ -194,6 +207,10 @@ class _Author:
         story.api.end_faults()
         if self._fleet is not None:
             self._fleet.end_troubles()
+        if story.queue is not None:
+            story.queue.end_troubles()
+            if story.queue.emptied_at:
+                await self._put(story.tasks)
         for number in range(world.lives, world.lives + _CALM_LIVES):
             life = await self._live(number, lambda _: None, calm=True)
             if life.status in {0, 1} or life.running:
@@ -214,6 +231,27 @@ class _Author:
         await asyncio.gather(*(self._live(number, plan_troubles) for number in range(self._world.lives)))
         troubles.cancel()
 
+    async def _work_together(self) -> None:
+        """Let workers share a queue, some from a later time on, while more tasks come."""
+        story, world = self._story, self._world
+        story.queue = queue = RedisServer(world, self._loop)
+        half = len(story.tasks) // 2
+        await self._put(story.tasks[:half])
+        workers = asyncio.gather(self._live_together(), self._put_later(story.tasks[half:]))
+        await asyncio.sleep(0)
+        groups = [life.group for life in story.lives]
+        troubles = asyncio.create_task(queue.trouble(groups, partial(self._note, "the queue's Redis")))
+        await workers
+        troubles.cancel()
+
+    async def _put_later(self, tasks: list[Task]) -> None:
+        await asyncio.sleep(self._world.between(0.0, 5.0, "put later"))
+        await self._put(tasks)
+
+    async def _put(self, tasks: list[Task]) -> None:
+        if await put(tasks):
+            self._story.put += tasks
+
     def _note(self, who: str, text: str) -> None:
         self._story.record.note(self._loop.time(), f"{who}: {text}")
 
@@ -227,9 +265,8 @@ class _Author:
         return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
 
     async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
-        program = (
-            self._command(number, calm=calm) if self._world.program == "command" else self._library(number, calm=calm)
-        )
+        programs: dict[str, Any] = {"command": self._command, "queue": self._worker}
+        program = programs.get(self._world.program, self._library)(number, calm=calm)
         life = Process(f"life-{number}", program, self._loop, self._story.record)
         self._story.lives.append(life)
         cut_power = partial(self._disk.cut_power, self._story.folder)
@@ -256,8 +293,12 @@ class _Author:
             until = self._loop.time() + self._world.timeout_seconds + self._world.between(0.1, 10.0, "until", number)
         return Command(options_of(self._world, self._story.folder, list_path, number, until=until))
 
+    def _worker(self, _: int, *, calm: bool) -> Worker:
+        assert self._fleet is not None
+        return Worker(self._world, self._story.api, self._fleet, calm=calm)
+
     def _library(self, number: int, *, calm: bool) -> Library:
-        tasks = list(dict.fromkeys(Task(*row) for row in self._story.rows if "/" not in row[2]))
+        tasks = self._story.tasks
         if self._fleet is not None and not calm:
             tasks = tasks[number :: self._world.lives]
         return Library(self._world, self._story.api, tasks, calm=calm, fleet=self._fleet)

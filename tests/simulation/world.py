@@ -72,6 +72,9 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "redis_clock_set": (0.2, 0.5),
     "redis_slow": (0.02, 0.2),
     "redis_swallows": (0.5, 1.0),  # the first cancellation of a task that asks it
+    # The Redis of a queue.
+    "redis_cut_off": (0.3, 0.7),  # from one worker or all, for up to 40 s
+    "redis_answer_lost": (0.01, 0.1),  # the connection is reset before the answers
     # The disk.
     "killed_in_write": (0.02, 0.2),  # at any byte of what is being written to the report
     "disk_full": (0.1, 0.5),  # for three seconds
@@ -83,8 +86,10 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
 
 #: With one of these, a program has a provider of credentials.
 OF_THE_KEY: Final = frozenset({"provider_cancelled", "provider_fails", "key_rotated", "key_expires"})
-#: The programs: the command; one that uses the library; and several of those at once, which share a quota.
-PROGRAMS: Final = ("command", "library", "fleet")
+#: The programs: the command; one that uses the library; several of those at once, which share a quota; and workers of
+#: one queue, which share one as well.
+PROGRAMS: Final = ("command", "library", "fleet", "queue")
+_QUEUE_SHARE: Final = 0.15
 _LIBRARY: Final = (
     "leaves_early",
     "same_task",
@@ -98,13 +103,23 @@ _COMMAND: Final = ("until", "signalled", "signalled_twice", "paused", "rate_chan
 _DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow", "power_cut")
 
 
+#: Of the library's kinds, those of a worker; and of a fleet's, those that a queue does not withstand.
+_OF_WORKERS: Final = frozenset({"leaves_early"})
+_OF_THE_QUEUE: Final = frozenset({"redis_cut_off", "redis_answer_lost"})
+_NOT_OF_THE_QUEUE: Final = frozenset({"redis_failed_over", "redis_clock_set", "redis_swallows"})
+
+
 def can_happen(kind: str, program: str) -> bool:
     """Return whether a kind of fault can happen to a program."""
+    if program == "queue" and kind in _OF_WORKERS | _OF_THE_QUEUE:
+        return True
+    if kind in _OF_THE_QUEUE or (program == "queue" and kind in _NOT_OF_THE_QUEUE):
+        return False
     if kind in _COMMAND or kind in _DISK:
         return program == "command"
     if kind.startswith("redis_"):
-        return program == "fleet"
-    return kind not in _LIBRARY or program != "command"
+        return program in {"fleet", "queue"}
+    return kind not in _LIBRARY or program not in {"command", "queue"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +173,9 @@ def draw(seed: int) -> World:
     """Return the world of a seed."""
     chance = random.Random(seed)
     program = chance.choice(["command", "command", "library", "library", "fleet"])
+    # Drawn apart, so that the other programs' worlds stay what they were.
+    if random.Random(f"queue {seed}").random() < _QUEUE_SHARE:
+        program = "queue"
     possible = [kind for kind in KINDS if can_happen(kind, program)]
     # Few kinds at once show what many would hide.
     if chance.random() < 0.4:
