@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulation.loop import Group, SimulatedLoop
 from simulation.record import Record
 from stopcast.cli.running.job import Ended
+from stopcast.errors import AppsRefusedError
 
 if TYPE_CHECKING:
     from simulation.library import Use
@@ -73,6 +74,12 @@ class Process:
     def running(self) -> bool:
         """Whether it has neither ended nor been killed."""
         return self.group.alive and self.ended_at is None
+
+    @property
+    def done(self) -> bool:
+        """Whether it went through all that it was given. A run does so as well where each AppId is refused."""
+        refused = self.ended is not None and isinstance(self.ended.error, AppsRefusedError)
+        return self.status in {0, 1} or refused
 
     def kill(self) -> None:
         """Let it do nothing any more."""

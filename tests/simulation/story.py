@@ -213,14 +213,14 @@ class _Author:
                 await self._put(story.tasks)
         for number in range(world.lives, world.lives + _CALM_LIVES):
             life = await self._live(number, lambda _: None, calm=True)
-            if life.status in {0, 1} or life.running:
+            if life.done or life.running:
                 story.finished = not life.running
                 return
 
     async def _live_in_turn(self) -> None:
         for number in range(self._world.lives):
             life = await self._live(number, plan_troubles)
-            if life.running or life.status in {0, 1}:
+            if life.running or life.done:
                 return
             await asyncio.sleep(_RESTART_SECONDS * self._world.share("restart", number))
 
