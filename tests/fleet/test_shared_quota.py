@@ -477,7 +477,7 @@ def test_a_run_that_loses_the_quota_says_so_stops_calling_and_goes_on_later(
         until(lambda: len(api.arrivals) > 20)
         redis_server.kill()
         assert run.stderr is not None
-        assert b"begins: tasks.csv" in run.stderr.readline()
+        assert b"Stopping tasks.csv" in run.stderr.readline()
         said = run.stderr.readline().decode()
         assert "the shared quota at redis://127.0.0.1:" in said
         assert "0 calls a second until the shared quota is back" in said
