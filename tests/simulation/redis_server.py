@@ -75,7 +75,7 @@ class RedisServer:
         for wire in [wire for wire in self.wires if wire.waits]:
             wire.work()
 
-    async def trouble(self, lives: Sequence[Group], note: Callable[[str], None]) -> None:
+    async def trouble(self, groups: Callable[[], Sequence[Group]], note: Callable[[str], None]) -> None:
         """Have the world's troubles, one after the other."""
         for place in range(4):
             for kind, happen in _TROUBLES.items():
@@ -83,7 +83,7 @@ class RedisServer:
                     await asyncio.sleep(self.world.between(0.0, 5.0, kind, place))
                     note(kind)
                     seconds = 10 ** self.world.between(-2.0, 1.6, kind, "for", place)
-                    await happen(self, self.world.pick(lives, kind, "who", place), seconds)
+                    await happen(self, self.world.pick(groups(), kind, "who", place), seconds)
 
     def end_troubles(self) -> None:
         """Let no fault happen any more."""

@@ -228,8 +228,14 @@ class _Author:
         self._fleet = fleet = Fleet(self._world)
         note = partial(self._note, "Redis")
         troubles = asyncio.create_task(fleet.trouble(note))
-        await asyncio.gather(*(self._live(number, plan_troubles) for number in range(self._world.lives)))
+        await asyncio.gather(*map(self._live_from_later_on, range(self._world.lives)))
         troubles.cancel()
+
+    async def _live_from_later_on(self, number: int) -> None:
+        # Workers join and leave. What shares only a quota begins at once, when it is most.
+        if self._world.program == "queue" and number and self._world.share("joins later", number) < 0.5:
+            await asyncio.sleep(self._world.between(0.0, 20.0, "joins", number))
+        await self._live(number, plan_troubles)
 
     async def _work_together(self) -> None:
         """Let workers share a queue, some from a later time on, while more tasks come."""
@@ -237,11 +243,11 @@ class _Author:
         story.queue = queue = RedisServer(world, self._loop)
         half = len(story.tasks) // 2
         await self._put(story.tasks[:half])
-        workers = asyncio.gather(self._live_together(), self._put_later(story.tasks[half:]))
-        await asyncio.sleep(0)
-        groups = [life.group for life in story.lives]
-        troubles = asyncio.create_task(queue.trouble(groups, partial(self._note, "the queue's Redis")))
-        await workers
+        note = partial(self._note, "the queue's Redis")
+        troubles = asyncio.create_task(queue.trouble(lambda: [life.group for life in story.lives], note))
+        await asyncio.gather(self._live_together(), self._put_later(story.tasks[half:]))
+        if troubles.done():
+            troubles.result()
         troubles.cancel()
 
     async def _put_later(self, tasks: list[Task]) -> None:
