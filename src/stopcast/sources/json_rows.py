@@ -14,6 +14,7 @@ from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import IDS, Choice, Columns, Header, named_header, start_of
 from stopcast.sources.json_values import NOT_UTF_8_JSON
+from stopcast.sources.keys import DoubleKeysError, check_keys, stand_once
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
 from stopcast.sources.nested import other_keys
@@ -135,7 +136,8 @@ class JsonParser:
         if app is None or room is None or task is None or reported or self._only_reported:
             return None
         ids = ([value[app] for value in values], [value[room] for value in values], [value[task] for value in values])
-        if not self._known_apps.are_no_names(ids):
+        once = stand_once(b"".join(lines.texts), (app, room, task), len(values))
+        if not once or not self._known_apps.are_no_names(ids):
             return None
         self.has_begun = True
         return RowColumns(ids, lines.numbers)
@@ -168,17 +170,18 @@ class JsonParser:
         try:
             match value:
                 case dict():
-                    self._take_object(value, number, found, is_first=is_first)
+                    self._take_object(text, value, number, found, is_first=is_first)
                 case list() if not self._only_reported:
                     self._take_array(value, number, found)
                 case _:
                     reason = _NO_REPORT if self._only_reported else "neither an object nor an array"
                     found.broken.append(BrokenRow(reason, number))
-        except _DoubleKeysError as error:
+        except DoubleKeysError as error:
             found.broken.append(BrokenRow(str(error), number))
 
-    def _take_object(self, value: dict[str, Any], number: int, found: _Rows, *, is_first: bool) -> None:
+    def _take_object(self, text: bytes, value: dict[str, Any], number: int, found: _Rows, *, is_first: bool) -> None:
         app, room, task, reported = self._shape(tuple(value))
+        check_keys(text, [key for key in (app, room, task) if key is not None])
         if reported and (status := status_of(value)) is not None:
             self._take_reported(value, status, number, found)
             return
@@ -251,15 +254,11 @@ class JsonParser:
         try:
             app, room, task = (None if place is None else keys[place] for place in self._columns.places(keys))
         except ListError as error:
-            raise _DoubleKeysError(str(error)) from None
+            raise DoubleKeysError(str(error)) from None
         shape = _Shape(app, room, task, may_be_reported(keys))
         if len(self._shapes) < _SHAPES_KEPT:
             self._shapes[keys] = shape
         return shape
-
-
-class _DoubleKeysError(ListError):
-    """An object has two keys for the same id."""
 
 
 def _header_of(value: Sequence[Any], columns: Columns) -> Header:
