@@ -624,6 +624,8 @@ async def test_a_stray_quote_swallows_no_task(written: Written, lines: list[str]
         ['a,"r,t1,x', "a,r,t2,x", 'a,r",t3,x'],
         ['a,r,t1,"pasted:', *(f"a,r,t{number},x" for number in range(50)), 'end"'],
         ['a,r,t1,x,y,"wrong width', "a,r,t-KEEP,x", 'two"'],
+        ['a,r,t1,"as Spark escapes \\"', 'a,r,t-KEEP,important"'],
+        ['a,r,t1,"as Spark escapes \\"', "a,r,t-KEEP,x", 'said \\"yes\\""'],
     ],
 )
 async def test_a_quoted_field_that_covers_a_task_is_not_sent_in_any_way(written: Written, lines: list[str]) -> None:
@@ -631,6 +633,15 @@ async def test_a_quoted_field_that_covers_a_task_is_not_sent_in_any_way(written:
     assert {row.reason for row in found.broken} == {AMBIGUOUS}
     assert [row.line for row in found.broken] == list(range(2, len(lines) + 2))
     assert found.ids == [("b", "r", "t")]
+
+
+@pytest.mark.parametrize("notes", [['"C:\\"', '"D:\\"'], ['"C:\\"', "x"], ['"said \\"yes\\", then"', '"C:\\"']])
+async def test_a_backslash_before_a_quote_changes_nothing_where_only_one_reading_closes(
+    written: Written, notes: list[str]
+) -> None:
+    rows = [f"a,r,t{number},{note}" for number, note in enumerate(notes)]
+    found = await read(written("\n".join(["AppId,RoomId,TaskId,Note", *rows])))
+    assert (found.broken, found.ids) == ([], [("a", "r", f"t{number}") for number in range(len(notes))])
 
 
 async def test_a_header_that_covers_a_task_is_refused(written: Written) -> None:

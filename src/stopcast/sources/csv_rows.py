@@ -17,7 +17,7 @@ from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.beginning import Beginning, begin
 from stopcast.sources.columns import IDS, SPACES, Columns, Header
-from stopcast.sources.delimited import RECORD_LINES, Broken, Dialect, NeedMore, Record, read_record
+from stopcast.sources.delimited import RECORD_LINES, Broken, Dialect, NeedMore, Record, lines_with_escapes, read_record
 from stopcast.sources.lines import Lines
 from stopcast.sources.table import Ids, KnownApps, Table
 from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
@@ -110,7 +110,8 @@ class CsvParser:
         ids: list[Sequence[str]]
         keys = None
         if '"' in text:
-            records = self._records(text)
+            # A backslash before a quote may escape it.
+            records = None if '\\"' in text else self._records(text)
             # As many records as lines: none goes on over a line's end.
             if records is None or len(records) != count or set(map(len, records)) != {width}:
                 return None
@@ -148,12 +149,14 @@ class CsvParser:
         while at < len(texts):
             candidates = texts[at : at + RECORD_LINES] if b'"' in texts[at] else texts[at : at + 1]
             used = 1
-            match read_record(candidates, self._dialect, ended=ended, width=self._table.header.width):
+            match self._read(candidates, ended=ended):
                 case NeedMore():
                     self._held = Lines(numbers[at:], texts[at:])
                     break
                 case Broken(reason):
                     broken.append(BrokenRow(reason, numbers[at]))
+                case int(used):
+                    broken += [BrokenRow(AMBIGUOUS, numbers[place]) for place in range(at, at + used) if texts[place]]
                 case Record(fields, used):
                     row = self._row(fields, texts[at + 1 : at + used])
                     if isinstance(row, str):
@@ -163,6 +166,14 @@ class CsvParser:
                         rows.append(RawRow(*row, numbers[at]))
             at += used
         return Batch(self._source, rows, broken)
+
+    def _read(self, lines: Sequence[bytes], *, ended: bool) -> Record | Broken | NeedMore | int:
+        """Return the record that begins with the first line; the number of lines that are ambiguous together."""
+        if b'\\"' in lines[0] and not self._dialect.has_tabs:
+            used = lines_with_escapes(lines, self._dialect, ended=ended)
+            if isinstance(used, NeedMore) or any(map(self._task_of, lines[1:used])):
+                return used
+        return read_record(lines, self._dialect, ended=ended, width=self._table.header.width)
 
     def _row(self, fields: Sequence[str], further: Sequence[bytes]) -> Ids | str | None:
         """Return the ids of a record, why it is broken, or None for what is no row."""

@@ -127,6 +127,25 @@ def _read_lines(
     return Record(fields, reader.line_num)
 
 
+def lines_with_escapes(lines: Sequence[bytes], dialect: Dialect, *, ended: bool) -> int | NeedMore:
+    """Return how many lines the record takes where a backslash escapes a quote, 0 where it is none if read so.
+
+    The other reading, in which the quote after the backslash closes the field, is ``read_record``'s.
+    """
+    texts = [dialect.text(line) for line in lines[:RECORD_LINES]]
+    reader = dialect.reader([_escaped(text) + "\n" for text in texts if text is not None])
+    try:
+        next(reader)
+    except csv.Error as error:
+        is_open = "unexpected end" in str(error) and not ended and len(lines) < RECORD_LINES
+        return NeedMore.LINES if is_open else 0
+    return int(reader.line_num)
+
+
+def _escaped(text: str) -> str:
+    return _ESCAPED.sub(lambda pair: '""' if pair[1] == '"' else pair[0], text)
+
+
 def _broken(error: csv.Error, text: str, dialect: Dialect) -> Record | Broken:
     if (record := _with_escapes(text, dialect)) is not None:
         return record
@@ -143,7 +162,7 @@ def _with_escapes(text: str, dialect: Dialect) -> Record | None:
     if '\\"' not in text:
         return None
     try:
-        return Record(next(dialect.reader([_ESCAPED.sub(lambda pair: '""' if pair[1] == '"' else pair[0], text)])))
+        return Record(next(dialect.reader([_escaped(text)])))
     except csv.Error:
         return None
 
