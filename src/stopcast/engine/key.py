@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from copy import copy
 from enum import Enum
+from typing import Final
 
 from stopcast.api.signing import Signer
 from stopcast.errors import StopcastError
@@ -28,6 +29,11 @@ class KeyState(Enum):
     RENEWING = "it was refused, and another one is being fetched"
     DEAD = "it was refused for good"
     ON_TRIAL = "it was refused for good, and one call at a time tries it again"
+
+
+#: States in which an accepted call changes nothing. A tuple, because each good call asks: a set would hash the state,
+#: and the hash of an Enum's member is Python code.
+_NOTHING_TO_PROVE: Final = (KeyState.PROVEN, KeyState.RENEWING, KeyState.DEAD)
 
 
 class Key:
@@ -77,7 +83,7 @@ class Key:
 
     def accepted(self) -> bool:
         """Record an answer that only an accepted key can bring, and return whether calls had ended for good before."""
-        if self.state in {KeyState.PROVEN, KeyState.RENEWING, KeyState.DEAD}:
+        if self.state in _NOTHING_TO_PROVE:
             return False
         had_died = self.error is not None
         self.state = KeyState.PROVEN
