@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 # The functions of os as they are, below the layer of the simulated disk.
 from os import close, pipe, read, write
 from typing import Any, Final
 
 from simulation.api import Answered, Api
-from simulation.loop import Group, SimulatedLoop, current_group
+from simulation.loop import SimulatedLoop
 from simulation.record import Call, Record
+from simulation.transport import MemoryTransport
 from simulation.world import World
 
 _ADDRESS: Final = ("127.0.0.1", 8080)
@@ -86,17 +86,13 @@ class _Socket:
         close(self._writing)
 
 
-class Wire(asyncio.Transport):
+class Wire(MemoryTransport):
     """One connection. Bytes go to the API as whole requests, and come back as the faults allow."""
 
     def __init__(self, network: Network, protocol: Any, number: int) -> None:
-        super().__init__()
+        super().__init__(network.loop, protocol)
         self._network = network
-        self._loop = network.loop
-        self._protocol = protocol
         self._number = number
-        self._group: Group | None = current_group()
-        self._closing = False
         self._server_open = True
         self._requests = 0
         self._sent = b""
@@ -109,10 +105,6 @@ class Wire(asyncio.Transport):
             self._group.wires.add(self)
         protocol.connection_made(self)
         self._arm_idle()
-
-    def _in_process(self, act: Callable[..., object], *arguments: Any) -> None:
-        context = None if self._group is None else self._group.context.copy()
-        self._loop.call_soon(act, *arguments, context=context)
 
     def __str__(self) -> str:
         return f"connection {self._number} after {self._requests} requests"
@@ -135,18 +127,6 @@ class Wire(asyncio.Transport):
             self._requests += 1
             self._request(headers, body[:length])
 
-    def is_closing(self) -> bool:
-        """Return whether it was closed."""
-        return self._closing
-
-    def close(self) -> None:
-        """Close it."""
-        self._end(None)
-
-    def abort(self) -> None:
-        """Close it."""
-        self._end(None)
-
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what stands in for the socket."""
         return self._socket if name == "socket" else default
@@ -158,16 +138,6 @@ class Wire(asyncio.Transport):
     def set_protocol(self, protocol: Any) -> None:
         """Replace the protocol."""
         self._protocol = protocol
-
-    def get_write_buffer_size(self) -> int:
-        """Return 0: the network is fast."""
-        return 0
-
-    def pause_reading(self) -> None:
-        """Do nothing: answers are short."""
-
-    def resume_reading(self) -> None:
-        """Do nothing: answers are short."""
 
     # The other end.
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from simulation.loop import Group, SimulatedLoop, current_group
+from simulation.transport import MemoryTransport
 from simulation.world import World
 from support.redis_protocol import command_in, encoded
 from support.simulated_streams import NOTHING, RefusedError, SimulatedStreams
@@ -126,17 +127,13 @@ _TROUBLES: Final[Mapping[str, Callable[[RedisServer, Group, float], Awaitable[No
 }
 
 
-class RedisWire(asyncio.Transport):
+class RedisWire(MemoryTransport):
     """One connection. What is on its way arrives, also where the process has closed the connection since."""
 
     def __init__(self, server: RedisServer, protocol: Any, number: int) -> None:
-        super().__init__()
+        super().__init__(server.loop, protocol)
         self._server = server
-        self._loop = server.loop
-        self._protocol = protocol
         self._number = number
-        self._group = current_group()
-        self._closing = False
         self._sent = b""
         self._arrives_at = self._answers_at = 0.0
         self._commands: deque[list[bytes]] = deque()
@@ -170,36 +167,6 @@ class RedisWire(asyncio.Transport):
             self._arrives_at = self._server.arrival(self._group, self._arrives_at)
             self._loop.at(self._arrives_at, self._arrive, commands)
 
-    def writelines(self, list_of_data: Any) -> None:
-        """Send bytes."""
-        self.write(b"".join(list_of_data))
-
-    def is_closing(self) -> bool:
-        """Return whether it was closed."""
-        return self._closing
-
-    def close(self) -> None:
-        """Close it."""
-        self._end(None)
-
-    def abort(self) -> None:
-        """Close it."""
-        self._end(None)
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - there is no socket
-        """Return the default."""
-        return default
-
-    def get_write_buffer_size(self) -> int:
-        """Return 0: the network is fast."""
-        return 0
-
-    def pause_reading(self) -> None:
-        """Do nothing: answers are short."""
-
-    def resume_reading(self) -> None:
-        """Do nothing: answers are short."""
-
     # The other end.
 
     def lost(self) -> None:
@@ -232,10 +199,6 @@ class RedisWire(asyncio.Transport):
         self._forget()
         if not self._closing:
             self._in_process(self._end, ConnectionResetError(104, "Connection reset by peer"))
-
-    def _in_process(self, act: Callable[..., object], *arguments: Any) -> None:
-        context = None if self._group is None else self._group.context.copy()
-        self._loop.call_soon(act, *arguments, context=context)
 
     def _arrive(self, commands: list[list[bytes]]) -> None:
         if self in self._server.wires:
