@@ -13,13 +13,13 @@ import csv
 import json
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from measuring import (
     cpu_seconds,
@@ -43,7 +43,12 @@ from stopcast.tasks.task import Task
 CREDENTIALS: Final = Credentials("AKLTbench0123456789abcdef01234567", "c2VjcmV0LWZvci1hLWJlbmNobWFyaw==")
 TASK: Final = Task("64a1b2c3d4e5f60123456789", "room-0001", "webcast-0000000001")
 
+if TYPE_CHECKING:
+    from stopcast import Stopper
+
 Job = Callable[[], Coroutine[Any, Any, None]]
+#: What a service does with a Stopper and its tasks. It returns the number of good outcomes.
+Use = Callable[["Stopper", Iterator[Task]], Awaitable[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +193,12 @@ def otel(sampled: float) -> Sequence[Observer]:
     return [OpenTelemetryObserver(tracer_provider=traces, meter_provider=MeterProvider([InMemoryMetricReader()]))]
 
 
-def embedded_stopcast(place: Place, *, observers: Callable[[], Sequence[Observer]] = no_observers) -> Job:
+def in_a_service(place: Place, observers: Callable[[], Sequence[Observer]], use: Use) -> Job:
     # Here, because it is the import that loads the HTTP client.
     from stopcast import Stopper, Unlimited
 
     async def run() -> None:
         tasks = (TASK._replace(task_id=f"webcast-{number:010d}") for number in range(place.calls))
-        good = 0
         async with Stopper(
             CREDENTIALS,
             endpoint=place.endpoint,
@@ -202,38 +206,37 @@ def embedded_stopcast(place: Place, *, observers: Callable[[], Sequence[Observer
             max_at_once=place.at_once,
             observers=observers(),
         ) as stopper:
-            async for outcome in stopper.stop_all(tasks):
-                good += outcome.good
+            good = await use(stopper, tasks)
         _check(place, good)
 
     return run
+
+
+def embedded_stopcast(place: Place, *, observers: Callable[[], Sequence[Observer]] = no_observers) -> Job:
+    async def stream(stopper: Stopper, tasks: Iterator[Task]) -> int:
+        good = 0
+        async for outcome in stopper.stop_all(tasks):
+            good += outcome.good
+        return good
+
+    return in_a_service(place, observers, stream)
 
 
 def single_stopcast(place: Place, *, observers: Callable[[], Sequence[Observer]] = no_observers) -> Job:
     """Await ``stop()`` for each task, as a service does for each of its requests."""
-    # Here, because it is the import that loads the HTTP client.
-    from stopcast import Stopper, Unlimited
 
-    async def run() -> None:
-        tasks = (TASK._replace(task_id=f"webcast-{number:010d}") for number in range(place.calls))
+    async def one_by_one(stopper: Stopper, tasks: Iterator[Task]) -> int:
         good = 0
-        async with Stopper(
-            CREDENTIALS,
-            endpoint=place.endpoint,
-            limiter=Unlimited(),
-            max_at_once=place.at_once,
-            observers=observers(),
-        ) as stopper:
 
-            async def call() -> None:
-                nonlocal good
-                outcome = await stopper.stop(next(tasks))
-                good += outcome.good
+        async def call() -> None:
+            nonlocal good
+            outcome = await stopper.stop(next(tasks))
+            good += outcome.good
 
-            await in_workers(place, call)
-        _check(place, good)
+        await in_workers(place, call)
+        return good
 
-    return run
+    return in_a_service(place, observers, one_by_one)
 
 
 def plain_composition(place: Place) -> Job:
