@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stopcast.fleet.queue.deliveries import Deliveries
-from stopcast.fleet.queue.outage import Outage
+from stopcast.fleet.queue.failures import Outage
 from stopcast.fleet.queue.stream import Agreed, Settings
 from stopcast.fleet.queue.tending import Tending
 from support.virtual import in_virtual_time

@@ -19,15 +19,11 @@ from typing import Final, Self
 from stopcast.background import END_WITHIN_SECONDS, Supervisor, end_task, finish_task
 from stopcast.errors import BackgroundTaskError, ConfigurationError, QueueDataLostError, QueueError, StopcastError
 from stopcast.events import QueueLost
-from stopcast.fleet.queue.address import split_address
-from stopcast.fleet.queue.clock import lease_clock
-from stopcast.fleet.queue.deliveries import Deliveries
+from stopcast.fleet.queue.deliveries import Deliveries, Entry, lease_clock
 from stopcast.fleet.queue.endings import sift
-from stopcast.fleet.queue.entry import Entry
-from stopcast.fleet.queue.failures import STATE_VERSION, permanent, report_errors, words_of
+from stopcast.fleet.queue.failures import STATE_VERSION, Outage, permanent, report_errors, words_of
 from stopcast.fleet.queue.member import Member
-from stopcast.fleet.queue.outage import Outage
-from stopcast.fleet.queue.stream import Settings, Stream, connected_stream
+from stopcast.fleet.queue.stream import Settings, Stream, connected_stream, split_address
 from stopcast.fleet.queue.tending import Tending
 from stopcast.logs import Observers
 from stopcast.ports import Observer

@@ -6,12 +6,76 @@ time share one row, one call and one outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
-from stopcast.fleet.queue.entry import Entry
+from stopcast.tasks.checks import why_bad
 from stopcast.tasks.outcome import Outcome
-from stopcast.tasks.task import Batch, BrokenRow, RawRow, Task
+from stopcast.tasks.task import ID_PATTERN, Batch, BrokenRow, RawRow, Task
+
+_BOOTTIME: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_IDS: Final = 3
+_SHOWN_CHARACTERS: Final = 200
+
+
+def lease_clock() -> float:
+    """Return the seconds of a clock that continues while the machine sleeps, and that cannot be set.
+
+    Where there is no CLOCK_BOOTTIME (macOS), CLOCK_MONOTONIC continues as well.
+    """
+    return time.clock_gettime(_BOOTTIME)
+
+
+class Entry(NamedTuple):
+    """An entry of the stream.
+
+    Attributes:
+        id: the id that Redis gave it.
+        fields: its fields.
+        earlier: how often it was delivered before.
+    """
+
+    id: bytes
+    fields: Mapping[bytes, bytes]
+    earlier: int = 0
+
+    @property
+    def text(self) -> bytes:
+        """The field that names the task: three ids with commas between."""
+        return self.fields.get(b"task", b"")
+
+    @property
+    def task(self) -> Task | None:
+        """The task, whose ids are not checked yet; None if the entry names none."""
+        ids = self.text.decode("utf-8", "backslashreplace").split(",")
+        return Task(*ids) if len(ids) == _IDS else None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a call of an earlier delivery may have stopped the task."""
+        return self.earlier > 0 or b"in_doubt" in self.fields
+
+    @property
+    def why_bad(self) -> str:
+        """Why no call can be made for it, with its id for XRANGE; "" if one can."""
+        if b"task" not in self.fields:
+            reason = "it has no field named task"
+        elif (task := self.task) is None:
+            reason = "the field task is not AppId,RoomId,TaskId"
+        elif all(map(ID_PATTERN.fullmatch, task)):
+            return ""
+        else:
+            reason = why_bad(RawRow(*task, 0))
+        text = ascii(self.text.decode("utf-8", "backslashreplace")[:_SHOWN_CHARACTERS]) if self.text else "nothing"
+        return f"entry {self.id.decode()} of the queue names no task: {reason} (found {text})"
+
+
+def entry_of(entry_id: bytes, fields: Mapping[bytes, bytes], *, deliveries: int = 1) -> Entry:
+    """Return an entry that was delivered this often, and before that as the entry whose place it took."""
+    earlier = fields.get(b"earlier", b"0")
+    return Entry(entry_id, fields, deliveries - 1 + (int(earlier[:9]) if earlier.isdigit() else 0))
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +112,6 @@ class Deliveries:
 
     Attributes:
         acked: durable outcomes whose entries are still in the stream.
-        taken_over: number of rows that other workers took over before this worker sent them.
     """
 
     def __init__(self, source: str, clock: Callable[[], float]) -> None:
@@ -61,7 +124,6 @@ class Deliveries:
         self._returned: list[Delivery] = []
         self._settled: set[bytes] = set()
         self.acked: list[tuple[Delivery, Outcome]] = []
-        self.taken_over = 0
 
     @property
     def ids(self) -> list[bytes]:
@@ -160,7 +222,6 @@ class Deliveries:
         delivery.in_doubt = True
 
     def _drop(self, delivery: Delivery) -> None:
-        self.taken_over += 1
         del self._by_line[delivery.line]
         if delivery.task is not None:
             del self._by_task[delivery.task]

@@ -6,8 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from stopcast.events import DeadLettered
-from stopcast.fleet.queue.deliveries import Delivery
-from stopcast.fleet.queue.entry import Entry
+from stopcast.fleet.queue.deliveries import Delivery, Entry
 from stopcast.report.line import LineWriter
 from stopcast.tasks.identities import Identities, identity
 from stopcast.tasks.outcome import Outcome

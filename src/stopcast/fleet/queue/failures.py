@@ -1,17 +1,21 @@
-"""What Redis refuses, in words for the user: which errors pass with time, and which end the work."""
+"""Errors of Redis: their words for the user, which of them end the work, and how to wait out the others."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from stopcast.errors import ConfigurationError, QueueDataLostError, QueueError, StopcastError
+from stopcast.events import Event, QueueFound, QueueLost
 from stopcast.fleet.connection import NO_CLUSTER, is_cluster
 
 #: The version of the data in Redis. Version 0.1 of stopcast wrote none.
 STATE_VERSION: Final = 2
+_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 2.0
 #: What Redis 7 and Redis 6 add to an error that a command inside a script raised.
 _SCRIPT: Final = re.compile(r" script: [0-9a-f]{40}, on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ ")
 
@@ -98,3 +102,55 @@ def report_errors(queue: str) -> Iterator[None]:
         raise ConfigurationError(f"Redis refuses access to the queue {queue}: {words_of(error)}") from None
     except (RedisError, OSError) as error:
         raise permanent(error, queue) or QueueError(f"the queue {queue} cannot be used: {words_of(error)}") from None
+
+
+class Outage:
+    """Redis as seen by several activities: it is back when the last of them succeeds again.
+
+    Reading may succeed while writing fails, for example where Redis has no memory left.
+
+    Attributes:
+        errors: what redis-py raises, except for programming errors.
+    """
+
+    def __init__(self, queue: str, emit: Callable[[Event], None]) -> None:
+        from redis import RedisError  # noqa: PLC0415 - slow to import
+
+        self.errors = (RedisError, OSError)
+        self._queue = queue
+        self._emit = emit
+        self._failing: set[str] = set()
+        self._began_at = 0.0
+        self._pause_seconds = _PAUSE_SECONDS
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End the pauses, for a worker that ends."""
+        self._closing.set()
+
+    async def failed(self, activity: str, error: BaseException) -> None:
+        """Wait a moment before the next try.
+
+        Raises:
+            StopcastError: no further try can succeed.
+        """
+        if (ended_by := permanent(error, self._queue)) is not None:
+            raise ended_by from error
+        if not self._failing:
+            self._began_at = asyncio.get_running_loop().time()
+            self._emit(QueueLost(words_of(error)))
+        self._failing.add(activity)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_seconds):
+                await self._closing.wait()
+        self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+
+    def succeeded(self, activity: str) -> float:
+        """Return the seconds for which Redis was away, 0 if the activity had not failed."""
+        if activity not in self._failing:
+            return 0.0
+        self._failing.remove(activity)
+        if not self._failing:
+            self._pause_seconds = _PAUSE_SECONDS
+            self._emit(QueueFound())
+        return asyncio.get_running_loop().time() - self._began_at

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from stopcast.fleet.queue.deliveries import Entry, entry_of
 from stopcast.fleet.queue.endings import Ending
-from stopcast.fleet.queue.entry import Entry, entry_of
 from stopcast.fleet.queue.failures import data_lost
 from stopcast.fleet.queue.stream import GROUP, IDENTITIES_SECONDS, Agreed, Stream
 

@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple, Self
 
 from stopcast.background import END_WITHIN_SECONDS, finish_task
 from stopcast.errors import ConfigurationError, ListError, QueueDataLostError
-from stopcast.fleet.queue.address import split_address
 from stopcast.fleet.queue.failures import check_version, report_errors
-from stopcast.fleet.queue.stream import IDENTITIES_SECONDS, Stream, connected_stream
+from stopcast.fleet.queue.stream import IDENTITIES_SECONDS, Stream, connected_stream, split_address
 from stopcast.tasks.checks import good_keys, why_bad
 from stopcast.tasks.identities import identities_of
 from stopcast.tasks.task import RawRow, RowColumns, Task

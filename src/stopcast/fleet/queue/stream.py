@@ -1,15 +1,17 @@
-"""A queue's keys in Redis, and the scripts that change them in one step."""
+"""A queue's address, its keys in Redis, and the scripts that change them in one step."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from stopcast.fleet.connection import connected
-from stopcast.fleet.queue.address import split_address
+from stopcast.errors import ConfigurationError
+from stopcast.fleet.connection import connected, without_secrets
 from stopcast.fleet.queue.failures import STATE_VERSION
 
 GROUP: Final = "stopcast"
@@ -17,7 +19,27 @@ GROUP: Final = "stopcast"
 #: there is nothing left to stop.
 IDENTITIES_SECONDS: Final = 86_400
 _TIMEOUT_SECONDS: Final = 5.0
+_NAME: Final = re.compile(r"(?!\d+$)[A-Za-z0-9_.:\-]{1,100}")
 _SCRIPTS: Final = ("open", "configure", "enqueue", "settle", "keep", "forget", "revive")
+
+
+def split_address(url: str) -> tuple[str, str]:
+    """Return the Redis's URL and the queue's name, which is the last part of the path or ``?queue=NAME``.
+
+    Raises:
+        ConfigurationError: the URL names no queue.
+    """
+    split = urlsplit(url)
+    options = dict(parse_qsl(split.query))
+    path, name = split.path, options.pop("queue", "")
+    if not name and split.scheme != "unix":
+        path, _, name = split.path.rpartition("/")
+    if not split.scheme or not _NAME.fullmatch(name):
+        shown = without_secrets(url)
+        raise ConfigurationError(
+            f"{shown} is not the address of a queue. Use redis://host:6379/0/NAME, or ?queue=NAME at the end"
+        )
+    return urlunsplit((split.scheme, split.netloc, path, urlencode(options), "")), name
 
 
 class Settings(NamedTuple):

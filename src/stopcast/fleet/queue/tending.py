@@ -10,8 +10,8 @@ from typing import Final
 from stopcast.events import Event, QueueOldWorker, QueueSettingsAdopted
 from stopcast.fleet.queue.deliveries import Deliveries
 from stopcast.fleet.queue.endings import endings_of
+from stopcast.fleet.queue.failures import Outage
 from stopcast.fleet.queue.member import STEP, Member
-from stopcast.fleet.queue.outage import Outage
 from stopcast.fleet.queue.stream import Agreed, Settings
 
 #: The part of claim-after for which entries are ours after a sign of life. The rest is for a call that is on its way:

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from stopcast.errors import QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
-from stopcast.fleet.quota.lender import Lender, Loan
+from stopcast.fleet.quota.lender import Lender
+from stopcast.fleet.quota.redis_ledger import Lease
 from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.fleet.quota.slots_in_hand import SlotsInHand
 
@@ -189,24 +190,24 @@ class Keeper:
         self.slots.drop_expired(now)
         # A timer may be a hair early.
         wanted = max(0, self._waiting - len(self.slots)) if now + _TIMER_EARLY >= self._ask_at else 0
-        if not wanted and not self._lender.has_reports:
+        if not wanted and not self._lender.unreported:
             return
-        loan = await self._lender.lease(wanted)
-        if loan is None:
+        lease = await self._lender.lease(wanted)
+        if lease is None:
             self.state = State.UNVERIFIED
         elif wanted:
-            self._take(loan)
+            self._take(lease)
 
-    def _take(self, loan: Loan) -> None:
+    def _take(self, lease: Lease) -> None:
         now = self._clock()
-        if loan.permits:
+        if lease.permits:
             self.state = State.LEASING
-            self.slots.add(loan.first_at, loan.slot_seconds, loan.permits)
+            self.slots.add(lease.first_at, lease.slot_seconds, lease.permits)
             self._ask_at = self.slots.last - _ASK_AHEAD
             self._changed.set()
         else:
             self.state = State.HELD
-            self._ask_at = now + min(loan.wait_seconds, _LONGEST_WAIT) + random.uniform(0.0, _SPREAD)
+            self._ask_at = now + min(lease.wait_seconds, _LONGEST_WAIT) + random.uniform(0.0, _SPREAD)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._ask_at - now, self._due.set)
@@ -219,7 +220,7 @@ class Keeper:
         share_rate = self._share_rate()
         # The others may go on with their shares for as long as they have not found it again.
         if share_rate:
-            self._lender.pause_before_next_lease()
+            self._lender.pause_first = True
         # Beside processes of another version, a share would come on top of what those do.
         event = QuotaLost(str(error), 0.0 if error.refused else share_rate)
         self.outage = Outage(event, self._clock(), error.refused)

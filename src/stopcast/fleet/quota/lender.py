@@ -5,12 +5,13 @@ When it is asked, and what happens to calls while it cannot be, is decided in ``
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, NamedTuple, Protocol
+from dataclasses import replace
+from typing import Final, Protocol
 
 from stopcast.fleet.quota.redis_ledger import Lease, Request
-from stopcast.fleet.quota.remote_clock import RemoteClock
 from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.limiters.throttling import recovered_rate, slowed_rate
 
@@ -19,6 +20,10 @@ _EXACT_SECONDS: Final = 0.005
 _INEXACT_ANSWERS: Final = 8
 #: Of a round trip: the way back, and a little for a timer.
 _REACH: Final = 0.6
+#: Two clocks that are being steered gain on one another by up to this.
+_DRIFT: Final = 0.001
+#: An answer that seems to come back in no time shows that the local clock is coarse, not that the way is short.
+_LEAST_ERROR_SECONDS: Final = 0.001
 
 
 class Ledger(AbstractAsyncContextManager["Ledger"], Protocol):
@@ -30,20 +35,39 @@ class Ledger(AbstractAsyncContextManager["Ledger"], Protocol):
         """Return the answer; None means that the server has to be verified."""
 
 
-class Loan(NamedTuple):
-    """Slots in local time.
+class RemoteClock:
+    """Translates moments of a remote clock into those of the local, monotonic one.
 
-    Attributes:
-        permits: how many; 0 for none.
-        first_at: the moment of the first slot.
-        slot_seconds: from one slot to the next.
-        wait_seconds: before it makes sense to ask again, where there are none.
+    An answer shows what the remote clock was at some moment between its request and its arrival. The quickest answer
+    is the most exact, until drift has made it worse than a later one.
     """
 
-    permits: int
-    first_at: float
-    slot_seconds: float
-    wait_seconds: float
+    __slots__ = ("_ahead", "_error", "_read_at")
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._error = math.inf
+        self._read_at = 0.0
+
+    def read(self, remote: float, *, asked_at: float, answered_at: float) -> bool:
+        """Take an answer, and return whether it agrees with those before it.
+
+        An answer that does not agree means that a clock was set or stood still.
+        """
+        ahead, error = remote - (asked_at + answered_at) / 2, (answered_at - asked_at) / 2
+        known_within = self.known_within(answered_at)
+        agrees = abs(ahead - self._ahead) <= known_within + error + _LEAST_ERROR_SECONDS
+        if error <= known_within or not agrees:
+            self._ahead, self._error, self._read_at = ahead, error, answered_at
+        return agrees
+
+    def known_within(self, now: float) -> float:
+        """Return the seconds by which a translated moment may be wrong."""
+        return self._error + _DRIFT * (now - self._read_at)
+
+    def local(self, remote: float) -> float:
+        """Return the local moment of a remote one."""
+        return remote - self._ahead
 
 
 class Lender:
@@ -51,6 +75,8 @@ class Lender:
 
     Attributes:
         settings: by which all processes go, as far as the ledger has answered.
+        pause_first: whether the ledger has to lease nothing for a second before the next lease.
+        unreported: throttled answers that the ledger does not know of.
     """
 
     def __init__(
@@ -62,7 +88,8 @@ class Lender:
         on_settings: Callable[[QuotaSettings], None],
     ) -> None:
         self.settings = settings
-        self._pause_first = False
+        self.pause_first = False
+        self.unreported = 0
         self._ledger = ledger
         self._clock = clock
         self._on_settings = on_settings
@@ -73,8 +100,8 @@ class Lender:
         #: Slow answers since the beginning, or since Redis' clock was set; after an exact one, the most of them.
         self._inexact_answers = 0
         self._rate, self._rate_at = settings.full_rate, 0.0
-        #: Throttled answers that the ledger does not know of, and for how long they hold the account.
-        self._throttled, self._hold_seconds = 0, 0.0
+        #: For how long the unreported answers hold the account.
+        self._hold_seconds = 0.0
 
     def rate(self, now: float) -> float:
         """Return the calls a second of the whole account, as far as it is known here."""
@@ -83,18 +110,9 @@ class Lender:
 
     def throttled(self, now: float, hold_seconds: float) -> None:
         """Record one throttled answer, to be reported with the next request."""
-        self._throttled += 1
+        self.unreported += 1
         self._hold_seconds = max(self._hold_seconds, hold_seconds)
         self._rate, self._rate_at = slowed_rate(self.rate(now), full_rate=self.settings.full_rate), now
-
-    def pause_before_next_lease(self) -> None:
-        """Let the ledger give nothing out for a second before the next lease."""
-        self._pause_first = True
-
-    @property
-    def has_reports(self) -> bool:
-        """Whether there are throttled answers to report."""
-        return self._throttled > 0
 
     async def verify_server(self) -> bool:
         """Let the server check that it knows of all leases, and return whether it does now.
@@ -102,18 +120,18 @@ class Lender:
         Raises:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
-        asked_at, pause = self._clock(), self._pause_first
+        asked_at, pause = self._clock(), self.pause_first
         lease = await self._ledger.ask(Request(settings=self.settings, verify=True, pause=pause))
-        self._pause_first = False
+        self.pause_first = False
         return await self._read(asked_at, lease) is not None
 
-    async def lease(self, permits: int) -> Loan | None:
-        """Lease slots, and report what was throttled. None means that the server has to be verified first.
+    async def lease(self, permits: int) -> Lease | None:
+        """Lease slots, whose moments are local, and report what was throttled. None: verify the server first.
 
         Raises:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
-        asked_at, throttled, hold_seconds = self._clock(), self._throttled, self._hold_seconds
+        asked_at, throttled, hold_seconds = self._clock(), self.unreported, self._hold_seconds
         request = Request(
             settings=self.settings,
             permits=permits,
@@ -124,9 +142,9 @@ class Lender:
         lease = await self._read(asked_at, await self._ledger.ask(request))
         if lease is None:
             return None
-        self._throttled -= throttled
+        self.unreported -= throttled
         self._hold_seconds = 0.0 if hold_seconds == self._hold_seconds else self._hold_seconds
-        return Loan(lease.permits, self._remote_clock.local(lease.first_at), lease.slot_seconds, lease.wait_seconds)
+        return replace(lease, first_at=self._remote_clock.local(lease.first_at))
 
     async def change_settings(self, settings: QuotaSettings) -> None:
         """Change the settings for all processes of the account.
@@ -158,7 +176,7 @@ class Lender:
         if self._remote_clock.read(lease.now, asked_at=asked_at, answered_at=answered_at):
             return lease if self._is_exact(answered_at) else None
         # Redis' clock was set. Slots that were leased by the old one may be those of the new one.
-        self._pause_first, self._inexact_answers = True, 0
+        self.pause_first, self._inexact_answers = True, 0
         return None
 
     def _is_exact(self, now: float) -> bool:

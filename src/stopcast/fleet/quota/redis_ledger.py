@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from hashlib import sha1
 from importlib.resources import files
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -29,11 +30,6 @@ def ledger_key(account: str, action: str) -> str:
 def ledger_keys(account: str, action: str) -> tuple[str, str, str]:
     """Return the keys that the script works on: the account's, the one that version 0.1 used for it, and the index."""
     return ledger_key(account, action), f"stopcast:quota:{account}:{action}", INDEX_KEY
-
-
-def index_field(account: str, action: str) -> str:
-    """Return the field of the index that stands for an account's quota. No action has a colon in it."""
-    return f"{action}:{account}"
 
 
 #: What the script answers instead of a lease, and why nothing can be leased.
@@ -86,7 +82,8 @@ class Request:
             self.settings.max_per_second,
             round(self.settings.arrival_jitter * _MICROSECONDS),
             int(self.change),
-            index_field(account, action),
+            # The field of the index. No action has a colon in it.
+            f"{action}:{account}",
         ]
 
 
@@ -97,7 +94,7 @@ class Lease:
     Attributes:
         permits: how many.
         now: what Redis' clock showed, in Unix time.
-        first_at: the first slot by that clock.
+        first_at: the first slot, by that clock.
         slot_seconds: from one slot to the next.
         wait_seconds: before it makes sense to ask again, where there were none.
         rate: calls a second of the whole account, now.
@@ -159,8 +156,7 @@ class RedisLedger:
         self.where = without_secrets(url)
 
     async def __aenter__(self) -> Self:
-        from hashlib import sha1  # noqa: PLC0415 - what Redis knows a script by
-
+        # What Redis knows a script by.
         self._hash = sha1(self._script.encode(), usedforsecurity=False).hexdigest()
         self._client = await self._stack.enter_async_context(
             connected(self._url, timeout_seconds=_TIMEOUT_SECONDS, on_connect=self._on_connect)
