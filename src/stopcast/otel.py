@@ -13,13 +13,13 @@ task unless ``task_ids=False`` is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation, get_meter_provider
+from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation, get_meter_provider
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider, get_tracer_provider
 from opentelemetry.util.types import AttributeValue
 
@@ -149,30 +149,14 @@ class _Instruments:
         self.name_server(server)
         self._observe(meter, "stopcast.calls_in_flight", "{call}", "Calls without an answer yet.", "in_flight")
         self._observe(meter, "stopcast.tasks_waiting", "{task}", "Tasks that wait for their next attempt.", "waiting")
-        self._duration = meter.create_histogram(
-            "http.client.request.duration",
-            "s",
-            "Duration of HTTP client requests.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._connection = meter.create_histogram(
-            "stopcast.connection.wait_time",
-            "s",
-            "Time that a call waited for a connection.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._limiter = meter.create_histogram(
-            "stopcast.limiter.wait_time",
-            "s",
-            "Time that a call waited for its permit.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._task = meter.create_histogram(
-            "stopcast.task.duration",
-            "s",
-            "From a task's first call to its outcome.",
-            explicit_bucket_boundaries_advisory=_TASK_SECONDS,
-        )
+
+        def histogram(name: str, description: str, boundaries: Sequence[float] = _SECONDS) -> Histogram:
+            return meter.create_histogram(name, "s", description, explicit_bucket_boundaries_advisory=boundaries)
+
+        self._duration = histogram("http.client.request.duration", "Duration of HTTP client requests.")
+        self._connection = histogram("stopcast.connection.wait_time", "Time that a call waited for a connection.")
+        self._limiter = histogram("stopcast.limiter.wait_time", "Time that a call waited for its permit.")
+        self._task = histogram("stopcast.task.duration", "From a task's first call to its outcome.", _TASK_SECONDS)
         self._tasks = meter.create_counter("stopcast.tasks", "{task}", "Rows that have an outcome.")
         retries = meter.create_counter("stopcast.retries", "{retry}", "Attempts that a further attempt follows.")
         rate = meter.create_gauge("stopcast.rate_limit", "{call}/s", "Calls a second that may go out now.")

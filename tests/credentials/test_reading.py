@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stopcast.credentials.reading import read_text
+from stopcast.credentials.files import read_text
 
 
 def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stopcast.accounts.routes import Routes, merge_routes
-from stopcast.credentials.reading import read_text
+from stopcast.credentials.files import read_text
 from stopcast.errors import ConfigurationError
 
 _SOURCES: Final = ("profile", "environment", "credentials_file")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stopcast.accounts.file import Account
-from stopcast.credentials.files import SourceState, pick_ini, pick_object
+from stopcast.credentials.files import SourceState, pick_ini, pick_object, read_text
 from stopcast.credentials.places import (
     PROFILE_PLACE,
     CredentialSource,
@@ -16,7 +16,6 @@ from stopcast.credentials.places import (
     Search,
     read_source,
 )
-from stopcast.credentials.reading import read_text
 from stopcast.errors import ConfigurationError
 
 

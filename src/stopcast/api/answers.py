@@ -72,7 +72,8 @@ def read_answer(
         secret: the session token that was sent. Where the server returns it, the reply has ``***`` instead.
     """
     try:
-        answer = _parsed(body)
+        # Some proxies compress although no request asks for it.
+        answer = orjson.loads(_decompressed(body) if body.startswith(_GZIP) else body)
         metadata = answer["ResponseMetadata"]
         request_id = _text(metadata.get("RequestId"), secret)
         error = metadata.get("Error")
@@ -128,12 +129,6 @@ def _unescaped(match: re.Match[str]) -> str:
     return chr(int(code, 16)) if code else match[3]
 
 
-def _parsed(body: bytes) -> Any:
-    """Return the JSON value; raise JSONDecodeError for anything else."""
-    # Some proxies compress although no request asks for it.
-    return orjson.loads(_decompressed(body) if body.startswith(_GZIP) else body)
-
-
 def _decompressed(body: bytes) -> bytes:
     """Return what is inside a gzip body, b"" where it is damaged, cut, or longer than any answer."""
     decoder = zlib.decompressobj(_GZIP_WINDOW)
@@ -151,12 +146,7 @@ def _is_empty(error: Any) -> bool:
 
 def _unreadable(http_status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Reply:
     # Hidden before it is cut, so that no half of a secret is left.
-    begin = (
-        hide(body.decode("utf-8", "replace"), secret)[:_EXCERPT]
-        if secret
-        else body[:_EXCERPT].decode("utf-8", "replace")
-    )
-    shown = begin or N_("nothing")
+    shown = hide(body.decode("utf-8", "replace"), secret)[:_EXCERPT] or N_("nothing")
     return Reply(
         http_status,
         readable=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from stopcast.api.signing import canonical_query
@@ -52,7 +52,7 @@ class Endpoint:
     host: str
     query: str
     region: str
-    loopback: bool = field(default=False)
+    loopback: bool = False
 
     @classmethod
     def parse(

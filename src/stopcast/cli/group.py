@@ -97,7 +97,8 @@ def _suggestion(args: list[str]) -> str:
     return _("No such command {name!r}. The commands are {names}.", name=name, names=", ".join(_COMMANDS))
 
 
-@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+#: The commands inherit these settings.
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="stopcast")
 def group() -> None:
     """Stop webcast tasks in bulk."""

@@ -8,7 +8,7 @@ not filled in yet), and a login of an unknown kind, unless it was asked for by n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,9 @@ def find_credentials(*, environ: Mapping[str, str], home: Path | None, profile: 
         ConfigurationError: a place was filled in and cannot be used.
     """
     earlier: list[CredentialSource] = []
-    for source in _sources(Search(environ, home, profile)):
+    search = Search(environ, home, profile)
+    for place in PLACES:
+        source = read_source(place, search)
         if source.state is SourceState.USABLE:
             skipped = [
                 f"{other.place}: {other.description}; skipped"
@@ -63,9 +65,5 @@ def list_sources(
     *, environ: Mapping[str, str], home: Path | None, profile: str | None = None
 ) -> tuple[CredentialSource, ...]:
     """Return what every place holds, in the order of the search, including those after the first usable one."""
-    return tuple(_sources(Search(environ, home, profile)))
-
-
-def _sources(search: Search) -> Iterator[CredentialSource]:
-    for place in PLACES:
-        yield read_source(place, search)
+    search = Search(environ, home, profile)
+    return tuple(read_source(place, search) for place in PLACES)

@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import Future
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,26 +105,15 @@ def _expiry(provider: object, asked_at: float) -> float:
 
 async def _in_thread(function: Callable[[], T]) -> T:
     """Run a blocking function in a daemon thread. asyncio waits for its own threads at the end, a minute here."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: Exception | None) -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    future: Future[T] = Future()
 
     def run() -> None:
-        result, error = None, None
+        if not future.set_running_or_notify_cancel():
+            return
         try:
-            result = function()
-        except Exception as caught:  # noqa: BLE001 - raised again where the result is awaited
-            error = caught
-        # The loop may be closed by now.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, error)
+            future.set_result(function())
+        except Exception as error:  # noqa: BLE001 - raised again where the result is awaited
+            future.set_exception(error)
 
     threading.Thread(target=run, name="stopcast-credentials", daemon=True).start()
-    return await future
+    return await asyncio.wrap_future(future)

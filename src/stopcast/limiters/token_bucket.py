@@ -1,4 +1,4 @@
-"""The cap of one process: callers wait in their order for what the pacer allows."""
+"""The cap of one process: callers wait in their order for what the pacer allows. And the limiter without a cap."""
 
 from __future__ import annotations
 
@@ -106,3 +106,13 @@ class TokenBucket(Limiter):
 
     def _sent(self, admitted_at: float) -> None:
         self._pacer.sent(admitted_at, self._clock())
+
+
+class Unlimited(Limiter):
+    """Lets every call go at once: for a loopback server, and for measuring."""
+
+    async def acquire(self) -> None:
+        """Return at once."""
+
+    def hold(self, seconds: float = 0.0) -> None:
+        """Do nothing: there is no account behind it whose quota could be short."""

@@ -19,10 +19,7 @@ _HELP = "\n".join(
 )
 
 
-@click.command(
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help=_HELP,
-)
+@click.command(help=_HELP)
 @click.argument("shell", type=click.Choice(list(_SET_UP)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.cli.options.option import SETTINGS, Number, Whole, option
-from stopcast.cli.options.queue import queue_option
+from stopcast.cli.options.option import Number, Whole, option, queue_option
 
 
 # A variable that is meant for workers must not change the settings of all, so these have none.
-@click.command(context_settings=SETTINGS)
+@click.command()
 @queue_option(required=False)
 @click.option("--claim-after", type=Number(0, min_open=True), metavar="SECONDS", help="Of the queue, as for worker.")
 @click.option("--max-deliveries", type=Whole(1), metavar="N", help="Of the queue, as for worker.")

@@ -11,7 +11,7 @@ import click
 
 from stopcast.cli.log_output import report_errors
 from stopcast.cli.options import CallOptions, OutputOptions, ReportOptions
-from stopcast.cli.options.option import SETTINGS, option, takes
+from stopcast.cli.options.option import option, takes
 from stopcast.cli.wrapping import cells
 from stopcast.doctor.findings import FindingState
 from stopcast.errors import ConfigurationError
@@ -32,7 +32,7 @@ _MARKS: Final = {
 _MARK_WIDTH: Final = 9
 
 
-@click.command(context_settings=SETTINGS)
+@click.command()
 @takes("report", ReportOptions, only=("path",), path={"help": "The report that the run would write."})
 @takes(
     "calls",

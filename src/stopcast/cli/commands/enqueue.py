@@ -10,8 +10,7 @@ import click
 
 from stopcast.cli.log_output import report_errors
 from stopcast.cli.options import ListOptions, OutputOptions
-from stopcast.cli.options.option import SETTINGS, Whole, option, takes
-from stopcast.cli.options.queue import queue_option
+from stopcast.cli.options.option import Whole, option, queue_option, takes
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _INVALID_SHOWN: Final = 10
 _BATCH_TASKS: Final = 500
 
 
-@click.command(context_settings=SETTINGS)
+@click.command()
 @click.argument("tasks", nargs=-1, type=click.Path(readable=False), metavar="[TASKS]...")
 @queue_option()
 @option("--dead-letters", is_flag=True, help="The queue's dead letters, instead of lists.")

@@ -27,7 +27,7 @@ def _complete(context: click.Context, _parameter: click.Parameter, typed: str) -
     return [name for name in names if name.lower().startswith(typed.lower())]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True})
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("topic", nargs=-1, type=click.UNPROCESSED, shell_complete=_complete)
 @click.pass_context
 @report_errors

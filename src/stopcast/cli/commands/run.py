@@ -18,10 +18,10 @@ from stopcast.cli.options import (
     OutputOptions,
     ReportOptions,
 )
-from stopcast.cli.options.option import SETTINGS, Number, option, takes
+from stopcast.cli.options.option import Number, option, takes
 
 
-@click.command(context_settings=SETTINGS)
+@click.command()
 @click.argument("tasks", nargs=-1, type=click.Path(readable=False), metavar="[TASKS]...")
 @takes("report", ReportOptions)
 @option("--dry-run", is_flag=True, help="Read, check and count, send nothing, print the plan. No credentials.")

@@ -7,15 +7,14 @@ from typing import Any, Final
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.cli.options.option import SETTINGS, option
-from stopcast.cli.options.queue import queue_option
+from stopcast.cli.options.option import option, queue_option
 from stopcast.i18n import _
 
 #: The log of a terminal or a file can be read at this pace.
 _WATCH_SECONDS: Final = 2.0
 
 
-@click.command(context_settings=SETTINGS)
+@click.command()
 @queue_option(required=False)
 @option("--quota", metavar="URL", help="Where the shared quota is: redis://host:6379/0")
 @option("--account", metavar="NAME", help="Whose quota; with --quota. [default: all accounts]")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from stopcast.cli.log_output import report_errors
-from stopcast.cli.options.option import SETTINGS, Number, option
+from stopcast.cli.options.option import Number, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def _complete_listed(_context: click.Context, _parameter: click.Parameter, typed
     return [name for name in (*Status, *known_codes()) if name.lower().startswith(typed.lower())]
 
 
-@click.command(context_settings=SETTINGS)
+@click.command()
 @click.argument(
     "reports",
     nargs=-1,

@@ -10,10 +10,10 @@ import click
 
 from stopcast.cli.log_output import report_errors
 from stopcast.cli.options import CallOptions, ListOptions, Options, OutputOptions, ReportOptions
-from stopcast.cli.options.option import SETTINGS, takes
+from stopcast.cli.options.option import takes
 
 
-@click.command(context_settings=SETTINGS)
+@click.command()
 @click.argument("tasks", nargs=-1, type=click.Path(readable=False), required=True, metavar="REPORT|LIST...")
 @takes(
     "report",

@@ -17,11 +17,10 @@ from stopcast.cli.options import (
     OutputOptions,
     ReportOptions,
 )
-from stopcast.cli.options.option import SETTINGS, Number, Whole, option, takes
-from stopcast.cli.options.queue import queue_option
+from stopcast.cli.options.option import Number, Whole, option, queue_option, takes
 
 
-@click.command(context_settings=SETTINGS)
+@click.command()
 @queue_option()
 @takes(
     "report",

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from stopcast.cli.options.calls import CallOptions
 from stopcast.cli.options.guards import GuardOptions
 from stopcast.cli.options.lists import ListOptions
-from stopcast.cli.options.metrics import MetricsOptions
-from stopcast.cli.options.output import OutputOptions
-from stopcast.cli.options.report import ReportOptions
+from stopcast.cli.options.output import MetricsOptions, OutputOptions, ReportOptions
 
 __all__ = (
     "CallOptions",

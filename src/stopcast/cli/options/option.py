@@ -12,8 +12,6 @@ import click
 
 P = ParamSpec("P")
 _DECLARATION: Final = "click"
-#: Of each command.
-SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Option(click.Option):
@@ -60,6 +58,22 @@ class Number(click.FloatRange):
 def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Return ``click.option`` with the environment variable."""
     return click.option(*declarations, cls=Option, **attributes)
+
+
+def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> str:  # noqa: ARG001 - click's signature
+    if not value:
+        raise click.UsageError("name the queue: --queue URL, or set STOPCAST_QUEUE", ctx)
+    return value
+
+
+def queue_option(*, required: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds the option ``--queue`` to a command."""
+    return option(
+        "--queue",
+        metavar="URL",
+        callback=_named if required else None,
+        help="redis://host:6379/0/NAME; a password: better in STOPCAST_QUEUE.",
+    )
 
 
 def setting(*declarations: str, **attributes: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The options that say what a command prints."""
+"""The options that say what a command writes: its report, its messages, its metrics."""
 
 from __future__ import annotations
 
@@ -7,9 +7,27 @@ from typing import Final
 
 import click
 
-from stopcast.cli.options.option import setting
+from stopcast.cli.options.option import Whole, setting
 
 LOG_FORMATS: Final = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions:
+    """The report."""
+
+    path: str = setting(
+        "-o",
+        "--report",
+        type=click.Path(readable=False),
+        default="stopcast-report.jsonl",
+        show_default=True,
+        metavar="PATH",
+        help="The report.",
+    )
+    resume: bool = setting(
+        "--resume", is_flag=True, help="Continue that report: rows that it settles are not sent again."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,4 +39,19 @@ class OutputOptions:
     verbose: int = setting("-v", "--verbose", count=True, help="Log every retry; -vv every call and every task.")
     log_format: str = setting(
         "--log-format", type=click.Choice(LOG_FORMATS), default="text", show_default=True, help="Of standard error."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsOptions:
+    """Where the metrics are found. ``port`` and ``file`` are None where there is none."""
+
+    port: int | None = setting(
+        "--metrics-port", type=Whole(0, 65535), metavar="N", help="Serve metrics for Prometheus at this port."
+    )
+    host: str = setting(
+        "--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address of that port."
+    )
+    file: str | None = setting(
+        "--metrics-file", metavar="PATH", help="Write metrics for node exporter's textfile collector."
     )
