@@ -106,14 +106,14 @@ class Supervisor:
         task.add_done_callback(partial(self._ended, may_return=may_return))
         return task
 
-    async def end(self, *tasks: asyncio.Task[Any], within_seconds: float = END_WITHIN_SECONDS) -> None:
+    async def end(self, *tasks: asyncio.Task[Any]) -> None:
         """End these tasks, or all. A cancellation of the caller is raised once every one of them was dealt with."""
         cancelled: asyncio.CancelledError | None = None
         ending = tasks or tuple(self._tasks)
         self._tasks.difference_update(ending)
         for task in ending:
             try:
-                await end_task(task, within_seconds=within_seconds)
+                await end_task(task)
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:

@@ -16,12 +16,7 @@ from stopcast.background import end_task
 from stopcast.engine.contracts import RowSink
 from stopcast.engine.halting import Canary
 from stopcast.engine.pump import pump
-from stopcast.errors import (
-    InterruptedRunError,
-    ReportError,
-    StopcastError,
-    TimeIsUpError,
-)
+from stopcast.errors import InterruptedRunError, ReportError, StopcastError, TimeIsUpError
 from stopcast.ports import Deliveries
 from stopcast.report.history import ReportHistory, continue_history, tidy
 from stopcast.report.in_flight import InFlightLog, open_in_flight_log

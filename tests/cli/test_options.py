@@ -9,14 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from stopcast.cli.commands.run import run
-from stopcast.cli.options import (
-    CallOptions,
-    GuardOptions,
-    ListOptions,
-    MetricsOptions,
-    OutputOptions,
-    ReportOptions,
-)
+from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, OutputOptions, ReportOptions
 from stopcast.cli.options.option import Option, takes
 
 GROUPS = [ListOptions, CallOptions, ReportOptions, GuardOptions, OutputOptions, MetricsOptions]

@@ -9,16 +9,7 @@ import sys
 import pytest
 
 from stopcast.sandbox import Emulator, Faults
-from support.processes import (
-    COMMAND,
-    Shell,
-    end_of,
-    read_report,
-    statuses,
-    tasks,
-    until,
-    write_csv,
-)
+from support.processes import COMMAND, Shell, end_of, read_report, statuses, tasks, until, write_csv
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"

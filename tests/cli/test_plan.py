@@ -7,13 +7,7 @@ import re
 import pytest
 
 from stopcast.sandbox import Emulator
-from support.processes import (
-    Shell,
-    read_report,
-    statuses,
-    tasks,
-    write_csv,
-)
+from support.processes import Shell, read_report, statuses, tasks, write_csv
 from support.usage import refused
 
 At = tuple[str, ...]

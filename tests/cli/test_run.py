@@ -12,16 +12,7 @@ import pytest
 
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
-from support.processes import (
-    Shell,
-    end_of,
-    read_report,
-    statuses,
-    tasks,
-    until,
-    write_csv,
-    write_jsonl,
-)
+from support.processes import Shell, end_of, read_report, statuses, tasks, until, write_csv, write_jsonl
 
 At = tuple[str, ...]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tasks.csv"

@@ -6,15 +6,7 @@ import re
 
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
-from support.processes import (
-    Shell,
-    lines_by_task,
-    read_report,
-    settled_by,
-    statuses,
-    tasks,
-    write_csv,
-)
+from support.processes import Shell, lines_by_task, read_report, settled_by, statuses, tasks, write_csv
 from support.usage import refused
 
 At = tuple[str, ...]

@@ -7,14 +7,7 @@ import gzip
 import pytest
 
 from stopcast.sandbox import Emulator
-from support.processes import (
-    Shell,
-    lines_by_task,
-    obey_permissions,
-    statuses,
-    tasks,
-    write_csv,
-)
+from support.processes import Shell, lines_by_task, obey_permissions, statuses, tasks, write_csv
 from support.usage import refused
 
 At = tuple[str, ...]

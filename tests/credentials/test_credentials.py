@@ -70,18 +70,18 @@ class Found(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def find(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> Found:
-    source = find_credentials(environ=environ or {}, home=home, profile=asked)
+def find(home: Path, environ: Mapping[str, str] | None = None) -> Found:
+    source = find_credentials(environ=environ or {}, home=home)
     assert SECRET not in repr(source)
     assert source.credentials is not None
     assert source.region == source.credentials.region
     return Found(source.credentials, source.warnings)
 
 
-def refusal(home: Path, environ: Mapping[str, str] | None = None, *, asked: str | None = None) -> str:
+def refusal(home: Path, environ: Mapping[str, str] | None = None) -> str:
     """Return the message with which the search ends, after a check that it holds no secret."""
     with pytest.raises(ConfigurationError) as refused:
-        find_credentials(environ=environ or {}, home=home, profile=asked)
+        find_credentials(environ=environ or {}, home=home)
     assert SECRET not in str(refused.value)
     # A parser's exception would hold what it read.
     assert refused.value.__cause__ is None
@@ -146,23 +146,16 @@ def test_a_byte_order_mark_is_ignored(home: Path) -> None:
 # The profile
 
 
-def test_the_profile_is_the_argument_then_the_variable_then_current_then_default(home: Path) -> None:
-    profiles = profile("a") | profile("b") | profile("c") | profile("default")
+def test_the_profile_is_the_variable_then_current_then_default(home: Path) -> None:
+    profiles = profile("b") | profile("c") | profile("default")
     variable = {"VOLCENGINE_PROFILE": "b"}
 
     put_config(home, current="c", **profiles)
-    assert find(home, variable, asked="a").credentials.access_key == "AKa"
     assert find(home, variable).credentials.access_key == "AKb"
     assert find(home).credentials.access_key == "AKc"
     assert find(home, {"VOLCENGINE_PROFILE": ""}).credentials.access_key == "AKc"
     put_config(home, **profiles)
     assert find(home).credentials.access_key == "AKdefault"
-
-
-def test_a_profile_given_as_argument_comes_before_keys_in_the_environment(home: Path) -> None:
-    put_config(home, **profile("a"))
-
-    assert find(home, NEW | OLD, asked="a") == Found(Credentials("AKa", f"{SECRET}-a", source=f"{CONFIG}, profile a"))
 
 
 def test_a_key_in_the_environment_comes_before_a_profile_there_with_a_warning(home: Path) -> None:
@@ -175,17 +168,12 @@ def test_a_key_in_the_environment_comes_before_a_profile_there_with_a_warning(ho
     )
 
 
-@pytest.mark.parametrize(
-    ("environ", "asked"), [({}, "prod"), ({"VOLCENGINE_PROFILE": "prod"}, None), (NEW | OLD, "prod"), ({}, "")]
-)
-def test_a_missing_profile_that_is_asked_for_ends_the_search_and_the_message_lists_the_others(
-    home: Path, environ: dict[str, str], asked: str | None
-) -> None:
+def test_a_missing_profile_that_is_asked_for_ends_the_search_and_the_message_lists_the_others(home: Path) -> None:
     put_config(home, **profile("test"), **profile("default"))
     put_ini(home)
-    message = refusal(home, environ, asked=asked)
+    message = refusal(home, {"VOLCENGINE_PROFILE": "prod"})
 
-    assert f"there is no profile {asked if asked is not None else 'prod'!r}" in message
+    assert "there is no profile 'prod'" in message
     assert "'test', 'default'" in message
 
 
@@ -525,15 +513,14 @@ INI_LINES = st.lists(
         st.text("aA \n\x00é\udcff", max_size=3),
         max_size=3,
     ),
-    asked=st.none() | st.sampled_from(["default", "", "x"]),
 )
 def test_any_content_gives_a_key_or_a_reason(
-    *, config: bytes, ini: bytes, oldest: bytes, environ: dict[str, str], asked: str | None, home: Path
+    *, config: bytes, ini: bytes, oldest: bytes, environ: dict[str, str], home: Path
 ) -> None:
     put(home, CONFIG, config)
     put(home, INI, ini)
     put(home, OLDEST, oldest)
-    sources = list_sources(environ=environ, home=home, profile=asked)
+    sources = list_sources(environ=environ, home=home)
 
     assert all(
         source.description.encode()
@@ -541,7 +528,7 @@ def test_any_content_gives_a_key_or_a_reason(
         for source in sources
     )
     try:
-        found = find_credentials(environ=environ, home=home, profile=asked)
+        found = find_credentials(environ=environ, home=home)
     except ConfigurationError:
         ends = [source.state for source in sources if source.state in {SourceState.USABLE, SourceState.BROKEN}]
         assert ends[:1] != [SourceState.USABLE]

@@ -9,13 +9,7 @@ from email.utils import formatdate
 
 import pytest
 
-from stopcast import (
-    Outcome,
-    RetryPolicy,
-    Status,
-    Task,
-    ports,
-)
+from stopcast import Outcome, RetryPolicy, Status, Task, ports
 from stopcast.events import ClockCorrected, Event
 from stopcast.ports import Gate, Request, TransportError
 from stopcast.sandbox.answers import Answer, ok, refusal

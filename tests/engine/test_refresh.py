@@ -14,15 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from stopcast import (
-    Credentials,
-    CredentialsRefusedError,
-    CredentialsUnavailableError,
-    Outcome,
-    Status,
-    Stopper,
-    Task,
-)
+from stopcast import Credentials, CredentialsRefusedError, CredentialsUnavailableError, Outcome, Status, Stopper, Task
 from stopcast.events import ClockCorrected, CredentialsRefreshed, CredentialsRefreshFailed, CredentialsRefused, Event
 from stopcast.ports import Answer, Gate, Request
 from stopcast.sandbox import Emulator

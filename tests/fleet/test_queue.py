@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -16,20 +15,8 @@ from stopcast.report.line import read_line, task_of
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.identities import identity
 from support.processes import tasks
-from support.queues import SOON, client_of, drained, leave_pending, put
+from support.queues import SOON, drained, leave_pending, put
 from support.streams import eventually, stopper_at
-
-
-@pytest.fixture
-def url(redis_url: str) -> str:
-    return f"{redis_url}/tasks"
-
-
-@pytest.fixture
-def there(redis_url: str) -> Iterator[Any]:
-    """A client for looking at what is in Redis."""
-    with client_of(redis_url) as client:
-        yield client
 
 
 async def test_each_task_of_a_list_comes_out_once_and_leaves_nothing_in_the_queue(url: str, there: Any) -> None:

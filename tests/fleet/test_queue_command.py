@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -25,18 +24,11 @@ from support.processes import (
     with_variables,
     write_csv,
 )
-from support.queues import client_of, leave_pending
+from support.queues import leave_pending
 from support.redis_server import RedisServer
 
 At = tuple[str, ...]
 SOON = ("--claim-after", "0.5")
-
-
-@pytest.fixture
-def there(redis_url: str) -> Iterator[Any]:
-    """A client for looking at what is in Redis."""
-    with client_of(redis_url) as client:
-        yield client
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -14,20 +13,9 @@ from stopcast.errors import BackgroundTaskError
 from stopcast.events import Event, QueueFound, QueueLost
 from stopcast.sandbox import Emulator
 from support.processes import tasks
-from support.queues import client_of, put
+from support.queues import put
 from support.redis_server import RedisServer
 from support.streams import eventually, stopper_at
-
-
-@pytest.fixture
-def url(redis_url: str) -> str:
-    return f"{redis_url}/tasks"
-
-
-@pytest.fixture
-def there(redis_url: str) -> Iterator[Any]:
-    with client_of(redis_url) as client:
-        yield client
 
 
 async def test_no_task_is_lost_or_sent_twice_when_redis_is_killed_twice(redis_server: RedisServer) -> None:

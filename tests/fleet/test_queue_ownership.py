@@ -16,7 +16,7 @@ from stopcast.ports import Flights, Ownership
 from stopcast.sandbox import Emulator
 from stopcast.tasks.task import Batch, RawRow, Task
 from support.processes import tasks
-from support.queues import client_of, put
+from support.queues import put
 from support.redis_server import RedisServer
 from support.streams import eventually, stopper_at
 
@@ -36,17 +36,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def url(redis_url: str) -> str:
-    return f"{redis_url}/tasks"
-
-
-@pytest.fixture
-def there(redis_url: str) -> Iterator[Any]:
-    with client_of(redis_url) as client:
-        yield client
 
 
 def entries(number: int, *, first: int = 0, **fields: bytes) -> list[Entry]:

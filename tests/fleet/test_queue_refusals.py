@@ -17,20 +17,9 @@ from stopcast.sandbox import Emulator
 from support.documents import page
 from support.processes import tasks
 from support.processes import until as until_in_threads
-from support.queues import SOON, client_of, drained, joined, leave_pending, put, worked_off
+from support.queues import SOON, drained, joined, leave_pending, put, worked_off
 from support.redis_server import RedisServer, free_port
 from support.streams import eventually, stopper_at
-
-
-@pytest.fixture
-def url(redis_url: str) -> str:
-    return f"{redis_url}/tasks"
-
-
-@pytest.fixture
-def there(redis_url: str) -> Iterator[Any]:
-    with client_of(redis_url) as client:
-        yield client
 
 
 @pytest.mark.parametrize("key", ["{tasks}:results", "{tasks}:dead"])

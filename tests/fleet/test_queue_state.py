@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -17,23 +16,12 @@ from stopcast.fleet.queue import QueueStatus
 from stopcast.logs import log_event
 from stopcast.sandbox import Emulator
 from support.processes import tasks
-from support.queues import SOON, client_of, drained, joined, leave_pending, put, worked_off
+from support.queues import SOON, drained, joined, leave_pending, put, worked_off
 from support.redis_server import RedisServer
 from support.streams import eventually
 
 #: As version 0.1 named its workers.
 OLD_WORKER = "host-a-14038-37a10d"
-
-
-@pytest.fixture
-def url(redis_url: str) -> str:
-    return f"{redis_url}/tasks"
-
-
-@pytest.fixture
-def there(redis_url: str) -> Iterator[Any]:
-    with client_of(redis_url) as client:
-        yield client
 
 
 # Lost data

@@ -8,11 +8,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from stopcast import (
-    ClosedError,
-    Outcome,
-    Task,
-)
+from stopcast import ClosedError, Outcome, Task
 from stopcast.sandbox import Emulator, Faults
 from support.processes import HANGS_AFTER_SECONDS, tasks
 from support.streams import eventually, everything, one_by_one, stopper_at

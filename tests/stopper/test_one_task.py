@@ -8,12 +8,7 @@ from typing import Any
 
 import pytest
 
-from stopcast import (
-    Outcome,
-    RetryPolicy,
-    Status,
-    Task,
-)
+from stopcast import Outcome, RetryPolicy, Status, Task
 from stopcast.ports import TransportError
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.answers import Answer, refusal

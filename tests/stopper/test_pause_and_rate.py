@@ -6,15 +6,7 @@ import asyncio
 
 import pytest
 
-from stopcast import (
-    ClosedError,
-    ConfigurationError,
-    Outcome,
-    Status,
-    Task,
-    TokenBucket,
-    Unlimited,
-)
+from stopcast import ClosedError, ConfigurationError, Outcome, Status, Task, TokenBucket, Unlimited
 from stopcast.sandbox import Emulator
 from stopcast.sandbox.answers import ok, refusal
 from support.processes import tasks

@@ -10,11 +10,7 @@ from typing import Any
 
 import pytest
 
-from stopcast import (
-    Status,
-    Task,
-    TokenBucket,
-)
+from stopcast import Status, Task, TokenBucket
 from stopcast.sandbox import Emulator
 from stopcast.tasks.task import Batch, RawRow
 from support.processes import HANGS_AFTER_SECONDS, tasks

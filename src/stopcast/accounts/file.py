@@ -91,9 +91,10 @@ def _refuse_secrets(table: dict[str, Any], where: str) -> None:
         elif _SECRETS.fullmatch(re.sub(r"[-_\s]", "", key.lower())):
             raise ConfigurationError(
                 f"{where}{key}: a key does not belong in this file, which only says where to find it. Put it into a "
-                f"profile of ~/.volcengine/config.json and write profile = NAME, or into a file of its own that nobody "
-                f"else may read and write credentials_file = PATH, or into variables of the environment and write "
-                f"environment = PREFIX. If this file has been anywhere else, that key is no secret any more: change it"
+                f"profile of ~/.volcengine/config.json and write profile = NAME, or into a file of its own that "
+                f"no other user may read and write credentials_file = PATH, or into variables of the environment and "
+                f"write environment = PREFIX. If this file has been anywhere else, that key is no secret any more: "
+                f"change it"
             )
 
 

@@ -11,7 +11,7 @@ BREAKS: Final = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”])(?=[\u4e00
 
 
 def wrapped(text: str, most: int) -> list[str]:
-    """Return the lines of a text, each at most so many cells wide unless a single word is wider."""
+    """Return the lines of a text, each at most ``most`` cells wide unless a single word is wider."""
     lines = [""]
     for word in text.split(" "):
         for number, piece in enumerate(BREAKS.split(word)):

@@ -25,20 +25,19 @@ def home_directory() -> Path | None:
         return None
 
 
-def find_credentials(*, environ: Mapping[str, str], home: Path | None, profile: str | None = None) -> CredentialSource:
+def find_credentials(*, environ: Mapping[str, str], home: Path | None) -> CredentialSource:
     """Return the first place that has credentials. Its warnings include those about the places before it.
 
     Args:
         environ: the environment's variables.
         home: the directory that ``~`` stands for, None where there is none.
-        profile: of the ``ve`` command's file. If it is given, no other place is searched.
 
     Raises:
         CredentialsNotFoundError: no place has credentials. The message names each place and what it holds.
         ConfigurationError: a place was filled in and cannot be used.
     """
     earlier: list[CredentialSource] = []
-    search = Search(environ, home, profile)
+    search = Search(environ, home)
     for place in PLACES:
         source = read_source(place, search)
         if source.state is SourceState.USABLE:
@@ -61,9 +60,7 @@ def find_credentials(*, environ: Mapping[str, str], home: Path | None, profile: 
     )
 
 
-def list_sources(
-    *, environ: Mapping[str, str], home: Path | None, profile: str | None = None
-) -> tuple[CredentialSource, ...]:
+def list_sources(*, environ: Mapping[str, str], home: Path | None) -> tuple[CredentialSource, ...]:
     """Return what every place holds, in the order of the search, including those after the first usable one."""
-    search = Search(environ, home, profile)
+    search = Search(environ, home)
     return tuple(read_source(place, search) for place in PLACES)

@@ -72,11 +72,11 @@ class CredentialSource:
 
 
 class Search(NamedTuple):
-    """Where to search, and the profile that the user asked for. ``home`` is None where there is no home directory."""
+    """Where to search, and the profile that an accounts file names. ``home`` is None if there is no home directory."""
 
     environ: Mapping[str, str]
     home: Path | None
-    profile: str | None
+    profile: str | None = None
 
 
 class Names(NamedTuple):
@@ -104,8 +104,6 @@ class EnvironmentPlace:
 
     def read(self, search: Search) -> SourceValues:
         """Return the values; raise UnusableError where there are none."""
-        if search.profile is not None:
-            raise UnusableError(SourceState.ABSENT, f"not searched, because profile {search.profile!r} is asked for")
         if search.environ.keys().isdisjoint(self.names[:3]):
             raise UnusableError(SourceState.ABSENT, "not set")
         ignored = f"{PROFILE_VARIABLE} is ignored, because {self.names.access_key} is set too and comes first"

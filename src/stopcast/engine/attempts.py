@@ -11,17 +11,7 @@ from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
 from stopcast.engine.account import Account
 from stopcast.engine.call import Attempt, Caller
-from stopcast.engine.decisions import (
-    RULES,
-    CorrectClock,
-    Decision,
-    Halt,
-    RenewKey,
-    RetryAfter,
-    SetAside,
-    Tried,
-    decide,
-)
+from stopcast.engine.decisions import RULES, CorrectClock, Decision, Halt, RenewKey, RetryAfter, SetAside, Tried, decide
 from stopcast.engine.job import Job
 from stopcast.engine.retry import RetryPolicy
 from stopcast.engine.slot import Interrupt, Slot

@@ -234,7 +234,7 @@ def _streak(tried: Tried, account: AccountState) -> int:
 
 
 def code_of(reply: Reply) -> str:
-    """Return the code by which refusals are told apart, for one that may have a number only."""
+    """Return the code of a refusal, or its number where it has no code."""
     return reply.code or str(reply.code_number)
 
 

@@ -24,7 +24,6 @@ from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action, request
 from stopcast.api.signing import SERVICE
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
-from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal, task_state
 from stopcast.sandbox.checks import RefusedError, check_action, check_signature, read_target, read_task
 from stopcast.sandbox.faults import FAULTS, Call, Deliver, FaultPlan, Faults, send_whole
@@ -32,6 +31,7 @@ from stopcast.sandbox.records import Records
 from stopcast.tasks.outcome import TaskState
 from stopcast.tasks.task import Task
 
+SANDBOX_CREDENTIALS: Final = Credentials("sandbox", "sandbox-secret", source="the sandbox")
 _ARRIVED: Final = web.RequestKey("arrived", float)
 _PAGES: Final = frozenset({"/stats", "/tasks"})
 #: The bound for cancelling the handlers, which usually takes no time.

@@ -1,7 +1,7 @@
 """The bytes of a list, as they arrive.
 
 A disk, a pipe and above all a person at a terminal may keep a reader waiting, and the event loop must not wait with it:
-a daemon thread reads, at most a few chunks ahead of whoever takes them. Nothing here knows what a line is.
+a daemon thread reads, at most a few chunks ahead of their consumer. Nothing here knows what a line is.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Chunks:
             os.close(self._alarm)
 
     def _hand_over(self, item: bytes | Exception | None) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so that nothing waits for the item
             self._loop.call_soon_threadsafe(self._arrived.put_nowait, item)
 
     def _raw(self) -> Generator[bytes, None, None]:

@@ -64,8 +64,6 @@ _TEXT: Final = (
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _OPEN_DOCUMENT: Final = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
 _TAR_AT: Final = 257
-#: Enough to know any of them.
-HEAD_BYTES: Final = 512
 
 
 def is_zip(head: bytes) -> bool:

@@ -130,12 +130,13 @@ class _SummaryText:
 
     def _messages(self, reason: str) -> list[str]:
         return [
-            _message(_("others") if message == OTHERS else visible(message), rows, visible(str(first)))
+            rows_with_message(_("others") if message == OTHERS else visible(message), rows, visible(str(first)))
             for message, rows, first in self._figures.by_message(reason)
         ]
 
 
-def _message(message: str, rows: int, place: str) -> str:
+def rows_with_message(message: str, rows: int, place: str) -> str:
+    """Return how many rows have a message, and where the first of them stands, "" where that is unknown."""
     if not place:
         return ngettext("1 row: {message}", "{number:,} rows: {message}", rows, message=message)
     return ngettext(

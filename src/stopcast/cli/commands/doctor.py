@@ -75,7 +75,7 @@ def doctor(*, report: ReportOptions, calls: CallOptions, app_id: str | None, out
 def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> Checkup:
     from pathlib import Path
 
-    from stopcast.accounts.file import read_accounts
+    from stopcast.accounts.file import Account, read_accounts
     from stopcast.accounts.routes import Routes
     from stopcast.api.network import Network, Proxy
     from stopcast.doctor import Checkup
@@ -83,7 +83,7 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
     app_account: str | None = ""
     if calls.accounts:
         accounts, routes = read_accounts(calls.accounts)
-        checked = [_named(account, calls) for account in accounts if calls.account in {None, account.name}]
+        checked = [_to_check(account, calls) for account in accounts if calls.account in {None, account.name}]
         app_account = Routes(routes).account_of(app_id) if app_id else None
         if not checked:
             names = ", ".join(account.name for account in accounts)
@@ -99,7 +99,7 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
         source = click.get_current_context().get_parameter_source("calls_account")
         if calls.account and source is not click.core.ParameterSource.ENVIRONMENT:
             raise click.UsageError(_("--account needs --accounts FILE, which names the accounts"))
-        checked = [_only(calls)]
+        checked = [_to_check(Account(name="", apps=()), calls)]
     return Checkup(
         accounts=checked,
         report=Path(report.path),
@@ -110,28 +110,18 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
     )
 
 
-def _only(calls: CallOptions) -> AccountToCheck:
-    """Return the account of a run without an accounts file."""
-    import os
-
-    from stopcast.credentials.chain import home_directory, list_sources
-    from stopcast.doctor import AccountToCheck
-
-    places = list_sources(environ=os.environ, home=home_directory())
-    return AccountToCheck(places=places, endpoint=_endpoint(calls.endpoint, calls.region, calls.api_version))
-
-
-def _named(account: Account, calls: CallOptions) -> AccountToCheck:
-    """Return an account of an accounts file, with what the options give to all accounts."""
+def _to_check(account: Account, calls: CallOptions) -> AccountToCheck:
+    """Return an account of an accounts file, or the one without a name, with what the options give to all accounts."""
     import os
 
     from stopcast.accounts.keys import read_key
-    from stopcast.credentials.chain import home_directory
+    from stopcast.credentials.chain import home_directory, list_sources
     from stopcast.doctor import AccountToCheck
 
+    environ, home = os.environ, home_directory()
     return AccountToCheck(
         name=account.name,
-        places=(read_key(account, os.environ, home_directory()),),
+        places=(read_key(account, environ, home),) if account.name else list_sources(environ=environ, home=home),
         endpoint=_endpoint(account.endpoint or calls.endpoint, account.region or calls.region, calls.api_version),
     )
 

@@ -18,7 +18,6 @@ from stopcast.tasks.outcome import Status
 _LABEL: Final = 10
 _ERRORS_SHOWN: Final = 4
 _SPARKS: Final = " ▁▂▃▄▅▆▇█"
-_DAY_SECONDS: Final = 86400
 #: What ends within this time is shown to the second.
 _SOON_SECONDS: Final = 600
 #: Amber is for what is retried, by this run or by the next one; red is for what failed.
@@ -95,7 +94,7 @@ def _left(snapshot: RunSnapshot) -> str:
 
 
 def _moment(seconds: float) -> str:
-    """Return the local time of day at so many seconds from now, with the day where that is not today."""
+    """Return the local time of day after these seconds, with the day if that is not today."""
     at = time.localtime(time.time() + seconds)
     today = time.localtime()[:3]
     clock = "%H:%M:%S" if seconds < _SOON_SECONDS else "%H:%M"

@@ -62,9 +62,9 @@ class Signals:
         if self.number is not None:
             task.cancel()
 
-    def end_now(self, number: int = signal.SIGINT) -> None:
-        """End the run as this signal does."""
-        self._receive_end(number, None)
+    def end_now(self) -> None:
+        """End the run as SIGINT does."""
+        self._receive_end(signal.SIGINT, None)
 
     def disregard(self) -> None:
         """Let further signals have no effect."""

@@ -14,7 +14,7 @@ from stopcast.summary.page.chart import Chart
 from stopcast.summary.page.latency_chart import latency_chart
 from stopcast.summary.page.numbers import cut, percent, rate, seconds, took
 from stopcast.summary.page.over_time import ends_chart, first_calls_chart, retries_chart
-from stopcast.summary.text import CALLS_OF_KIND, reason_name
+from stopcast.summary.text import CALLS_OF_KIND, reason_name, rows_with_message
 from stopcast.summary.times import clock, zone
 from stopcast.tasks.task import OTHERS
 
@@ -111,15 +111,7 @@ def _code(figures: ReportFigures, total: Total, report: str) -> Code:
 
 def _message(total: MessageTotal) -> str:
     message = _("others") if total.message == OTHERS else cut(total.message)
-    if not (place := cut(str(total.first), 60)):
-        return ngettext("1 row: {message}", "{number:,} rows: {message}", total.rows, message=message)
-    return ngettext(
-        "1 row: {message} ({place})",
-        "{number:,} rows: {message} (the first: {place})",
-        total.rows,
-        message=message,
-        place=place,
-    )
+    return rows_with_message(message, total.rows, cut(str(total.first), 60))
 
 
 def calls_of(figures: ReportFigures, kind: Kind, cap: float) -> CallsSection:

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.queues import client_of
+
+
+@pytest.fixture
+def url(redis_url: str) -> str:
+    """The address of a queue."""
+    return f"{redis_url}/tasks"
+
+
+@pytest.fixture
+def there(redis_url: str) -> Iterator[Any]:
+    """A client for looking at what is in Redis."""
+    with client_of(redis_url) as client:
+        yield client
