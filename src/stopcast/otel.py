@@ -156,7 +156,7 @@ class _Instruments:
         self._duration = histogram("http.client.request.duration", "Duration of HTTP client requests.")
         self._connection = histogram("stopcast.connection.wait_time", "Time that a call waited for a connection.")
         self._limiter = histogram("stopcast.limiter.wait_time", "Time that a call waited for its permit.")
-        self._task = histogram("stopcast.task.duration", "From a task's first call to its outcome.", _TASK_SECONDS)
+        self._task = histogram("stopcast.task.duration", "From a task's first attempt to its outcome.", _TASK_SECONDS)
         self._tasks = meter.create_counter("stopcast.tasks", "{task}", "Rows that have an outcome.")
         retries = meter.create_counter("stopcast.retries", "{retry}", "Attempts that a further attempt follows.")
         rate = meter.create_gauge("stopcast.rate_limit", "{call}/s", "Calls a second that may go out now.")
@@ -217,6 +217,7 @@ def _attempt(event: AttemptFinished) -> dict[str, AttributeValue]:
         {
             "stopcast.attempt": event.attempt,
             "stopcast.verdict": event.verdict,
+            "stopcast.sent": event.sent,
             "http.response.status_code": event.http_status,
             "error.type": _error_type(event),
             "stopcast.code": event.code,

@@ -44,7 +44,7 @@ TASK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 #: What each metric measures. The end of its name is the unit.
 _COUNTERS: Final = {
     "stopcast_tasks": "Rows that have an outcome.",
-    "stopcast_attempts": "Calls that ended.",
+    "stopcast_attempts": "Attempts that ended, those without a connection included.",
     "stopcast_retries": "Attempts that a further attempt follows.",
     "stopcast_warnings": "Events that an operator should look at, by their names in the log.",
     "stopcast_credentials_refreshes": "New credentials.",
@@ -53,7 +53,7 @@ _HISTOGRAMS: Final = {
     "stopcast_connection_wait_seconds": "Time that a call waited for a connection.",
     "stopcast_limiter_wait_seconds": "Time that a call waited for its permit.",
     "stopcast_answer_seconds": "From a call's permit to the end of its answer.",
-    "stopcast_task_seconds": "From a task's first call to its outcome.",
+    "stopcast_task_seconds": "From a task's first attempt to its outcome.",
 }
 _GAUGES: Final = {
     "stopcast_rate_limit_calls_per_second": "Calls a second that may go out now.",

@@ -100,6 +100,7 @@ class Run:
         self.past = ReportHistory()
         self.intake = Intake(limit=limit)
         self.finished = 0
+        self._unsent = 0
         self.opened = False
 
     async def stop_lists(self, batches: AsyncIterator[Batch]) -> None:
@@ -184,6 +185,7 @@ class Run:
             calls=self._stopper,
             in_flight=in_flight,
             sandbox=self._sandbox,
+            asked=not self._stopper.action.stops_tasks,
         )
 
         def deliver(outcome: Outcome) -> None:
@@ -191,6 +193,7 @@ class Run:
             self.past.replaced_by(outcome)
             self.past.statuses[outcome.status] += 1
             self.finished += 1
+            self._unsent += outcome.unsent
             sink.consumed()
 
         def deliver_canary(outcome: Outcome) -> None:
@@ -270,6 +273,7 @@ class Run:
         return Summary(
             statuses=+self.past.statuses,
             calls=meter.calls,
+            unsent=self._unsent,
             worst_second=meter.worst_second,
             mean_per_second=meter.mean_per_second,
             seconds=seconds,
@@ -279,11 +283,7 @@ class Run:
             too_old=intake.too_old,
             asked=not self._stopper.action.stops_tasks,
             accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},
-            not_finished=self.intake.rows
-            - self.intake.settled
-            - self.intake.reported_earlier
-            - self.finished
-            - given_back,
+            not_finished=intake.rows - intake.settled - intake.reported_earlier - self.finished - given_back,
         )
 
 

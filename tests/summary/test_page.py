@@ -101,7 +101,7 @@ def test_a_page_is_in_the_language_of_the_option(shell: Shell) -> None:
 def test_a_long_time_without_calls_is_folded_into_a_gap() -> None:
     timeline = Timeline()
     for second in (*range(30), 500_000, 500_001):
-        timeline.add((int(NOON) + second) * 1000, 0, Status.STOPPED, 1)
+        timeline.add((int(NOON) + second) * 1000, 0, Status.STOPPED, attempts=1, calls=1)
     columns = columns_of(timeline)
     (gap,) = [column for column in columns if column.bin is None]
     assert sum(column.columns for column in columns) < 60

@@ -33,6 +33,7 @@ def outcomes_of(tasks: range, statuses: tuple[Status, ...], *, begins: float, se
         status = chance.choice(statuses)
         code = None if status.good else f"Code{n % 3}"
         ended = begins + round(chance.uniform(0, 60), 3) + took
+        unsent = chance.randint(0, attempts - 1) if attempts > 1 and n % 5 == 0 else 0
         made.append(
             outcome(
                 Task(f"app-{n % 4}", "r", str(n)),
@@ -43,6 +44,7 @@ def outcomes_of(tasks: range, statuses: tuple[Status, ...], *, begins: float, se
                 code=code,
                 http_status=200,
                 message=code and f"message {n % 2}",
+                unsent=unsent,
             )
         )
     return made
@@ -50,7 +52,7 @@ def outcomes_of(tasks: range, statuses: tuple[Status, ...], *, begins: float, se
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, list[Outcome]]:
-    """A run that resumed 40 tasks, with rows that name no task, and its verification."""
+    """A run that resumed 40 tasks, with rows that name no task and calls that never left, and its verification."""
     first = outcomes_of(range(600), STOPS, begins=NOON, seed=1)
     unsettled = [each for each in first if not each.status.settled][:40]
     again = [
@@ -58,6 +60,17 @@ def reports() -> dict[str, list[Outcome]]:
     ]
     rows = [outcome(Task("", "", ""), Status.INVALID, attempts=0, message="AppId is missing")] * 5
     rows += [outcome(Task("app-0", "r", "0"), Status.DUPLICATE, attempts=0)] * 3
+    rows += [
+        outcome(
+            Task("app-1", "away", f"away-{n}"),
+            Status.GAVE_UP,
+            attempts=6,
+            unsent=6,
+            message="a message of the system",
+            seconds=2.5,
+        )
+        for n in range(400)
+    ]
     asked = outcomes_of(range(100, 500), ANSWERS, begins=NOON + 200, seed=2)
     return {"r.jsonl": [*first, *rows, *again], "v.jsonl": asked}
 
@@ -104,8 +117,21 @@ def second_of(text: str) -> int:
     return int(datetime.fromisoformat(f"{text}+00:00").timestamp())
 
 
-def sent(lines: Lines) -> Lines:
+def calls(line: dict[str, Any]) -> int:
+    return int(line["attempts"]) - int(line.get("unsent", 0))
+
+
+def tried(lines: Lines) -> Lines:
     return [line for line in lines if line["attempts"]]
+
+
+def sent(lines: Lines) -> Lines:
+    return [line for line in lines if calls(line)]
+
+
+def sent_at_once(lines: Lines) -> Lines:
+    """Return the lines whose first attempt is known to have been a call."""
+    return [line for line in sent(lines) if not line.get("unsent")]
 
 
 def test_the_legend_and_the_headline_count_each_task_once(shown: PageReader, lines: dict[str, Lines]) -> None:
@@ -132,17 +158,21 @@ def test_the_table_of_appids_counts_each_task_once(shown: PageReader, lines: dic
 
 @pytest.mark.parametrize(("section", "name"), [("Stop calls", "r.jsonl"), ("Verify calls", "v.jsonl")])
 def test_the_facts_of_each_kind_of_calls(shown: PageReader, lines: dict[str, Lines], section: str, name: str) -> None:
-    called = sent(lines[name])
-    calls = sum(line["attempts"] for line in called)
-    retries = calls - len(called)
-    assert shown.facts[section, "calls"] == f"{calls:,}{retries:,} of them retries ({retries / calls:.1%})"
-    starts = sorted(map(began, called))
+    firsts = sent_at_once(lines[name])
+    number_of_calls = sum(map(calls, lines[name]))
+    retries = number_of_calls - len(firsts)
+    share = f"{retries / number_of_calls:.1%}"
+    assert shown.facts[section, "calls"] == f"{number_of_calls:,}{retries:,} of them retries ({share})"
+    unsent = sum(line.get("unsent", 0) for line in lines[name])
+    assert shown.facts[section, "attempts without a connection"].startswith(f"{unsent:,}no calls")
+    starts = sorted(map(began, firsts))
     busiest = max(sum(start <= other < start + 1000 for other in starts) for start in starts)
     cap = {"Stop calls": 150, "Verify calls": 60}[section]
     assert shown.facts[section, "busiest second"].startswith(f"{busiest} first callsthe cap is {cap};")
-    took = max(map(ended, called)) - starts[0]
-    assert shown.facts[section, "time"].startswith(f"{took // 60000} min {round(took / 1000) % 60:02d} s")
-    durations = sorted(line["seconds"] for line in called if line["attempts"] == 1)
+    took = max(map(ended, tried(lines[name]))) - min(map(began, tried(lines[name])))
+    in_words, mean = f"{took // 60000} min {round(took / 1000) % 60:02d} s", number_of_calls / took * 1000
+    assert shown.facts[section, "time"].startswith(f"{in_words}{mean:.{0 if mean >= 10 else 1}f} calls a second")
+    durations = sorted(line["seconds"] for line in firsts if line["attempts"] == 1)
     p50, p95, p99 = (durations[-(-len(durations) * share // 100) - 1] * 1000 for share in (50, 95, 99))
     text = f"median {p50:.0f} ms95% within {p95:.0f} ms, 99% within {p99:.0f} ms"
     assert shown.facts[section, "duration of a call"] == text
@@ -150,12 +180,12 @@ def test_the_facts_of_each_kind_of_calls(shown: PageReader, lines: dict[str, Lin
 
 @pytest.mark.parametrize(("place", "name"), [(0, "r.jsonl"), (1, "v.jsonl")])
 def test_the_charts_of_each_kind_of_calls(shown: PageReader, lines: dict[str, Lines], place: int, name: str) -> None:
-    called = sent(lines[name])
-    firsts = Counter(began(line) // 1000 for line in called)
+    called = tried(lines[name])
+    firsts = Counter(began(line) // 1000 for line in sent_at_once(lines[name]))
     table = shown.tables_of("1 s from (UTC)", "first calls")[place]
     assert {second_of(at): number(calls) for at, calls in table if number(calls)} == firsts
     retries = shown.tables_of("1 s from (UTC)", "retries")[place]
-    assert sum(number(count) for _at, count in retries) == sum(line["attempts"] - 1 for line in called)
+    assert sum(number(count) for _at, count in retries) == sum(map(calls, called)) - firsts.total()
     statuses = [status for status in (*STOPS, *ANSWERS) if any(line["status"] == status for line in called)]
     (ends,) = [
         rows
@@ -175,17 +205,16 @@ def test_the_durations_and_the_calls_for_each_task(
     shown: PageReader, lines: dict[str, Lines], place: int, name: str
 ) -> None:
     called = sent(lines[name])
-    attempts = Counter(line["attempts"] for line in called)
+    attempts = Counter(map(calls, called))
     rows = shown.tables_of("calls", "tasks", "share", "share as a bar")[place]
     assert {row[0]: number(row[1]) for row in rows} == {
-        "1": attempts[1],
-        "2": attempts[2],
-        "4": attempts[4],
-        "6\u201310": attempts[7],
-        "21+": attempts[30],
+        **{str(few): attempts[few] for few in range(1, 6) if attempts[few]},
+        "6\u201310": sum(attempts[number_of] for number_of in range(6, 11)),
+        "11\u201320": sum(attempts[number_of] for number_of in range(11, 21)),
+        "21+": sum(attempts[number_of] for number_of in range(21, 31)),
     }
     assert [row[2] for row in rows] == [f"{number(row[1]) / len(called):.1%}" for row in rows]
-    durations = [round(line["seconds"] * 1000) for line in called if line["attempts"] == 1]
+    durations = [round(line["seconds"] * 1000) for line in sent_at_once(lines[name]) if line["attempts"] == 1]
     for between, count, share in shown.tables_of("duration", "calls", "share")[place]:
         left, right = (int(edge) for edge in between.removesuffix(" ms").split(" to "))
         assert number(count) == sum(left <= length < right for length in durations)

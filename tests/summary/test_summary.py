@@ -380,7 +380,7 @@ def test_the_busiest_second_is_found_among_all_windows_whatever_the_order_of_lin
     chance.shuffle(shuffled)
     for start in shuffled:
         took = chance.randrange(40_000)
-        timeline.add(int(NOON) * 1000 + start + took, took, Status.STOPPED, 1)
+        timeline.add(int(NOON) * 1000 + start + took, took, Status.STOPPED, attempts=1, calls=1)
     most = max(sum(start <= other < start + 1000 for other in starts) for start in starts)
     assert timeline.worst_second().calls == most
     assert timeline.began_at == NOON + starts[0] / 1000
@@ -389,7 +389,7 @@ def test_the_busiest_second_is_found_among_all_windows_whatever_the_order_of_lin
 def test_the_timeline_has_few_bins_over_any_time_and_loses_nothing() -> None:
     timeline = Timeline()
     for n in range(40_000):
-        timeline.add((int(NOON) + n * 7) * 1000, 30_000, Status.STOPPED, 1 + n % 3)
+        timeline.add((int(NOON) + n * 7) * 1000, 30_000, Status.STOPPED, attempts=1 + n % 3, calls=1 + n % 3)
     bins = timeline.bins.values()
     assert len(bins) <= 240
     assert sum(each.first_calls for each in bins) == 40_000

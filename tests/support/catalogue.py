@@ -237,7 +237,7 @@ def update() -> None:
     catalog.update(extracted(), no_fuzzy_matching=True)
     write(catalog)
     for message in translated():
-        if message.id and not message.string:
+        if message.id and message.string in {"", ("",)}:
             print("no translation:", message.id)  # noqa: T201 - a script
 
 

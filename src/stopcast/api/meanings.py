@@ -15,6 +15,7 @@ from stopcast.i18n import Both, Language, language
 
 #: Reasons that a summary shows where an answer has no code. "HTTP 502" is one more.
 NO_ANSWER: Final = "no answer"
+NO_CONNECTION: Final = "no connection"
 NOT_SENT: Final = "not sent"
 NO_TASK: Final = "no task"
 NO_ACCOUNT: Final = "no account"

@@ -156,6 +156,7 @@ class Attempts:
         """Return the job after an attempt that did not end it well."""
         return job._replace(
             attempts=job.attempts + 1,
+            unsent=job.unsent + (not attempt.sent),
             first_at=self._first_at(job, attempt, started_at),
             paused_before=job.paused_before if job.attempts else self._working_time.paused_seconds,
             in_doubt=job.in_doubt or (doubtful and attempt.sent and self._action.stops_tasks),
@@ -262,6 +263,7 @@ class Attempts:
             task=job.task,
             action=self._action.name,
             attempt=job.attempts + 1,
+            sent=attempt.sent,
             verdict=verdict.name.lower(),
             http_status=reply.http_status,
             code=reply.code,

@@ -30,7 +30,8 @@ class Job(NamedTuple):
         source: the list that the row came from.
         line: its line there.
         in_doubt: whether an attempt of ours may have stopped the task although no answer said so.
-        attempts: calls made so far.
+        attempts: tries to make the call so far.
+        unsent: those of them in which nothing was sent.
         first_at: loop time at which the first one was sent, or was begun where it was not sent.
         paused_before: seconds in which no call could be made, before the first attempt.
         last: the last answer.
@@ -44,6 +45,7 @@ class Job(NamedTuple):
     line: int | None = None
     in_doubt: bool = False
     attempts: int = 0
+    unsent: int = 0
     first_at: float = 0.0
     paused_before: float = 0.0
     last: Reply = _NO_REPLY
@@ -69,6 +71,7 @@ class Job(NamedTuple):
             asyncio.get_running_loop().time() - first_at if attempts else 0.0,
             in_doubt=self.in_doubt and not status.good,
             state=reply.state,
+            unsent=self.unsent,
         )
 
 

@@ -20,12 +20,12 @@ class TaskRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFinished:
-    """One call has ended, with or without an answer. A cancelled call has no such event.
+    """One attempt at a call has ended, with or without an answer. A cancelled one has no such event.
 
     Attributes:
         task: whose call it was.
         action: the API's name for the action: ``StopWebcast`` or ``GetWebCastTask``.
-        attempt: the call's number among the task's calls, from 1.
+        attempt: its number among the task's attempts, from 1.
         verdict: what the answer means, the name of a ``stopcast.api.verdict.Verdict`` in lower case: ``ok``,
             ``no_such_task``, ``throttled``, ``transient``, ``clock``, ``account``, ``application``, ``task``,
             ``unknown_account``, ``unknown_refusal``.
@@ -37,6 +37,7 @@ class AttemptFinished:
         limiter_seconds: time to wait for the permit, connection in hand.
         answer_seconds: from the permit to the end of the answer; 0 for a call that had no permit.
         finished_at: Unix time.
+        sent: whether the call can have left; it did not where there was no connection.
     """
 
     log_entry: ClassVar = LogEntry("attempt_finished", DEBUG, "attempt {0.attempt}: {0.verdict}")
@@ -52,6 +53,7 @@ class AttemptFinished:
     limiter_seconds: float
     answer_seconds: float
     finished_at: float
+    sent: bool = True
 
     @property
     def seconds(self) -> float:

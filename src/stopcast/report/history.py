@@ -16,7 +16,7 @@ import orjson
 
 from stopcast.errors import ConfigurationError, ReportError
 from stopcast.marking import N_
-from stopcast.report.line import SANDBOX, LineReader, read_line, task_of
+from stopcast.report.line import ASKED_ABOUT, SANDBOX, LineReader, read_line, task_of
 from stopcast.report.opening import check_continuable, sync_folder
 from stopcast.report.rewriting import finish_overwriting, lines_of, rewrite
 from stopcast.report.superseded import may_be_superseded
@@ -61,6 +61,7 @@ class ReportHistory:
         self.size = 0
         self._any_unsettled = False
         self._sandbox_lines = 0
+        self._asked_lines = 0
         self._corrected = Identities()
         self._met_again = IdentityNumbers()
 
@@ -71,6 +72,8 @@ class ReportHistory:
         self.statuses[status] += 1
         if SANDBOX in values:
             self._sandbox_lines += 1
+        if ASKED_ABOUT in values or status in ASKED:
+            self._asked_lines += 1
         if status in _ROWS_ONLY:
             self.settled.rows[row_fingerprint(status, task, values.get("message"))] += 1
             if status is Status.INVALID:
@@ -97,12 +100,11 @@ class ReportHistory:
         """
         if (lines := self.statuses.total()) and self._sandbox_lines != (lines if sandbox else 0):
             raise ConfigurationError((_NOT_OF_A_SANDBOX if sandbox else _OF_A_SANDBOX).format(path=path))
-        if (+self.statuses).keys() & (ASKED if changes else STOPPED):
-            if changes:
-                raise ConfigurationError(
-                    f"{path} is a report of `stopcast verify`, and cannot be continued here. "
-                    f"Name another report: -o PATH"
-                )
+        if changes and self._asked_lines:
+            raise ConfigurationError(
+                f"{path} is a report of `stopcast verify`, and cannot be continued here. Name another report: -o PATH"
+            )
+        if not changes and (+self.statuses).keys() & STOPPED:
             raise ConfigurationError(
                 f"{path} is a report of `stopcast run`, and cannot be continued here. "
                 f"Name another report: -o PATH, and {path} as the list"

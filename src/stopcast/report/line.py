@@ -22,13 +22,15 @@ _FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000
 
 #: The key that marks each line of a run against the sandbox: nothing in it is real.
 SANDBOX: Final = "sandbox"
+#: The key that marks each line of ``verify``: its task was asked about, and not stopped.
+ASKED_ABOUT: Final = "asked"
 
 
 class LineWriter:
-    """Writes outcomes as lines. Those of a run against the sandbox are marked."""
+    """Writes outcomes as lines. Those of a run against the sandbox are marked, and those of ``verify``."""
 
-    def __init__(self, *, sandbox: bool = False) -> None:
-        self._sandbox = sandbox
+    def __init__(self, *, sandbox: bool = False, asked: bool = False) -> None:
+        self._marks = {name: True for name, marked in ((ASKED_ABOUT, asked), (SANDBOX, sandbox)) if marked}
         self._second = -1
         self._date = ""
 
@@ -57,11 +59,13 @@ class LineWriter:
         }
         if outcome.in_doubt and not outcome.good:
             values["in_doubt"] = True
+        if outcome.unsent:
+            values["unsent"] = outcome.unsent
         if outcome.state is not None:
             values["StopReason"] = outcome.state.stop_reason
             values["EndTime"] = outcome.state.end_time
-        if self._sandbox:
-            values[SANDBOX] = True
+        if self._marks:
+            values |= self._marks
         try:
             return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
         except orjson.JSONEncodeError:

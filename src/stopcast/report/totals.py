@@ -29,7 +29,8 @@ class Summary:
 
     Attributes:
         statuses: lines of the report by status.
-        calls: attempts that this run made.
+        calls: attempts of this run in which a call went out.
+        unsent: attempts of this run, for rows with a line, that had no connection.
         worst_second: the most calls of this run in any sliding second, as the limiter admitted them. With several
             accounts, that of the account with the most, because each has its own cap.
         mean_per_second: calls a second of this run, from its first call to its last.
@@ -45,6 +46,7 @@ class Summary:
 
     statuses: Counter[Status] = field(default_factory=Counter)
     calls: int = 0
+    unsent: int = 0
     worst_second: int = 0
     mean_per_second: float = 0.0
     seconds: float = 0.0
@@ -74,6 +76,7 @@ class Summary:
             "bad": self.bad,
             "statuses": statuses_as_json(self.statuses, asked=self.asked),
             "calls": self.calls,
+            "unsent": self.unsent,
             "worst_second": self.worst_second,
             "mean_per_second": round(self.mean_per_second, 2),
             "seconds": round(self.seconds, 3),

@@ -47,6 +47,7 @@ class Report:
         calls: the calls to pause while too many outcomes wait for the thread.
         in_flight: the in-flight log, whose notes are freed when the lines are written.
         sandbox: whether each line is marked as a sandbox's.
+        asked: whether each line is marked as one of ``verify``.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Report:
         calls: Pausable | None = None,
         in_flight: InFlightLog | None = None,
         sandbox: bool = False,
+        asked: bool = False,
     ) -> None:
         self._descriptor = descriptor
         self._file = SyncedReport(descriptor, path)
@@ -68,7 +70,7 @@ class Report:
         self._calls = calls
         self._regular = own_stream(path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._in_flight = in_flight
-        self._writer = LineWriter(sandbox=sandbox)
+        self._writer = LineWriter(sandbox=sandbox, asked=asked)
         #: Outcomes without a line yet. The thread may be writing the first of them.
         self._outcomes: list[Outcome] = []
         #: Outcomes that are written but not synced; only filled if there is an ``on_durable`` to call with them.

@@ -20,14 +20,14 @@ from stopcast.tasks.task import OTHERS
 
 
 def as_json(figures: ReportFigures, *, report: str) -> dict[str, Any]:
-    """Return the figures. Durations are in seconds; times are in UTC, and null if nothing was sent. Texts are English.
+    """Return the figures. Durations are in seconds; times are in UTC, and null if nothing was tried. Texts are English.
 
     Args:
         figures: of the reports.
         report: the report's name as it stands in a command of the advice.
     """
     total = figures.total
-    kinds = {kind: calls for kind, calls in figures.calls.items() if calls.calls}
+    kinds = {kind: calls for kind, calls in figures.calls.items() if calls.tried}
     return {
         "rows": total.rows,
         "good": total.rows - total.bad,
@@ -55,6 +55,7 @@ def _calls(kinds: Sequence[CallFigures]) -> dict[str, Any]:
     ended = max((timeline.ended_at for timeline in timelines), default=0.0)
     return {
         "calls": sum(calls.calls for calls in kinds),
+        "unsent": sum(calls.unsent for calls in kinds),
         "attempts": {str(number): lines for number, lines in sorted(attempts.items())},
         "latency": one_call.as_json(),
         "time_to_end": (one_call + more_calls).as_json(),

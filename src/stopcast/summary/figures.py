@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from stopcast.accounts.routes import UNCLAIMED
-from stopcast.api.meanings import HTTP, NO_ACCOUNT, NO_ANSWER, NO_TASK, NOT_ENDED, NOT_SENT
+from stopcast.api.meanings import HTTP, NO_ACCOUNT, NO_ANSWER, NO_CONNECTION, NO_TASK, NOT_ENDED, NOT_SENT
 from stopcast.report.line import task_of
 from stopcast.summary.calls import CallFigures, Kind
 from stopcast.summary.latest_per_task import LatestPerTask, LineResult
@@ -16,10 +16,12 @@ from stopcast.summary.samples import (
     ListedRow,
     Place,
     Sample,
+    attempts_of,
     listed_row_of,
     place_of,
     sample_of,
     text_of,
+    unsent_of,
 )
 from stopcast.summary.totals import MessageTotal, RowGroup, Total, totals_of
 from stopcast.tasks.identities import identity
@@ -83,9 +85,8 @@ class ReportFigures:
         for values in lines:
             self.lines += 1
             self._count_row(values)
-            attempts = values.get("attempts")
-            if isinstance(attempts, int) and attempts > 0:
-                self.calls[Kind.of(values["status"])].add(values, attempts)
+            if attempts := attempts_of(values):
+                self.calls[Kind.of(values)].add(values, attempts)
 
     @property
     def listed(self) -> list[ListedRow]:
@@ -193,4 +194,7 @@ def _without_code(status: Status, values: dict[str, Any]) -> str:
     http_status = values.get("http_status")
     if status in ASKED and http_status == _HTTP_OK:
         return NOT_ENDED
-    return f"{HTTP}{http_status}" if http_status in HTTP_STATUSES else NO_ANSWER
+    if http_status in HTTP_STATUSES:
+        return f"{HTTP}{http_status}"
+    attempts = attempts_of(values)
+    return NO_CONNECTION if attempts and unsent_of(values, attempts) == attempts else NO_ANSWER

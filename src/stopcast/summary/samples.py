@@ -10,6 +10,8 @@ from stopcast.tasks.task import Task
 
 #: Longer texts are cut; an id has at most 128 characters.
 _TEXT_LIMIT: Final = 500
+#: How a message begins that says that there was no connection: the errors of aiohttp's connector.
+_NO_CONNECTION: Final = ("ClientConnector", "ClientHttpProxyError", "ClientProxyConnection", "ConnectionTimeout")
 #: The statuses that HTTP has.
 HTTP_STATUSES: Final = range(100, 600)
 
@@ -70,6 +72,24 @@ def place_of(values: dict[str, Any]) -> Place:
     """Return where the row of a line stands."""
     line = values.get("line")
     return Place(text_of(values.get("source")), line if isinstance(line, int) else None)
+
+
+def attempts_of(values: dict[str, Any]) -> int:
+    """Return how often a line's task was tried."""
+    attempts = values.get("attempts")
+    return attempts if isinstance(attempts, int) and attempts > 0 else 0
+
+
+def unsent_of(values: dict[str, Any], attempts: int) -> int:
+    """Return how many of a line's attempts had no connection, so that nothing was sent in them."""
+    unsent = values.get("unsent")
+    if isinstance(unsent, int):
+        return min(max(unsent, 0), attempts)
+    # Version 0.1 wrote no such key, but its message says that the last attempt was not sent; nor were those before it,
+    # because an unanswered call that is sent leaves its task in doubt.
+    message = text_of(values.get("message")) or ""
+    unanswered = values.get("http_status") is None and values.get("in_doubt") is not True
+    return attempts if unanswered and message.startswith(_NO_CONNECTION) else 0
 
 
 def text_of(value: object) -> str | None:

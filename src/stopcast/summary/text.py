@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from stopcast.api.meanings import NO_ACCOUNT, NO_ANSWER, NO_TASK, NOT_ENDED, NOT_SENT, explain
+from stopcast.api.meanings import NO_ACCOUNT, NO_ANSWER, NO_CONNECTION, NO_TASK, NOT_ENDED, NOT_SENT, explain
 from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts, visible
-from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total
+from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total, WorstSecond
 from stopcast.summary.latency import Durations
 from stopcast.summary.times import moment, utc, zone
 from stopcast.tasks.outcome import Status
@@ -20,6 +20,7 @@ _ATTEMPTS_SHOWN: Final = 6
 #: What a summary shows where an answer has no code, and for codes beyond those that are listed.
 REASON_NAMES: Final = {
     NO_ANSWER: N_("no answer"),
+    NO_CONNECTION: N_("no connection"),
     NOT_SENT: N_("not sent"),
     NO_TASK: N_("no task"),
     NO_ACCOUNT: N_("no account"),
@@ -82,7 +83,7 @@ class _SummaryText:
         yield from self._apps()
         yield from self._codes()
         for kind, calls in self._figures.calls.items():
-            if calls.calls:
+            if calls.tried:
                 yield from ("", _(CALLS_OF_KIND[kind]))
                 yield from (f"  {line}" for line in _calls(calls, self._caps[kind]))
         yield ""
@@ -155,7 +156,7 @@ def _example(sample: Sample) -> Iterator[str]:
 
 def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
     timeline = calls.timeline
-    yield _calls_for(calls.calls, calls.sent, _(", ").join(_attempts(calls)))
+    yield from _numbers(calls)
     began, ended = utc(timeline.began_at), utc(timeline.ended_at)
     if began is None or ended is None:
         return
@@ -172,18 +173,17 @@ def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
             began=moment(timeline.began_at, local=True),
             ended=moment(timeline.ended_at, local=True),
         )
-    yield _("a call (of the tasks that took one): {durations}", durations=_durations(calls.one_call))
+    if not calls.calls:
+        return
+    if calls.one_call:
+        yield _("a call (of the tasks that took one): {durations}", durations=_durations(calls.one_call))
     yield _(
-        "first call to end (of all tasks sent): {durations}", durations=_durations(calls.one_call + calls.more_calls)
+        "first attempt to end (of all tasks sent): {durations}",
+        durations=_durations(calls.one_call + calls.more_calls),
     )
     worst = timeline.worst_second()
-    yield ngettext(
-        "busiest second: 1 first call (the cap is {cap:g}), up to {ended}",
-        "busiest second: {number:,} first calls (the cap is {cap:g}), up to {ended}",
-        worst.calls,
-        cap=cap,
-        ended=utc(worst.ended_at),
-    )
+    if worst.calls:
+        yield _busiest(worst, cap)
     if calls.retries:
         yield "  " + ngettext(
             "(not included: 1 retry, because a report does not record its time)",
@@ -192,8 +192,34 @@ def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
         )
 
 
+def _numbers(calls: CallFigures) -> Iterator[str]:
+    if calls.calls:
+        yield _calls_for(calls.calls, calls.sent, _(", ").join(_attempts(calls)))
+    if calls.unsent:
+        yield unsent(calls)
+
+
+def unsent(calls: CallFigures) -> str:
+    """Return how many attempts were no calls."""
+    return ngettext(
+        "1 attempt had no connection; nothing was sent in it",
+        "{number:,} attempts had no connection; nothing was sent in them",
+        calls.unsent,
+    )
+
+
+def _busiest(worst: WorstSecond, cap: float) -> str:
+    return ngettext(
+        "busiest second: 1 first call (the cap is {cap:g}), up to {ended}",
+        "busiest second: {number:,} first calls (the cap is {cap:g}), up to {ended}",
+        worst.calls,
+        cap=cap,
+        ended=utc(worst.ended_at),
+    )
+
+
 def _attempts(figures: CallFigures) -> Iterator[str]:
-    attempts = sorted(figures.attempts.items())
+    attempts = sorted(figures.calls_for_task.items())
     # A range of one number would say nothing more.
     alone = len(attempts) if len(attempts) == _ATTEMPTS_SHOWN + 1 else _ATTEMPTS_SHOWN
     for calls, tasks in attempts[:alone]:

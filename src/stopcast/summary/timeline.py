@@ -21,9 +21,9 @@ _LONGEST_WAIT: Final = 60
 
 
 def _usual_shares(attempts: int) -> list[float]:
-    """Return for each attempt after the first the share of the task's time that has usually passed."""
-    passed = list(accumulate(min(2**wait, _LONGEST_WAIT) for wait in range(attempts - 1)))
-    return [share / passed[-1] for share in passed]
+    """Return for each attempt the share of the task's time that has usually passed."""
+    passed = list(accumulate((min(2**wait, _LONGEST_WAIT) for wait in range(attempts - 1)), initial=0))
+    return [share / max(passed[-1], 1) for share in passed]
 
 
 _USUAL_SHARES: Final = [_usual_shares(attempts) for attempts in range(_MOST_DRAWN + 1)]
@@ -35,8 +35,9 @@ class Bin:
 
     Attributes:
         first_calls: tasks whose first call was made.
-        retries: attempts after the first. A report does not record their times; they are placed where they usually
-            are between the first call and the end, because each wait is about twice the wait before.
+        retries: calls whose times a report does not record: those after the first, and all calls of a task with an
+            attempt that had no connection. They are placed where they usually are between the first attempt and the
+            end, because each wait is about twice the wait before.
         ended: tasks that ended, by status.
     """
 
@@ -61,8 +62,9 @@ class WorstSecond(NamedTuple):
 class Timeline:
     """Counts tasks over time; they are added in any order.
 
-    A report records when a task ended and how long it took, hence when its first call was admitted, to about 2 ms. It
-    does not record the times of the retries. The times of the first calls are kept exactly, in 2 bytes each.
+    A report records when a task ended and how long it took, hence when its first call was admitted, to about 2 ms,
+    unless an attempt had no connection. It does not record the times of the retries. The times of the first calls are
+    kept exactly, in 2 bytes each.
 
     Attributes:
         bins: by number, which is Unix time divided by ``bin_seconds``; empty bins are left out.
@@ -71,34 +73,43 @@ class Timeline:
     def __init__(self) -> None:
         self.bins: dict[int, Bin] = {}
         self._bin_ms = 1000
+        self._began_ms = 0
         self._ended_ms = 0
         self._minutes: dict[int, array[int]] = {}
 
-    def add(self, ended_ms: int, took_ms: int, status: Status, attempts: int) -> None:
-        """Count a task that was sent; ``ended_ms`` is Unix time in milliseconds."""
+    def add(self, ended_ms: int, took_ms: int, status: Status, *, attempts: int, calls: int) -> None:
+        """Count a task that was tried; ``ended_ms`` is Unix time in milliseconds."""
         began_ms = ended_ms - took_ms
+        self._began_ms = min(self._began_ms or began_ms, began_ms)
+        self._ended_ms = max(self._ended_ms, ended_ms)
+        self._bin(ended_ms).ended[status] += 1
+        shares = _USUAL_SHARES[min(attempts, _MOST_DRAWN)]
+        if attempts == calls:
+            self._add_first_call(began_ms)
+            shares = shares[1:]
+        elif calls:
+            # Which attempts had no connection is not known. Most often it came back.
+            shares = shares[-calls:]
+        else:
+            return
+        for share in shares:
+            self._bin(began_ms + int(took_ms * share)).retries += 1
+
+    def _add_first_call(self, began_ms: int) -> None:
         minute = began_ms // _MINUTE_MS
         if minute not in self._minutes:
             self._minutes[minute] = array("H")
         self._minutes[minute].append(began_ms - minute * _MINUTE_MS)
         self._bin(began_ms).first_calls += 1
-        self._bin(ended_ms).ended[status] += 1
-        self._ended_ms = max(self._ended_ms, ended_ms)
-        if attempts > 1:
-            for share in _USUAL_SHARES[min(attempts, _MOST_DRAWN)]:
-                self._bin(began_ms + int(took_ms * share)).retries += 1
 
     @property
     def began_at(self) -> float:
-        """The Unix time of the first call, in seconds; 0 if nothing was sent."""
-        if not self._minutes:
-            return 0.0
-        minute = min(self._minutes)
-        return (minute * _MINUTE_MS + min(self._minutes[minute])) / 1000
+        """The Unix time of the first attempt, in seconds; 0 if there was none."""
+        return self._began_ms / 1000
 
     @property
     def ended_at(self) -> float:
-        """The Unix time at which the last task ended, in seconds; 0 if nothing was sent."""
+        """The Unix time at which the last task ended, in seconds; 0 if none was tried."""
         return self._ended_ms / 1000
 
     def _bin(self, moment_ms: int) -> Bin:

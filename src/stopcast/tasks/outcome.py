@@ -80,7 +80,7 @@ class Outcome:
     Attributes:
         task: the task. In an ``invalid`` row, a value that is missing or not a string is "".
         status: the result in one word.
-        attempts: calls made for the task; 0 where nothing was sent.
+        attempts: tries to make the task's call; 0 where there was none.
         code: the API's error code in the last answer, None where it had none.
         message: the last answer's message, or what went wrong below HTTP, or why the row is invalid.
         http_status: of the last answer, None where no answer came.
@@ -91,6 +91,7 @@ class Outcome:
         seconds: from the first attempt to the end.
         in_doubt: whether the task may be stopped although its status does not say so.
         state: the task's state, where the API was asked for it.
+        unsent: the attempts that had no connection, so that nothing was sent in them.
     """
 
     task: Task
@@ -106,6 +107,12 @@ class Outcome:
     seconds: float = 0.0
     in_doubt: bool = False
     state: TaskState | None = None
+    unsent: int = 0
+
+    @property
+    def calls(self) -> int:
+        """The attempts in which the API may have been called."""
+        return self.attempts - self.unsent
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome with the keys and the values of its line in a report."""
@@ -127,6 +134,8 @@ class Outcome:
         }
         if self.in_doubt and not self.good:
             values["in_doubt"] = True
+        if self.unsent:
+            values["unsent"] = self.unsent
         if self.state is not None:
             values |= {"StopReason": self.state.stop_reason, "EndTime": self.state.end_time}
         return values

@@ -197,6 +197,12 @@ def _calls(summary: Summary) -> Iterator[str]:
                 worst=worst,
             )
         yield _("{calls} of one account", calls=text) if summary.accounts else text
+    if summary.unsent:
+        yield ngettext(
+            "1 attempt had no connection; nothing was sent in it",
+            "{number:,} attempts had no connection; nothing was sent in them",
+            summary.unsent,
+        )
     for name, account in summary.accounts.items():
         calls = _calls_of_account(account, rated=summary.seconds >= 1)
         if account.given_up:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from stopcast.accounts.router import Router
+from stopcast.api.meanings import NO_ANSWER, NO_CONNECTION
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
 from stopcast.cli.options import Options
@@ -34,7 +35,7 @@ class ErrorCount(NamedTuple):
     """The answers with one error code.
 
     Attributes:
-        code: of the API, or what replaces it: "HTTP 502", "no answer".
+        code: of the API, or what replaces it: "HTTP 502", "no answer", "no connection".
         number: of answers.
         message: of the latest answer.
         last_at: Unix time of the latest answer.
@@ -74,7 +75,8 @@ class AttemptStats:
         """Count an event."""
         match event:
             case AttemptFinished():
-                self.latencies.append(event.answer_seconds)
+                if event.sent:
+                    self.latencies.append(event.answer_seconds)
                 if event.http_status is not None:
                     self.answers += 1
                     if event.verdict == "no_such_task":
@@ -89,7 +91,8 @@ class AttemptStats:
                 self.refused_apps.add(event.app_id)
 
     def _count_error(self, attempt: AttemptFinished) -> None:
-        code = attempt.code or (f"HTTP {attempt.http_status}" if attempt.http_status else "no answer")
+        without_status = NO_ANSWER if attempt.sent else NO_CONNECTION
+        code = attempt.code or (f"HTTP {attempt.http_status}" if attempt.http_status else without_status)
         before = self.errors.pop(code, None)
         number = before.number + 1 if before else 1
         self.errors[code] = ErrorCount(

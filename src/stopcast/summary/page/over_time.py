@@ -67,7 +67,7 @@ def retries_chart(timeline: Timeline) -> Chart:
         caption=(
             _(
                 "A report does not record the times of retries, only their number. They are drawn where they usually "
-                "are between a task's first call and its end. They count towards the cap as first calls do."
+                "are between a task's first attempt and its end. They count towards the cap as first calls do."
             )
         ),
         layers=axis.layers(series, max(column.bin.retries for column in axis.bins) * 1.04),

@@ -94,7 +94,7 @@ def _values(figures: ReportFigures, subject: Subject) -> dict[str, Any]:
         "codes": sections.codes(figures, subject.named),
         "more_codes": sections.more_codes(figures),
         "kinds": [
-            sections.calls_of(figures, kind, subject.caps[kind]) for kind, calls in figures.calls.items() if calls.calls
+            sections.calls_of(figures, kind, subject.caps[kind]) for kind, calls in figures.calls.items() if calls.tried
         ],
         "apps": sections.apps(figures),
         "more_apps": sections.more_apps(figures),
@@ -138,7 +138,7 @@ def _about(figures: ReportFigures, subject: Subject) -> Iterator[tuple[str, str]
     yield _("report"), names
     timelines = [calls.timeline for calls in figures.calls.values() if calls.timeline.bins]
     if timelines:
-        yield _("first call"), _both_times(min(timeline.began_at for timeline in timelines))
+        yield _("start"), _both_times(min(timeline.began_at for timeline in timelines))
         yield _("end"), _both_times(max(timeline.ended_at for timeline in timelines))
     if subject.account:
         yield _("account"), subject.account

@@ -128,9 +128,11 @@ def calls_of(figures: ReportFigures, kind: Kind, cap: float) -> CallsSection:
 
 
 def _charts(calls: CallFigures, kind: Kind, cap: float) -> Iterator[Chart]:
-    if calls.timeline.bins:
-        yield first_calls_chart(calls.timeline, cap)
-        if any(each.retries for each in calls.timeline.bins.values()):
+    bins = calls.timeline.bins.values()
+    if bins:
+        if any(each.first_calls for each in bins):
+            yield first_calls_chart(calls.timeline, cap)
+        if any(each.retries for each in bins):
             yield retries_chart(calls.timeline)
         titles = {Kind.STOP: _("Outcomes over time"), Kind.VERIFY: _("Answers over time")}
         yield ends_chart(calls.timeline, titles[kind])
@@ -138,11 +140,13 @@ def _charts(calls: CallFigures, kind: Kind, cap: float) -> Iterator[Chart]:
 
 def _facts(calls: CallFigures, cap: float) -> Iterator[Fact]:
     yield Fact(_("calls"), f"{calls.calls:,}", _retries(calls))
+    if calls.unsent:
+        yield Fact(_("attempts without a connection"), f"{calls.unsent:,}", _("no calls: nothing was sent in them"))
     began, ended = calls.timeline.began_at, calls.timeline.ended_at
     if began:
-        mean = rate(calls.calls / max(ended - began, 1.0))
-        yield Fact(_("time"), took(ended - began), _("{rate} calls a second on average, pauses included", rate=mean))
-        worst = calls.timeline.worst_second()
+        yield Fact(_("time"), took(ended - began), _mean(calls, max(ended - began, 1.0)))
+    worst = calls.timeline.worst_second()
+    if worst.calls:
         yield Fact(
             _("busiest second"),
             ngettext("1 first call", "{number:,} first calls", worst.calls),
@@ -157,7 +161,15 @@ def _facts(calls: CallFigures, cap: float) -> Iterator[Fact]:
         )
 
 
+def _mean(calls: CallFigures, seconds: float) -> str:
+    if not calls.calls:
+        return _("from the first attempt to the last")
+    return _("{rate} calls a second on average, pauses included", rate=rate(calls.calls / seconds))
+
+
 def _retries(calls: CallFigures) -> str:
+    if not calls.calls:
+        return _("no attempt had a connection")
     if not calls.retries:
         return _("one for each task")
     share = percent(calls.retries, calls.calls)
@@ -179,11 +191,11 @@ def _busiest(at: float, cap: float, *, over: bool) -> str:
 
 
 def _attempts(calls: CallFigures) -> list[AttemptsRow]:
-    counted = [(str(number), calls.attempts[number]) for number in range(1, _ATTEMPTS_ALONE + 1)]
+    counted = [(str(number), calls.calls_for_task[number]) for number in range(1, _ATTEMPTS_ALONE + 1)]
     for least, most in _ATTEMPTS_TOGETHER:
-        tasks = sum(tasks for number, tasks in calls.attempts.items() if least <= number <= most)
+        tasks = sum(tasks for number, tasks in calls.calls_for_task.items() if least <= number <= most)
         counted.append((f"{least}–{most}" if most < 10**9 else f"{least}+", tasks))
-    largest = max(tasks for _name, tasks in counted)
+    largest = max(tasks for _name, tasks in counted) or 1
     return [
         AttemptsRow(name, tasks, percent(tasks, calls.sent), f"{tasks / largest * 100:.1f}")
         for name, tasks in counted
