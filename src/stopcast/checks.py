@@ -1,11 +1,16 @@
-"""Refuses settings that make no sense, when they are given and with words."""
+"""Refuses settings that make no sense, when they are given and with words; finds the names that may have been meant."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 from stopcast.errors import ConfigurationError
+
+#: The share of letters that a name and a misspelling of it have in common. Below it they are two words.
+_NEAR: Final = 0.75
+_MOST_NEAR: Final = 5
 
 
 def check_number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:
@@ -43,3 +48,13 @@ def check_instance(name: str, value: object, *kinds: type) -> None:
     if value is not None and not isinstance(value, kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
         raise ConfigurationError(f"{name} must be {expected}, not {type(value).__name__}")
+
+
+def near_names(word: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a misspelt word may mean, the nearest first; none where none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - most commands need no suggestion
+
+    names = list(names)
+    # In a short word two letters that have changed places are too much for the share above.
+    shuffled = (name for name in names if sorted(name) == sorted(word))
+    return list(dict.fromkeys((*shuffled, *get_close_matches(word, names, n=_MOST_NEAR, cutoff=_NEAR))))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stopcast.sandbox import Emulator
-from support.processes import Shell, tasks, write_csv
+from support.processes import Shell, end_of, tasks, write_csv
 
 At = tuple[str, ...]
 PROXY = {"STOPCAST_PROXY": "http://me:secret@127.0.0.1:9"}
@@ -20,6 +20,35 @@ def test_each_line_has_its_time_whatever_logs_it(shell: Shell) -> None:
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--sandbox", "-v")
     assert "STOPCAST_UNKNOWN" in ended.log
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in ended.log.splitlines())
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--nonsense"], ["--expect", "x"], ["--until", "x"], ["--sandbox", "--endpoint", "x"]]
+)
+@pytest.mark.parametrize("command", ["run", "verify", "enqueue", "worker"])
+def test_an_error_of_usage_has_its_time_in_a_log(shell: Shell, command: str, wrong: list[str]) -> None:
+    ended = shell.run(command, *wrong)
+    assert ended.status == 2
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S", line) for line in ended.log.splitlines()), ended.log
+    ended = shell.run(command, *wrong, "--log-format", "json")
+    assert all(json.loads(line)["time"] for line in ended.log.splitlines())
+    shell.variables["STOPCAST_LOG_FORMAT"] = "json"
+    assert all(json.loads(line)["time"] for line in shell.run(command, *wrong).log.splitlines())
+
+
+def test_an_unexpected_error_has_the_form_of_the_log_and_its_language(shell: Shell) -> None:
+    shell.variables["SSLKEYLOGFILE"] = "/nowhere/keys"
+    command = ("run", write_csv(shell / "list.csv", tasks(1)), "--sandbox")
+    for options in ((), ("-v",)):
+        ended = end_of(shell.start(*command, *options, "--lang", "zh", fresh=True))
+        assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in ended.log.splitlines()), ended.log
+        assert "环境变量 SSLKEYLOGFILE 指向此路径" in ended.log
+    ended = end_of(shell.start(*command, "--lang", "zh", "--log-format", "json", fresh=True))
+    line = json.loads(ended.log.splitlines()[-1])
+    assert (line["event"], line["level"]) == ("unexpected_error", "error")
+    assert "SSLKEYLOGFILE names this path" in line["message"]
+    ended = end_of(shell.start("doctor", "--lang", "zh", fresh=True))
+    assert ended.log == ended.err, "it is not a log"
 
 
 def test_a_plan_is_not_a_log_and_has_no_times(shell: Shell) -> None:

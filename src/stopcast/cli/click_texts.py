@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import IO, Any, Final
 
 import click
 
+from stopcast.checks import near_names
 from stopcast.cli.wrapping import cells, wrapped
 from stopcast.i18n import Language, _, language, translate
 
@@ -22,7 +24,9 @@ class _Formatter(click.HelpFormatter):
     """Writes the help. Lines of Chinese are broken by the width of the characters, which have no spaces between."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        super().write_usage(prog, args, _("Usage: ") if prefix is None else prefix)
+        super().write_usage(
+            prog, args.replace("[OPTIONS]", _("[OPTIONS]"), 1), _("Usage: ") if prefix is None else prefix
+        )
 
     def write_heading(self, heading: str) -> None:
         text = _("{heading}:", heading=_(heading))
@@ -86,11 +90,20 @@ class _TranslatedError(click.UsageError):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the usage, where to find help, and the error."""
+        from stopcast.cli.log_output import asks_for_a_log, log_before_options
+        from stopcast.cli.output import log
+
         context = self.ctx
-        lines = [_("Error: {message}", message=translate(self.format_message()))]
+        error = _("Error: {message}", message=translate(self.format_message()))
+        usage, hint = "", ""
         if context is not None:
+            usage = context.get_usage()
             hint = _("Try '{command} {option}' for help.", command=context.command_path, option="--help")
-            lines = [context.get_usage(), hint, "", *lines]
+        if asks_for_a_log():
+            with log_before_options():
+                log("\n".join(filter(None, (error, hint))), event="wrong_usage", level=logging.ERROR)
+            return
+        lines = [usage, hint, "", error] if context is not None else [error]
         click.echo("\n".join(lines), file=file, err=True)
 
 
@@ -102,4 +115,7 @@ def translated_errors() -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:
         raise  # it is the help
     except click.UsageError as error:
+        if isinstance(error, click.NoSuchOption):
+            near = near_names(error.option_name, error.possibilities or ())
+            error = click.NoSuchOption(error.option_name, possibilities=near, ctx=error.ctx)
         raise _TranslatedError(error.format_message(), error.ctx) from None

@@ -10,6 +10,7 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
+from stopcast.checks import near_names
 from stopcast.cli.output import log
 from stopcast.i18n import _
 
@@ -53,9 +54,7 @@ def _warn_of_unknown_variables(context: click.Context) -> None:
     known = set(_variables(filter(None, commands)))
     short = [name.removeprefix(_PREFIX) for name in known]
     for name in sorted(unknown - known):
-        from difflib import get_close_matches
-
-        if close := get_close_matches(name.removeprefix(_PREFIX), short, n=1):
+        if close := near_names(name.removeprefix(_PREFIX), short):
             text = _(
                 "stopcast: the environment variable {name} is unknown, and ignored. Did you mean {known}?",
                 name=name,

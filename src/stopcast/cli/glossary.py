@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 import click
 
+from stopcast.checks import near_names
 from stopcast.cli.manual import localized, pages, summary
 from stopcast.i18n import _
 
 CODES: Final = "codes"
 _NEAR: Final = 5
 _SHORTEST_MENTION: Final = 3
+#: A shorter word has to be at the beginning of a part of a name.
+_LONG: Final = 6
 
 #: How a summary names an answer without a code.
 _HTTP_STATUS: Final = re.compile(r"http [1-5]\d\d", re.ASCII | re.IGNORECASE)
@@ -65,11 +67,12 @@ def find(word: str, names: Iterable[Entry]) -> Entry | None:
 
 
 def near(word: str, names: Iterable[Entry]) -> list[str]:
-    """Return the names that are spelled like the word, or hold it."""
+    """Return the names that are spelled nearly like the word, or hold it as a part."""
     by_key = {entry.key: entry.name for entry in names}
-    close = get_close_matches(_key(word), by_key, n=_NEAR)
-    holding = [key for key in by_key if len(_key(word)) > _SHORTEST_MENTION and _key(word) in key]
-    return [by_key[key] for key in dict.fromkeys((*close, *holding))][:_NEAR]
+    key = _key(word)
+    part = re.compile(f"(^|[_.]){re.escape(key)}" if len(key) < _LONG else re.escape(key))
+    holding = filter(part.search, by_key) if len(key) >= _SHORTEST_MENTION else ()
+    return [by_key[each] for each in dict.fromkeys((*near_names(key, by_key), *holding))][:_NEAR]
 
 
 def contents() -> str:

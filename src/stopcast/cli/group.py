@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from stopcast.checks import near_names
 from stopcast.cli.click_texts import Context, translated_errors
 from stopcast.cli.options.option import Option
 from stopcast.cli.usage import HELP
@@ -85,12 +86,11 @@ class _LazyGroup(click.Group):
 
 def _suggestion(args: list[str]) -> str:
     import shlex
-    from difflib import get_close_matches
 
     name, suggested = args[0], None
     if Path(name).is_file():
         suggested = shlex.join(["stopcast", "run", *args])
-    elif close := get_close_matches(name, _COMMANDS, n=1):
+    elif close := near_names(name, _COMMANDS):
         suggested = shlex.join(["stopcast", close[0], *args[1:]])
     if suggested:
         return _("No such command {name!r}. Did you mean: {command}", name=name, command=suggested)

@@ -1,15 +1,20 @@
-"""The log on standard error: what the command prints, and what the library logs, as text or as JSON lines."""
+"""The log on standard error: what the command prints, and what the library logs, as text or as JSON lines.
+
+Without a terminal each line of a command that may take hours has its time, errors of usage included.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import wraps
+from itertools import pairwise
 from typing import Final, ParamSpec
 
 import click
@@ -30,6 +35,9 @@ _LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 #: Events that the command itself reports at its end, once and with what to do.
 _SAID_AT_THE_END: Final = frozenset({"calls_ended", "dead_lettered"})
+
+#: They work through lists or a queue. That may take hours, and their log may be read next morning.
+_LONG_COMMANDS: Final = frozenset({"run", "verify", "enqueue", "worker"})
 
 P = ParamSpec("P")
 
@@ -53,6 +61,32 @@ def log_output(options: OutputOptions, *, timed: bool = False) -> Iterator[None]
         for logger, level in zip((_LOG, COMMAND_LOG), levels_before, strict=True):
             logger.setLevel(level)
         logging.root.removeHandler(handler)
+
+
+def is_a_log(command: str | None, *, dry_run: bool) -> bool:
+    """Return whether standard error of a command is a log with times, and not for somebody who sits in front of it."""
+    return command in _LONG_COMMANDS and not dry_run and not may_be_drawn_on()
+
+
+def asks_for_a_log() -> bool:
+    """Return whether the arguments ask for a log with times, or as JSON, before any option is read."""
+    arguments = sys.argv[1:]
+    return _asks_for_json(arguments) or is_a_log(next(iter(arguments), None), dry_run="--dry-run" in arguments)
+
+
+def _asks_for_json(arguments: list[str]) -> bool:
+    values = {value for name, value in pairwise(arguments) if name == "--log-format"}
+    values |= {argument.removeprefix("--log-format=") for argument in arguments if argument.startswith("--log-format=")}
+    return "json" in (values or {os.environ.get("STOPCAST_LOG_FORMAT", "")})
+
+
+@contextmanager
+def log_before_options() -> Iterator[None]:
+    """Write the log as the arguments ask for it, where the options could not be read or do not count any more."""
+    in_json = _asks_for_json(sys.argv[1:])
+    options = OutputOptions(log_format="json" if in_json else "text")
+    with speaking(Language.EN) if in_json else nullcontext(), log_output(options, timed=asks_for_a_log()):
+        yield
 
 
 class _StandardError(logging.Handler):
@@ -107,11 +141,11 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         options = kwargs.get("output")
         options = options if isinstance(options, OutputOptions) else OutputOptions()
         in_json = options.log_format == "json"
-        # A command that works through lists or a queue may take hours, and its log may be read next morning.
-        timed = "lists" in kwargs and not kwargs.get("dry_run") and not may_be_drawn_on()
+        context = click.get_current_context(silent=True)
+        timed = is_a_log(context.info_name if context else None, dry_run=bool(kwargs.get("dry_run")))
         with speaking(Language.EN) if in_json else nullcontext(), log_output(options, timed=timed):
             try:
-                if (context := click.get_current_context(silent=True)) is not None:
+                if context is not None:
                     warn_of_given(context)
                 command(*args, **kwargs)
             except StopcastError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
 
 from stopcast.errors import StopcastError
-from stopcast.i18n import translate
+from stopcast.i18n import Language, speaking
 from stopcast.marking import N_
 
 _EXIT_GIVEN_UP = 3
@@ -22,11 +23,19 @@ _ENVIRONMENT = N_(
 
 
 def report_unexpected(error: Exception) -> int:
-    """Write the error in one line on standard error, with ``-v`` its traceback as well, and return the exit status."""
-    if sys.stderr is not None:
-        if _verbose():
-            traceback.print_exception(error)
-        sys.stderr.write(translate(_line(error)) + "\n")
+    """Log the error in one line, with ``-v`` its traceback as well, and return the exit status."""
+    text = _line(error)
+    if _verbose():
+        text = "".join([*traceback.format_exception(error), text])
+    try:
+        from stopcast.cli.log_output import log_before_options
+        from stopcast.cli.output import log
+
+        with speaking(Language.chosen(sys.argv[1:], os.environ)), log_before_options():
+            log(text, event="unexpected_error", level=logging.ERROR, error=type(error).__name__)
+    except Exception:  # noqa: BLE001 - the log itself may be what has failed
+        if sys.stderr is not None:
+            sys.stderr.write(text + "\n")
     return _EXIT_GIVEN_UP
 
 

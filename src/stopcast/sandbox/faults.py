@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import repeat
 from random import Random
 from typing import Final, NamedTuple, Self
@@ -19,6 +18,7 @@ from typing import Final, NamedTuple, Self
 from aiohttp import web
 
 from stopcast.api.endpoint import ACTION
+from stopcast.checks import near_names
 from stopcast.errors import ConfigurationError
 from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal
 from stopcast.tasks.task import Task
@@ -219,7 +219,7 @@ class Faults:
 
 
 def _no_such_fault(name: str) -> ConfigurationError:
-    if close := get_close_matches(name, FAULTS, n=1):
+    if close := near_names(name, FAULTS):
         return ConfigurationError(f"fault {name!r}: there is no fault of this name. Did you mean {close[0]!r}?")
     return ConfigurationError(
         f"fault {name!r}: there is no fault of this name. `stopcast sandbox --help` lists them all"

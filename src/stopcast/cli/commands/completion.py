@@ -9,9 +9,9 @@ from stopcast.i18n import N_
 
 #: By shell: the line for its start-up file.
 _SET_UP = {
-    "bash": 'eval "$(stopcast completion bash)"   # in ~/.bashrc',
-    "zsh": 'eval "$(stopcast completion zsh)"   # in ~/.zshrc, after compinit',
-    "fish": "stopcast completion fish | source   # in ~/.config/fish/config.fish",
+    "bash": N_('eval "$(stopcast completion bash)"   # in ~/.bashrc'),
+    "zsh": N_('eval "$(stopcast completion zsh)"   # in ~/.zshrc, after compinit'),
+    "fish": N_("stopcast completion fish | source   # in ~/.config/fish/config.fish"),
 }
 
 _HELP = "\n".join(

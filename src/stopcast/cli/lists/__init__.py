@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from stopcast.checks import near_names
 from stopcast.cli.lists.remaining import Remaining, RowsLeft, size_of
 from stopcast.cli.options import ListOptions
 from stopcast.errors import ConfigurationError, ListError
@@ -209,7 +209,7 @@ def _check(path: Path, report: Path) -> None:
 def _missing(path: Path) -> ListError:
     """Return the error for a list that does not exist, with the most similar name, or else where it was searched."""
     with suppress(OSError):
-        if close := get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1):
+        if close := near_names(path.name, [entry.name for entry in path.parent.iterdir()]):
             similar = shlex.quote(str(path.with_name(close[0])))
             return ListError(f"{path} does not exist. Did you mean {similar}?")
     if path.is_absolute():
