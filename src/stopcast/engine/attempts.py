@@ -34,6 +34,7 @@ from stopcast.tasks.outcome import Outcome, Status
 #: Of the full rate: the rate climbs all the time, and a change of this size is worth an event.
 _RATE_STEP: Final = 1 / 20
 _NO_ANSWER: Final = Reply(None, readable=False, message="the call was cut off before its answer came")
+_BROKEN_OFF: Final = Reply(None, readable=False, message="an unexpected error ended the call")
 
 
 class Settled(NamedTuple):
@@ -138,6 +139,11 @@ class Attempts:
             return Settled(job, job.outcome(status, reply, attempts=job.attempts + 1, first_at=first_at), calls)
         job = self._tried(job, attempt, reply, started_at, doubtful=RULES[verdict].doubtful, calls=calls)
         return self._apply(job, attempt, reply, verdict)
+
+    def broken_off(self, job: Job, sent_at: float) -> Job:
+        """Return the job after an attempt that was sent, and that an unexpected error ended."""
+        attempt = Attempt(None, sent=True, permit_at=sent_at, limiter_seconds=0.0, signer=None, clock_offset=0.0)
+        return self._tried(job, attempt, _BROKEN_OFF, sent_at, doubtful=True)
 
     @staticmethod
     def _first_at(job: Job, attempt: Attempt, started_at: float) -> float:

@@ -65,6 +65,7 @@ class Dispatcher:
         observed: bool,
         deduplicate: bool = True,
     ) -> None:
+        self._attempts = attempts
         self._working_time = working_time
         self._max_unsent = max_unsent
         self.most_outstanding = max_at_once + max_waiting
@@ -245,8 +246,13 @@ class Dispatcher:
             job = self._backlog.pick()
         return job
 
-    def _lost(self, job: Job) -> None:
-        self._give_back(job)
+    def _lost(self, job: Job, sent_at: float | None) -> None:
+        if sent_at is None:
+            self._give_back(job)
+        else:
+            # It is not sent again, as what ended its worker is about to end the calls.
+            job = self._attempts.broken_off(job, sent_at)
+            job.feed.settle(job.gave_up(), job.history)
         self._release_followers(job, None)
 
     def _release_followers(self, job: Job, result: Result | None) -> None:

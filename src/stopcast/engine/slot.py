@@ -34,7 +34,18 @@ class Slot:
         timeout_seconds: from a call's permit to the end of its answer.
     """
 
-    __slots__ = ("_cancels", "_ends_at", "_interrupt", "_job", "_loop", "_timeout_seconds", "_timer", "_worker", "sent")
+    __slots__ = (
+        "_cancels",
+        "_ends_at",
+        "_interrupt",
+        "_job",
+        "_loop",
+        "_timeout_seconds",
+        "_timer",
+        "_worker",
+        "sent",
+        "sent_at",
+    )
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
@@ -49,6 +60,8 @@ class Slot:
         self._cancels = 0
         #: Whether the call in the slot has been sent.
         self.sent = False
+        #: Loop time at which the last call that was sent in the slot went out.
+        self.sent_at = 0.0
 
     @property
     def job(self) -> Job | None:
@@ -71,6 +84,7 @@ class Slot:
     def sending(self, now: float) -> None:
         """Let the call's time run from now on."""
         self.sent = True
+        self.sent_at = now
         self._ends_at = now + self._timeout_seconds
         if self._timer is None:
             self._timer = self._loop.call_at(self._ends_at, self._expire)

@@ -31,7 +31,8 @@ class Workers:
         has_more_than: returns whether more jobs than this number can be picked.
         may_start: takes the calls that are not sent yet; returns whether another one may begin.
         receive: is called with what an attempt came to.
-        lost: is called with the job of a worker that ends unexpectedly.
+        lost: is called with the job of a worker that ends unexpectedly, and with the loop time at which its call went
+            out, None where it did not.
         on_failure: is called with the error that ended a worker.
         timeout_seconds: for one call.
         max_at_once: calls in flight.
@@ -46,7 +47,7 @@ class Workers:
         has_more_than: Callable[[int], bool],
         may_start: Callable[[int], bool],
         receive: Callable[[Result], None],
-        lost: Callable[[Job], None],
+        lost: Callable[[Job, float | None], None],
         on_failure: Callable[[StopcastError], None],
         timeout_seconds: float,
         max_at_once: int,
@@ -149,7 +150,7 @@ class Workers:
             result = await self._attempt(job, slot)
         except BaseException:
             # The row is not lost with the worker. The worker's end stops the run, with the cause.
-            self._lost(job)
+            self._lost(job, slot.sent_at if slot.sent else None)
             raise
         finally:
             if not slot.sent:
