@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from stopcast.errors import BackgroundTaskError
+from stopcast.errors import BackgroundTaskError, ClosedError
 
 _LOG: Final = logging.getLogger("stopcast")
 #: How long a task has to end before it is left alone.
@@ -83,6 +84,19 @@ async def finish_task(task: asyncio.Task[Any], *, within_seconds: float) -> None
         raise cancelled
     if task.done() and not task.cancelled():
         task.result()
+
+
+def check_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Refuse what is called where this loop does not run: on another loop, or in a thread without one.
+
+    Raises:
+        ClosedError: it is.
+    """
+    running: asyncio.AbstractEventLoop | None = None
+    with suppress(RuntimeError):
+        running = asyncio.get_running_loop()
+    if running is not loop:
+        raise ClosedError("this was opened on another event loop; call it there, or make one for each loop")
 
 
 class Supervisor:

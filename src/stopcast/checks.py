@@ -13,19 +13,36 @@ _NEAR: Final = 0.75
 _MOST_NEAR: Final = 5
 
 
-def check_number(name: str, value: Any, *, above: float | None = None, least: float | None = None) -> None:
-    """Refuse a value that is no finite number, or too small.
+def check_number(
+    name: str, value: Any, *, above: float | None = None, least: float | None = None, most: float | None = None
+) -> None:
+    """Refuse a value that is no finite number, too small or too large.
 
     Raises:
         ConfigurationError: it is refused.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise ConfigurationError(f"{name} must be a number, not {type(value).__name__}")
-    if not math.isfinite(value):
+    if not is_finite(value):
         raise ConfigurationError(f"{name} must be a finite number")
     if (above is not None and value <= above) or (least is not None and value < least):
         bound = f"above {above:g}" if above is not None else f"at least {least:g}"
         raise ConfigurationError(f"{name} must be {bound}, not {value:g}")
+    if most is not None and value > most:
+        raise ConfigurationError(f"{name} must be at most {most:g}, not {value:g}")
+
+
+def is_number(value: object) -> bool:
+    """Return whether it is a number of Python's own. A truth value is none, and a Decimal does not go with floats."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_finite(value: float) -> bool:
+    """Return whether it can be counted with. A whole number may be too long for that, too."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_whole_number(name: str, value: Any, *, least: int) -> None:
@@ -58,3 +75,13 @@ def near_names(word: str, names: Iterable[str]) -> list[str]:
     # In a short word two letters that have changed places are too much for the share above.
     shuffled = (name for name in names if sorted(name) == sorted(word))
     return list(dict.fromkeys((*shuffled, *get_close_matches(word, names, n=_MOST_NEAR, cutoff=_NEAR))))
+
+
+def check_methods(name: str, value: object, *methods: str) -> None:
+    """Refuse an object that lacks one of these methods, and a class that was given instead of an object.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
+        raise ConfigurationError(f"{name} must be an object with {' and '.join(methods)}, not {type(value).__name__}")

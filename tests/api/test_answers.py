@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,9 +66,6 @@ def test_ok_is_result_ok_without_an_error_at_http_200() -> None:
         (200, b'{"Result":["ok"],"ResponseMetadata":{}}'),
         (200, b'{"Result":{"ok":"ok"},"ResponseMetadata":{}}'),
         (200, b'{"ResponseMetadata":{}}'),
-        (200, b'{"Result":"ok","ResponseMetadata":{"Error":""}}'),
-        (200, b'{"Result":"ok","ResponseMetadata":{"Error":false}}'),
-        (200, b'{"Result":"ok","ResponseMetadata":{"Error":[]}}'),
         (200, b'{"Result":"ok","ResponseMetadata":{"Error":{"Code":"InternalError"}}}'),
         (200, b'{"Result":"ok","ResponseMetadata":{"Error":{"CodeN":100014}}}'),
         (200, b'[{"Result":"ok","ResponseMetadata":{}}]'),
@@ -108,7 +106,7 @@ def test_an_error_inside_http_200_is_read_as_one() -> None:
         ({"Code": ["X"], "CodeN": {}, "Message": []}, None, None, None),
         ("busy", None, None, "busy"),
         (["busy"], None, None, None),
-        (0, None, None, None),
+        (7, None, None, None),
         ({"Code": "X" * 300_000, "Message": "é" * 300_000}, "X" * 2000, None, "é" * 2000),
     ],
 )
@@ -252,6 +250,21 @@ def test_a_gzip_answer_is_read_although_no_request_asks_for_it() -> None:
 
 @pytest.mark.parametrize(
     "body",
+    [gzip.compress(OK[:9]) + gzip.compress(OK[9:]), zlib.compress(OK), b"\xef\xbb\xbf" + OK],
+    ids=["gzip in two parts", "deflate", "byte order mark"],
+)
+def test_an_answer_that_a_proxy_or_a_server_has_wrapped_is_read(body: bytes) -> None:
+    assert read(body) == Reply(200, ok=True, request_id="id")
+
+
+@pytest.mark.parametrize("error", [[], "", False, 0, {}, {"Code": "", "CodeN": 0, "Message": None}])
+def test_an_error_that_is_empty_in_whatever_form_is_none(error: object) -> None:
+    body = orjson.dumps({"ResponseMetadata": {"RequestId": "id", "Error": error}, "Result": "ok"})
+    assert read(body) == Reply(200, ok=True, request_id="id")
+
+
+@pytest.mark.parametrize(
+    "body",
     [
         gzip.compress(OK)[:-9],
         gzip.compress(OK)[:20],
@@ -260,9 +273,11 @@ def test_a_gzip_answer_is_read_although_no_request_asks_for_it() -> None:
         gzip.compress(OK + b" " * ANSWER_LIMIT),
         gzip.compress(bytes(50_000_000)),
         gzip.compress(gzip.compress(OK)),
+        gzip.compress(b"") * 10_000,
+        zlib.compress(bytes(50_000_000)),
         b"\x1f\x8b",
     ],
-    ids=["cut", "cut early", "damaged", "followed", "long", "bomb", "twice", "empty"],
+    ids=["cut", "cut early", "damaged", "followed", "long", "bomb", "twice", "many", "deflate bomb", "empty"],
 )
 def test_a_gzip_answer_that_is_damaged_or_too_long_is_unreadable(body: bytes) -> None:
     assert not read(body).readable

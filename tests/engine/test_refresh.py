@@ -334,8 +334,8 @@ def test_a_key_that_is_replaced_in_time_is_not_refused_to_the_calls_that_still_c
     [
         (OSError("hunter2"), "raises OSError"),
         ({"ak": "hunter2"}, "gives dict, not stopcast.Credentials"),
-        (Credentials("AK", ""), "have no secret_key"),
-        (Credentials("AK", "hunter2\n"), "have no secret_key"),
+        (Credentials("AK", ""), "secret_key is empty"),
+        (Credentials("AK", "hunter2\n"), "secret_key begins or ends with white space"),
         (Credentials("AK", "hunter2", expires_at="soon"), "expires_at is neither"),  # type: ignore[arg-type]
         (None, "does not answer"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
 from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost, QuotaSettingsAdopted
 from stopcast.fleet.quota.quota_status import quota_status, quota_statuses
@@ -186,10 +187,10 @@ async def test_accounts_of_a_redis_that_is_not_there_cannot_be_listed() -> None:
 
 def test_a_setting_that_makes_no_sense_is_refused() -> None:
     for jitter in (-1.0, float("nan"), float("inf")):
-        with pytest.raises(ConfigurationError, match="jitter"):
+        with pytest.raises(ConfigurationError, match="arrival_jitter"):
             QuotaSettings(arrival_jitter=jitter)
     for cap in (0.0, float("nan")):
-        with pytest.raises(ConfigurationError, match="max per second"):
+        with pytest.raises(ConfigurationError, match="max_per_second"):
             QuotaSettings(max_per_second=cap)
 
 
@@ -217,3 +218,37 @@ async def test_one_name_is_one_cap_in_whichever_way_it_is_given(
     assert ended.status == 0, ended.err
     names = {status.account for status in await quota_statuses(redis_url)}
     assert names == ({"team-a", "team-b"} if "--accounts" in options else {"team-a"})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"account": ""},
+        {"account": " main"},
+        {"account": "main\n"},
+        {"account": "ma\u200bin"},
+        {"account": 7},
+        {"action": "stopWebcast"},
+        {"lost_share": 0},
+        {"lost_share": 2.5},
+        {"arrival_jitter": -0.001},
+        {"arrival_jitter": 61},
+        {"max_per_second": "150"},
+        {"ledger": 7},
+    ],
+)
+def test_a_quota_by_a_setting_that_no_other_process_would_share_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(settings))):
+        SharedQuota(**{"ledger": "redis://127.0.0.1", "account": "main", **settings})
+
+
+async def test_a_name_is_one_name_however_its_accents_are_written(redis_url: str) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    async with SharedQuota(redis_url, account=composed, max_per_second=20), SharedQuota(redis_url, account=decomposed):
+        assert [status.account for status in await quota_statuses(redis_url)] == [composed]
+        assert (await quota_status(redis_url, decomposed)).max_per_second == 20
+
+
+@pytest.mark.parametrize("action", [STOP_WEBCAST, GET_WEBCAST_TASK])
+def test_each_action_of_the_api_has_a_quota(action: Action) -> None:
+    assert SharedQuota("redis://127.0.0.1", account="main", action=action.name)

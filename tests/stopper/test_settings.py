@@ -8,6 +8,7 @@ import logging
 import ssl
 import threading
 import warnings
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from stopcast import (
     RetryPolicy,
     Router,
     Stopper,
+    StopperState,
     Task,
     TokenBucket,
     Unlimited,
@@ -28,6 +30,7 @@ from stopcast import (
 )
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 from support.streams import stopper_at
+from support.virtual import Api, stopped, virtual_stopper
 
 NAN, INFINITE = float("nan"), float("inf")
 TASK = Task("app", "room", "task")
@@ -52,7 +55,8 @@ def test_a_rate_above_the_quota_needs_a_limiter(endpoint: str | None) -> None:
         ("retry_key_after_seconds", [0, -1, NAN, INFINITE, "15"]),
         ("endpoint", ["http://example.com", "ftp://127.0.0.1", 7]),
         ("credentials", [("a", "b"), "key", {"access_key": "a"}, Credentials]),
-        ("limiter", [150, "150", object()]),
+        ("limiter", [150, "150", object(), TokenBucket]),
+        ("transport", [7, "http", object(), print]),
         ("retry", [3, "no", {"max_attempts": 3}]),
         ("halt_after", [3, "5%"]),
         ("deduplicate", ["no", 0]),
@@ -72,9 +76,51 @@ def test_a_setting_that_makes_no_sense_is_a_configuration_error_which_names_it(n
 def test_two_caps_or_two_ways_to_the_api_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="max_per_second and limiter"):
         Stopper(SANDBOX_CREDENTIALS, max_per_second=10, limiter=Unlimited())
-    transport: Any = object()
-    with pytest.raises(ConfigurationError, match="transport"):
-        Stopper(SANDBOX_CREDENTIALS, transport=transport, proxy="http://proxy:3128")
+    with pytest.raises(ConfigurationError, match="transport does not go with proxy"):
+        Stopper(SANDBOX_CREDENTIALS, transport=Api(stopped), proxy="http://proxy:3128")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"access_key": ""},
+        {"access_key": None},
+        {"access_key": '"key"'},
+        {"access_key": "<key>"},
+        {"secret_key": "secret\n"},
+        {"secret_key": "ключ"},
+        {"secret_key": b"secret"},
+        {"session_token": "to ken"},
+        {"session_token": 7},
+        {"region": "cn north"},
+        {"expires_at": "2026-11-27"},
+    ],
+)
+def test_credentials_that_cannot_be_sent_are_refused_by_the_name_of_the_value_which_is_not_shown(
+    given: dict[str, Any],
+) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(given))) as refused:
+        Stopper(Credentials(**{"access_key": "key", "secret_key": "secret", **given}))
+    assert not any(value and str(value) in str(refused.value) for value in given.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("max_per_second", [0, -1, NAN, INFINITE, "150", None, True, 10**400, Decimal(150)]),
+        ("arrival_jitter", [-1, -0.001, 61, NAN, INFINITE, "0.1", None, True]),
+    ],
+)
+def test_a_bucket_that_would_not_keep_its_cap_is_refused(name: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(ConfigurationError, match=name):
+            TokenBucket(**{name: value})
+
+
+@pytest.mark.parametrize("rate", [NAN, "5", None, True, Decimal(5)])
+def test_a_rate_that_is_no_number_is_refused(rate: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        TokenBucket(150).limit_to(rate)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +199,17 @@ async def test_entering_twice_at_the_same_time_is_refused() -> None:
     may_return.set()
     await entering
     await stopper.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("name", ["pause", "resume", "retry_key", "drain"])
+def test_what_a_thread_must_not_do_is_refused_there(name: str) -> None:
+    async def main() -> None:
+        async with virtual_stopper(Api(stopped)) as stopper:
+            with pytest.raises(ClosedError, match="another event loop"):
+                await asyncio.to_thread(getattr(stopper, name))
+            assert stopper.state is StopperState.RUNNING
+
+    asyncio.run(main())
 
 
 async def test_a_stopper_on_another_loop_is_closed() -> None:

@@ -12,7 +12,7 @@ from stopcast.accounts.meters import Meters
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
 from stopcast.background import END_WITHIN_SECONDS, finish_task
-from stopcast.checks import check_instance, check_whole_number
+from stopcast.checks import check_instance, check_number, check_whole_number
 from stopcast.errors import (
     ORDERED_ENDS,
     AccountsGivenUpError,
@@ -207,6 +207,7 @@ class Router:
             ConfigurationError: the rate is above the greatest cap or too close to 0, or it is a limiter of your own
                 whose rate cannot be changed.
         """
+        check_number("calls_per_second", calls_per_second)
         if calls_per_second > (most := self.limiter.max_per_second):
             raise ConfigurationError(f"{calls_per_second:g} calls a second are more than the cap of {most:g}")
         for stopper in self._open():

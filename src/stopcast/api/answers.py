@@ -20,8 +20,12 @@ _TEXT_LIMIT: Final = 2000
 _STOP_REASON_LIMIT: Final = 200
 _EXCERPT: Final = 80
 _HIDDEN: Final = "***"
-_GZIP: Final = b"\x1f\x8b"
-_GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+#: How a gzip body begins, and one that HTTP calls deflate. No JSON begins so.
+_COMPRESSED: Final = (b"\x1f\x8b", b"\x78")
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+#: A gzip body may be several that follow one another.
+_MOST_MEMBERS: Final = 8
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 #: A character that is escaped as in JSON, perhaps several times, or as in a URL.
 _ESCAPED: Final = re.compile(r"\\+u00([0-9a-f]{2})|%([0-9a-f]{2})|\\+(.)", re.IGNORECASE | re.DOTALL)
 
@@ -67,20 +71,19 @@ def read_answer(
     Args:
         http_status: its status.
         headers: only ``Date`` and ``Retry-After`` are used, and only where the answer is not a plain ok.
-        body: its bytes as they arrived. A gzip body is decoded, although the request asks for none.
+        body: its bytes as they arrived. A compressed body is decoded, although the request asks for none.
         state_of: reads a Result that is not just "ok"; returns None for a Result that does not have the right form.
         secret: the session token that was sent. Where the server returns it, the reply has ``***`` instead.
     """
     try:
-        # Some proxies compress although no request asks for it.
-        answer = orjson.loads(_decompressed(body) if body.startswith(_GZIP) else body)
+        answer = orjson.loads(body if body.startswith(b"{") else _unwrapped(body))
         metadata = answer["ResponseMetadata"]
         request_id = _text(metadata.get("RequestId"), secret)
         error = metadata.get("Error")
         result = answer.get("Result")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError):
         return _unreadable(http_status, headers, body, secret)
-    if error is None or _is_empty(error):
+    if _is_empty(error):
         if http_status == 200:  # noqa: PLR2004 - HTTP's own word for ok
             if state_of is None:
                 if result == "ok":
@@ -129,19 +132,31 @@ def _unescaped(match: re.Match[str]) -> str:
     return chr(int(code, 16)) if code else match[3]
 
 
+def _unwrapped(body: bytes) -> bytes:
+    """Return an answer's JSON without what some proxies and servers put around it, although no request asks for it."""
+    plain = _decompressed(body) if body.startswith(_COMPRESSED) else body
+    return plain.removeprefix(_BYTE_ORDER_MARK)
+
+
 def _decompressed(body: bytes) -> bytes:
-    """Return what is inside a gzip body, b"" where it is damaged, cut, or longer than any answer."""
-    decoder = zlib.decompressobj(_GZIP_WINDOW)
+    """Return what is inside a gzip or deflate body, b"" where it is damaged, cut, or longer than any answer."""
+    plain = b""
     try:
-        plain = decoder.decompress(body, ANSWER_LIMIT)
+        for _ in range(_MOST_MEMBERS):
+            decoder = zlib.decompressobj(_GZIP_OR_ZLIB)
+            plain += decoder.decompress(body, max(1, ANSWER_LIMIT - len(plain)))
+            if not decoder.eof:
+                return b""
+            if not (body := decoder.unused_data):
+                return plain
     except zlib.error:
         return b""
-    return plain if decoder.eof and not decoder.unused_data else b""
+    return b""
 
 
 def _is_empty(error: Any) -> bool:
-    """Whether this is an object without any value: some gateways send one beside every answer."""
-    return isinstance(error, dict) and not any(error.values())
+    """Whether this is nothing, or an object without any value: some gateways send one beside every answer."""
+    return not error or (isinstance(error, dict) and not any(error.values()))
 
 
 def _unreadable(http_status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Reply:

@@ -7,7 +7,6 @@ Names and places: the vendor's ``volcenginesdk-core`` and ``ve`` command (new), 
 
 from __future__ import annotations
 
-import re
 import shlex
 import stat
 from collections.abc import Callable, Mapping
@@ -27,17 +26,12 @@ from stopcast.credentials.files import (
     raise_broken,
     read_file,
 )
-from stopcast.credentials.value import REGION_PATTERN, Credentials, CredentialsProvider
+from stopcast.credentials.value import Credentials, CredentialsProvider, check_value
 from stopcast.credentials.vendor import profile_provider
-from stopcast.errors import CredentialsUnavailableError
+from stopcast.errors import ConfigurationError, CredentialsUnavailableError
 from stopcast.i18n import N_
 
 _USABLE: Final = N_("usable")
-#: Keys and tokens are sent in headers: only visible ASCII.
-_VISIBLE: Final = re.compile(r"[!-~]+")
-
-#: No key begins or ends so, but examples that were filled in or copied do.
-_WRAPPED: Final = frozenset("\"'`<>{}[]()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +236,7 @@ def _credentials(values: Mapping[str, object], names: Names, *, source: str) -> 
 
 
 def _text(name: str, value: object, *, region: bool) -> str:
-    if not isinstance(value, str):
-        raise_broken(f"{name} is not a string")
-    if value != value.strip():
-        raise_broken(f"{name} begins or ends with white space, perhaps a line end")
-    if value[0] in _WRAPPED or value[-1] in _WRAPPED:
-        raise_broken(f"{name} is in quotes or brackets; write it without them")
-    if region and not REGION_PATTERN.fullmatch(value):
-        raise_broken(f"{name} holds a character that is not allowed in a region")
-    if not _VISIBLE.fullmatch(value):
-        raise_broken(f"{name} holds a character that is not allowed in a header")
-    return value
+    try:
+        return check_value(name, value, region=region)
+    except ConfigurationError as error:
+        raise_broken(str(error))

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from stopcast.errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -42,3 +44,44 @@ CredentialsProvider = Callable[[], Awaitable[Credentials]]
 
 #: The form of a region in a signature.
 REGION_PATTERN: Final = re.compile(r"[a-zA-Z0-9-]{1,64}")
+#: Keys and tokens stand in headers.
+_VISIBLE: Final = re.compile(r"[!-~]+")
+#: What a key was perhaps pasted with.
+_WRAPPED: Final = frozenset("\"'`<>{}[]()")
+
+
+def check_value(name: str, value: object, *, region: bool = False) -> str:
+    """Return a key, a secret, a token or a region that can be sent.
+
+    Raises:
+        ConfigurationError: it cannot be sent, or was copied with something around it. It is not shown.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is not a string")
+    if not value:
+        raise ConfigurationError(f"{name} is empty")
+    if value != value.strip():
+        raise ConfigurationError(f"{name} begins or ends with white space, perhaps a line end")
+    if value[0] in _WRAPPED or value[-1] in _WRAPPED:
+        raise ConfigurationError(f"{name} is in quotes or brackets; write it without them")
+    if region and not REGION_PATTERN.fullmatch(value):
+        raise ConfigurationError(f"{name} holds a character that is not allowed in a region")
+    if not _VISIBLE.fullmatch(value):
+        raise ConfigurationError(f"{name} holds a character that is not allowed in a header")
+    return value
+
+
+def check_credentials(credentials: Credentials) -> None:
+    """Refuse credentials that cannot be sent.
+
+    Raises:
+        ConfigurationError: what is wrong with them. No value is shown.
+    """
+    check_value("access_key", credentials.access_key)
+    check_value("secret_key", credentials.secret_key)
+    if credentials.session_token not in {None, ""}:
+        check_value("session_token", credentials.session_token)
+    if credentials.region not in {None, ""}:
+        check_value("region", credentials.region, region=True)
+    if not isinstance(credentials.expires_at, int | float | None):
+        raise ConfigurationError("expires_at is neither seconds of Unix time nor None")

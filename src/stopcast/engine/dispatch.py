@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from stopcast.background import check_loop
 from stopcast.engine.attempts import Attempts, Interrupted, Result, Retry, Settled
 from stopcast.engine.backlog import Backlog
 from stopcast.engine.feed import Feed
@@ -129,7 +130,7 @@ class Dispatcher:
         Raises:
             ClosedError: on another event loop than this dispatcher's.
         """
-        self._check_loop()
+        check_loop(self._loop)
         feed = Feed(
             deliver if self._failures is None else self._failures.counting(deliver, self.stop),
             most_outstanding=self.most_outstanding,
@@ -154,7 +155,7 @@ class Dispatcher:
             ClosedError: on another event loop than this dispatcher's.
             StopcastError: what ended the calls.
         """
-        self._check_loop()
+        check_loop(self._loop)
         if self.error is not None:
             raise self.error.with_traceback(None)
         single = self._singles.find(task, priority)
@@ -166,10 +167,6 @@ class Dispatcher:
         """Emit the event of a single value that names no task."""
         if self._observed:
             self._observe(TaskRefused(outcome))
-
-    def _check_loop(self) -> None:
-        if asyncio.get_running_loop() is not self._loop:
-            raise ClosedError("this was opened on another event loop; make one for each loop")
 
     def _on_ready(self, feed: Origin) -> None:
         self._backlog.add(feed)
@@ -206,17 +203,20 @@ class Dispatcher:
 
     def reopen(self) -> None:
         """Make calls again, for feeds that are opened from now on."""
+        check_loop(self._loop)
         self.error = None
         self._workers.recall()
 
     def pause(self) -> None:
         """Make no further call until ``resume``. Calls in flight finish, and those not sent yet are taken back."""
+        check_loop(self._loop)
         self.paused = True
         self._working_time.pause(_PAUSED)
         self._workers.take_back_unsent()
 
     def resume(self) -> None:
         """Make calls again."""
+        check_loop(self._loop)
         self.paused = False
         self._working_time.resume(_PAUSED)
         self._workers.start()

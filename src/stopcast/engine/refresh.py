@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,12 +16,12 @@ from typing import Final, Self
 from stopcast.api.answers import Reply
 from stopcast.api.signing import Signer
 from stopcast.background import Supervisor
-from stopcast.credentials.value import Credentials, CredentialsProvider
+from stopcast.credentials.value import Credentials, CredentialsProvider, check_credentials
 from stopcast.engine.account import Account
 from stopcast.engine.decisions import refusal_error
 from stopcast.engine.key import KeyState
 from stopcast.engine.retry import RetryPolicy
-from stopcast.errors import CredentialsUnavailableError, StopcastError
+from stopcast.errors import ConfigurationError, CredentialsUnavailableError, StopcastError
 from stopcast.events import CredentialsRefreshed, CredentialsRefreshFailed, Event
 
 #: New credentials are asked for when a quarter of the old ones' life is left, and not earlier than this.
@@ -34,8 +33,6 @@ _ANSWER_SECONDS: Final = 60.0
 _PATIENCE_SECONDS: Final = 60.0
 #: The same credentials again are reported as a failure only when the old ones have no longer than this to live.
 _SOON_SECONDS: Final = 30.0
-#: Keys and tokens stand in headers.
-_VISIBLE: Final = re.compile(r"[!-~]+")
 _BACKOFF: Final = RetryPolicy(max_attempts=1_000_000_000, first_wait_seconds=1.0, longest_wait_seconds=10.0)
 
 
@@ -66,12 +63,12 @@ async def ask(provider: CredentialsProvider) -> Credentials:
         raise CredentialsUnavailableError(
             f"the credentials' provider gives {type(credentials).__name__}, not stopcast.Credentials"
         )
-    if not isinstance(credentials.expires_at, int | float | None):
-        raise CredentialsUnavailableError("the credentials' expires_at is neither seconds of Unix time nor None")
-    for name in ("access_key", "secret_key", "session_token"):
-        value = getattr(credentials, name)
-        if not (isinstance(value, str) and _VISIBLE.fullmatch(value)) and not (name == "session_token" and not value):
-            raise CredentialsUnavailableError(f"the provider's credentials have no {name} that can be sent")
+    try:
+        check_credentials(credentials)
+    except ConfigurationError as error:
+        raise CredentialsUnavailableError(
+            f"the credentials' provider gives some that cannot be sent: {error}"
+        ) from error
     return credentials
 
 

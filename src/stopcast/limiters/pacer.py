@@ -11,12 +11,15 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from stopcast.checks import check_number, is_number
 from stopcast.errors import ConfigurationError
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.limiters.throttling import recovered_rate, slowed_rate
 
 #: Seconds by which one call's way to the server may be longer than another's. Measured on loopback with TLS.
 ARRIVAL_JITTER: Final = 0.0033
+#: Far more than any way to a server varies by.
+_MOST_JITTER: Final = 60.0
 #: Seconds by which a timer may be late without a loss.
 LATE_TIMERS: Final = 0.0033
 #: Keeps the most calls in a second below cap + 1, and not at it.
@@ -27,14 +30,22 @@ STANDSTILL: Final = 0.010
 SLOTS_AFTER_STANDSTILL: Final = 2
 
 
+def check_jitter(arrival_jitter: float) -> None:
+    """Refuse a jitter that is not from 0 to a minute: a negative one would raise the rate above the cap.
+
+    Raises:
+        ConfigurationError: it is refused.
+    """
+    check_number("arrival_jitter", arrival_jitter, least=0, most=_MOST_JITTER)
+
+
 def bounds(max_per_second: float, late_seconds: float) -> tuple[int, float]:
     """Return the most calls in any second, and the calls a second that keep to it when each may be this late.
 
     Raises:
         ConfigurationError: the cap is not a number above 0.
     """
-    if not 0 < max_per_second < math.inf:
-        raise ConfigurationError(f"max per second must be a number above 0, not {max_per_second}")
+    check_number("max_per_second", max_per_second, above=0)
     # A second holds whole calls: 2.5 a second are 2 in any one, as 5 in two could be 3 in one.
     most = max(1, int(max_per_second))
     return most, min(max_per_second, most) * (1 - _MARGIN / most) / (1 + late_seconds)
@@ -46,6 +57,7 @@ def full_rate(max_per_second: float, arrival_jitter: float = ARRIVAL_JITTER) -> 
     Raises:
         ConfigurationError: the cap is not a number above 0.
     """
+    check_jitter(arrival_jitter)
     return bounds(max_per_second, arrival_jitter + LATE_TIMERS)[1]
 
 
@@ -61,7 +73,7 @@ class Pacer:
         full_rate: calls a second while nothing is throttled and nothing limited.
 
     Raises:
-        ConfigurationError: the cap is not a number above 0.
+        ConfigurationError: the cap is not a number above 0, or the jitter not one from 0 on.
     """
 
     __slots__ = (
@@ -78,6 +90,7 @@ class Pacer:
     )
 
     def __init__(self, max_per_second: float = 150.0, *, arrival_jitter: float = ARRIVAL_JITTER) -> None:
+        check_jitter(arrival_jitter)
         self._most, self.full_rate = bounds(max_per_second, arrival_jitter + LATE_TIMERS)
         self.max_per_second = self.limited_to = max_per_second
         self._arrival_jitter = arrival_jitter
@@ -106,8 +119,10 @@ class Pacer:
             ConfigurationError: more than the cap, or less than 1 (and than a tenth of the cap).
         """
         most, least = self.max_per_second, min(1.0, self.max_per_second / 10)
-        if not least <= calls_per_second <= most:
-            raise ConfigurationError(f"a rate is a number from {least:g} to {most:g}, not {calls_per_second:g}")
+        number = is_number(calls_per_second)
+        if not number or not least <= calls_per_second <= most:
+            shown = f"{calls_per_second:g}" if number else type(calls_per_second).__name__
+            raise ConfigurationError(f"a rate is a number from {least:g} to {most:g}, not {shown}")
         self.limited_to = calls_per_second
 
     def throttled(self, now: float, seconds: float = 0.0) -> None:

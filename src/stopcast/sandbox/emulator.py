@@ -22,6 +22,7 @@ from aiohttp.http import RawRequestMessage
 
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action, request_body
 from stopcast.api.signing import SERVICE
+from stopcast.checks import check_instance, check_number, check_whole_number
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
 from stopcast.sandbox.answers import REFUSALS, Answer, ok, refusal, task_state
@@ -61,7 +62,7 @@ class Emulator(Records):
         clock_offset: seconds by which its clock is ahead of this machine's, in its checks and in its Date header.
 
     Raises:
-        ConfigurationError: ``refused_apps`` has an error code that the API does not have.
+        ConfigurationError: a setting that makes no sense, or an error code that the API does not have.
     """
 
     def __init__(
@@ -81,6 +82,15 @@ class Emulator(Records):
         clock_offset: float = 0.0,
     ) -> None:
         super().__init__()
+        check_instance("credentials", credentials, Credentials)
+        check_instance("faults", faults, Faults)
+        check_instance("host", host, str)
+        check_whole_number("port", port, least=0)
+        check_number("port", port, most=65535)
+        check_number("clock_offset", clock_offset)
+        for name, quota in (("quota_per_second", quota_per_second), ("query_quota_per_second", query_quota_per_second)):
+            if quota is not None:
+                check_number(name, quota, least=0)
         if unknown := set(refused_apps.values()) - REFUSALS.keys():
             raise ConfigurationError(f"refused_apps: the API has no code {', '.join(sorted(unknown))}")
         self.running = None if running is None else set(running)

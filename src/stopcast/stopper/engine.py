@@ -10,6 +10,7 @@ from typing import Final, Self
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.signing import Signer
+from stopcast.background import check_loop
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.account import Account
 from stopcast.engine.attempts import Attempts
@@ -119,6 +120,7 @@ class Engine:
         caller.when_admitted(self.dispatcher.on_admitted)
         self.dispatcher.when_ended(self._on_ended)
         self._stack = AsyncExitStack()
+        self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Self:
         if self._refresher is not None:
@@ -149,7 +151,12 @@ class Engine:
         return StopperState.ON_TRIAL if self._key.state is KeyState.ON_TRIAL else StopperState.RUNNING
 
     def retry_key(self) -> bool:
-        """Try a key again that was refused for good, and return whether there was one."""
+        """Try a key again that was refused for good, and return whether there was one.
+
+        Raises:
+            ClosedError: on another event loop than the block's.
+        """
+        check_loop(self._loop)
         if not isinstance(self.dispatcher.error, CredentialsRefusedError):
             return False
         self._cancel_trial()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from stopcast.background import END_WITHIN_SECONDS, finish_task
+from stopcast.background import END_WITHIN_SECONDS, check_loop, finish_task
 from stopcast.engine.contracts import AnyDispatcher
 from stopcast.errors import ClosedError
 from stopcast.stopper.stream import Streams
@@ -47,11 +47,7 @@ class Leaving:
         Raises:
             ClosedError: not on the event loop of the block.
         """
-        running = None
-        with suppress(RuntimeError):  # a thread without an event loop
-            running = asyncio.get_running_loop()
-        if running is not self._loop:
-            raise ClosedError("this was opened on another event loop; call it there")
+        check_loop(self._loop)
         self._dispatcher.stop(error)
         if self._draining is None:
             self._draining = self._loop.create_task(self._drain(), name="stopcast drain")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
-from stopcast.checks import check_instance, check_number
+from stopcast.checks import check_instance, check_methods, check_number
 from stopcast.credentials.chain import find_credentials, home_directory
-from stopcast.credentials.value import Credentials, CredentialsProvider
+from stopcast.credentials.value import Credentials, CredentialsProvider, check_credentials
 from stopcast.errors import ConfigurationError
 from stopcast.limiters import TokenBucket
 from stopcast.logs import LOG
@@ -22,7 +22,7 @@ def the_credentials(
     """Return the credentials and the region that came with them, from the environment and the files if None is given.
 
     Raises:
-        ConfigurationError: there are none, or what is given is something else.
+        ConfigurationError: there are none, or what is given is something else or cannot be sent.
     """
     if given is None:
         found = find_credentials(environ=os.environ, home=home_directory())
@@ -30,6 +30,7 @@ def the_credentials(
             LOG.warning(warning, extra={"event": "credentials_warning"})
         return found.for_stopper, found.region
     if isinstance(given, Credentials):
+        check_credentials(given)
         return given, given.region
     if not callable(given) or isinstance(given, type):
         raise ConfigurationError(
@@ -59,8 +60,7 @@ def the_limiter(given: BareLimiter | None, max_per_second: float | None, action:
     if given is not None:
         if max_per_second is not None:
             raise ConfigurationError("max_per_second and limiter are two caps; give one of them")
-        if not callable(getattr(given, "acquire", None)) or not callable(getattr(given, "hold", None)):
-            raise ConfigurationError(f"limiter must have acquire and hold; {type(given).__name__} has not")
+        check_methods("limiter", given, "acquire", "hold")
         return as_limiter(given)
     quota = action.quota_per_second
     if max_per_second is None:

@@ -14,7 +14,7 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.network import ConnectorFactory, Network
 from stopcast.api.transport import AiohttpTransport
-from stopcast.checks import check_instance, check_number, check_whole_number
+from stopcast.checks import check_instance, check_methods, check_number, check_whole_number
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.halting import HaltAfter
@@ -81,6 +81,8 @@ class TaskCalls:
             secure=self.endpoint.url.startswith("https://"),
             loopback=self.endpoint.loopback,
         )
+        if transport is not None:
+            check_methods("transport", transport, "send")
         if transport is not None and self._network != Network():
             raise ConfigurationError("transport does not go with proxy, ssl or connector; they are aiohttp's")
         self.meter = RollingWindow()
@@ -234,7 +236,7 @@ class TaskCalls:
             Whether there was such a key.
 
         Raises:
-            ClosedError: outside the ``async with`` block.
+            ClosedError: outside the ``async with`` block, or on another event loop.
         """
         return self._entered.retry_key()
 
@@ -244,11 +246,19 @@ class TaskCalls:
         return self.dispatcher.paused
 
     def pause(self) -> None:
-        """Make no further call until ``resume``. Calls in flight finish, and no row is lost."""
+        """Make no further call until ``resume``. Calls in flight finish, and no row is lost.
+
+        Raises:
+            ClosedError: outside the ``async with`` block, or on another event loop.
+        """
         self.dispatcher.pause()
 
     def resume(self) -> None:
-        """Make calls again, at the same rate as before."""
+        """Make calls again, at the same rate as before.
+
+        Raises:
+            ClosedError: outside the ``async with`` block, or on another event loop.
+        """
         self.dispatcher.resume()
 
     def limit_to(self, calls_per_second: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
-from stopcast.fleet.quota.redis_ledger import INDEX_KEY, ledger_key
+from stopcast.fleet.quota.redis_ledger import INDEX_KEY, ledger_key, quota_name
 from stopcast.limiters.throttling import recovered_rate
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ async def quota_status(url: str, account: str, action: str = "StopWebcast") -> Q
         ConfigurationError: the URL is not the address of a Redis.
         QuotaLostError: Redis cannot be asked.
     """
-    (status,) = await _read(url, [(account, action)])
+    (status,) = await _read(url, [(quota_name(account), action)])
     return status
 
 

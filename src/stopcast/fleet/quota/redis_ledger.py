@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from hashlib import sha1
@@ -9,7 +10,7 @@ from importlib.resources import files
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from stopcast.errors import QuotaLostError
+from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
 from stopcast.fleet.quota.settings import QuotaSettings
 
@@ -20,6 +21,22 @@ _TIMEOUT_SECONDS: Final = 1.0
 _MICROSECONDS: Final = 1e6
 #: Holds a field for each account that was used within the last day.
 INDEX_KEY: Final = "stopcast:quota:2"
+
+
+def quota_name(account: object) -> str:
+    """Return the account's name in the one form that all processes use.
+
+    Raises:
+        ConfigurationError: another process could mean the same account by a name that looks the same.
+    """
+    if not isinstance(account, str) or not account:
+        raise ConfigurationError("the account of a shared quota needs a name")
+    if account != account.strip() or not account.isprintable():
+        raise ConfigurationError(
+            f"the account of a shared quota has a name with white space around it, or with a character that cannot "
+            f"be seen: {account!r:.80}"
+        )
+    return unicodedata.normalize("NFC", account)
 
 
 def ledger_key(account: str, action: str) -> str:

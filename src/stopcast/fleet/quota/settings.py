@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final, Self
 
-from stopcast.errors import ConfigurationError
-from stopcast.limiters.pacer import ARRIVAL_JITTER, bounds
+from stopcast.limiters.pacer import ARRIVAL_JITTER, bounds, check_jitter
 
 #: A slot may be used this much later than its moment: 3.3 ms for a timer, 3.3 ms for what is not known of Redis' clock.
 LATE_SLOTS: Final = 0.0066
@@ -33,8 +31,7 @@ class QuotaSettings:
     arrival_jitter: float = ARRIVAL_JITTER
 
     def __post_init__(self) -> None:
-        if not 0 <= self.arrival_jitter < math.inf:
-            raise ConfigurationError(f"arrival jitter must be a number of seconds from 0 on, not {self.arrival_jitter}")
+        check_jitter(self.arrival_jitter)
         bounds(self.max_per_second, self.arrival_jitter)
         object.__setattr__(self, "arrival_jitter", round(self.arrival_jitter * _MICROSECONDS) / _MICROSECONDS)
 

@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from stopcast.background import Supervisor
+from stopcast.checks import check_methods, check_whole_number
 from stopcast.errors import BackgroundTaskError, ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaSettingsAdopted
 from stopcast.fleet.quota.keeper import Keeper, Outage, State
 from stopcast.fleet.quota.lender import Ledger, Lender
-from stopcast.fleet.quota.redis_ledger import RedisLedger
+from stopcast.fleet.quota.redis_ledger import RedisLedger, quota_name
 from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.limiters.clock import Sleeper, monotonic
 from stopcast.limiters.pacer import ARRIVAL_JITTER, LONGEST_HOLD
@@ -28,6 +29,8 @@ from stopcast.ports import Limiter
 _HORIZON: Final = 1.0
 _ENTER_WITHIN: Final = 2.0
 _RETRY_SECONDS: Final = 0.25
+#: Each has a quota of its own. Another spelling would be another cap.
+_ACTIONS: Final = ("StopWebcast", "GetWebCastTask")
 
 
 class SharedQuota(Limiter):
@@ -50,7 +53,7 @@ class SharedQuota(Limiter):
     Args:
         ledger: the address of a Redis 6.2 or later, or of a Valkey; see ``stopcast.fleet.connection.connected`` for its
             forms.
-        account: names what is shared, whichever keys it has.
+        account: names what is shared, whichever keys it has. Text that can be printed, without spaces around it.
         action: of the API; each has a cap of its own.
         max_per_second: the cap of the whole account.
         arrival_jitter: seconds by which the way to the server may vary, as for ``TokenBucket``. For a Redis that is
@@ -82,10 +85,13 @@ class SharedQuota(Limiter):
         lost_share: int | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        if not account:
-            raise ConfigurationError("the account of a shared quota needs a name")
-        if lost_share is not None and lost_share < 1:
-            raise ConfigurationError("lost_share is a number of processes, 1 or more")
+        account = quota_name(account)
+        if action not in _ACTIONS:
+            raise ConfigurationError(f"action must be {' or '.join(_ACTIONS)}, not {action!r:.80}")
+        if lost_share is not None:
+            check_whole_number("lost_share", lost_share, least=1)
+        if not isinstance(ledger, str):
+            check_methods("ledger", ledger, "ask", "__aenter__", "__aexit__")
         self._ledger: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
         self._account = account
         self._own_settings = QuotaSettings(max_per_second=max_per_second, arrival_jitter=arrival_jitter)
