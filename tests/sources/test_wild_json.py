@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.samples import BOTH, FIRST, NAMES, OBJECTS, Sample
+
+SAMPLES = [
+    # JSON
+    Sample("json.dumps", json.dumps(OBJECTS), BOTH),
+    Sample("json.dumps(indent=2)", json.dumps(OBJECTS, indent=2), BOTH),
+    Sample(
+        "JSON.stringify in UTF-16 (PowerShell >)", ("\ufeff" + json.dumps(OBJECTS, indent=2)).encode("utf-16-le"), BOTH
+    ),
+    Sample("jq .", "\n".join(json.dumps(value, indent=2) for value in OBJECTS), BOTH),
+    Sample("jq -c", "\n".join(map(json.dumps, OBJECTS)), BOTH),
+    Sample("objects without anything between", "".join(map(json.dumps, OBJECTS)), BOTH),
+    Sample("lines that end in a comma", "".join(json.dumps(value) + ",\n" for value in OBJECTS), BOTH),
+    Sample("mongoexport", "".join(json.dumps({"_id": {"$oid": "5f"}, **value}) + "\n" for value in OBJECTS), BOTH),
+    Sample("mongoexport --jsonArray", "[" + ",\n".join(map(json.dumps, OBJECTS)) + "]\n", BOTH),
+    Sample(
+        "elasticdump",
+        "".join(json.dumps({"_index": "i", "_source": value}) + "\n" for value in OBJECTS),
+        refusal="._source",
+    ),
+    Sample("jq --seq, RFC 7464", "".join("\x1e" + json.dumps(value) + "\n" for value in OBJECTS), BOTH),
+    Sample("DuckDB COPY TO (ARRAY true)", "[\n\t" + ",\n\t".join(map(json.dumps, OBJECTS)) + "\n]\n", BOTH),
+    Sample(
+        "an answer of an API", json.dumps({"Result": {"Tasks": OBJECTS}, "Total": 2}), refusal="jq -c '.Result.Tasks[]'"
+    ),
+    Sample(
+        "JSON in GBK", '{"AppId":"a1","RoomId":"r1","TaskId":"t1","note":"中"}\n'.encode("gbk"), [FIRST], encoding="gbk"
+    ),
+    Sample(
+        "objects whose values are the names",
+        json.dumps({k: k for k in OBJECTS[0]}) + "\n" + json.dumps(OBJECTS[0]),
+        [FIRST],
+        invalid=1,
+    ),
+]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.origin)
+@pytest.mark.parametrize("name", NAMES)
+async def test_json_is_read_or_refused_with_what_to_type(tmp_path: Path, sample: Sample, name: str) -> None:
+    await sample.check(tmp_path / name)
