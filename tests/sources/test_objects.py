@@ -84,11 +84,18 @@ Named = namedtuple("Named", "task_id, note, app_id, room_id")  # noqa: PYI024 - 
         Model(TaskId="t", AppId="a", RoomId="r"),
         Named("t", "note", "a", "r"),
         SimpleNamespace(app_id="a", room_id="r", task_id="t"),
+        {"TaskId": "t", "task_id": "t", "AppId": "a", "RoomId": "r", "app": "the app's name"},
     ],
     ids=lambda given: type(given).__name__,
 )
 def test_an_object_is_read_by_its_names_or_else_by_place(given: Any) -> None:
     assert row_of(given, 7) == FOUND
+
+
+def test_an_object_with_two_values_for_one_id_is_broken() -> None:
+    reason = "AppId stands under several keys with different values: 'AppId', 'app_id'"
+    task = {"AppId": "a", "app_id": "b", "RoomId": "r", "TaskId": "t"}
+    assert row_of(task, 7) == BrokenRow(reason, 7)
 
 
 @pytest.mark.parametrize(

@@ -528,11 +528,34 @@ async def test_a_first_line_that_is_too_long_may_have_been_the_header(written: W
     assert found == Read(error=f"{path}: line 1, which may be the header, cannot be read: longer than 65536 bytes")
 
 
-async def test_of_two_columns_with_one_name_the_exactly_spelled_one_counts(written: Written) -> None:
-    found = await read(written("app_id,AppId,RoomId,TaskId\nx,a,r,t\n"))
-    assert found.ids == [("a", "r", "t")]
-    found = await read(path := written("app_id,APPID,RoomId,TaskId\nx,a,r,t\n"))
-    assert found.error == f"{path}: 2 columns are named AppId: 'app_id', 'APPID'"
+@pytest.mark.parametrize("other", ["app_id", "APPID", "App ID", "应用ID", "AppId"])
+async def test_a_header_that_names_an_id_twice_is_refused(written: Written, other: str) -> None:
+    found = await read(path := written(f"AppId,{other},RoomId,TaskId\na,b,r,t\n"))
+    assert not found.rows
+    assert str(found.error).startswith(f"{path}: 2 columns are named AppId: 'AppId', '{other}'. Name the one to use")
+
+
+async def test_of_two_columns_for_one_id_the_one_that_the_user_spells_so_counts(written: Written) -> None:
+    path = written("app_id,AppId,RoomId,TaskId\nx,a,r,t\n")
+    assert (await read(path, columns=Columns.parse("app=AppId"))).ids == [("a", "r", "t")]
+    assert (await read(path, columns=Columns.parse("app=app_id"))).ids == [("x", "r", "t")]
+    assert (await read(path, columns=Columns.parse("app=1,room=3,task=4"))).ids == [("x", "r", "t")]
+    assert "2 columns are named AppID" in str((await read(path, columns=Columns.parse("app=AppID"))).error)
+
+
+async def test_an_object_that_names_an_id_twice_is_sent_only_where_both_values_are_equal(written: Written) -> None:
+    line = '{"AppId":"a","RoomId":"r","TaskId":"t%d","%s":%s}\n'
+    others = [("task_id", '"t1"'), ("task_id", '"u"'), ("TASKID", "null"), ("任务ID", '"u"'), ("TaskID", '"t5"')]
+    path = written("".join(line % (number, *other) for number, other in enumerate(others, start=1)), "x.jsonl")
+    found = await read(path)
+    assert found.ids == [("a", "r", "t1"), ("a", "r", "t5")]
+    assert [row.line for row in found.broken] == [2, 3, 4]
+    assert found.broken[0].reason == "TaskId stands under several keys with different values: 'TaskId', 'task_id'"
+    assert len((await read(path, columns=Columns.parse("task=TaskId"))).rows) == len(others)
+
+
+async def test_a_header_in_the_words_of_the_vendor_s_chinese_pages_is_one(written: Written) -> None:
+    assert (await read(written("任务ID,应用ID,房间 ID\nt,a,r\n"))).ids == [("a", "r", "t")]
 
 
 async def test_columns_may_have_other_names(written: Written) -> None:
@@ -741,7 +764,10 @@ async def test_keys_may_have_other_names(written: Written) -> None:
         ('"a,r,t"', "neither an object nor an array"),
         ("null", "neither an object nor an array"),
         ("a,r,t", "not JSON: unexpected character"),
-        ('{"app_id":"a","appid":"b","RoomId":"r","TaskId":"t"}', "2 columns are named AppId: 'app_id', 'appid'"),
+        (
+            '{"app_id":"a","appid":"b","RoomId":"r","TaskId":"t"}',
+            "AppId stands under several keys with different values: 'app_id', 'appid'",
+        ),
         ("[" * 5000, "not JSON: "),
         ('["a","r","\\ud800"]', "not JSON: "),
     ],

@@ -25,6 +25,42 @@ SAMPLES = [
         "".join(json.dumps({"_index": "i", "_source": value}) + "\n" for value in OBJECTS),
         refusal="._source",
     ),
+    Sample(
+        "arrays by column",
+        json.dumps({key: [value[key] for value in OBJECTS] for key in OBJECTS[0]}),
+        refusal="transpose[]",
+    ),
+    Sample(
+        "pandas to_json()",
+        json.dumps({key: {str(at): value[key] for at, value in enumerate(OBJECTS)} for key in OBJECTS[0]}),
+        refusal="jq -c '[.AppId, .RoomId, .TaskId] | map(map(.)) | transpose[]'",
+    ),
+    Sample(
+        "pandas to_json(orient='split')",
+        json.dumps({"columns": list(OBJECTS[0]), "index": [0], "data": [BOTH[0].split(",")]}),
+        refusal="jq -c '.columns, .data[]'",
+    ),
+    Sample(
+        "ClickHouse JSONCompact",
+        json.dumps({"meta": [{"name": key} for key in OBJECTS[0]], "data": [BOTH[0].split(",")], "rows": 1}),
+        refusal="jq -c '[.meta[].name], .data[]'",
+    ),
+    Sample(
+        "ClickHouse JSONColumnsWithMetadata",
+        json.dumps({"meta": [{"name": key} for key in OBJECTS[0]], "data": {key: ["1"] for key in OBJECTS[0]}}),
+        refusal="jq -c '.data | [.AppId, .RoomId, .TaskId] | transpose[]'",
+    ),
+    Sample(
+        "ClickHouse JSONObjectEachRow", json.dumps({"row_1": OBJECTS[0], "row_2": OBJECTS[1]}), refusal="jq -c '.[]'"
+    ),
+    Sample("tasks before and after", json.dumps({"old": OBJECTS[0], "new": OBJECTS[1]}), refusal="'old', 'new'"),
+    Sample(
+        "InfluxDB, an answer",
+        json.dumps(
+            {"results": [{"series": [{"columns": ["time", *OBJECTS[0]], "values": [[1, *BOTH[0].split(",")]]}]}]}
+        ),
+        refusal="jq -c '.results[].series[] | .columns, .values[]'",
+    ),
     Sample("jq --seq, RFC 7464", "".join("\x1e" + json.dumps(value) + "\n" for value in OBJECTS), BOTH),
     Sample("DuckDB COPY TO (ARRAY true)", "[\n\t" + ",\n\t".join(map(json.dumps, OBJECTS)) + "\n]\n", BOTH),
     Sample(

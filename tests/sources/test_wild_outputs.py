@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.samples import BOTH, FIRST, NAMES, OBJECTS, Sample, delimited
+from support.samples import BOTH, FIRST, HEADER, NAMES, OBJECTS, SECOND, Sample, delimited
 
 SAMPLES = [
     # Log services and dashboards
@@ -49,12 +49,40 @@ SAMPLES = [
         "".join(json.dumps({"Item": {k: {"S": v} for k, v in value.items()}}) + "\n" for value in OBJECTS),
         refusal="jq -c '.Item | map_values(.S)'",
     ),
-    Sample("DynamoDB, items", json.dumps({k: {"S": v} for k, v in OBJECTS[0].items()}) + "\n", invalid=1),
+    Sample(
+        "DynamoDB, items",
+        json.dumps({k: {"S": v} for k, v in OBJECTS[0].items()}) + "\n",
+        refusal="jq -c 'map_values(.S)'",
+    ),
     # Programs
+    Sample("a log of JSON", f"2026-11-22 10:00:00 INFO {json.dumps(OBJECTS[0])}\n", refusal="grep -o '{.*}'"),
+    Sample("kubectl logs --timestamps", f"2026-11-22T10:00:00Z stdout F {json.dumps(OBJECTS[0])}\n", refusal="grep -o"),
+    Sample("docker compose logs", f"web_1  | {json.dumps(OBJECTS[0])}\n", refusal="grep -o"),
+    Sample("a log with its level in brackets", f"[info] {json.dumps(OBJECTS[0])}\n", refusal="grep -o"),
+    Sample("a log with its time in brackets", f"[2026-11-22 10:00:00] {json.dumps(OBJECTS[0])}\n", refusal="grep -o"),
+    Sample("COPY CON of DOS", HEADER.replace("\n", "\r\n") + "a1,r1,t1\r\na2,r2,t2\r\n\x1a", BOTH),
+    Sample("an editor of DOS, in the last line", HEADER + "a1,r1,t1\na2,r2,t2\x1a\x1a", BOTH),
+    Sample("an editor of DOS, JSON", "\n".join(map(json.dumps, OBJECTS)) + "\n\x1a", BOTH),
+    Sample("zeros that a power cut left", f"{HEADER}a1,r1,t1\na2,r2,t" + 50 * "\0", [FIRST], invalid=1),
     Sample("PowerShell Export-Csv", "#TYPE Selected.System.Data.DataRow\r\n" + delimited(","), BOTH),
     Sample("R write.csv", '"","AppId","RoomId","TaskId"\n"1","a1","r1","t1"\n"2","a2","r2",NA\n', [FIRST], invalid=1),
     Sample("R write.table(sep=',')", delimited(",", "AppId,RoomId,TaskId", "1,a1,r1,t1", "2,a2,r2,t2"), invalid=2),
     Sample("jq @csv without -r", json.dumps('"a1","r1","t1"') + "\n", refusal="--delimiter"),
+    Sample("git merge", f"{HEADER}<<<<<<< HEAD\n{FIRST}\n=======\n{SECOND}\n>>>>>>> theirs\n", refusal="conflict"),
+    Sample(
+        "hg merge, below the header",
+        f"{HEADER}{FIRST}\n<<<<<<< local\n=======\n{SECOND}\n>>>>>>> other\n",
+        refusal="conflict",
+    ),
+    Sample(
+        "svn update", f"<<<<<<< .mine\n{HEADER}=======\nTaskId,RoomId,AppId\n>>>>>>> .r2\n{FIRST}\n", refusal="conflict"
+    ),
+    Sample("git merge, one mark left", f"{HEADER}{FIRST}\n{SECOND}\n>>>>>>> theirs\n", refusal="conflict"),
+    Sample(
+        "git merge, JSON", f"[\n<<<<<<< HEAD\n{json.dumps(OBJECTS[0])}\n=======\n>>>>>>> x\n]\n", refusal="conflict"
+    ),
+    Sample("git merge, CRLF", f"{HEADER}<<<<<<< HEAD\n{FIRST}\n=======\n".replace("\n", "\r\n"), refusal="conflict"),
+    Sample("a note with the marks of a merge inside", f"AppId,RoomId,TaskId,Note\n{FIRST},see <<<<<<< HEAD\n", [FIRST]),
     Sample("mongo", '{ "_id" : ObjectId("5f"), "AppId" : "a1", "RoomId" : "r1", "TaskId" : "t1" }\n', invalid=1),
     Sample(
         "a single file web page of Excel", "MIME-Version: 1.0\nX-Document-Type: Workbook\n", refusal="save the sheet"

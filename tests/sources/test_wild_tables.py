@@ -65,6 +65,26 @@ SAMPLES = [
         json.dumps({"meta": [{"name": "AppId"}], "data": OBJECTS, "rows": 2}, indent=1),
         refusal="jq -c '.data[]'",
     ),
+    Sample("ClickHouse CSVWithNames, extremes=1", delimited(",") + "\na1,r1,t1\na2,r2,t2\n", BOTH, invalid=2),
+    Sample(
+        "ClickHouse TSVWithNames, WITH TOTALS, extremes=1",
+        delimited("\t", "AppId,RoomId,TaskId", "a1,r2,9", "a2,r1,10") + "\n\t\t0\n\na1\tr1\t9\na2\tr2\t10\n",
+        ["a1,r2,9", "a2,r1,10"],
+        invalid=3,
+    ),
+    Sample(
+        "two rows that were appended below an empty line",
+        HEADER + f"{FIRST}\n\na2,r2,t2\na3,r3,t3\n",
+        [*BOTH, "a3,r3,t3"],
+    ),
+    Sample("two rows below an empty line below the header", HEADER + f"\n{FIRST}\n{SECOND}\n", BOTH),
+    Sample("a header and a row below an empty line", HEADER + f"{FIRST}\n\n{HEADER}{SECOND}\n", BOTH, invalid=1),
+    Sample("SQL Server, names in brackets", delimited(",", "[AppId],[RoomId],[TaskId]"), BOTH),
+    Sample(
+        "SQL Server, names in brackets, tabs", delimited("\t", "[TaskId],[n],[RoomId],[AppId]", "t1,1,r1,a1"), [FIRST]
+    ),
+    Sample("MySQL, names in backticks", delimited(",", "`AppId`,`RoomId`,`TaskId`"), BOTH),
+    Sample("ids in brackets", HEADER + f"[a2],[r2],[t2]\n{FIRST}\n", [FIRST], invalid=1),
     Sample("ClickHouse CustomSeparated", delimited("\x01", FIRST, SECOND), refusal="--delimiter"),
     Sample(
         "Spark, quotes escaped by a backslash",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 from stopcast.sources.columns import HEADER_WITHIN, SPACES, Columns, Header, start_of
 from stopcast.sources.delimited import Broken, Dialect, Record, read_record
 from stopcast.sources.lines import Lines
@@ -17,6 +18,8 @@ _DELIMITERS: Final = ("\t", ",", ";", "|")
 #: Excel takes the delimiter from such a line.
 _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?', re.IGNORECASE)
 _BLANK: Final = b' \t\v\f,;|"'
+_IN_A_LOG: Final = N_("its lines hold JSON after other text, as a log does: {command} | stopcast run -")
+_JSON_IN_A_LOG: Final = re.compile(rb'[^{]+\{\s*"[^"]*"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ def begin(lines: Lines, delimiter: str | None, columns: Columns, *, ended: bool)
         case None:
             return None
         case ListError() as error:
+            if _JSON_IN_A_LOG.match(texts[first]):
+                raise ListError(_IN_A_LOG.format(command="grep -o '{.*}' LIST"))
             raise error
         case Header() as header:
             place, record = best.records[header.above]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from stopcast.errors import ConfigurationError, ListError
@@ -13,6 +13,7 @@ from stopcast.tasks.task import ID_PATTERN
 
 IDS: Final = 3
 _IN_ORDER: Final = (0, 1, 2)
+_KEYS: Final = ("app", "room", "task")
 #: The rows in which a header is looked for. A title or two may stand above it.
 HEADER_WITHIN: Final = 16
 #: A word of fewer letters is no name of a column that the words above do not hold.
@@ -22,6 +23,8 @@ _TITLE_CELLS: Final = 2
 _SHOWN_NAMES: Final = 12
 _SHOWN_CHARACTERS: Final = 40
 _IGNORED: Final = str.maketrans("", "", "_- #`[]'\"\ufeff")
+#: The words of the vendor's Chinese documentation.
+_SAME_NAMES: Final = {"应用id": "appid", "房间id": "roomid", "任务id": "taskid"}
 SPACES: Final = " \t"
 
 Places = tuple[int, int, int]
@@ -29,11 +32,19 @@ Places = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the three columns or keys, compared without case, ``_``, ``-`` and spaces; or their places."""
+    """The names of the three columns or keys, compared without case, ``_``, ``-`` and spaces; or their places.
+
+    Attributes:
+        app: the name of the AppId, or its place.
+        room: that of the RoomId.
+        task: that of the TaskId.
+        given: the names that a user gave. Of several columns, the one that is spelled like that counts.
+    """
 
     app: str = "AppId"
     room: str = "RoomId"
     task: str = "TaskId"
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Columns:
@@ -42,17 +53,16 @@ class Columns:
         Raises:
             ConfigurationError: it is something else, or gives two ids one column.
         """
-        known = [field.name for field in fields(cls)]
         names: dict[str, str] = {}
         for part in text.split(","):
             key, _, name = (piece.strip() for piece in part.partition("="))
-            if key not in known or key in names or not _plain(name):
+            if key not in _KEYS or key in names or not _plain(name):
                 raise ConfigurationError(
                     f"columns {text!r}: expected app=NAME,room=NAME,task=NAME or some of the three, "
                     f"such as --columns room=Room,task=Task, or the places of all three: app=1,room=2,task=3"
                 )
             names[key] = name
-        columns = cls(**names)
+        columns = cls(**names, given=frozenset(names.values()))
         if len(set(map(_plain, columns.names))) < IDS:
             raise ConfigurationError(f"columns {text!r}: two ids in one column; name a column for each")
         numbers = [name.isdecimal() for name in columns.names]
@@ -76,26 +86,35 @@ class Columns:
         """Return where among ``names`` each of the three stands, None for one that does not.
 
         Raises:
-            ListError: two names stand for the same id, and not exactly one of them is spelled as asked for.
+            ListError: two names stand for the same id.
         """
-        plain = [_plain(name) for name in names]
-        app, room, task = (_place(name, names, plain) for name in self.names)
+        every = self.every_place(names)
+        for name, places in zip(self.names, every, strict=True):
+            if len(places) > 1:
+                raise ListError(
+                    f"{len(places)} columns are named {name}: {shown([names[place] for place in places])}. Name the "
+                    f"one to use as it is spelled, such as --columns app=NAME, or the places of all three: "
+                    f"--columns app=1,room=2,task=3"
+                )
+        app, room, task = (places[0] if places else None for places in every)
         return app, room, task
+
+    def every_place(self, names: Sequence[str]) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+        """Return all the places among ``names`` at which each of the three stands."""
+        plain = [_plain(name) for name in names]
+        app, room, task = (self._places(name, names, plain) for name in self.names)
+        return app, room, task
+
+    def _places(self, name: str, names: Sequence[str], plain: Sequence[str]) -> Sequence[int]:
+        wanted = _plain(name)
+        found = [place for place, other in enumerate(plain) if other == wanted]
+        exact = [place for place in found if names[place] == name] if name in self.given else []
+        return exact or found
 
 
 def _plain(name: str) -> str:
-    return name.translate(_IGNORED).casefold()
-
-
-def _place(name: str, names: Sequence[str], plain: list[str]) -> int | None:
-    wanted = _plain(name)
-    found = [place for place, other in enumerate(plain) if other == wanted]
-    if len(found) > 1:
-        exact = [place for place in found if names[place] == name]
-        if len(exact) != 1:
-            raise ListError(f"{len(found)} columns are named {name}: {shown([names[place] for place in found])}")
-        found = exact
-    return found[0] if found else None
+    plain = name.translate(_IGNORED).casefold()
+    return _SAME_NAMES.get(plain, plain)
 
 
 def shown(names: Sequence[str]) -> str:
@@ -223,7 +242,7 @@ def _no_header(row: Sequence[str], columns: Columns) -> ListError:
     places = columns.places(names)
     missing = [name for name, place in zip(columns.names, places, strict=True) if place is None]
     if len(missing) < IDS or columns != Columns():
-        unnamed = (key for key, place in zip(("app", "room", "task"), places, strict=True) if place is None)
+        unnamed = (key for key, place in zip(_KEYS, places, strict=True) if place is None)
         return ListError(
             f"the header has no {' and no '.join(missing)}; it has {shown(names)}. "
             f"Name the columns to use: --columns {','.join(f'{key}=NAME' for key in unnamed)}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from itertools import repeat
-from typing import Final
+from typing import Final, NamedTuple
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
@@ -19,7 +19,9 @@ from stopcast.sources.beginning import Beginning, begin
 from stopcast.sources.columns import IDS, SPACES, Columns, Header
 from stopcast.sources.delimited import RECORD_LINES, Broken, Dialect, NeedMore, Record, lines_with_escapes, read_record
 from stopcast.sources.lines import Lines
+from stopcast.sources.names import looks_like_a_name
 from stopcast.sources.table import Ids, KnownApps, Table
+from stopcast.tasks.checks import names_a_task
 from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
 
 _IN_ORDER: Final = (0, 1, 2)
@@ -29,6 +31,21 @@ AMBIGUOUS: Final = N_(
     "inside a quoted field that goes on over several lines, one of which reads as a task: "
     "either the quote is stray, or the line is a part of the field"
 )
+#: ClickHouse writes the least and the greatest value of each column below an empty line, as two rows, and above them
+#: perhaps the totals as another.
+EXTREMES: Final = N_(
+    "one of two rows below an empty line at the end, as ClickHouse writes the least and the greatest value of each "
+    "column (extremes): if it is a task, remove the empty line"
+)
+_ROWS_BELOW_TASKS: Final = 3
+_EXTREME_ROWS: Final = 2
+
+
+class _Ambiguous(NamedTuple):
+    """Lines that can be read in two ways together."""
+
+    reason: str
+    lines: int
 
 
 class CsvParser:
@@ -52,6 +69,8 @@ class CsvParser:
         self._table = Table(Header(0, _IN_ORDER), columns)
         self._known_apps = KnownApps()
         self._held = Lines((), [])
+        self._above: Sequence[RawRow] = ()
+        self._has_parts = False
 
     def parse(self, lines: Lines) -> Iterator[Batch]:
         """Yield the rows of the lines held back earlier and of these lines. The last lines may be held back again.
@@ -90,7 +109,9 @@ class CsvParser:
             self._begin(beginning)
             lines = Lines(lines.numbers[beginning.lines :], lines.texts[beginning.lines :])
         rows = self._uniform_rows(lines) if self._table.is_plain else None
-        return self._rows_one_by_one(lines, ended=ended) if rows is None else Batch(self._source, rows)
+        batch = self._rows_one_by_one(lines, ended=ended) if rows is None else Batch(self._source, rows)
+        self._above = batch.rows or self._above
+        return batch
 
     def _begin(self, beginning: Beginning) -> None:
         self.beginning = beginning
@@ -147,16 +168,17 @@ class CsvParser:
         numbers, texts = lines
         at = 0
         while at < len(texts):
-            candidates = texts[at : at + RECORD_LINES] if b'"' in texts[at] else texts[at : at + 1]
+            goes_on = b'"' in texts[at] or not (texts[at] or self._has_parts)
+            candidates = texts[at : at + RECORD_LINES] if goes_on else texts[at : at + 1]
             used = 1
-            match self._read(candidates, ended=ended):
+            match self._read(candidates, rows, ended=ended):
                 case NeedMore():
                     self._held = Lines(numbers[at:], texts[at:])
                     break
                 case Broken(reason):
                     broken.append(BrokenRow(reason, numbers[at]))
-                case int(used):
-                    broken += [BrokenRow(AMBIGUOUS, numbers[place]) for place in range(at, at + used) if texts[place]]
+                case _Ambiguous(reason, used):
+                    broken += [BrokenRow(reason, numbers[place]) for place in range(at, at + used) if texts[place]]
                 case Record(fields, used):
                     row = self._row(fields, texts[at + 1 : at + used])
                     if isinstance(row, str):
@@ -167,13 +189,43 @@ class CsvParser:
             at += used
         return Batch(self._source, rows, broken)
 
-    def _read(self, lines: Sequence[bytes], *, ended: bool) -> Record | Broken | NeedMore | int:
-        """Return the record that begins with the first line; the number of lines that are ambiguous together."""
+    def _read(
+        self, lines: Sequence[bytes], above: Sequence[RawRow], *, ended: bool
+    ) -> Record | Broken | NeedMore | _Ambiguous:
+        """Return the record that begins with the first line, or the lines that are ambiguous together.
+
+        Args:
+            lines: the first ones that were not read yet.
+            above: the rows of this batch above them.
+            ended: whether no line follows them.
+        """
+        if not (lines[0] or self._has_parts):
+            full = [line for line in lines if line]
+            self._has_parts = len(full) > _ROWS_BELOW_TASKS or len(lines) == RECORD_LINES
+            if not (self._has_parts or ended):
+                return NeedMore.LINES
+            return _Ambiguous(EXTREMES, len(lines)) if self._are_extremes(full, above) else Record([""])
         if b'\\"' in lines[0] and not self._dialect.has_tabs:
             used = lines_with_escapes(lines, self._dialect, ended=ended)
-            if isinstance(used, NeedMore) or any(map(self._task_of, lines[1:used])):
+            if isinstance(used, NeedMore):
                 return used
+            if any(map(self._task_of, lines[1:used])):
+                return _Ambiguous(AMBIGUOUS, used)
         return read_record(lines, self._dialect, ended=ended, width=self._table.header.width)
+
+    def _are_extremes(self, lines: Sequence[bytes], above: Sequence[RawRow]) -> bool:
+        """Return whether these can be the least and the greatest value of each column of the rows above."""
+        tasks = [task for line in lines if (task := self._task_of(line)) and not any(map(looks_like_a_name, task))]
+        # Those at hand will do. The totals, perhaps the last of them, are no task.
+        known = [row[:IDS] for row in [*self._above, *above] if names_a_task(row)]
+        if not known or len(lines) != _EXTREME_ROWS or len(tasks) != _EXTREME_ROWS:
+            return False
+        least, greatest = tasks
+        return all(
+            _in_order(low, str(value)) and _in_order(str(value), high)
+            for ids in known
+            for low, value, high in zip(least, ids, greatest, strict=True)
+        )
 
     def _row(self, fields: Sequence[str], further: Sequence[bytes]) -> Ids | str | None:
         """Return the ids of a record, why it is broken, or None for what is no row."""
@@ -188,6 +240,11 @@ class CsvParser:
         """Return the ids of the task that a line names if it is a row of its own, or None if it names no task."""
         record = read_record([line], self._dialect, ended=True, width=self._table.header.width)
         return self._table.task(record.fields) if isinstance(record, Record) else None
+
+
+def _in_order(less: str, more: str) -> bool:
+    """Return whether a column's least value and its greatest can be these: as text, or as numbers."""
+    return less <= more or (less.isdecimal() and more.isdecimal() and int(less) <= int(more))
 
 
 def _without_blank_start(lines: Lines) -> Lines:

@@ -73,7 +73,8 @@ class Read(NamedTuple):
     is_report: bool = False
 
 
-_JSON_BEGINS: Final = (b"{", b"[")
+#: A bracket may also stand around the name of a column, or around the first field of a log.
+_JSON_BEGINS: Final = re.compile(rb'\{|\[\s*(?:[\[{"\]]|(?:-?\d[\d.eE+-]*|true|false|null)\s*[,\]]|\Z)')
 #: An array whose first element is an object or another array.
 _NESTED: Final = re.compile(rb"\[\s*[\[{]")
 #: How a line ends within which no value ends.
@@ -110,7 +111,7 @@ def reader_of(head: bytes, source: str, reading: Reading, *, ended: bool, sheet:
     if form is Form.AUTO:
         check_text(first, source)
         form = Form.CSV
-        if first.startswith(_JSON_BEGINS):
+        if _JSON_BEGINS.match(first):
             separated = _RECORD_SEPARATOR in head[: len(head) - len(first)]
             form = Form.JSON if separated else _form_of(line.strip(_BLANK))
     if form in {Form.JSONL, Form.JSON}:
@@ -129,7 +130,7 @@ def _form_of(line: bytes) -> Form:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         first = FLAT_OBJECT.match(line)
-        goes_on = first is not None and line[first.end() :].lstrip(b" \t,").startswith(_JSON_BEGINS)
+        goes_on = first is not None and line[first.end() :].lstrip(b" \t,").startswith((b"{", b"["))
         is_open = _NESTED.match(line) or line == b"[" or line.endswith(_OPEN_ENDS)
         return Form.JSON if goes_on or is_open else Form.JSONL
     is_table = isinstance(value, list) and (not value or isinstance(value[0], dict | list))

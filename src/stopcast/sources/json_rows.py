@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -14,10 +14,10 @@ from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import IDS, Choice, Columns, Header, named_header, start_of
 from stopcast.sources.json_values import NOT_UTF_8_JSON
-from stopcast.sources.keys import DoubleKeysError, check_keys, stand_once
+from stopcast.sources.keys import DoubleKeysError, check_equal, check_keys, stand_once
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
-from stopcast.sources.nested import other_keys
+from stopcast.sources.nested import other_keys, other_values
 from stopcast.sources.report_lines import NO_TASK, LastLines, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
 from stopcast.sources.text import is_utf_8
@@ -34,11 +34,20 @@ _NO_REPORT: Final = N_("no line of a report")
 
 
 class _Shape(NamedTuple):
-    """Under which keys the objects with the same keys have the three ids, None where they have none."""
+    """Under which keys the objects with the same keys have the three ids, None where they have none.
+
+    Attributes:
+        app: the first key of the AppId.
+        room: the first key of the RoomId.
+        task: the first key of the TaskId.
+        several: where ids have several keys, all keys of each id.
+        may_be_reported: whether the objects can be lines of a report.
+    """
 
     app: str | None
     room: str | None
     task: str | None
+    several: Sequence[Sequence[str]] = ()
     may_be_reported: bool = False
 
 
@@ -130,10 +139,10 @@ class JsonParser:
         if set(map(type, values)) != {dict} or len(keys := set(map(tuple, values))) != 1:
             return None
         try:
-            app, room, task, reported = self._shape(keys.pop())
+            app, room, task, several, reported = self._shape(keys.pop())
         except ListError:
             return None
-        if app is None or room is None or task is None or reported or self._only_reported:
+        if app is None or room is None or task is None or several or reported or self._only_reported:
             return None
         ids = ([value[app] for value in values], [value[room] for value in values], [value[task] for value in values])
         once = stand_once(b"".join(lines.texts), (app, room, task), len(values))
@@ -180,8 +189,10 @@ class JsonParser:
             found.broken.append(BrokenRow(str(error), number))
 
     def _take_object(self, text: bytes, value: dict[str, Any], number: int, found: _Rows, *, is_first: bool) -> None:
-        app, room, task, reported = self._shape(tuple(value))
-        check_keys(text, [key for key in (app, room, task) if key is not None])
+        app, room, task, several, reported = self._shape(tuple(value))
+        check_keys(text, [key for key in (app, room, task, *chain(*several)) if key is not None])
+        for name, keys in zip(self._columns.names, several, strict=False):
+            check_equal(keys, [value[key] for key in keys], name)
         if reported and (status := status_of(value)) is not None:
             self._take_reported(value, status, number, found)
             return
@@ -191,6 +202,8 @@ class JsonParser:
         if is_first and value and app is room is task is None:
             raise ListError(other_keys(value, self._columns))
         ids: list[Any] = [None if key is None else value[key] for key in (app, room, task)]
+        if is_first and (reason := other_values(value, self._columns)) is not None:
+            raise ListError(reason)
         if all(map(looks_like_a_name, ids)):
             found.broken.append(BrokenRow(_NAME_VALUES, number))
         else:
@@ -251,11 +264,10 @@ class JsonParser:
     def _shape(self, keys: tuple[str, ...]) -> _Shape:
         if (known := self._shapes.get(keys)) is not None:
             return known
-        try:
-            app, room, task = (None if place is None else keys[place] for place in self._columns.places(keys))
-        except ListError as error:
-            raise DoubleKeysError(str(error)) from None
-        shape = _Shape(app, room, task, may_be_reported(keys))
+        every = [[keys[place] for place in places] for places in self._columns.every_place(keys)]
+        app, room, task = (names[0] if names else None for names in every)
+        several = every if any(len(names) > 1 for names in every) else ()
+        shape = _Shape(app, room, task, several, may_be_reported(keys))
         if len(self._shapes) < _SHAPES_KEPT:
             self._shapes[keys] = shape
         return shape

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import Columns
+from stopcast.sources.keys import check_equal
 from stopcast.tasks.task import BrokenRow, RawRow, Task
 
 #: A Task, a sequence of the three ids, or an object that has them by name.
@@ -76,18 +77,21 @@ def _item(task: Any, name: str) -> object:
 
 
 def _by_name(task: object, names: tuple[str, ...], get: _Get, line: int) -> RawRow | BrokenRow | None:
-    try:
-        places = _places(names)
-    except ListError as error:
-        return BrokenRow(str(error), line)
-    if all(place is None for place in places):
+    every = _places(names)
+    if not any(every):
         return None
-    app_id, room_id, task_id = (None if place is None else get(task, names[place]) for place in places)
-    return RawRow(app_id, room_id, task_id, line)
+    ids: list[object] = []
+    for name, places in zip(_COLUMNS.names, every, strict=True):
+        values = [get(task, names[place]) for place in places]
+        try:
+            check_equal([names[place] for place in places], values, name)
+        except ListError as error:
+            return BrokenRow(str(error), line)
+        ids.append(values[0] if values else None)
+    return RawRow(ids[0], ids[1], ids[2], line)
 
 
 @lru_cache(maxsize=64)
-def _places(names: tuple[str, ...]) -> tuple[int | None, int | None, int | None]:
-    ids, short = _COLUMNS.places(names), _SHORT_COLUMNS.places(names)
-    app, room, task = (named if named is not None else other for named, other in zip(ids, short, strict=True))
-    return app, room, task
+def _places(names: tuple[str, ...]) -> Sequence[Sequence[int]]:
+    ids, short = _COLUMNS.every_place(names), _SHORT_COLUMNS.every_place(names)
+    return [named or other for named, other in zip(ids, short, strict=True)]

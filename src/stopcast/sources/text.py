@@ -8,10 +8,12 @@ GB18030, Shift-JIS or Latin, and an id has to be ASCII.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.compression import head_of
 from stopcast.sources.lines import LINE_BYTES
@@ -35,6 +37,12 @@ _STRAY_NULS: Final = 10
 #: A list that says GBK or GB2312 may hold characters of the standard that contains both.
 _WIDER: Final = {"gbk": "gb18030", "gb2312": "gb18030"}
 NOT_UTF_8: Final = N_("not UTF-8")
+#: How git, Mercurial and Subversion mark the two sides of a conflict.
+_CONFLICT: Final = re.compile(rb"^(?:<{7}|>{7})(?: .{0,40}|$)", re.MULTILINE)
+_CONFLICT_MARKS: Final = (b"<<<<<<<", b">>>>>>>")
+_CONFLICT_BEGINS: Final = 8
+#: DOS programs end a file with Ctrl-Z.
+_END_OF_FILE: Final = b"\x1a"
 
 
 @dataclass(slots=True)
@@ -67,7 +75,8 @@ def text_of(chunks: Iterator[bytes], detected: Detected, encoding: str | None = 
         chunks = _recoded(chunks, _WIDER.get(encoding, encoding))
     head, chunks = head_of(chunks, _has_a_line)
     detected.line_ends = _line_ends_of(head)
-    yield from _with_line_feeds(_without_mark(chunks), alone=detected.line_ends == "CR")
+    text = _with_line_feeds(_without_mark(chunks), alone=detected.line_ends == "CR")
+    yield from _without_conflict(_without_end_of_file(text))
 
 
 def _has_a_line(head: bytes) -> bool:
@@ -158,3 +167,35 @@ def _with_line_feeds(chunks: Iterator[bytes], *, alone: bool) -> Iterator[bytes]
         while b"\r\n" in whole:
             whole = whole.replace(b"\r\n", b"\n")
         yield whole.replace(b"\r", b"\n") if alone else whole
+
+
+def _without_end_of_file(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the text without the Ctrl-Z at its end."""
+    held = b""
+    for chunk in chunks:
+        data = held + chunk
+        text = data.rstrip(_END_OF_FILE)
+        held = data[len(text) :][:LINE_BYTES]
+        yield text
+
+
+def _without_conflict(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the text.
+
+    Raises:
+        ListError: it holds a conflict. Nothing of the chunk with the conflict was yielded.
+    """
+    line = b""
+    for chunk in chunks:
+        data = line + chunk
+        # To search for one byte costs next to nothing, and most lists do not hold it.
+        is_marked = any(mark[:1] in data and mark in data for mark in _CONFLICT_MARKS)
+        if is_marked and (found := _CONFLICT.search(data)) is not None:
+            mark = found[0].decode(errors="replace")
+            raise ListError(
+                f"two versions of it were merged, and a conflict is left, which begins or ends with {mark!r}: remove "
+                f"one of the two sides and the marks"
+            )
+        # The beginning of the last line, which may go on in the next chunk.
+        line = data[data.rfind(b"\n") + 1 :][:_CONFLICT_BEGINS]
+        yield chunk
