@@ -138,14 +138,14 @@ def _endpoint(url: str | None, region: str | None, version: str) -> Callable[[st
 
 
 async def _examine(checkup: Checkup, *, show: bool) -> list[Finding]:
-    from stopcast.cli.output import write_stdout
+    from stopcast.cli.output import write_text
     from stopcast.doctor import examine
 
     findings = []
     async for finding in examine(checkup):
         findings.append(finding)
         if show:
-            write_stdout(_text(finding))
+            write_text(_text(finding))
     return findings
 
 
@@ -163,11 +163,11 @@ def _text(finding: Finding) -> str:
 
 
 def _print_conclusion(findings: list[Finding], failed: int, *, as_json: bool) -> None:
-    from stopcast.cli.output import write_json, write_stdout
+    from stopcast.cli.output import write_json, write_text
 
     if as_json:
         write_json({"good": not failed, "findings": [finding._asdict() for finding in findings]})
     elif failed:
-        write_stdout(ngettext("1 problem to fix before a run.", "{number} problems to fix before a run.", failed))
+        write_text(ngettext("1 problem to fix before a run.", "{number} problems to fix before a run.", failed))
     else:
-        write_stdout(_("A run would work. See what it would do: stopcast run LIST --dry-run"))
+        write_text(_("A run would work. See what it would do: stopcast run LIST --dry-run"))

@@ -29,7 +29,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, watch: 
     import asyncio
     from contextlib import suppress
 
-    from stopcast.cli.output import write_json, write_stdout
+    from stopcast.cli.output import write_json, write_text
     from stopcast.cli.running import wakeup
 
     if not queue and not quota:
@@ -41,7 +41,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, watch: 
             if as_json:
                 write_json(objects)
             else:
-                write_stdout("\n".join(texts))
+                write_text("\n".join(texts))
             if not watch:
                 return
             await asyncio.sleep(_WATCH_SECONDS)
