@@ -25,7 +25,7 @@ from rich.text import Text
 
 from stopcast import Status
 from stopcast.cli.display import messages
-from stopcast.cli.display.frame import frame
+from stopcast.cli.display.frame import Subject, frame
 from stopcast.cli.display.monitor import AttemptStats, ErrorCount, RunMonitor, RunSnapshot
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.lists import Lists
@@ -37,6 +37,7 @@ from stopcast.run import Run
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sources.memory import batches_of
 from support.processes import Shell, read_report, statuses, tasks, until, write_csv
+from support.redis_server import free_port
 from support.terminal import outlive_the_terminal, terminal
 from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
@@ -93,13 +94,13 @@ def test_the_display_shows_the_state_of_the_run_and_is_erased_at_its_end(shell: 
 @pytest.mark.parametrize("width", [8, 20, 40, 80, 100])
 @pytest.mark.parametrize("unicode", [True, False])
 def test_no_line_of_the_display_is_wider_than_the_terminal(width: int, unicode: bool) -> None:  # noqa: FBT001
-    lines = list(frame(SNAPSHOT, "Stopping a list with a long name.csv", width, unicode=unicode))
+    lines = list(frame(SNAPSHOT, Subject("Stopping a list with a long name.csv"), width, unicode=unicode))
     assert max(cell_len(line.plain) for line in lines) <= width
     assert unicode or all(line.plain.isascii() for line in lines if "Reset" not in line.plain)
 
 
 def test_a_display_of_forty_columns_still_shows_all_figures() -> None:
-    text = "\n".join(line.plain for line in frame(SNAPSHOT, "Stopping list.csv", 37))
+    text = "\n".join(line.plain for line in frame(SNAPSHOT, Subject("Stopping list.csv"), 37))
     for words in (
         "12,345 of about 28,400",
         "148.9",
@@ -116,7 +117,7 @@ def test_a_display_of_forty_columns_still_shows_all_figures() -> None:
 def test_control_characters_from_outside_never_reach_the_terminal(shell: Shell, api: Emulator) -> None:
     hostile = [ErrorCount("\x1b[2J", 1, "\x07\u202e", 0)]
     snapshot = replace(SNAPSHOT, errors=hostile)
-    text = "".join(line.plain for line in frame(snapshot, "Stopping list.csv", 80))
+    text = "".join(line.plain for line in frame(snapshot, Subject("Stopping list.csv"), 80))
     assert text.isprintable()
     (shell / "li\x1b[5mst.csv").write_text("a,r,t\n")
     with terminal(shell, "run", "li\x1b[5mst.csv", "--endpoint", api.url) as shown:
@@ -126,14 +127,14 @@ def test_control_characters_from_outside_never_reach_the_terminal(shell: Shell, 
 
 def test_the_display_says_when_the_run_ends_and_when_it_must() -> None:
     soon = replace(SNAPSHOT, until=60.0, seconds_left=108.0)
-    lines = [line.plain for line in frame(soon, "Stopping list.csv", 100)]
+    lines = [line.plain for line in frame(soon, Subject("Stopping list.csv"), 100)]
     ends, deadline = (time.strftime("%H:%M:%S", time.localtime(time.time() + after)) for after in (108, 60))
     # A second may pass between the two readings of the clock, or midnight.
     assert any(f"1 min 48 s left, until {ends[:4]}" in line or "-" in line for line in lines)
     (until_line,) = [line for line in lines if line.startswith(" Until")]
     assert f"{deadline[:4]}" in until_line or "-" in until_line
     assert "in 1 min 00 s   the rest is for --resume" in until_line
-    early = [line.plain for line in frame(replace(soon, seconds_left=50.0), "Stopping list.csv", 100)]
+    early = [line.plain for line in frame(replace(soon, seconds_left=50.0), Subject("Stopping list.csv"), 100)]
     assert not any("for --resume" in line for line in early)
 
 
@@ -152,17 +153,66 @@ def test_what_is_retried_is_amber_and_what_failed_is_red() -> None:
         ErrorCount("InvalidParameter", 3, "", 0, retried=False),
     ]
     numbers = {Status.STOPPED: 1, Status.FAILED: 22, Status.GAVE_UP: 333, Status.SET_ASIDE: 4444}
-    lines = list(frame(replace(SNAPSHOT, errors=errors, statuses=numbers), "Stopping list.csv", 100))
+    lines = list(frame(replace(SNAPSHOT, errors=errors, statuses=numbers), Subject("Stopping list.csv"), 100))
     assert colour_of("InternalError", lines) == "yellow"
     assert colour_of("InvalidParameter", lines) == "red"
     assert colour_of("22 failed", lines) == "red"
     assert colour_of("333 gave up", lines) == colour_of("4,444 set aside", lines) == "yellow"
 
 
+def shown(snapshot: RunSnapshot, width: int = 77, height: int = 24, *facts: str) -> list[str]:
+    return [line.plain for line in frame(snapshot, Subject("Stopping list.csv", facts), width, height)]
+
+
+def test_what_is_retried_is_said_in_words_too() -> None:
+    errors = [ErrorCount("InternalError", 1_024, "", 0), ErrorCount("InvalidParameter", 3, "", 0, retried=False)]
+    lines = shown(replace(SNAPSHOT, errors=errors))
+    assert any(line.startswith(" InternalError      1,024 retried ") for line in lines)
+    assert any(line.startswith(" InvalidParameter   3 not retried ") for line in lines)
+
+
+@pytest.mark.parametrize("width", [57, 77])
+def test_the_message_of_an_error_has_a_line_of_its_own_where_it_would_be_cut(width: int) -> None:
+    message = "Cannot connect to host 127.0.0.1:9 [refused]"
+    lines = shown(replace(SNAPSHOT, errors=[ErrorCount("no answer", 7, message, time.time())]), width)
+    assert lines[-1] == f"   {message}"
+
+
+def test_on_a_low_terminal_the_errors_give_way_to_the_keys() -> None:
+    errors = [ErrorCount(f"Error{number}", 1, "A message that is long. " * 3, 0) for number in range(4)]
+    snapshot = replace(SNAPSHOT, errors=errors, keys=[("q", "end")])
+    for height in range(10, 24):
+        lines = shown(snapshot, 77, height)
+        assert len(lines) <= height
+        assert lines[-1] == " q end"
+
+
+@pytest.mark.parametrize("width", [37, 57, 97])
+def test_no_way_to_continue_is_cut(width: int) -> None:
+    ways = ["press p", "kill -USR2 4711", "echo resume > control"]
+    text = "\n".join(shown(replace(SNAPSHOT, paused=True, state="paused", to_continue=ways), width))
+    assert all(way in text for way in ways)
+
+
+def test_the_display_says_where_the_calls_go_and_that_throttling_slows_them() -> None:
+    text = "\n".join(shown(replace(SNAPSHOT, slowed_to=61.7), 77, 24, "to a.example.com", "key AKLT…"))
+    assert " Account  to a.example.com   key AKLT…" in text
+    assert "slowed to 62 by throttling" in text
+
+
+def test_without_an_answer_there_is_no_latency(shell: Shell) -> None:
+    name = write_csv(shell / "list.csv", tasks(30))
+    with terminal(shell, "run", name, "--endpoint", f"http://127.0.0.1:{free_port()}") as screen:
+        until(lambda: "no answer" in screen.text)
+        text = screen.text
+    assert "latency" not in text
+    assert "none yet" in text
+
+
 def test_no_english_is_on_the_chinese_display() -> None:
-    snapshot = replace(SNAPSHOT, errors=[], paused=True, to_continue="kill -USR2 1", until=5000.0, keys=[("q", "")])
+    snapshot = replace(SNAPSHOT, errors=[], paused=True, to_continue=["kill -USR2 1"], until=5000.0, keys=[("q", "")])
     with speaking(Language.ZH):
-        text = "\n".join(line.plain for line in frame(snapshot, "list.csv", 100))
+        text = "\n".join(line.plain for line in frame(snapshot, Subject("list.csv"), 100))
     assert not set(re.findall("[A-Za-z]{2,}", text)) - {"list", "csv", "kill", "USR", "resume", "ms", "p95"}
 
 
@@ -235,6 +285,7 @@ def test_the_display_shows_control_c_and_the_command_to_continue_follows_it(shel
         until(lambda: "latency" in shown.text)
         shown.type("\x03")
         until(lambda: "Ending: interrupted" in shown.text)
+        assert shown.text.splitlines()[-1] == " q cut off the calls in flight"
         shown.type("\x03")
         assert shown.end() == 130
         after = shown.text
@@ -247,7 +298,7 @@ def test_the_display_shows_a_pause(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(30))
     with terminal(shell, "run", name, "--endpoint", api.url, "--max-per-second", "50", "--control", "control") as shown:
         until(lambda: " Paused" in shown.text and "after that at most 40 of 50 calls a second" in shown.text)
-        assert f"To continue: press p, or kill -USR2 {shown.process.pid}, or echo resume > control" in shown.text
+        assert f"press p   or kill -USR2 {shown.process.pid}   or echo resume > control" in shown.text
         assert "a second of 50" not in shown.text
         assert " left" not in shown.text
         (shell / "control").write_text("resume")
@@ -257,9 +308,10 @@ def test_the_display_shows_a_pause(shell: Shell, api: Emulator) -> None:
 #: Draws a snapshot, and again whenever the terminal changes its size. A bell marks the end of each drawing.
 DRAW_AT_EACH_RESIZE = """
 import pickle, signal, sys
+from stopcast.cli.display.frame import Subject
 from stopcast.cli.display.screen import Screen
 
-with open("snapshot", "rb") as file, Screen("Stopping list.csv") as screen:
+with open("snapshot", "rb") as file, Screen(Subject("Stopping list.csv")) as screen:
     snapshot = pickle.load(file)
 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
@@ -285,7 +337,7 @@ def test_after_a_resize_the_display_is_drawn_once_in_the_new_size(shell: Shell) 
 
 def test_the_display_of_verify_has_a_colour_for_every_status() -> None:
     for status in STATUS_WORDS:
-        text = "".join(line.plain for line in frame(replace(SNAPSHOT, statuses={status: 7}), "Asking", 100))
+        text = "".join(line.plain for line in frame(replace(SNAPSHOT, statuses={status: 7}), Subject("Asking"), 100))
         assert f"7 {STATUS_WORDS[status]}" in text
 
 
@@ -325,10 +377,10 @@ def test_a_run_under_nohup_continues_without_its_terminal(shell: Shell, api: Emu
 @pytest.mark.parametrize(
     ("done", "to_do", "line"),
     [
-        (230, RowsLeft(770, exact=False), "77 % of the list is left (about 770 rows); --resume continues with it"),
-        (9_999, RowsLeft(1, exact=True), "1 % of the list is left (1 row); --resume continues with it"),
-        (1, RowsLeft(9_999, exact=True), "99 % of the list is left (9,999 rows); --resume continues with it"),
-        (0, RowsLeft(20, exact=True), "100 % of the list is left (20 rows); --resume continues with it"),
+        (230, RowsLeft(770, exact=False), "77 % of the list is left (about 770 rows)"),
+        (9_999, RowsLeft(1, exact=True), "1 % of the list is left (1 row)"),
+        (1, RowsLeft(9_999, exact=True), "99 % of the list is left (9,999 rows)"),
+        (0, RowsLeft(20, exact=True), "100 % of the list is left (20 rows)"),
         (0, None, "239 rows read but not finished; more may not have been read"),
     ],
 )

@@ -91,6 +91,14 @@ def test_the_plan_shows_the_moment_of_the_deadline_and_the_time_until_it(
     assert f"Until {ahead:%Y-%m-%d %H:%M}, in " in ended.out
 
 
+def test_a_deadline_is_never_shown_as_the_minute_before_it(shell: Shell, at: tuple[str, ...]) -> None:
+    ahead = datetime.now().astimezone() + timedelta(hours=2)
+    moment, name = f"{ahead:%Y-%m-%d %H:%M}", write_csv(shell / "list.csv", tasks(1))
+    for number in range(20):
+        ended = shell.run("run", name, *at, "--until", f"{ahead:%H:%M}", "-o", f"{number}.jsonl")
+        assert ended.err.count(moment) == 2
+
+
 @pytest.mark.parametrize(
     ("typed", "printed"),
     [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.loop import Group, SimulatedLoop
 from simulation.record import Record
-from stopcast.cli.running.job import Ended
+from stopcast.cli.running.ending import Ended
 from stopcast.errors import AppsRefusedError
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ def test_the_summary_of_a_run_counts_its_statuses_appids_codes_and_calls(shell: 
 
 
 def test_a_run_with_bad_rows_prints_the_command_that_explains_them(shell: Shell, at: tuple[str, ...]) -> None:
-    next_command = "what went wrong, and what to do: stopcast summary 'a report.jsonl'"
+    next_command = "To see what went wrong, and what to do:\n  stopcast summary 'a report.jsonl'\n"
     assert next_command in shell.run("run", "-", *at, "-o", "a report.jsonl", given=b"a,r,1\na,r,\n").err
     assert "what to do" not in shell.run("run", "-", *at, "-o", "b.jsonl", given=b"a,r,1\n").err
     assert "-o again.jsonl" not in shell.run("summary", "a report.jsonl", "--lang", "en").out

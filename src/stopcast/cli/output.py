@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 import click
 
 from stopcast.cli.standard_streams import OutputError, StandardOutput
+from stopcast.cli.wrapping import wrapped_for
 from stopcast.errors import (
     ConfigurationError,
     InterruptedRunError,
@@ -25,6 +26,7 @@ from stopcast.i18n import _, translate
 #: The command's own messages.
 COMMAND_LOG: Final = logging.getLogger("stopcast.command")
 
+_STANDARD_OUTPUT: Final = 1
 EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
 
@@ -47,6 +49,15 @@ def write_stdout(data: str | bytes, *, patience_seconds: float | None = None) ->
     click.echo(data)
 
 
+def write_text(text: str) -> None:
+    """Write a text on standard output, with lines that fit if it is a terminal.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_stdout(wrapped_for(_STANDARD_OUTPUT, text))
+
+
 def write_json(value: object, *, patience_seconds: float | None = None) -> None:
     """Write a value as one JSON object on standard output, as ``write_stdout`` does."""
     import orjson
@@ -60,29 +71,44 @@ def write_json(value: object, *, patience_seconds: float | None = None) -> None:
 
 
 def give_up(
-    error: StopcastError, *, log_totals: Callable[[], None] = lambda: None, resume_with: str | None = None
+    error: StopcastError,
+    *,
+    log_totals: Callable[[], None] = lambda: None,
+    advice: str | None = None,
+    resume_with: str | None = None,
+    from_stdin: bool = False,
 ) -> NoReturn:
-    """Log the error, then the totals, then the command that continues, and exit with the status of the error."""
+    """Log the error, the totals, the advice, and the command that continues; exit with the status of the error."""
     if isinstance(error, InterruptedRunError):
         for note in getattr(error, "__notes__", ()):
             log(f"stopcast: {note}", event="report_incomplete", level=logging.ERROR)
         log_totals()
         if resume_with:
-            log(f"stopcast: interrupted. Continue with:\n  {resume_with}", event="interrupted", resume_with=resume_with)
+            text = _("stopcast: interrupted. Continue with:\n  {resume_with}", resume_with=resume_with)
+            _log_command(text, resume_with, event="interrupted", from_stdin=from_stdin)
         raise SystemExit(128 + error.signal_number)
     text = "\n".join([_("stopcast: {error}", error=error), *map(translate, getattr(error, "__notes__", ()))])
     log(text, event="given_up", level=logging.ERROR, error=type(error).__name__)
     log_totals()
-    if isinstance(error, ConfigurationError | ListError | ReportExistsError):
-        raise SystemExit(EXIT_USAGE)
+    if advice is not None:
+        log(advice, event="advice")
     time_is_up = isinstance(error, TimeIsUpError)
-    if resume_with and not isinstance(error, OutputError):
+    if resume_with and not isinstance(error, OutputError | ConfigurationError | ReportExistsError):
         if time_is_up:
             text = _(
                 "Continue, with a new --until if there is a deadline again:\n  {resume_with}", resume_with=resume_with
             )
         else:
             text = _("After you have fixed the cause, continue with:\n  {resume_with}", resume_with=resume_with)
-        log(text, event="resumable", resume_with=resume_with)
+        _log_command(text, resume_with, event="resumable", from_stdin=from_stdin)
+    if isinstance(error, ConfigurationError | ListError | ReportExistsError):
+        raise SystemExit(EXIT_USAGE)
     # After a queue's loss of its data the work has ended: what was at hand is done, and nothing else is left.
     raise SystemExit(EXIT_BAD_ROWS if time_is_up or isinstance(error, QueueDataLostError) else EXIT_GIVEN_UP)
+
+
+def _log_command(text: str, resume_with: str, *, event: str, from_stdin: bool) -> None:
+    """Log a text with the command that continues."""
+    if from_stdin:
+        text = "\n".join([text, _("Give it the same list on standard input again.")])
+    log(text, event=event, resume_with=resume_with)

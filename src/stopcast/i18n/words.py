@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     if minutes < 60:  # noqa: PLR2004 - minutes in an hour
         return _("{minutes} min {seconds:02d} s", minutes=minutes, seconds=rest)
-    hours, minutes = divmod(minutes, 60)
+    hours, minutes = divmod(round(seconds / 60), 60)
     return _("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
 
 

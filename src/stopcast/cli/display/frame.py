@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -18,8 +18,6 @@ from stopcast.tasks.outcome import Status
 _LABEL: Final = 10
 _ERRORS_SHOWN: Final = 4
 _SPARKS: Final = " ▁▂▃▄▅▆▇█"
-#: What ends within this time is shown to the second.
-_SOON_SECONDS: Final = 600
 #: Amber is for what is retried, by this run or by the next one; red is for what failed.
 _GOOD, _BAD, _WARNING, _FAINT = "green", "red", "yellow", "bright_black"
 _STYLES: Final = {
@@ -35,36 +33,52 @@ _STYLES: Final = {
 }
 
 
-def frame(snapshot: RunSnapshot, title: str, width: int, *, unicode: bool = True) -> Iterator[Text]:
-    """Yield the lines of the display, none of them wider than ``width`` columns."""
-    for line in _lines(snapshot, title, width, unicode=unicode):
+class Subject(NamedTuple):
+    """What a run does, and the facts about it that do not change."""
+
+    title: str
+    facts: Sequence[str] = ()
+
+
+def frame(
+    snapshot: RunSnapshot, subject: Subject, width: int, height: int = 24, *, unicode: bool = True
+) -> Iterator[Text]:
+    """Yield the lines of the display, none of them wider than ``width`` columns, and at most ``height`` lines."""
+    lines = list(_lines(snapshot, subject, width, unicode=unicode))
+    keys = [Text(), _keys(snapshot.keys)] if snapshot.keys else []
+    errors = _errors(snapshot.errors, width, height - len(lines) - len(keys))
+    for line in [*lines, *errors, *keys][:height]:
         line.truncate(width, overflow="ellipsis" if unicode else "crop")
         yield line
 
 
-def _lines(snapshot: RunSnapshot, title: str, width: int, *, unicode: bool) -> Iterator[Text]:
+def _lines(snapshot: RunSnapshot, subject: Subject, width: int, *, unicode: bool) -> Iterator[Text]:
     so_far = _("{duration} so far", duration=duration(snapshot.seconds))
-    yield _ends(_state(snapshot, title), Text(so_far, _FAINT), width)
-    if snapshot.paused and snapshot.to_continue:
-        yield Text(" " + _("To continue: {ways}", ways=snapshot.to_continue))
+    yield _ends(_state(snapshot, subject.title), Text(so_far, _FAINT), width)
     share = _share(snapshot)
     if share is not None:
         yield _bar(share, width, unicode=unicode)
     yield _ends(Text(f" {_done(snapshot)}"), Text(_left(snapshot)), width)
     yield Text()
+    if snapshot.paused and snapshot.to_continue:
+        yield from _row(_("Go on"), _ways(snapshot.to_continue), width)
+    if subject.facts:
+        yield from _row(_("Account"), map(Text, subject.facts), width)
     yield from _row(_("Rate"), _rate(snapshot, width, unicode=unicode), width)
     yield from _row(_("Calls"), _calls(snapshot), width)
     yield from _row(_("Retries"), _retries(snapshot), width)
     yield from _row(_("Rows"), _statuses(snapshot), width)
     if snapshot.until is not None:
         yield from _row(_("Until"), _until(snapshot, snapshot.until), width)
-    if snapshot.errors:
-        yield Text()
-        # The latest errors, sorted by code: lines that change places at each drawing cannot be read.
-        yield from _errors(sorted(snapshot.errors[:_ERRORS_SHOWN]))
-    if snapshot.keys:
-        yield Text()
-        yield Text(" " + "   ".join(f"{key} {label}" for key, label in snapshot.keys), _FAINT)
+
+
+def _keys(keys: Iterable[tuple[str, str]]) -> Text:
+    return Text(" " + "   ".join(f"{key} {label}" for key, label in keys), _FAINT)
+
+
+def _ways(ways: Sequence[str]) -> Iterator[Text]:
+    yield Text(ways[0])
+    yield from (Text(_("or {way}", way=way)) for way in ways[1:])
 
 
 def _state(snapshot: RunSnapshot, title: str) -> Text:
@@ -90,15 +104,7 @@ def _left(snapshot: RunSnapshot) -> str:
     left = snapshot.seconds_left
     if left is None:
         return ""
-    return _("{duration} left, until {moment}", duration=duration(left), moment=_moment(left))
-
-
-def _moment(seconds: float) -> str:
-    """Return the local time of day after these seconds, with the day if that is not today."""
-    at = time.localtime(time.time() + seconds)
-    today = time.localtime()[:3]
-    clock = "%H:%M:%S" if seconds < _SOON_SECONDS else "%H:%M"
-    return time.strftime(clock if at[:3] == today else f"%Y-%m-%d {clock}", at)
+    return _("{duration} left, until {moment}", duration=duration(left), moment=messages.moment(left))
 
 
 def _bar(share: float, width: int, *, unicode: bool) -> Text:
@@ -119,6 +125,8 @@ def _rate(snapshot: RunSnapshot, width: int, *, unicode: bool) -> Iterator[Text]
     yield Text.assemble((f"{snapshot.rate:.1f}", "bold"), " ", _("a second of {cap:g}", cap=snapshot.cap))
     if snapshot.limited_to != snapshot.cap:
         yield Text(_("held at {rate:g}", rate=snapshot.limited_to), _WARNING)
+    if snapshot.slowed_to is not None:
+        yield Text(_("slowed to {rate:.0f} by throttling", rate=snapshot.slowed_to), _WARNING)
     if unicode and width >= 60:  # noqa: PLR2004 - in fewer columns it takes a line of its own
         yield Text(_sparks(list(snapshot.rates)[-24:], snapshot.cap), _GOOD)
 
@@ -129,8 +137,8 @@ def _sparks(rates: Iterable[float], cap: float) -> str:
 
 
 def _calls(snapshot: RunSnapshot) -> Iterator[Text]:
-    yield Text(_("{number} in flight", number=snapshot.in_flight))
-    yield Text(_("{number} waiting", number=snapshot.waiting))
+    yield Text(_("{number:,} in flight", number=snapshot.in_flight))
+    yield Text(_("{number:,} waiting", number=snapshot.waiting))
     if snapshot.latency_p50 is not None and snapshot.latency_p95 is not None:
         p50, p95 = _seconds(snapshot.latency_p50), _seconds(snapshot.latency_p95)
         yield Text(_("latency {p50}, p95 {p95}", p50=p50, p95=p95))
@@ -143,6 +151,8 @@ def _retries(snapshot: RunSnapshot) -> Iterator[Text]:
 
 
 def _statuses(snapshot: RunSnapshot) -> Iterator[Text]:
+    if not snapshot.statuses:
+        yield Text(_("none yet"), _FAINT)
     for status, word in STATUS_WORDS.items():
         if number := snapshot.statuses.get(status, 0):
             text = Text(_("{number:,} {status}", number=number, status=_(word)))
@@ -151,21 +161,48 @@ def _statuses(snapshot: RunSnapshot) -> Iterator[Text]:
 
 
 def _until(snapshot: RunSnapshot, until: float) -> Iterator[Text]:
-    yield Text(_("{moment}, in {duration}", moment=_moment(until), duration=duration(until)))
+    yield Text(_("{moment}, in {duration}", moment=messages.moment(until), duration=duration(until)))
     if snapshot.seconds_left is not None and snapshot.seconds_left > until:
         yield Text(_("the rest is for --resume"), _WARNING)
 
 
-def _errors(errors: Sequence[ErrorCount]) -> Iterator[Text]:
+def _errors(errors: Sequence[ErrorCount], width: int, room: int) -> Iterator[Text]:
+    """Yield the latest errors on at most ``room`` lines: each message on a line of its own, if these have room."""
+    # Sorted by code: lines that change places at each drawing cannot be read.
+    shown = sorted(errors[: min(_ERRORS_SHOWN, max(0, room - 1))])
+    if not shown:
+        return
+    yield Text()
+    heads = _heads(shown)
+    messages_ = [visible(translate(error.message)) for error in shown]
+    split = any(head.cell_len + 3 + cell_len(message) > width for head, message in zip(heads, messages_, strict=True))
+    apart = split and 1 + 2 * len(shown) <= room
+    for head, message in zip(heads, messages_, strict=True):
+        if apart:
+            yield head
+            yield Text(f"   {message}", _FAINT)
+        else:
+            yield head.append(f"   {message}", _FAINT)
+
+
+def _heads(errors: Sequence[ErrorCount]) -> list[Text]:
+    """Return what stands before the message of each error, in columns."""
     codes = [visible(translate(error.code)) for error in errors]
-    numbers = [f"{error.number:,}" for error in errors]
+    # In words, because the colour cannot be seen everywhere.
+    numbers = [
+        _("{number:,} retried", number=error.number)
+        if error.retried
+        else _("{number:,} not retried", number=error.number)
+        for error in errors
+    ]
     agos = [_("{duration} ago", duration=duration(max(0.0, time.time() - error.last_at))) for error in errors]
     widths = [max(map(cell_len, column)) for column in (codes, numbers, agos)]
+    heads = []
     for error, code, number, ago in zip(errors, codes, numbers, agos, strict=True):
-        style = _WARNING if error.retried else _BAD
-        line = Text.assemble(" ", (_padded(code, widths[0]), style), f"   {number.rjust(widths[1])}")
-        line.append(f"   {' ' * (widths[2] - cell_len(ago))}{ago}   {visible(translate(error.message))}", _FAINT)
-        yield line
+        head = Text.assemble(" ", (_padded(code, widths[0]), _WARNING if error.retried else _BAD))
+        head.append(f"   {_padded(number, widths[1])}")
+        heads.append(head.append(f"   {' ' * (widths[2] - cell_len(ago))}{ago}", _FAINT))
+    return heads
 
 
 def _padded(text: str, width: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from stopcast.cli.lists.remaining import RowsLeft
 
 _APPS_SHOWN = 10
+#: A moment within this time is shown to the second.
+_SOON_SECONDS = 600
 #: Digits of an estimate that mean something.
 _ESTIMATED_DIGITS = 3
 
@@ -98,8 +99,19 @@ def left_out(number: int, not_chosen: int) -> Iterator[str]:
 
 def until(seconds: float) -> str:
     """Return when no call is to be in flight any more, as a moment and as the time that is left."""
-    moment = datetime.now() + timedelta(seconds=seconds)  # noqa: DTZ005 - local
-    return _("Until {moment:%Y-%m-%d %H:%M}, in {duration}.", moment=moment, duration=duration(seconds))
+    return _("Until {moment}, in {duration}.", moment=moment(seconds, dated=True), duration=duration(seconds))
+
+
+def moment(seconds: float, *, dated: bool = False) -> str:
+    """Return the local time of day at so many seconds from now, with its day if that is not today or if ``dated``."""
+    at = local_time(seconds)
+    clock = "%H:%M:%S" if seconds < _SOON_SECONDS else "%H:%M"
+    return at.strftime(f"%Y-%m-%d {clock}" if dated or at.date() != local_time(0).date() else clock)
+
+
+def local_time(seconds: float) -> datetime:
+    """Return the local time at so many seconds from now, to the nearest second: 06:00 is never shown as 05:59."""
+    return (datetime.now().astimezone() + timedelta(seconds=seconds + 0.5)).replace(microsecond=0)
 
 
 def progress(snapshot: RunSnapshot) -> str:
@@ -110,9 +122,11 @@ def progress(snapshot: RunSnapshot) -> str:
     ]
     if not snapshot.paused:
         parts.append(_("{rate:.1f} a second", rate=snapshot.rate))
+        if snapshot.slowed_to is not None:
+            parts.append(_("slowed to {rate:.0f} by throttling", rate=snapshot.slowed_to))
     parts += [
-        _("{number} in flight", number=snapshot.in_flight),
-        _("{number} waiting", number=snapshot.waiting),
+        _("{number:,} in flight", number=snapshot.in_flight),
+        _("{number:,} waiting", number=snapshot.waiting),
     ]
     if snapshot.seconds_left is not None:
         parts.append(_("{duration} left", duration=duration(snapshot.seconds_left)))
@@ -120,7 +134,7 @@ def progress(snapshot: RunSnapshot) -> str:
         fields = {**most._asdict(), "code": translate(most.code)}
         parts.append(_("most often {code} ({number:,} times): {message}", **fields))
     if snapshot.paused and snapshot.to_continue:
-        parts.append(_("to continue: {ways}", ways=snapshot.to_continue))
+        parts.append(_("to continue: {ways}", ways=_(", or ").join(snapshot.to_continue)))
     return _(", ").join(filter(None, [snapshot.state, *parts]))
 
 
@@ -137,7 +151,9 @@ def _number_of(number: int, *, exact: bool) -> str:
     return _("about {number:,}", number=round(number, min(0, _ESTIMATED_DIGITS - len(str(number)))))
 
 
-def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | None = None) -> str:
+def totals(
+    summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | None = None, sandbox: bool = False
+) -> str:
     """Return the end of a run in a few lines.
 
     Args:
@@ -145,6 +161,7 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
         report: its path.
         done: rows that have their outcome, or need none.
         to_do: rows without an outcome, None where the number is unknown.
+        sandbox: whether the calls went to the sandbox.
     """
     counts = status_counts(summary.statuses) or _("none")
     lines = [ngettext("1 row: {counts}", "{number:,} rows: {counts}", summary.good + summary.bad, counts=counts)]
@@ -168,14 +185,12 @@ def totals(summary: Summary, report: str, *, done: int = 0, to_do: RowsLeft | No
                 number,
             )
         )
-    continuable = not is_stream(report)
-    if left := _left(done, to_do, unfinished=summary.not_finished, continuable=continuable):
-        lines.append(left)
+    if left := _left(done, to_do, unfinished=summary.not_finished):
+        lines.append(left if is_stream(report) else _with_sent_again(left, summary))
     if is_file(report):
         lines.append(_("report: {path}", path=report))
-        if summary.bad:
-            command = f"stopcast summary {shlex.quote(report)}"
-            lines.append(_("what went wrong, and what to do: {command}", command=command))
+    if sandbox:
+        lines.append(_("a rehearsal with --sandbox: nothing real was stopped"))
     return "\n".join(lines)
 
 
@@ -228,7 +243,7 @@ def _number_of_calls(number: int) -> str:
     return ngettext("1 call", "{number:,} calls", number)
 
 
-def _left(done: int, to_do: RowsLeft | None, *, unfinished: int, continuable: bool) -> str:
+def _left(done: int, to_do: RowsLeft | None, *, unfinished: int) -> str:
     """Return what a run that ended early leaves undone, "" for nothing."""
     if to_do is None:
         if not unfinished:
@@ -243,14 +258,24 @@ def _left(done: int, to_do: RowsLeft | None, *, unfinished: int, continuable: bo
     # Rounded as a person expects it, but something left is never 0 % and something done never leaves 100 %.
     percent = min(max(round(100 * to_do.number / (done + to_do.number)), 1), 99 if done else 100)
     number = _number_of(to_do.number, exact=to_do.exact)
-    left = ngettext(
+    return ngettext(
         "{percent} % of the list is left ({rows} row)",
         "{percent} % of the list is left ({rows} rows)",
         to_do.number,
         percent=percent,
         rows=number,
     )
-    return _("{left}; --resume continues with it", left=left) if continuable else left
+
+
+def _with_sent_again(left: str, summary: Summary) -> str:
+    """Return what is left, and how many rows of the report ``--resume`` sends again besides."""
+    number = sum(number for status, number in summary.statuses.items() if not status.settled)
+    if not number:
+        return left
+    return ngettext(
+        "{left}; --resume sends 1 of the others again", "{left}; --resume sends {number:,} of the others again",
+        number, left=left,
+    )  # fmt: skip
 
 
 def invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:

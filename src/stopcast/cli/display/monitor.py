@@ -16,6 +16,7 @@ from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
 from stopcast.cli.options import Options
 from stopcast.events import AppSetAside, AttemptFinished, Event, RetryPlanned, Throttled
 from stopcast.i18n import _
+from stopcast.ports import Limiter
 from stopcast.run import Run
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Status
@@ -26,6 +27,8 @@ _LATENCIES: Final = 500
 _CODES: Final = 100
 #: Rates are averages over this time.
 _RATE_SECONDS: Final = 10.0
+#: Throttling that takes less of the rate than this is not worth a word.
+_SLOWED: Final = 0.95
 _GOOD_VERDICTS: Final = frozenset({"ok", "no_such_task"})
 #: After these a task is not tried again.
 _FINAL: Final = frozenset({"task", "application", "account", "unknown_account"})
@@ -116,6 +119,7 @@ class RunSnapshot:
         statuses: lines of the report by status.
         rate: calls a second, averaged over the last seconds.
         limited_to: calls a second that a person has set during the run.
+        slowed_to: calls a second that throttling allows now, None if it does not slow the run.
         cap: the most calls a second.
         rates: calls a second in each of the last seconds.
         in_flight: calls.
@@ -150,7 +154,8 @@ class RunSnapshot:
     latency_p95: float | None
     errors: Sequence[ErrorCount]
     paused: bool = False
-    to_continue: str = ""
+    to_continue: Sequence[str] = ()
+    slowed_to: float | None = None
     keys: Sequence[tuple[str, str]] = ()
     until: float | None = None
 
@@ -163,11 +168,11 @@ class RunSnapshot:
 class Steered(Protocol):
     """The ways in which a person steers the run."""
 
-    def ways_to_continue(self) -> str:
-        """Return what a person does to let a paused run continue."""
+    def ways_to_continue(self) -> Sequence[str]:
+        """Return what a person may do to let a paused run continue."""
 
     def key_labels(self) -> Sequence[tuple[str, str]]:
-        """Return the keys that are read, each with what it does."""
+        """Return the keys that are read, each with what it does now."""
 
 
 class _Tick(NamedTuple):
@@ -212,9 +217,12 @@ class RunMonitor:
         to_do = rows_to_do(run, self._lists.rows_left(), limit=self.options.lists.limit)
         latencies = sorted(attempts.latencies)
         paused, until = stopper.paused and run.ending is None, self.options.guards.until
+        goes_on = run.ending is None and not paused
         cap = limited_to = self.options.calls.max_per_second
+        limiters = [stopper.limiter]
         if isinstance(stopper, Router):
             cap, limited_to = stopper.max_per_second, stopper.limited_to
+            limiters = [each.limiter for each in stopper.stoppers.values()]
         elif stopper.limiter.adjustable:
             limited_to = stopper.limiter.limited_to
         return RunSnapshot(
@@ -223,10 +231,11 @@ class RunMonitor:
             done=done,
             bad=summary.bad,
             to_do=to_do,
-            seconds_left=to_do.number / rows_rate if to_do is not None and rows_rate > 0 and not paused else None,
+            seconds_left=to_do.number / rows_rate if to_do is not None and rows_rate > 0 and goes_on else None,
             statuses=summary.statuses,
             rate=calls_rate,
             limited_to=limited_to,
+            slowed_to=_slowed_to(limiters),
             cap=cap,
             rates=self._rates,
             in_flight=stopper.dispatcher.in_flight,
@@ -237,7 +246,7 @@ class RunMonitor:
             latency_p95=latencies[len(latencies) * 95 // 100] if latencies else None,
             errors=list(reversed(attempts.errors.values())),
             paused=paused,
-            to_continue=self._steering.ways_to_continue() if self._steering is not None else "",
+            to_continue=self._steering.ways_to_continue() if self._steering is not None else (),
             keys=self._steering.key_labels() if self._steering is not None else (),
             until=None if until is None else max(0.0, until - time.monotonic()),
         )
@@ -267,3 +276,14 @@ class RunMonitor:
         if run.canary.left:
             return _("only the first {number:,} (canary)", number=self.options.guards.canary)
         return ""
+
+
+def _slowed_to(limiters: Sequence[Limiter]) -> float | None:
+    """Return the calls a second that all limiters together allow now, None if throttling slows none of them."""
+    rates = [
+        (limiter.rate, limiter.full_rate * limiter.limited_to / limiter.max_per_second)
+        for limiter in limiters
+        if limiter.rate is not None and limiter.full_rate is not None
+    ]
+    now, allowed = (sum(rate) for rate in zip(*rates, strict=True)) if rates else (0.0, 0.0)
+    return now if len(rates) == len(limiters) and now < _SLOWED * allowed else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -85,15 +86,17 @@ def _log_failure(error: BackgroundTaskError) -> None:
     )
 
 
-def screen_for(output: OutputOptions, *, doing: str) -> Screen | None:
+def screen_for(output: OutputOptions, *, doing: str, facts: Sequence[str]) -> Screen | None:
     """Return a screen to draw on, or None where standard error is no terminal that can be drawn on, or rich is missing.
 
     Args:
         output: ``--quiet`` and ``--log-format json`` ask for no drawing.
         doing: the title.
+        facts: where and as whom.
     """
     if output.quiet or output.log_format != "text" or not may_be_drawn_on():
         return None
+    from stopcast.cli.display.frame import Subject
     from stopcast.cli.display.screen import Screen
 
-    return Screen(doing)
+    return Screen(Subject(doing, facts))

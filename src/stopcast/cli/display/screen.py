@@ -16,7 +16,7 @@ from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType
 
-from stopcast.cli.display.frame import frame
+from stopcast.cli.display.frame import Subject, frame
 from stopcast.cli.display.monitor import RunSnapshot
 from stopcast.i18n import visible
 
@@ -32,8 +32,8 @@ class Screen:
     Log lines appear above the drawing. A terminal that is stopped or closed does not hold the run up.
     """
 
-    def __init__(self, title: str) -> None:
-        self._title = visible(title)
+    def __init__(self, subject: Subject) -> None:
+        self._subject = Subject(visible(subject.title), list(map(visible, subject.facts)))
         # With no_color=True rich would still send bold and other attributes.
         system = None if os.environ.get("NO_COLOR") else "auto"
         self._console = Console(stderr=True, highlight=False, color_system=system)  # type: ignore[arg-type]
@@ -72,7 +72,8 @@ class Screen:
         if not self._poll.poll(0):
             return
         width, height = self._console.size
-        lines = list(frame(snapshot, self._title, min(width - _MARGIN, _WIDEST), unicode=self._unicode))[: height - 1]
+        columns = min(width - _MARGIN, _WIDEST)
+        lines = list(frame(snapshot, self._subject, columns, height - 1, unicode=self._unicode))
         self._erase_wrapped_lines(width)
         self._live.update(Group(*lines), refresh=True)
         self._widths = [line.cell_len for line in lines]

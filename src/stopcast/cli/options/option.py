@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, fields
 from functools import wraps
 from typing import Any, Final, ParamSpec
@@ -83,6 +83,21 @@ def setting(*declarations: str, **attributes: Any) -> Any:
     """
     unset = False if attributes.get("is_flag") else 0 if attributes.get("count") else None
     return field(default=attributes.get("default", unset), metadata={_DECLARATION: (declarations, attributes)})
+
+
+def options_that_set(group: object, names: Sequence[str]) -> list[str]:
+    """Return what is typed to set these fields of a group, in their order: nothing for those that have the default."""
+    return [word for name in names for word in _typed(group, name)]
+
+
+def _typed(group: Any, name: str) -> Iterator[str]:
+    (declared,) = (each for each in fields(group) if each.name == name)
+    value, (declarations, attributes) = getattr(group, name), declared.metadata[_DECLARATION]
+    if value == declared.default:
+        return
+    yield max(declarations, key=len)
+    if not attributes.get("is_flag"):
+        yield attributes.get("typed", "{:g}" if isinstance(value, float) else "{}").format(value)
 
 
 def takes(

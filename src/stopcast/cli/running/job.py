@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable, Collection, Container
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import AttemptStats, RunMonitor
@@ -16,16 +15,16 @@ from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.exceptions import read_exceptions
-from stopcast.cli.lists.remaining import rows_done, rows_expected, rows_to_do
+from stopcast.cli.lists.remaining import rows_expected
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GIVEN_UP, EXIT_GOOD, give_up, log, write_json
+from stopcast.cli.output import EXIT_GIVEN_UP, give_up, log, write_json
 from stopcast.cli.running import wakeup
+from stopcast.cli.running.ending import Ended, conclude
 from stopcast.cli.running.guards import check_guards, confirms_deadline, confirms_plan
 from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
-from stopcast.cli.running.notes import note_of
 from stopcast.cli.running.open_files import calls_within_limit
-from stopcast.cli.running.opening import log_opening
+from stopcast.cli.running.opening import log_opening, shown_facts
 from stopcast.cli.running.session import Session
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
@@ -33,12 +32,12 @@ from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_t
 from stopcast.cli.running.user import User
 from stopcast.cli.running.watch import AnswerWatch
 from stopcast.cli.standard_streams import OutputError
-from stopcast.errors import InterruptedRunError, StopcastError, TimeIsUpError
+from stopcast.errors import InterruptedRunError, StopcastError
 from stopcast.fleet.connection import without_secrets
-from stopcast.i18n import _
+from stopcast.i18n import _, duration
 from stopcast.ports import Deliveries
-from stopcast.report.opening import is_stream
 from stopcast.run import Run
+from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.task import Batch
 
@@ -74,23 +73,6 @@ class RunJob:
     verify_after_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a job ended.
-
-    Attributes:
-        summary: what ``--json`` prints, None where there is no report.
-        status: the exit status, unless ``error`` decides it.
-        error: what ended the job early.
-        log_totals: logs the totals, which follow the error; they are logged already where nothing ended the job early.
-    """
-
-    summary: dict[str, Any] | None
-    status: int
-    error: StopcastError | None = None
-    log_totals: Callable[[], None] = lambda: None
-
-
 def execute(job: RunJob) -> int:
     """Run the job, print its summary, and return the exit status.
 
@@ -109,9 +91,13 @@ def execute(job: RunJob) -> int:
                 give_up(output_error)
             error.add_note(str(output_error))
     if error is not None:
-        resumable = job.resumable and ended.summary is not None and not is_stream(job.options.report.path)
-        resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError)) if resumable else None
-        give_up(error, log_totals=ended.log_totals, resume_with=resume_with)
+        give_up(
+            error,
+            log_totals=ended.log_totals,
+            advice=ended.advice,
+            resume_with=ended.resume_with,
+            from_stdin=STANDARD_INPUT in job.options.lists.tasks,
+        )
     return ended.status
 
 
@@ -161,11 +147,19 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
     if (verification := job.verification()) is None:
         return ended
     session.signals.cancel_task()
-    await asyncio.sleep(job.verify_after_seconds)
+    if job.verify_after_seconds >= 1:
+        text = _("In {duration} the API is asked whether they ended.", duration=duration(job.verify_after_seconds))
+        session.user.log(text, event="verification_planned")
+    try:
+        await asyncio.sleep(job.verify_after_seconds)
+    except asyncio.CancelledError:
+        if (number := session.signals.number) is None:
+            raise
+        return replace(ended, error=InterruptedRunError(number), resume_with=resume_command())
     make_calls = await target.limited(verification.calls, _bounded(verification.options, most), stack)
     verified = await _run_one(session, verification, target, make_calls)
-    summary, status = {**ended.summary, "verify": verified.summary}, max(ended.status, verified.status)
-    return Ended(summary, status, verified.error, verified.log_totals)
+    summary = {**ended.summary, "verify": verified.summary}
+    return replace(verified, summary=summary, status=max(ended.status, verified.status))
 
 
 def _bounded(options: Options, most: int) -> Options:
@@ -200,7 +194,7 @@ async def _run_one(
     stops_tasks = job.calls.action.stops_tasks
     lists = messages.list_names(options.lists.tasks or [without_secrets(queue) for queue in job.queues])
     doing = _("Stopping {lists}", lists=lists) if stops_tasks else _("Asking about {lists}", lists=lists)
-    screen = screen_for(options.output, doing=doing)
+    screen = screen_for(options.output, doing=doing, facts=shown_facts(target, options.calls))
     if screen is None:
         log_opening(user, target, options, doing=doing, stops_tasks=stops_tasks)
     attempts = AttemptStats()
@@ -225,13 +219,16 @@ async def _run_one(
     def end(number: int, first: bool) -> None:
         run.interrupt(number)
         if first:
-            user.log("Calls in flight finish; a second signal cuts them off.", event="interrupting")
+            steering.log_end()
+        showing.show_change()
 
-    steering = Steering(stopper, user, session.signals.end_now, options.guards.control)
-    session.signals.end, session.signals.steer = end, steering.receive
+    steering = Steering(
+        stopper, user, session.signals.end_now, options.guards.control, ending=lambda: run.ending is not None
+    )
     watch = AnswerWatch(run, stopper, attempts, give_up_seconds=options.guards.give_up_unanswered)
     watching = session.supervisor.start(watch.watch(), name="watch over the answers")
     showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
+    session.signals.end, session.signals.steer = end, steering.receive
     error: StopcastError | None = None
     with keys_for(steering, showing, screen, options.lists.tasks):
         async with (
@@ -245,31 +242,13 @@ async def _run_one(
                 error = caught
     await session.supervisor.end(watching)
     watch.warn_of_ids()
-    error = error or watch.all_apps_refused
-    return _end(job, run, error, user, no_such_task_only=watch.no_such_task_only)
-
-
-def _end(job: RunJob, run: Run, error: StopcastError | None, user: User, *, no_such_task_only: bool) -> Ended:
-    options, summary = job.options, run.summary()
-    if run.past.torn_bytes:
-        torn = _(
-            "The last line of the report was incomplete; its {number} bytes were removed.", number=run.past.torn_bytes
-        )
-        user.log(torn, event="report_mended")
-    to_do = rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
-    as_json = {**summary.as_json(), "no_such_task_only": no_such_task_only}
-    text = messages.totals(summary, options.report.path, done=rows_done(run), to_do=to_do)
-
-    def log_totals() -> None:
-        if error is None or summary.calls or summary.statuses:
-            user.log(text, event="summary", summary=as_json)
-        if summary.bad and job.advice is not None:
-            user.log(job.advice, event="not_ended")
-
-    status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
-    ended = Ended(as_json if run.opened else None, status, error, log_totals)
-    if error is None:
-        log_totals()
-    elif note := note_of(error, options):
-        error.add_note(note)
-    return ended
+    return conclude(
+        run,
+        job.lists,
+        options,
+        user,
+        error or watch.all_apps_refused,
+        no_such_task_only=watch.no_such_task_only,
+        advice=job.advice,
+        resumable=job.resumable,
+    )

@@ -1,30 +1,40 @@
-"""What a user should do about an error that ended a run."""
+"""What a user should do after a run that did not go well: one command, or none where the next one is to continue."""
 
 from __future__ import annotations
 
-from stopcast.cli.display.next_commands import doctor_command
+from stopcast.cli.display.next_commands import doctor_command, run_again_command, summary_command
 from stopcast.cli.options import Options
 from stopcast.errors import (
+    AppsRefusedError,
+    CanaryError,
     ClockRefusedError,
     CredentialsRefusedError,
     EndpointError,
     StopcastError,
     TooManyFailuresError,
     UnansweredError,
+    UnknownRefusalsError,
 )
 from stopcast.i18n import _
+from stopcast.report.opening import is_file
 
 
-def note_of(error: StopcastError, options: Options) -> str | None:
-    """Return what the user should do about the error."""
+def note_of(error: StopcastError | None, options: Options) -> str | None:
+    """Return what the user should do about the error that ended a run, or about its rows that are not good."""
+    report = options.report.path
     match error:
-        case TooManyFailuresError():
-            return _(
-                "Look at the lines of {report} whose status is failed or gave_up. --resume sends the gave_up tasks "
-                "again. To send the failed tasks again too, run the report itself as a list.",
-                report=options.report.path,
-            )
         case CredentialsRefusedError() | ClockRefusedError() | EndpointError() | UnansweredError():
             return _("To see the cause and how to fix it:\n  {command}", command=doctor_command(options))
+        case _ if not is_file(report):
+            return None
+        case TooManyFailuresError() if not isinstance(error, CanaryError):
+            return _(
+                "To see what went wrong, and what to do:\n  {summary}\n--resume does not send failed tasks again. To "
+                "send them again too, run the report as a list:\n  {run}",
+                summary=summary_command(report),
+                run=run_again_command(options),
+            )
+        case None | CanaryError() | AppsRefusedError() | UnknownRefusalsError():
+            return _("To see what went wrong, and what to do:\n  {command}", command=summary_command(report))
         case _:
             return None

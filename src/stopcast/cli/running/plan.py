@@ -17,7 +17,7 @@ from stopcast.cli.lists import Beginning, Lists
 from stopcast.cli.lists.exceptions import read_exceptions
 from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_stdout
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_text
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _, duration, ngettext
 from stopcast.limiters.pacer import full_rate
@@ -134,7 +134,7 @@ async def print_plan(options: Options) -> int:
     if options.output.as_json:
         write_json(plan.as_json())
     else:
-        write_stdout(str(plan))
+        write_text(str(plan))
         if (deadline := options.guards.until) is not None:
-            write_stdout(messages.until(deadline.left_seconds))
+            write_text(messages.until(deadline.left_seconds))
     return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

@@ -38,18 +38,26 @@ class Steering:
         user: reads the log.
         end: ends the run as Control-C does.
         control: the control file, None for none.
+        ending: returns why the run ends already, so that nothing but its end can be steered.
 
     Attributes:
         keys: whether keys are read.
     """
 
     def __init__(
-        self, stopper: TaskCalls | Router, user: User, end: Callable[[], object], control: Path | None = None
+        self,
+        stopper: TaskCalls | Router,
+        user: User,
+        end: Callable[[], object],
+        control: Path | None = None,
+        *,
+        ending: Callable[[], object] = lambda: None,
     ) -> None:
         self._stopper = stopper
         self._user = user
         self._end = end
         self._control = control
+        self._ending = ending
         self.keys = False
 
     @asynccontextmanager
@@ -74,23 +82,36 @@ class Steering:
             if key in action.keys:
                 self._act(action)
 
-    def ways_to_continue(self) -> str:
-        """Return what a user does to let a paused run continue: ``press p, or kill -USR2 4711``."""
+    def ways_to_continue(self) -> list[str]:
+        """Return what a user may do to let a paused run continue: ``press p`` and ``kill -USR2 4711``."""
         ways = [_("press {key}", key="p")] if self.keys else []
         ways.append(f"kill -USR2 {os.getpid()}")
         if self._control is not None:
             ways.append(f"echo resume > {shlex.quote(str(self._control))}")
-        return _(", or ").join(ways)
+        return ways
 
     def key_labels(self) -> list[tuple[str, str]]:
-        """Return the keys that are read, each with what it does."""
-        return [(action.keys[0], _(action.label)) for action in ACTIONS if action.keys] if self.keys else []
+        """Return the keys that are read, each with what it does now."""
+        if not self.keys:
+            return []
+        if self._ending():
+            return [("q", _("cut off the calls in flight"))]
+        return [(action.keys[0], _(action.label)) for action in ACTIONS if action.keys]
+
+    def log_end(self) -> None:
+        """Log that the run ends after the calls in flight, and how to cut them off."""
+        text = (
+            _("Calls in flight finish; q or Ctrl-C once more cuts them off.")
+            if self.keys
+            else _("Calls in flight finish; a second signal cuts them off.")
+        )
+        self._user.log(text, event="interrupting")
 
     def pause(self) -> None:
         """Make no further call."""
         if not self._stopper.paused:
             self._stopper.pause()
-            self._log(_("Paused. To continue: {ways}", ways=self.ways_to_continue()))
+            self._log(_("Paused. To continue: {ways}", ways=self._ways()))
 
     def resume(self) -> None:
         """Make calls again."""
@@ -125,7 +146,8 @@ class Steering:
         self._end()
 
     def _act(self, action: Action) -> None:
-        action.act(self)
+        if action.ends or not self._ending():
+            action.act(self)
 
     def _execute(self, line: str) -> None:
         match line.lower().split():
@@ -142,13 +164,16 @@ class Steering:
         if self._rate() == before:
             return
         if self._stopper.paused:
-            ways = self.ways_to_continue()
-            self._log(_("Still paused; after that {rate}. To continue: {ways}", rate=self._rate(), ways=ways))
+            text = _("Still paused; after that {rate}. To continue: {ways}", rate=self._rate(), ways=self._ways())
+            self._log(text)
         else:
             self._log(_("From now on {rate}.", rate=self._rate()))
 
     def _log(self, text: str) -> None:
         self._user.log(text, event="steered")
+
+    def _ways(self) -> str:
+        return _(", or ").join(self.ways_to_continue())
 
     def _rate(self) -> str:
         limiter = self._stopper.limiter
@@ -178,6 +203,7 @@ class Action:
         keys: that do it; the first one is shown.
         signal: that does it.
         label: beside the key.
+        ends: whether it ends the run.
     """
 
     act: Callable[[Steering], None]
@@ -185,6 +211,7 @@ class Action:
     keys: str = ""
     signal: signal.Signals | None = None
     label: str = ""
+    ends: bool = False
 
 
 #: All actions, and the ways to each. Signals that end a run are in ``signals``.
@@ -194,7 +221,7 @@ ACTIONS: Final = (
     Action(act=Steering.pause_or_resume, keys="p ", label=N_("pause, continue")),
     Action(act=Steering.faster, word="faster", keys="+=", signal=signal.SIGUSR2, label=N_("faster")),
     Action(act=Steering.slower, word="slower", keys="-_", signal=signal.SIGUSR1, label=N_("slower")),
-    Action(act=Steering.end, word="end", keys="q", label=N_("end")),
+    Action(act=Steering.end, word="end", keys="q", label=N_("end"), ends=True),
 )
 _WORDS: Final = tuple(action.word for action in ACTIONS if action.word)
 

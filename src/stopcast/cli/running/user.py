@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,11 @@ class User:
         """Return whether the user answers yes."""
         # Not click's own question: it blocks the event loop, and with it the signals.
         click.echo(_("{question} [y/N]: ", question=question), nl=False, err=True)
-        with Chunks(STANDARD_INPUT) as typed:
-            answer = await typed.next()
+        try:
+            with Chunks(STANDARD_INPUT) as typed:
+                answer = await typed.next()
+        except asyncio.CancelledError:
+            # Control-C leaves the cursor behind the question.
+            click.echo(err=True)
+            raise
         return (answer or b"").strip().lower() in {b"y", b"yes"}

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.api.actions import GET_WEBCAST_TASK, STATE_KEPT_SECONDS
-from stopcast.cli.display.next_commands import ask_again_command, stop_again_command
+from stopcast.cli.display.next_commands import ask_again_command, run_again_command
 from stopcast.cli.lists import Lists
-from stopcast.cli.options import GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
+from stopcast.cli.lists.rehearsals import refuse_rehearsals
+from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
 from stopcast.cli.running.job import RunJob
 from stopcast.errors import ConfigurationError, ReportExistsError
 from stopcast.i18n import _
@@ -23,8 +24,12 @@ from stopcast.tasks.outcome import Status
 _NOTHING_TO_ASK: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED, Status.ENDED})
 
 
-def verify_job(options: Options) -> RunJob:
+def verify_job(options: Options, *, run: CallOptions | None = None) -> RunJob:
     """Return the job that asks the API about the tasks of the lists.
+
+    Args:
+        options: of the command.
+        run: how the run made its calls that stopped them, None if this is not known.
 
     Raises:
         ConfigurationError: wrong usage of the lists.
@@ -33,15 +38,24 @@ def verify_job(options: Options) -> RunJob:
     oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - STATE_KEPT_SECONDS))
     choice = Choice(frozenset(Status) - _NOTHING_TO_ASK, not_before=oldest)
     lists = Lists.of(options.lists, report=options.report.path, choice=choice)
+    calls = options.calls
+    if not calls.sandbox:
+        refuse_rehearsals(options.lists.tasks)
+    if run is None and calls.max_per_second == GET_WEBCAST_TASK.quota_per_second:
+        # The cap of questions says nothing about that of a run.
+        calls = replace(calls, max_per_second=CallOptions().max_per_second)
     return RunJob(
         calls=Verifier,
         options=options,
         lists=lists,
         rows=lambda _run: lists.batches(),
-        advice=_(
+        # The sandbox is gone then, and with it its tasks.
+        advice=None
+        if calls.sandbox
+        else _(
             "Ask again about those that have not ended:\n  {ask}\nStop those that still run:\n  {stop}",
             ask=ask_again_command(options),
-            stop=stop_again_command(options),
+            stop=run_again_command(replace(options, calls=run or calls), only=Status.STILL_RUNNING),
         ),
     )
 
@@ -63,7 +77,8 @@ def verification_of(options: Options) -> RunJob | None:
             report=replace(report, path=str(_verify_report(report.path))),
             guards=GuardOptions(control=options.guards.control),
             metrics=MetricsOptions(),
-        )
+        ),
+        run=options.calls,
     )
 
 

@@ -1,0 +1,100 @@
+"""How a run ended: its totals, and what the user should do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stopcast.cli.display import messages
+from stopcast.cli.display.next_commands import resume_command
+from stopcast.cli.lists import Lists
+from stopcast.cli.lists.remaining import rows_done, rows_to_do
+from stopcast.cli.options import Options
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD
+from stopcast.cli.running.notes import note_of
+from stopcast.cli.running.user import User
+from stopcast.errors import ListError, StopcastError, TimeIsUpError
+from stopcast.i18n import _
+from stopcast.report.opening import is_file, is_stream
+from stopcast.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job ended.
+
+    Attributes:
+        summary: what ``--json`` prints, None where there is no report.
+        status: the exit status, unless ``error`` decides it.
+        error: what ended the job early.
+        log_totals: logs the totals, which follow the error; they are logged already where nothing ended the job early.
+        advice: what to do about the error, before the run is continued.
+        resume_with: the command that continues, None for none.
+    """
+
+    summary: dict[str, Any] | None
+    status: int
+    error: StopcastError | None = None
+    log_totals: Callable[[], None] = lambda: None
+    advice: str | None = None
+    resume_with: str | None = None
+
+
+def conclude(
+    run: Run,
+    lists: Lists,
+    options: Options,
+    user: User,
+    error: StopcastError | None,
+    *,
+    no_such_task_only: bool,
+    advice: str | None = None,
+    resumable: bool = True,
+) -> Ended:
+    """Return how a run ended, and log its totals unless they have to follow an error.
+
+    Args:
+        run: the run.
+        lists: its lists.
+        options: of the command.
+        user: reads the log.
+        error: what ended the run early.
+        no_such_task_only: whether every answer was that there is no such running task.
+        advice: what to do about rows that are not good, where this is more than to look at them.
+        resumable: whether the same command with ``--resume`` continues.
+    """
+    summary = run.summary()
+    if run.past.torn_bytes:
+        torn = _(
+            "The last line of the report was incomplete; its {number} bytes were removed.", number=run.past.torn_bytes
+        )
+        user.log(torn, event="report_mended")
+    to_do = rows_to_do(run, lists.rows_left(), limit=options.lists.limit)
+    as_json = {**summary.as_json(), "no_such_task_only": no_such_task_only}
+    text = messages.totals(
+        summary, options.report.path, done=rows_done(run), to_do=to_do, sandbox=options.calls.sandbox
+    )
+
+    def log_totals() -> None:
+        if error is None or summary.calls or summary.statuses:
+            user.log(text, event="summary", summary=as_json)
+        if summary.bad and advice is not None:
+            user.log(advice, event="not_ended")
+        elif summary.bad and error is None and (note := note_of(None, options)) is not None:
+            user.log(note, event="advice")
+
+    status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
+    if error is None:
+        log_totals()
+        return Ended(as_json, status)
+    resume_with = None
+    if resumable and _can_continue(run, options.report.path, error):
+        resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError))
+    return Ended(as_json if run.opened else None, status, error, log_totals, note_of(error, options), resume_with)
+
+
+def _can_continue(run: Run, report: str, error: StopcastError) -> bool:
+    # A list that cannot be read may have been read in part.
+    begun = is_file(report) if isinstance(error, ListError) else run.opened
+    return begun and not is_stream(report)
