@@ -203,7 +203,7 @@ def test_the_display_says_where_the_calls_go_and_that_throttling_slows_them() ->
 def test_without_an_answer_there_is_no_latency(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(30))
     with terminal(shell, "run", name, "--endpoint", f"http://127.0.0.1:{free_port()}") as screen:
-        until(lambda: "no answer" in screen.text)
+        until(lambda: "no connection" in screen.text)
         text = screen.text
     assert "latency" not in text
     assert "none yet" in text
