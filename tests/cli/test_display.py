@@ -168,7 +168,7 @@ def test_what_is_retried_is_said_in_words_too() -> None:
     errors = [ErrorCount("InternalError", 1_024, "", 0), ErrorCount("InvalidParameter", 3, "", 0, retried=False)]
     lines = shown(replace(SNAPSHOT, errors=errors))
     assert any(line.startswith(" InternalError      1,024 retried ") for line in lines)
-    assert any(line.startswith(" InvalidParameter   3 not retried ") for line in lines)
+    assert any(line.startswith(" InvalidParameter       3 not retried ") for line in lines)
 
 
 @pytest.mark.parametrize("width", [57, 77])
@@ -214,6 +214,14 @@ def test_no_english_is_on_the_chinese_display() -> None:
     with speaking(Language.ZH):
         text = "\n".join(line.plain for line in frame(snapshot, Subject("list.csv"), 100))
     assert not set(re.findall("[A-Za-z]{2,}", text)) - {"list", "csv", "kill", "USR", "resume", "ms", "p95"}
+
+
+def test_nothing_is_drawn_over_a_report_that_goes_to_the_terminal(shell: Shell, api: Emulator) -> None:
+    name = write_csv(shell / "list.csv", tasks(2))
+    with terminal(shell, "run", name, "--endpoint", api.url, "-o", "-", columns=400) as screen:
+        assert screen.end() == 0
+    assert screen.text.count('"status":"stopped"') == 2
+    assert b"\x1b" not in screen.raw
 
 
 # Without the display

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stopcast.cli.display.next_commands import resume_command
-from stopcast.sandbox import Emulator
+from stopcast.sandbox import Emulator, Faults
 from support.processes import Shell, end_of, statuses, tasks, write_csv
 
 At = tuple[str, ...]
@@ -48,6 +48,19 @@ def test_a_run_to_which_every_answer_is_no_such_task_is_warned_of_once(
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(number)), *at)
     assert ended.status == 0
     assert ended.err.count("the right region?") == 1
+
+
+def test_tasks_that_an_earlier_run_may_have_stopped_are_no_sign_of_wrong_ids(
+    shell: Shell, api: Emulator, at: At
+) -> None:
+    name = write_csv(shell / "list.csv", tasks(20))
+    api.faults = Faults({"reset_after": 1.0})
+    shell.run("run", name, *at, "--max-attempts", "1")
+    api.faults = Faults()
+    ended = shell.run("run", name, *at, "--resume", "--json")
+    assert statuses(shell / REPORT) == {"presumed_stopped": 20}
+    assert "right ids" not in ended.err
+    assert not ended.summary["no_such_task_only"]
 
 
 def test_one_task_that_was_known_is_enough_for_no_warning(shell: Shell, api: Emulator, at: At) -> None:

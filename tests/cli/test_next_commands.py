@@ -103,6 +103,15 @@ def test_a_list_that_ends_too_early_is_continued_when_it_is_whole(shell: Shell, 
     assert statuses(shell / REPORT) == {"stopped": 2000}
 
 
+def test_a_report_that_exists_is_continued_by_the_command_that_is_printed(shell: Shell, at: tuple[str, ...]) -> None:
+    name = write_csv(shell / "list.csv", tasks(5))
+    shell.run("run", name, *at, "--limit", "2")
+    ended = shell.run("run", name, *at)
+    assert ended.status == 2
+    assert shell.run(*shlex.split(printed(ended))[1:]).status == 0
+    assert statuses(shell / REPORT) == {"stopped": 5}
+
+
 def test_a_list_of_which_nothing_was_read_is_not_continued(shell: Shell, at: tuple[str, ...]) -> None:
     assert "--resume" not in shell.run("run", "missing.csv", *at).err
 

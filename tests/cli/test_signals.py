@@ -156,6 +156,7 @@ def test_the_second_signal_cuts_calls_off_at_once_and_loses_nothing(
     ended = end_of(process)
     assert ended.status == status
     assert ended.without_traceback
+    assert "30 calls in flight were cut off: it is not known whether their tasks were stopped." in ended.err
     assert settled_by(shell / REPORT, "stopped") == {*listed[:10], *listed[40:]}
     assert shell.run(*resume_command(ended)).status == 0
     assert lines_by_task(shell / REPORT) == dict.fromkeys(listed, 1)

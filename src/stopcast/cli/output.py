@@ -93,8 +93,10 @@ def give_up(
     if advice is not None:
         log(advice, event="advice")
     time_is_up = isinstance(error, TimeIsUpError)
-    if resume_with and not isinstance(error, OutputError | ConfigurationError | ReportExistsError):
-        if time_is_up:
+    if resume_with and not isinstance(error, OutputError | ConfigurationError):
+        if isinstance(error, ReportExistsError):
+            text = _("To continue it:\n  {resume_with}", resume_with=resume_with)
+        elif time_is_up:
             text = _(
                 "Continue, with a new --until if there is a deadline again:\n  {resume_with}", resume_with=resume_with
             )

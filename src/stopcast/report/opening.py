@@ -144,6 +144,12 @@ def is_stream(path: Path | str) -> bool:
     return own_stream(path) is not None or (os.path.exists(path) and not os.path.isfile(path))  # noqa: PTH110, PTH113
 
 
+def is_terminal(path: Path | str) -> bool:
+    """Return whether a report of this name is a terminal."""
+    descriptor = own_stream(path)
+    return descriptor is not None and os.isatty(descriptor)
+
+
 def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 

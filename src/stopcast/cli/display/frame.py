@@ -188,20 +188,16 @@ def _errors(errors: Sequence[ErrorCount], width: int, room: int) -> Iterator[Tex
 def _heads(errors: Sequence[ErrorCount]) -> list[Text]:
     """Return what stands before the message of each error, in columns."""
     codes = [visible(translate(error.code)) for error in errors]
+    numbers = [f"{error.number:,}" for error in errors]
     # In words, because the colour cannot be seen everywhere.
-    numbers = [
-        _("{number:,} retried", number=error.number)
-        if error.retried
-        else _("{number:,} not retried", number=error.number)
-        for error in errors
-    ]
+    words = [_("retried") if error.retried else _("not retried") for error in errors]
     agos = [_("{duration} ago", duration=duration(max(0.0, time.time() - error.last_at))) for error in errors]
-    widths = [max(map(cell_len, column)) for column in (codes, numbers, agos)]
+    widths = [max(map(cell_len, column)) for column in (codes, numbers, words, agos)]
     heads = []
-    for error, code, number, ago in zip(errors, codes, numbers, agos, strict=True):
+    for error, code, number, word, ago in zip(errors, codes, numbers, words, agos, strict=True):
         head = Text.assemble(" ", (_padded(code, widths[0]), _WARNING if error.retried else _BAD))
-        head.append(f"   {_padded(number, widths[1])}")
-        heads.append(head.append(f"   {' ' * (widths[2] - cell_len(ago))}{ago}", _FAINT))
+        head.append(f"   {number.rjust(widths[1])} {_padded(word, widths[2])}")
+        heads.append(head.append(f"   {' ' * (widths[3] - cell_len(ago))}{ago}", _FAINT))
     return heads
 
 

@@ -40,6 +40,15 @@ def canary_passed(tasks: int) -> str:
     )
 
 
+def cut_off(calls: int) -> str:
+    """Return that calls were cut off by a second signal."""
+    return ngettext(
+        "1 call in flight was cut off: it is not known whether its task was stopped.",
+        "{number:,} calls in flight were cut off: it is not known whether their tasks were stopped.",
+        calls,
+    )
+
+
 def rate_limit(calls_per_second: float, most: float) -> str:
     """Return a rate that a person has set during a run."""
     return _("at most {rate:g} of {most:g} calls a second", rate=calls_per_second, most=most)

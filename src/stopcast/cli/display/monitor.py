@@ -14,7 +14,7 @@ from stopcast.api.meanings import NO_ANSWER, NO_CONNECTION
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
 from stopcast.cli.options import Options
-from stopcast.events import AppSetAside, AttemptFinished, Event, RetryPlanned, Throttled
+from stopcast.events import AppSetAside, AttemptFinished, Event, RetryPlanned, TaskFinished, Throttled
 from stopcast.i18n import _
 from stopcast.ports import Limiter
 from stopcast.run import Run
@@ -62,12 +62,13 @@ class AttemptStats:
         errors: by code; the code of the latest answer is last.
         answers: attempts that the API answered.
         no_such_task: answers that said that there is no such running task.
+        presumed_stopped: those of them about a task that an attempt of this or an earlier run may have stopped.
         refused_apps: the AppIds that the API refused for good.
     """
 
     def __init__(self) -> None:
         self.answers = 0
-        self.no_such_task = 0
+        self.no_such_task = self.presumed_stopped = 0
         self.refused_apps: set[str] = set()
         self.retries = 0
         self.throttled = 0
@@ -86,6 +87,8 @@ class AttemptStats:
                         self.no_such_task += 1
                 if event.verdict not in _GOOD_VERDICTS:
                     self._count_error(event)
+            case TaskFinished():
+                self.presumed_stopped += event.outcome.status is Status.PRESUMED_STOPPED
             case RetryPlanned():
                 self.retries += 1
             case Throttled():

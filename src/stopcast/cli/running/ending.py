@@ -14,7 +14,7 @@ from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD
 from stopcast.cli.running.notes import note_of
 from stopcast.cli.running.user import User
-from stopcast.errors import ListError, StopcastError, TimeIsUpError
+from stopcast.errors import ListError, ReportExistsError, StopcastError, TimeIsUpError
 from stopcast.i18n import _
 from stopcast.report.opening import is_file, is_stream
 from stopcast.run import Run
@@ -96,5 +96,5 @@ def conclude(
 
 def _can_continue(run: Run, report: str, error: StopcastError) -> bool:
     # A list that cannot be read may have been read in part.
-    begun = is_file(report) if isinstance(error, ListError) else run.opened
+    begun = is_file(report) if isinstance(error, ListError | ReportExistsError) else run.opened
     return begun and not is_stream(report)

@@ -36,6 +36,7 @@ from stopcast.errors import InterruptedRunError, StopcastError
 from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _, duration
 from stopcast.ports import Deliveries
+from stopcast.report.opening import is_terminal
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.stopper.task_calls import TaskCalls
@@ -194,7 +195,10 @@ async def _run_one(
     stops_tasks = job.calls.action.stops_tasks
     lists = messages.list_names(options.lists.tasks or [without_secrets(queue) for queue in job.queues])
     doing = _("Stopping {lists}", lists=lists) if stops_tasks else _("Asking about {lists}", lists=lists)
-    screen = screen_for(options.output, doing=doing, facts=shown_facts(target, options.calls))
+    screen = None
+    # Its lines and the drawing would overwrite each other.
+    if not is_terminal(options.report.path):
+        screen = screen_for(options.output, doing=doing, facts=shown_facts(target, options.calls))
     if screen is None:
         log_opening(user, target, options, doing=doing, stops_tasks=stops_tasks)
     attempts = AttemptStats()
@@ -217,9 +221,12 @@ async def _run_one(
     session.failure.add_done_callback(lambda failure: run.end(failure.result()))
 
     def end(number: int, first: bool) -> None:
+        in_flight = stopper.dispatcher.in_flight
         run.interrupt(number)
         if first:
             steering.log_end()
+        elif in_flight:
+            user.log(messages.cut_off(in_flight), event="calls_cut_off", calls=in_flight)
         showing.show_change()
 
     steering = Steering(

@@ -79,8 +79,9 @@ class AnswerWatch:
 
     @property
     def no_such_task_only(self) -> bool:
-        """Whether all answers so far were that there is no such running task."""
-        return 0 < self._attempts.answers == self._attempts.no_such_task
+        """Whether all answers so far were that there is no such running task, and none was to be expected."""
+        attempts = self._attempts
+        return attempts.presumed_stopped < attempts.answers == attempts.no_such_task
 
     @property
     def all_apps_refused(self) -> AppsRefusedError | None:
@@ -99,6 +100,6 @@ class AnswerWatch:
         text = _(
             'stopcast: all {number:,} answers so far say "no such running task". Are these the right ids, the right '
             "account, the right region?",
-            number=attempts.answers,
+            number=attempts.answers - attempts.presumed_stopped,
         )
         log(text, event="no_such_task_only", level=logging.WARNING, answers=attempts.answers)
