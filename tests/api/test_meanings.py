@@ -8,11 +8,21 @@ import sys
 import pytest
 
 from stopcast.api.answers import Reply
-from stopcast.api.meanings import HTTP, NO_ACCOUNT, NO_ANSWER, NO_TASK, NOT_ENDED, NOT_SENT, explain, meanings
+from stopcast.api.meanings import (
+    HTTP,
+    NO_ACCOUNT,
+    NO_ANSWER,
+    NO_CONNECTION,
+    NO_TASK,
+    NOT_ENDED,
+    NOT_SENT,
+    explain,
+    meanings,
+)
 from stopcast.api.verdict import CODES, Verdict, judge
 from stopcast.i18n import Language
 
-REASONS = {NO_ACCOUNT, NO_ANSWER, NOT_SENT, NO_TASK, NOT_ENDED}
+REASONS = {NO_ACCOUNT, NO_ANSWER, NO_CONNECTION, NOT_SENT, NO_TASK, NOT_ENDED}
 
 
 def test_every_code_of_the_table_and_every_verdict_has_texts_in_both_languages() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
-from stopcast.i18n import Both, Language, language
+from stopcast.i18n import Both, Language, Verbatim, language, translate, visible
 
 #: Reasons that a summary shows where an answer has no code. "HTTP 502" is one more.
 NO_ANSWER: Final = "no answer"
@@ -21,6 +21,13 @@ NO_TASK: Final = "no task"
 NO_ACCOUNT: Final = "no account"
 NOT_ENDED: Final = "not ended"
 HTTP: Final = "HTTP "
+_WITHOUT_CODE: Final = frozenset({NO_ANSWER, NO_CONNECTION, NOT_SENT, NO_TASK, NO_ACCOUNT, NOT_ENDED})
+
+
+def message_shown(reason: str | None, message: str) -> Verbatim:
+    """Return a message in the language of the command if it is ours. One that came with a code is the API's."""
+    ours = reason is None or reason in _WITHOUT_CODE or reason.startswith(HTTP)
+    return Verbatim(visible(translate(message) if ours else message))
 
 
 class Explanation(NamedTuple):

@@ -8,7 +8,7 @@ The library is English too: ``translate`` finds the translation of its errors, e
 """
 
 from stopcast.i18n.language import Both, Language, language, speaking
-from stopcast.i18n.messages import _, gettext, ngettext
+from stopcast.i18n.messages import Verbatim, _, gettext, ngettext
 from stopcast.i18n.templates import translate
 from stopcast.i18n.words import STATUS_WORDS, duration, status_counts, visible
 from stopcast.marking import N_
@@ -18,6 +18,7 @@ __all__ = [
     "STATUS_WORDS",
     "Both",
     "Language",
+    "Verbatim",
     "_",
     "duration",
     "gettext",

@@ -11,6 +11,12 @@ from stopcast.i18n.language import Language, language
 from stopcast.i18n.templates import TEXTS, translate
 
 
+class Verbatim(str):
+    """A field that is shown as it is, because it is a text from outside, or translated already."""
+
+    __slots__ = ()
+
+
 def gettext(message: str, /, **fields: object) -> str:
     """Return the message in the language of now, with the fields in place of their placeholders.
 
@@ -51,4 +57,6 @@ def _shown(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_text(name: str, value: object) -> bool:
-    return isinstance(value, Exception) or (name in TEXTS and isinstance(value, str))
+    return isinstance(value, Exception) or (
+        name in TEXTS and isinstance(value, str) and not isinstance(value, Verbatim)
+    )

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from stopcast.api.meanings import NO_ACCOUNT, NO_ANSWER, NO_CONNECTION, NO_TASK, NOT_ENDED, NOT_SENT, explain
+from stopcast.api.meanings import (
+    NO_ACCOUNT,
+    NO_ANSWER,
+    NO_CONNECTION,
+    NO_TASK,
+    NOT_ENDED,
+    NOT_SENT,
+    explain,
+    message_shown,
+)
 from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts, visible
 from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total, WorstSecond
 from stopcast.summary.latency import Durations
+from stopcast.summary.next_steps import Todo, next_steps
 from stopcast.summary.times import moment, utc, zone
-from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import OTHERS
 
 _APPS_SHOWN: Final = 20
@@ -26,6 +35,12 @@ REASON_NAMES: Final = {
     NO_ACCOUNT: N_("no account"),
     NOT_ENDED: N_("not ended"),
     OTHERS: N_("others"),
+}
+#: The steps that come after a list of the rows.
+_TODO: Final = {
+    Todo.RUN_AGAIN: N_("run the rows again that are not good: {command}"),
+    Todo.STOP_RUNNING: N_("stop the tasks that still run: {command}"),
+    Todo.ASK_AGAIN: N_("ask again about the tasks that are not known to have ended: {command}"),
 }
 #: The calls of each kind as a heading.
 CALLS_OF_KIND: Final = {Kind.STOP: N_("Stop calls"), Kind.VERIFY: N_("Verify calls")}
@@ -91,9 +106,9 @@ class _SummaryText:
         if bad := next((status for status in STATUS_WORDS if total.statuses[status] and not status.good), None):
             command = f"stopcast summary {self._report} --list {bad}"
             yield _("list the rows of a status or a code: {command}", command=command)
-        if total.bad > total.statuses[Status.INVALID]:
-            command = f"stopcast run {self._report} -o again.jsonl"
-            yield _("run the rows again that are not good: {command}", command=command)
+        for todo, _number, command in next_steps(self._figures, self._report):
+            if todo in _TODO:
+                yield _(_TODO[todo], command=command)
 
     def _apps(self) -> Iterator[str]:
         apps = self._figures.by_app()
@@ -125,13 +140,15 @@ class _SummaryText:
             meaning, advice = explain(code.key, http_status=sample.http_status, report=self._report)
             yield f"      {meaning}"
             yield f"      {advice}"
-            yield from (f"      {line}" for line in self._messages(code.key) or _example(sample))
+            yield from (f"      {line}" for line in self._messages(code.key) or _example(code.key, sample))
             if sample.request_id:
                 yield "      " + _("for example RequestId {request_id}", request_id=visible(sample.request_id))
 
     def _messages(self, reason: str) -> list[str]:
         return [
-            rows_with_message(_("others") if message == OTHERS else visible(message), rows, visible(str(first)))
+            rows_with_message(
+                _("others") if message == OTHERS else message_shown(reason, message), rows, visible(str(first))
+            )
             for message, rows, first in self._figures.by_message(reason)
         ]
 
@@ -149,9 +166,9 @@ def rows_with_message(message: str, rows: int, place: str) -> str:
     )
 
 
-def _example(sample: Sample) -> Iterator[str]:
+def _example(reason: str, sample: Sample) -> Iterator[str]:
     if sample.message:
-        yield _("for example: {message}", message=visible(sample.message))
+        yield _("for example: {message}", message=message_shown(reason, sample.message))
 
 
 def _calls(calls: CallFigures, cap: float) -> Iterator[str]:

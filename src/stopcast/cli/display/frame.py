@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
+from stopcast.api.meanings import message_shown
 from stopcast.cli.display import messages
 from stopcast.cli.display.monitor import ErrorCount, RunSnapshot
 from stopcast.i18n import STATUS_WORDS, _, duration, translate, visible
@@ -174,7 +175,7 @@ def _errors(errors: Sequence[ErrorCount], width: int, room: int) -> Iterator[Tex
         return
     yield Text()
     heads = _heads(shown)
-    messages_ = [visible(translate(error.message)) for error in shown]
+    messages_ = [message_shown(error.code, error.message) for error in shown]
     split = any(head.cell_len + 3 + cell_len(message) > width for head, message in zip(heads, messages_, strict=True))
     apart = split and 1 + 2 * len(shown) <= room
     for head, message in zip(heads, messages_, strict=True):

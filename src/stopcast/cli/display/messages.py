@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from stopcast.api.meanings import message_shown
 from stopcast.i18n import _, duration, ngettext, status_counts, translate
 from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import AccountFigures, Summary
@@ -140,7 +141,7 @@ def progress(snapshot: RunSnapshot) -> str:
     if snapshot.seconds_left is not None:
         parts.append(_("{duration} left", duration=duration(snapshot.seconds_left)))
     if (most := snapshot.commonest_error) is not None:
-        fields = {**most._asdict(), "code": translate(most.code)}
+        fields = {**most._asdict(), "code": translate(most.code), "message": message_shown(most.code, most.message)}
         parts.append(_("most often {code} ({number:,} times): {message}", **fields))
     if snapshot.paused and snapshot.to_continue:
         parts.append(_("to continue: {ways}", ways=_(", or ").join(snapshot.to_continue)))

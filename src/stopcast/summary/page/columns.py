@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from stopcast.summary import Bin, Timeline
 
 #: A run of empty bins is a gap if it is longer than this, and than an eighth of the bins that are not empty.
 _SHOWN_EMPTY: Final = 4
-#: The width of a gap, in bins.
-GAP_COLUMNS: Final = 3
+#: The least width of a gap, in bins.
+_GAP_COLUMNS: Final = 3
+#: The share of the axis that its text needs on a phone, and the most that all gaps take together.
+_SHARE_OF_A_GAP: Final = 0.045
+_SHARE_OF_GAPS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +26,14 @@ class Column:
         starts_at: Unix time.
         seconds: the time that it covers.
         bin: the counts; None for a gap.
+        columns: the width, in bins.
     """
 
     at: int
     starts_at: int
     seconds: int
     bin: Bin | None
-
-    @property
-    def columns(self) -> int:
-        """The width, in bins."""
-        return 1 if self.bin else GAP_COLUMNS
+    columns: int = 1
 
 
 def columns_of(timeline: Timeline) -> list[Column]:
@@ -40,13 +41,15 @@ def columns_of(timeline: Timeline) -> list[Column]:
     wide = timeline.bin_seconds
     placed: list[Column] = []
     shown_empty = max(_SHOWN_EMPTY, len(timeline.bins) // 8)
+    numbers = sorted(timeline.bins)
+    gap = _gap_columns(len(numbers), sum(later - earlier - 1 > shown_empty for earlier, later in pairwise(numbers)))
     at = 0
     previous: int | None = None
-    for number in sorted(timeline.bins):
+    for number in numbers:
         empty = 0 if previous is None else number - previous - 1
         if empty > shown_empty:
-            placed.append(Column(at, (number - empty) * wide, empty * wide, None))
-            at += GAP_COLUMNS
+            placed.append(Column(at, (number - empty) * wide, empty * wide, None, gap))
+            at += gap
         else:
             for earlier in range(number - empty, number):
                 placed.append(Column(at, earlier * wide, wide, Bin()))
@@ -55,3 +58,9 @@ def columns_of(timeline: Timeline) -> list[Column]:
         at += 1
         previous = number
     return placed
+
+
+def _gap_columns(bins: int, gaps: int) -> int:
+    """Return the width of each gap: enough for its text, where there are few."""
+    share = min(_SHARE_OF_A_GAP, _SHARE_OF_GAPS / max(gaps, 1))
+    return max(_GAP_COLUMNS, round(share * bins / (1 - share * gaps)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -13,6 +14,10 @@ from stopcast.summary.page.numbers import percent, seconds
 
 #: Bins for each tenfold of time.
 _PER_TENFOLD: Final = 24
+#: In the coordinates of the chart, on a phone.
+_ROOM_FOR_A_TEXT: Final = 110
+#: Percent of the axis. Nearer to its ends a text would be cut off.
+_EDGE: Final = 4
 
 
 def latency_chart(durations: Durations) -> Chart:
@@ -40,7 +45,9 @@ def latency_chart(durations: Durations) -> Chart:
             areas.append(Area("h", f"{x:.1f}", f"{end - x:.1f}", f"{between} {number:,} ({percent(number, total)})"))
             rows.append([between, f"{number:,}", percent(number, total)])
     p50, p95 = durations.percentiles((50, 95))
-    marks = [(name, place(min(max(found * 1000, edges[0]), edges[-1]))) for name, found in (("p50", p50), ("p95", p95))]
+    marks = _marks(
+        [(name, place(min(max(found * 1000, edges[0]), edges[-1]))) for name, found in (("p50", p50), ("p95", p95))]
+    )
     name = ngettext(
         "Duration of 1 call: {median}",
         "Durations of {number:,} calls: median {median}, 95% within {p95}",
@@ -56,14 +63,22 @@ def latency_chart(durations: Durations) -> Chart:
         areas=areas,
         lines=[Line("at", f"M{x:.1f} 0V{HIGH}") for _name, x in marks],
         labels=[
-            *(
-                Label("x", "left", f"{place(length) / WIDE * 100:.2f}", seconds(length / 1000))
-                for length in _round_times(edges[0], edges[-1])
-            ),
+            *(_time_label(length, place(length) / WIDE * 100) for length in _round_times(edges[0], edges[-1])),
             *(Label("mark", "left", f"{x / WIDE * 100:.2f}", name) for name, x in marks),
         ],
         table=Table([_("duration"), _("calls"), _("share")], rows),
     )
+
+
+def _time_label(milliseconds: int, at: float) -> Label:
+    near_an_edge = " first" if at < _EDGE else " last" if at > 100 - _EDGE else ""
+    return Label(f"x{near_an_edge}", "left", f"{at:.2f}", seconds(milliseconds / 1000))
+
+
+def _marks(marks: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return the marks as names and places; those too near for two texts are one."""
+    (first, at), (second, its) = marks
+    return [(f"{first}, {second}", at)] if its - at < _ROOM_FOR_A_TEXT else [(first, at), (second, its)]
 
 
 def _edges(least: int, most: int) -> list[int]:
@@ -80,5 +95,5 @@ def _round_times(least: int, most: int) -> list[int]:
         powers = [factor * 10**power for power in range(9) for factor in factors]
         found = [length for length in powers if least <= length <= most]
         if len(found) > 2:  # noqa: PLR2004 - enough to show that the axis is logarithmic
-            break
-    return found
+            return found
+    return [least, most]

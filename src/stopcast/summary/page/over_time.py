@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 from stopcast.i18n import STATUS_WORDS, _, duration
 from stopcast.summary import Bin, Timeline
 from stopcast.summary.page.chart import HIGH, WIDE, Area, Chart, Label, Layer, Line, Table, bar, ceiling, scale_labels
-from stopcast.summary.page.columns import GAP_COLUMNS, Column, columns_of
+from stopcast.summary.page.columns import Column, columns_of
 from stopcast.summary.page.numbers import rate
 from stopcast.summary.times import clock, moment, zone
 from stopcast.tasks.outcome import Status
 
 _DAY_SECONDS: Final = 86400
+#: The share of the axis that a gap must take for its text beside the table.
+_ROOM_FOR_A_TEXT: Final = 0.03
 #: From the bottom up. Bad statuses come first: on top of tall bars their small ones would be overlooked.
 STACKED: Final = tuple(sorted(STATUS_WORDS, key=lambda status: status.good))
 
@@ -37,13 +39,7 @@ def first_calls_chart(timeline: Timeline, cap: float) -> Chart:
     return Chart(
         title=title,
         label=axis.label(title),
-        caption=axis.caption_with_times(
-            _(
-                "Each bar is the mean of {duration}; the cap is {cap:g} calls a second.",
-                duration=duration(wide),
-                cap=cap,
-            )
-        ),
+        caption=axis.caption_with_times(_("{bars} The cap is {cap:g} calls a second.", bars=_bars(wide), cap=cap)),
         layers=axis.layers(series, top * wide),
         areas=axis.areas(series, lambda number: _("{rate} a second", rate=rate(number / wide))),
         lines=[Line("limit", f"M0 {height:.2f}H{WIDE}")],
@@ -94,7 +90,7 @@ def ends_chart(timeline: Timeline, title: str) -> Chart:
     return Chart(
         title=title,
         label=axis.label(title),
-        caption=(_("Tasks a second; each bar is the mean of {duration}.", duration=duration(wide))),
+        caption=_("Tasks that ended in a second. {bars}", bars=_bars(wide)),
         layers=axis.layers(series, top * wide),
         areas=axis.areas(series, lambda number: _("{rate} a second", rate=rate(number / wide))),
         labels=[*scale_labels(top), *axis.labels()],
@@ -119,6 +115,11 @@ class _Axis:
     bins: Sequence[_FilledColumn]
     across: int
     wide: int
+
+    @property
+    def gap(self) -> int:
+        """The width of a gap, in bins."""
+        return max(column.columns for column in self.columns)
 
     @classmethod
     def of(cls, timeline: Timeline) -> _Axis:
@@ -170,14 +171,14 @@ class _Axis:
         yield _time_label("x first", 0, self.bins[0].starts_at, dated=dated)
         for share in (1 / 3, 2 / 3):
             column = min(self.bins, key=lambda each: abs(each.at / self.across - share))
-            near = abs(column.at / self.across - share) < 0.05 + GAP_COLUMNS / self.across
+            near = abs(column.at / self.across - share) < 0.05 + self.gap / self.across
             if near and len(self.bins) > 6:  # noqa: PLR2004 - room for it
                 yield _time_label("x", column.at / self.across, column.starts_at, dated=dated)
         yield _time_label("x last", 1, last, dated=dated)
 
     def _gaps(self) -> Iterator[Label]:
         for column in self.columns:
-            if column.bin is None:
+            if column.bin is None and column.columns / self.across >= _ROOM_FOR_A_TEXT:
                 middle = (column.at + column.columns / 2) / self.across * 100
                 yield Label("pause", "left", f"{middle:.2f}", _gap(column))
 
@@ -208,10 +209,17 @@ class _Axis:
         return Table([head, *(each.name for each in series)], rows)
 
 
+def _bars(wide: int) -> str:
+    if wide == 1:
+        return _("Each bar is one second.")
+    return _("Each bar is the mean of {duration}.", duration=duration(wide))
+
+
 def _gap(column: Column) -> str:
     return _("no calls for {duration}", duration=duration(column.seconds))
 
 
 def _time_label(css_class: str, share: float, at: int, *, dated: bool) -> Label:
     utc, local = (moment(at, local=local)[5:16] if dated else clock(at, local=local) for local in (False, True))
+    css_class = f"{css_class} dated" if dated else css_class
     return Label(css_class, "left", f"{share * 100:.2f}", utc, local if zone(at) else "")

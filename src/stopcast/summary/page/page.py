@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from stopcast.i18n import Language, _, language, ngettext
 from stopcast.summary import Kind, ReportFigures
+from stopcast.summary.next_steps import Todo, asked_only, next_steps
 from stopcast.summary.page import sections
 from stopcast.summary.text import superseded
 from stopcast.summary.times import moment, zone
@@ -28,6 +29,30 @@ _NAMES_SHOWN: Final = 5
 _SPARE_BYTES: Final = 3000
 #: Rows that name no task, rows whose task another row has named before, and tasks that were not to be stopped.
 _NO_TASKS: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED})
+
+
+#: What is left to do, as a sentence that a command follows.
+_TODO: Final[Mapping[Todo, Callable[[int], str]]] = {
+    Todo.FIX_ROWS: lambda rows: ngettext(
+        "1 row names no task. Fix it in the list. This prints it:",
+        "{number:,} rows name no task. Fix them in the list. This prints them:",
+        rows,
+    ),
+    Todo.RUN_AGAIN: lambda rows: ngettext(
+        "1 task is not stopped. Remove the cause below, then run it again:",
+        "{number:,} tasks are not stopped. Remove the causes below, then run them again:",
+        rows,
+    ),
+    Todo.STOP_RUNNING: lambda rows: ngettext(
+        "1 task still runs. Stop it:", "{number:,} tasks still run. Stop them:", rows
+    ),
+    Todo.ASK_AGAIN: lambda rows: ngettext(
+        "1 task is not known to have ended. Ask again:",
+        "{number:,} tasks are not known to have ended. Ask again:",
+        rows,
+    ),
+    Todo.VERIFY: lambda _rows: _("Nothing. If you want to make sure, ask the API whether the recordings have ended:"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +116,7 @@ def _values(figures: ReportFigures, subject: Subject) -> dict[str, Any]:
         "about": list(_about(figures, subject)),
         "notes": list(_notes(figures)),
         "total": figures.total,
+        "steps": list(_steps(figures, subject)),
         "codes": sections.codes(figures, subject.named),
         "more_codes": sections.more_codes(figures),
         "kinds": [
@@ -107,15 +133,16 @@ def _values(figures: ReportFigures, subject: Subject) -> dict[str, Any]:
 def headline(figures: ReportFigures) -> str:
     """Return the result in one sentence."""
     statuses = figures.total.statuses
+    asked = asked_only(figures) or statuses.keys() & ASKED
     tasks = sum(number for status, number in statuses.items() if status not in _NO_TASKS)
     good = sum(number for status, number in statuses.items() if status not in _NO_TASKS and status.good)
     if not tasks:
         return _("No tasks")
-    if statuses.keys() & ASKED and statuses.keys() & STOPPED:
+    if asked and statuses.keys() & STOPPED:
         if good == tasks:
             return ngettext("The task is stopped or has ended", "All {number:,} tasks are stopped or have ended", tasks)
         return _("{good:,} of {tasks:,} tasks are stopped or have ended", good=good, tasks=tasks)
-    return _all_ended(tasks, good) if statuses.keys() & ASKED else _all_stopped(tasks, good)
+    return _all_ended(tasks, good) if asked else _all_stopped(tasks, good)
 
 
 def _all_ended(tasks: int, good: int) -> str:
@@ -145,6 +172,12 @@ def _about(figures: ReportFigures, subject: Subject) -> Iterator[tuple[str, str]
     if subject.endpoint:
         yield _("endpoint"), subject.endpoint
     yield _("page written"), _both_times(subject.written_at)
+
+
+def _steps(figures: ReportFigures, subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield what is left to do, as pairs of a sentence and a command."""
+    for todo, rows, command in next_steps(figures, subject.named):
+        yield _TODO[todo](rows), command
 
 
 def _both_times(at: float) -> str:
@@ -180,7 +213,6 @@ def _rows(figures: ReportFigures, subject: Subject, room: int) -> Markup:
         rows=Markup().join(shown),
         listed=_listed(len(shown), total.bad),
         list_commands=[f"stopcast summary {named} --list {status}" for status in bad] if len(shown) < total.bad else [],
-        again=f"stopcast run {named} -o again.jsonl" if total.bad > total.statuses[Status.INVALID] else "",
     )
 
 

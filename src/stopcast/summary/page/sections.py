@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stopcast.api.meanings import explain
-from stopcast.i18n import _, ngettext, translate
+from stopcast.api.meanings import explain, message_shown
+from stopcast.i18n import Verbatim, _, ngettext
 from stopcast.summary import CallFigures, Kind, ListedRow, MessageTotal, ReportFigures, Total
 from stopcast.summary.page.chart import Chart
 from stopcast.summary.page.latency_chart import latency_chart
@@ -24,6 +24,8 @@ _APPS_SHOWN: Final = 30
 _ATTEMPTS_ALONE: Final = 5
 _ATTEMPTS_TOGETHER: Final = ((6, 10), (11, 20), (21, 10**9))
 _MESSAGE_CUT_AT: Final = 120
+#: Of each code; the others are folded.
+_MESSAGES_SHOWN: Final = 3
 _ID_CUT_AT: Final = 128
 
 
@@ -36,6 +38,7 @@ class Code:
     meaning: str = ""
     advice: str = ""
     messages: Sequence[str] = ()
+    more_messages: Sequence[str] = ()
     request_id: str | None = None
     command: str = ""
 
@@ -95,22 +98,27 @@ def _code(figures: ReportFigures, total: Total, report: str) -> Code:
     if sample is None:
         return Code(name=_("Other codes"), total=total)
     meaning, advice = explain(total.key, http_status=sample.http_status, report=report)
-    messages = [_message(message) for message in figures.by_message(total.key)]
+    messages = [_message(total.key, message) for message in figures.by_message(total.key)]
     if not messages and sample.message:
-        messages = [_("for example: {message}", message=cut(sample.message))]
+        messages = [_("for example: {message}", message=_cut_message(total.key, sample.message))]
     return Code(
         name=cut(reason_name(total.key), _ID_CUT_AT),
         total=total,
         meaning=meaning,
         advice=cut(advice, 400),
-        messages=messages,
+        messages=messages[:_MESSAGES_SHOWN],
+        more_messages=messages[_MESSAGES_SHOWN:],
         request_id=sample.request_id and cut(sample.request_id),
         command=cut(f"stopcast summary {report} --list {shlex.quote(total.key)}", 400) if total.bad else "",
     )
 
 
-def _message(total: MessageTotal) -> str:
-    message = _("others") if total.message == OTHERS else cut(total.message)
+def _cut_message(reason: str, message: str) -> Verbatim:
+    return Verbatim(cut(message_shown(reason, message)))
+
+
+def _message(reason: str, total: MessageTotal) -> str:
+    message = _("others") if total.message == OTHERS else _cut_message(reason, total.message)
     return rows_with_message(message, total.rows, cut(str(total.first), 60))
 
 
@@ -121,9 +129,11 @@ def calls_of(figures: ReportFigures, kind: Kind, cap: float) -> CallsSection:
         name=_(CALLS_OF_KIND[kind]),
         facts=list(_facts(calls, cap)),
         charts=list(_charts(calls, kind, cap)),
-        latency=latency_chart(calls.one_call) if calls.one_call else None,
+        latency=latency_chart(calls.one_call) if len(calls.one_call.by_length) > 1 else None,
         attempts=_attempts(calls),
-        attempts_note=_("A task that was sent again counts each time.") if figures.superseded else "",
+        attempts_note=_("A task that was sent again counts each time.")
+        if figures.superseded > figures.asked_about
+        else "",
     )
 
 
@@ -144,7 +154,7 @@ def _facts(calls: CallFigures, cap: float) -> Iterator[Fact]:
         yield Fact(_("attempts without a connection"), f"{calls.unsent:,}", _("no calls: nothing was sent in them"))
     began, ended = calls.timeline.began_at, calls.timeline.ended_at
     if began:
-        yield Fact(_("time"), took(ended - began), _mean(calls, max(ended - began, 1.0)))
+        yield Fact(_("time"), took(ended - began), _mean(calls, ended - began))
     worst = calls.timeline.worst_second()
     if worst.calls:
         yield Fact(
@@ -164,6 +174,8 @@ def _facts(calls: CallFigures, cap: float) -> Iterator[Fact]:
 def _mean(calls: CallFigures, seconds: float) -> str:
     if not calls.calls:
         return _("from the first attempt to the last")
+    if seconds < 1:
+        return _("too short for a rate")
     return _("{rate} calls a second on average, pauses included", rate=rate(calls.calls / seconds))
 
 
@@ -243,7 +255,7 @@ def row(listed: ListedRow) -> dict[str, Any]:
     return {
         "status": listed.status,
         "reason": cut(reason_name(listed.reason or ""), _ID_CUT_AT),
-        "message": cut(translate(listed.message or ""), _MESSAGE_CUT_AT),
+        "message": cut(message_shown(listed.reason, listed.message or ""), _MESSAGE_CUT_AT),
         "task": [cut(part, _ID_CUT_AT) for part in listed.task],
         "place": cut(str(listed.place), 80),
         "request_id": cut(listed.request_id or "", _ID_CUT_AT),

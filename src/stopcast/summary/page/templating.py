@@ -35,7 +35,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.globals |= {"_": _gettext, "counts": _counts, "percent": percent, "word": _word}
+    made.globals |= {"_": _gettext, "ngettext": i18n.ngettext, "counts": _counts, "percent": percent, "word": _word}
     made.filters |= {"in_order": _in_order, "breakable": _breakable, "as_id": _as_id, "as_code": _as_code}
     return made
 
