@@ -89,3 +89,22 @@ def test_a_closed_standard_input_is_one_line(shell: Shell, arguments: At) -> Non
     ended = shell.run_process(*arguments, before=partial(os.close, 0))
     assert ended.status == 2
     assert "standard input: it is closed" in ended.err
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("summary", "{device}"),
+        ("run", "{device}"),
+        ("run", "list.csv", "--except", "{device}"),
+        ("run", "list.csv", "--accounts", "{device}"),
+        ("verify", "{device}"),
+        ("doctor", "--accounts", "{device}"),
+    ],
+)
+def test_a_device_without_an_end_is_refused(shell: Shell, arguments: At, device: str) -> None:
+    write_csv(shell / "list.csv", tasks(1))
+    ended = shell.run(*(argument.format(device=device) for argument in arguments))
+    assert (ended.status, ended.without_traceback) == (2, True)
+    assert device in ended.err.splitlines()[-1]

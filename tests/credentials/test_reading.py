@@ -21,8 +21,23 @@ def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path) -> None:
 def test_a_pipe_whose_writer_never_ends_is_given_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     command = ["/bin/sh", "-c", 'exec yes > "$0"', str(tmp_path / "pipe")]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL), pytest.raises(TimeoutError):
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL), pytest.raises(OSError, match="larger than 4 MB"):
         read_text(tmp_path / "pipe")
+
+
+def test_a_pipe_whose_writer_writes_and_stays_is_given_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = ["/bin/sh", "-c", 'exec > "$0"; echo x; exec sleep 60', str(tmp_path / "pipe")]
+    with subprocess.Popen(command) as writer:
+        with pytest.raises(TimeoutError):
+            read_text(tmp_path / "pipe")
+        writer.kill()
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
+def test_a_device_without_an_end_is_refused(device: str) -> None:
+    with pytest.raises(OSError, match="larger than 4 MB"):
+        read_text(Path(device))
 
 
 def test_a_pipe_whose_writer_is_slow_is_read_to_its_end(tmp_path: Path) -> None:

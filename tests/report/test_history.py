@@ -105,6 +105,11 @@ def test_blank_lines_a_byte_order_mark_and_another_order_of_the_keys_are_fine(tm
         '{"AppId":"a","RoomId":"r","TaskId":"t","status":"postponed","attempts":1}',
         '["a","r","t"]',
         '{"AppId":1,"RoomId":"r","TaskId":"t","status":"stopped"}',
+        '{"AppId":"a","RoomId":"r","TaskId":"t"},',
+        '{"AppId":"a","RoomId":"r","TaskId":"t"}{"AppId":"a","RoomId":"r","TaskId":"u"}',
+        '{"AppId":"a","RoomId":"r","TaskId":"t","note":"x"',
+        '{"AppId":"a","RoomId":["r"],"TaskId"',
+        '{"AppId":"a","TaskId":"t","RoomId":"r"',
     ],
 )
 def test_a_whole_line_is_never_cut_off(shell: Shell, at: At, line: str, end: str) -> None:
@@ -129,6 +134,28 @@ def test_a_line_that_a_crash_cut_off_is_removed(tmp_path: Path, end: bytes) -> N
     history = asyncio.run(read_history(descriptor, path))
     os.close(descriptor)
     assert (path.read_bytes(), history.torn_bytes) == (whole, len(end))
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"AppId":"a","RoomId":"r","TaskId":"t"', bytes(9), b'{"AppId":nul'])
+def test_a_file_without_a_whole_line_is_cut_off_only_where_it_is_known_to_be_a_report(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(content)
+    with pytest.raises(ReportError, match="is not a report"):
+        history_of(path)
+    (tmp_path / "r.inflight").write_bytes(b"")
+    assert history_of(path).torn_bytes == len(content)
+    (tmp_path / "r.inflight").unlink()
+    path.write_bytes(b'{"AppId":"a","RoomId":null,"TaskId":"t\\"","status":"sto')
+    assert history_of(path).torn_bytes
+
+
+def test_a_line_longer_than_any_of_a_report_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(b'{"AppId":"a","RoomId":"' + 3_000_000 * b"x")
+    with pytest.raises(ReportError, match="line 1"):
+        history_of(path)
 
 
 def test_a_line_with_a_newline_that_is_not_json_is_not_cut_off(tmp_path: Path) -> None:

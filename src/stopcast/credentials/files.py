@@ -27,6 +27,8 @@ from stopcast.marking import N_
 PROFILE_VARIABLE: Final = "VOLCENGINE_PROFILE"
 #: The time in which the writer of a pipe has to write all and to close it. Signals have no effect during it.
 _PIPE_SECONDS: Final = 2.0
+#: A device has no end, and no file of accounts or keys is as large.
+_MOST_BYTES: Final = 4_000_000
 
 
 class SourceState(StrEnum):
@@ -72,14 +74,27 @@ def read_text(path: Path) -> tuple[str, int]:
     """Return the text of a small file, and its mode. A pipe may be slow, but does not block for ever.
 
     Raises:
-        OSError: it cannot be read, or is a pipe whose writer does not come to an end.
+        OSError: it cannot be read, is too large, or is a pipe whose writer does not come to an end.
         ValueError: it is not UTF-8.
     """
     # Opening a pipe would wait for its writer.
     with FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         mode = os.fstat(file.fileno()).st_mode
-        data = _read_pipe(file) if stat.S_ISFIFO(mode) else file.read() or b""
+        data = _read_pipe(file) if stat.S_ISFIFO(mode) else _read_file(file)
     return TextIOWrapper(BytesIO(data), "utf-8-sig").read(), mode
+
+
+def _read_file(file: FileIO) -> bytes:
+    data = bytearray()
+    while piece := file.read(_MOST_BYTES):
+        data += piece
+        _check_size(data)
+    return bytes(data)
+
+
+def _check_size(data: bytearray) -> None:
+    if len(data) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, N_("larger than 4 MB"))
 
 
 def _read_pipe(file: FileIO) -> bytes:
@@ -89,6 +104,7 @@ def _read_pipe(file: FileIO) -> bytes:
         piece = file.read(1 << 16)
         if piece:
             data += piece
+            _check_size(data)
             continue
         has_ended = piece is not None and bool(data)
         # Without that: nothing yet, or no writer yet.

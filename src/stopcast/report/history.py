@@ -16,6 +16,7 @@ import orjson
 
 from stopcast.errors import ConfigurationError, ReportError
 from stopcast.marking import N_
+from stopcast.report.in_flight import has_in_flight_log
 from stopcast.report.line import ASKED_ABOUT, SANDBOX, LineReader, read_line, task_of
 from stopcast.report.opening import check_continuable, sync_folder
 from stopcast.report.rewriting import finish_overwriting, lines_of, rewrite
@@ -225,7 +226,7 @@ async def read_history(
     async for lines in lines_of(descriptor):
         for values in reader.read(lines):
             history.read(values)
-    reader.finish()
+    reader.finish(is_report=has_in_flight_log(path))
     history.size, history.torn_bytes = reader.size, len(reader.torn)
     if check is not None:
         check(history)

@@ -184,6 +184,11 @@ def open_in_flight_log(report: Path, *, most: int, settled: Container[bytes]) ->
     return InFlightLog(path, real, descriptor, left, most=most, incomplete=incomplete)
 
 
+def has_in_flight_log(report: Path) -> bool:
+    """Return whether a run that did not end has left a log beside the report."""
+    return os.path.isfile(_log_of(Path(os.path.realpath(report))))  # noqa: PTH113 - it never raises an error
+
+
 def _log_of(report: Path) -> Path:
     return report.with_name(report.name + _SUFFIX)
 

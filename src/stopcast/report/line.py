@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import IO, Any, Final
 
 import orjson
 
@@ -14,8 +17,13 @@ from stopcast.tasks.task import Task
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n" + _BYTE_ORDER_MARK
-#: How every line begins.
-_LINE_BEGINS: Final = b'{"AppId":'
+#: The longest line that is read. The longest that is written has a message of 2,000 characters.
+LINE_BYTES: Final = 1 << 16
+#: How every line begins, piece by piece: as it stands, or an id.
+_LINE_BEGINS: Final = (b'{"AppId":', None, b',"RoomId":', None, b',"TaskId":', None, b',"status":"')
+_ID: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|null', re.DOTALL)
+#: An id that was cut off.
+_ID_BEGINS: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*+\\?|n|nu|nul)?', re.DOTALL)
 #: Formatting them for each line would be a quarter of its cost.
 _FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
@@ -104,9 +112,32 @@ def task_of(values: dict[str, Any]) -> Task:
     return Task(values["AppId"] or "", values["RoomId"] or "", values["TaskId"] or "")
 
 
-def looks_like_a_line(start: bytes) -> bool:
-    """Return whether these bytes can be the beginning of a report's line that was cut off."""
-    return start.startswith(_LINE_BEGINS[: len(start)])
+def looks_like_a_line(start: bytes, *, has_status: bool = False) -> bool:
+    """Return whether these bytes can be the beginning of a report's line that was cut off.
+
+    Args:
+        start: the bytes.
+        has_status: whether that must be plain from them: other programs write objects that begin with the three ids.
+    """
+    at = 0
+    for piece in _LINE_BEGINS:
+        if piece is not None:
+            rest = start[at : at + len(piece)]
+            if rest != piece:
+                return piece.startswith(rest) and not has_status
+            at += len(piece)
+        elif (found := _ID.match(start, at)) is not None:
+            at = found.end()
+        else:
+            return _ID_BEGINS.fullmatch(start, at) is not None and not has_status
+    return True
+
+
+def lines_in(file: IO[bytes], most: int) -> Iterator[list[bytes]]:
+    """Yield the lines of a file, some at a time. A longer line than any of a report's comes in pieces."""
+    lines = iter(partial(file.readline, LINE_BYTES), b"")
+    while some := list(islice(lines, most)):
+        yield some
 
 
 class LineReader:
@@ -126,6 +157,7 @@ class LineReader:
     def __init__(self, name: str) -> None:
         self._name = name
         self._number = 0
+        self._any = False
         self.torn = b""
         self.size = 0
         self._last = b"\n"
@@ -143,6 +175,7 @@ class LineReader:
             self._number += 1
             values = read_line(line)
             if values is not None:
+                self._any = True
                 read.append(values)
             elif line.strip(_BLANK):
                 if not _may_be_torn(line):
@@ -158,13 +191,17 @@ class LineReader:
         """Whether the last whole line has no newline."""
         return not self._last.endswith(b"\n")
 
-    def finish(self) -> None:
+    def finish(self, *, is_report: bool = True) -> None:
         """Say that no more lines follow.
+
+        Args:
+            is_report: whether it is known that the file is a report, also where it has no whole line.
 
         Raises:
             ReportError: the last line cannot be the beginning of a report's line.
         """
-        if not looks_like_a_line(self.torn.rstrip(b"\0")):
+        has_status = not (is_report or self._any)
+        if self.torn and not looks_like_a_line(self.torn.rstrip(b"\0"), has_status=has_status):
             raise self._error()
 
     def _error(self) -> ReportError:

@@ -8,12 +8,11 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from stopcast.report.blocking import sync
-from stopcast.report.line import looks_like_a_line
+from stopcast.report.line import LINE_BYTES, lines_in, looks_like_a_line
 
 #: Lines handled before the event loop has its turn.
 _LINES_AT_ONCE: Final = 500
@@ -63,7 +62,7 @@ def _remove_leftover(path: Path) -> None:
     """Remove what a killed run left under this name, or a link; a file that stopcast did not write is an error."""
     if path.is_file() and not path.is_symlink():
         with path.open("rb") as file:
-            if not looks_like_a_line(file.readline()):
+            if not looks_like_a_line(file.readline(LINE_BYTES)):
                 raise FileExistsError(errno.EEXIST, f"{path} exists and was not written by stopcast")
     path.unlink(missing_ok=True)
 
@@ -89,6 +88,6 @@ async def lines_of(descriptor: int) -> AsyncIterator[list[bytes]]:
     """Yield the file's lines from its start, some at a time."""
     with os.fdopen(os.dup(descriptor), "rb", buffering=1 << 20) as report:
         report.seek(0)
-        while lines := list(islice(report, _LINES_AT_ONCE)):
+        for lines in lines_in(report, _LINES_AT_ONCE):
             yield lines
             await asyncio.sleep(0)

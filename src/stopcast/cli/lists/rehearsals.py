@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from stopcast.errors import ListError
 from stopcast.i18n import _
-from stopcast.report.line import SANDBOX, read_line
+from stopcast.report.line import LINE_BYTES, SANDBOX, read_line
 
-_LINE_BYTES: Final = 1 << 16
 _GZIP_BEGINS: Final = b"\x1f\x8b"
 
 
@@ -42,6 +41,6 @@ def _first_line(name: str) -> dict[str, Any] | None:
         begins = file.peek(len(_GZIP_BEGINS))
         if begins.startswith(_GZIP_BEGINS):
             with gzip.open(file) as content:
-                return read_line(content.readline(_LINE_BYTES))
-        return read_line(file.readline(_LINE_BYTES))
+                return read_line(content.readline(LINE_BYTES))
+        return read_line(file.readline(LINE_BYTES))
     return None

@@ -14,7 +14,7 @@ import click
 
 from stopcast.errors import ConfigurationError, ListError, ReportError
 from stopcast.i18n import _
-from stopcast.report.line import LineReader
+from stopcast.report.line import LineReader, lines_in
 from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.summary import ReportFigures
 from stopcast.tasks.outcome import Status
@@ -82,11 +82,9 @@ class Reports:
                         yield line.rstrip()
 
     def _lines(self, name: str) -> Iterator[list[bytes]]:
-        from itertools import islice
-
         try:
             with self._open(name) as file, _progress(name) as advance:
-                while lines := list(islice(file, _LINES_AT_ONCE)):
+                for lines in lines_in(file, _LINES_AT_ONCE):
                     yield lines
                     advance(sum(map(len, lines)))
         except (OSError, EOFError) as error:
