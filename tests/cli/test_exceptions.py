@@ -126,6 +126,18 @@ def test_a_limit_counts_an_excluded_task_whether_or_not_the_report_has_it_alread
     assert api.calls == 3
 
 
+def test_exceptions_that_exclude_nothing_are_warned_of_in_the_plan_and_after_the_run(shell: Shell, at: At) -> None:
+    name = write_csv(shell / "list.csv", tasks(2))
+    (shell / "keep.csv").write_text(f"AppId,RoomId,TaskId\n{','.join(tasks(1)[0]).upper()}\n")
+    words = "--except excluded no row: the lists name none of its tasks"
+    assert words in shell.run("run", name, "--dry-run", "--except", "keep.csv").out
+    assert words in shell.run("run", name, *at, "-q", "--except", "keep.csv").err
+    for options in (("--limit", "1"), ("--except", write_csv(shell / "first.csv", tasks(1)))):
+        assert words not in shell.run("run", name, "--dry-run", "--except", "keep.csv", *options).out
+    assert shell.run("run", name, *at, "-o", "again.jsonl", "--except", "first.csv").status == 0
+    assert words not in shell.run("run", name, *at, "-o", "again.jsonl", "--resume", "--except", "first.csv").err
+
+
 def test_a_list_of_exceptions_without_any_is_warned_of(shell: Shell, at: At) -> None:
     (shell / "keep.csv").write_text("AppId,RoomId,TaskId\n")
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, "--except", "keep.csv")

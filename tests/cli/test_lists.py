@@ -72,11 +72,14 @@ def test_the_plan_says_how_a_list_was_read_and_shows_its_first_row(
     assert first_row == "  first row: AppId a, RoomId r, TaskId t"
 
 
-def test_the_plan_warns_of_ids_that_look_like_changed_numbers(shell: Shell) -> None:
-    (shell / "list.csv").write_text(HEADER + "a,1001.0,t1\na,r,1.2E17\na,r,v1.0\na,r,t\n")
-    ended = shell.run("run", "list.csv", "--dry-run")
-    assert "2 rows have an id such as 1001.0" in ended.out
-    assert shell.run("run", "list.csv", "--dry-run", "--json").summary["rounded_ids"] == 2
+def test_ids_that_look_like_changed_numbers_are_warned_of_in_the_plan_and_after_the_run(shell: Shell, at: At) -> None:
+    ids = ["1001.0", "1.2E17", "1001.00", "-7.0", "1.5E-7"]
+    (shell / "list.csv").write_text(HEADER + "".join(f"a,r,{id_}\n" for id_ in [*ids, "v1.0", "t", "1.0.0", "12e5"]))
+    for arguments in (("run", "list.csv", "--dry-run"), ("run", "list.csv", *at, "-q")):
+        ended = shell.run(*arguments)
+        assert "5 rows have an id such as 1001.0" in ended.out + ended.err
+        again = ("-o", "again.jsonl") if at[0] in arguments else ()
+        assert shell.run(*arguments, *again, "--json").summary["rounded_ids"] == len(ids)
 
 
 def test_what_the_user_says_of_a_list_overrules_what_is_detected(shell: Shell, api: Emulator, at: At) -> None:

@@ -26,7 +26,7 @@ _NO_VALUES: Final = frozenset(
 _LONGEST_NO_VALUE: Final = max(map(len, _NO_VALUES))
 _WITHOUT_VALUE: Final = re.compile(rb"(?:^|,)(?:%s)(?:,|$)" % b"|".join(word.encode() for word in _NO_VALUES))
 #: An id that a program read as a number: 1001 as pandas writes it, or rounded. An id may look like this all the same.
-_ROUNDED: Final = re.compile(rb"(?:^|,)\d+\.(?:0|\d+[eE]\d+)(?:,|$)")
+_ROUNDED: Final = re.compile(rb"(?:^|,)-?\d+\.(?:0+|\d+[eE]-?\d+)(?:,|$)")
 #: What is no id, in words that say where it comes from.
 _SPOILED: Final = (
     (

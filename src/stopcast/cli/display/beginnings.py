@@ -1,4 +1,4 @@
-"""The sentences about how a list was understood, and what its ids look like. Nothing here prints."""
+"""The sentences about how a list was understood, and what may be wrong with its ids. Nothing here prints."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def as_json(beginning: Beginning) -> dict[str, Any]:
     }
 
 
-def spoiled(intake: Intake) -> Iterator[str]:
-    """Yield warnings about ids that a program may have changed."""
+def warnings(intake: Intake, *, unused_exceptions: bool) -> Iterator[str]:
+    """Yield warnings about ids that a program may have changed, and about exceptions that were none."""
     if number := intake.numbers:
         yield ngettext(
             "1 row has a number as an id: a spreadsheet may have removed zeros at its beginning",
@@ -70,6 +70,8 @@ def spoiled(intake: Intake) -> Iterator[str]:
             "{number:,} rows have an id such as 1001.0, which a program may have made of 1001",
             number,
         )
+    if unused_exceptions:
+        yield _("--except excluded no row: the lists name none of its tasks. Compare its ids with those of the lists")
 
 
 def _shown(value: object) -> str:

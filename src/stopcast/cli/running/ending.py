@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from stopcast.cli.display import messages
+from stopcast.cli.display import beginnings, messages
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import rows_done, rows_to_do
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log
 from stopcast.cli.running.notes import note_of
+from stopcast.cli.running.plan import are_unused
 from stopcast.cli.running.user import User
 from stopcast.errors import ListError, ReportExistsError, StopcastError, TimeIsUpError
 from stopcast.i18n import _
@@ -71,7 +73,15 @@ def conclude(
         )
         user.log(torn, event="report_mended")
     to_do = rows_to_do(run, lists.rows_left(), limit=options.lists.limit)
-    as_json = {**summary.as_json(), "no_such_task_only": no_such_task_only}
+    as_json = {
+        **summary.as_json(),
+        "number_ids": run.intake.numbers,
+        "rounded_ids": run.intake.rounded,
+        "no_such_task_only": no_such_task_only,
+    }
+    unused = error is None and not summary.asked and are_unused(options, run.intake, summary.statuses)
+    for warning in beginnings.warnings(run.intake, unused_exceptions=unused):
+        log(warning, event="list_warning", level=logging.WARNING)
     text = messages.totals(
         summary, options.report.path, done=rows_done(run), to_do=to_do, sandbox=options.calls.sandbox
     )

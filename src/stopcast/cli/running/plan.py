@@ -39,6 +39,7 @@ class Plan:
         max_per_second: the cap of the only account.
         caps: of an accounts file, the cap of each account.
         per_account: the number of tasks of each account in the file, and of None for those that no account claims.
+        unused_exceptions: whether tasks are excluded, and the lists name none of them.
     """
 
     intake: Intake
@@ -47,10 +48,12 @@ class Plan:
     max_per_second: float
     caps: Mapping[str, float]
     per_account: Counter[str | None]
+    unused_exceptions: bool = False
 
     def __str__(self) -> str:
         read = chain.from_iterable(map(beginnings.understood, self.lists))
-        return "\n".join([*read, self._counts(), *beginnings.spoiled(self.intake)])
+        warnings = beginnings.warnings(self.intake, unused_exceptions=self.unused_exceptions)
+        return "\n".join([*read, self._counts(), *warnings])
 
     def _counts(self) -> str:
         if not self.caps:
@@ -121,7 +124,13 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
         max_per_second=options.calls.max_per_second,
         caps={account.name: account.max_per_second or options.calls.max_per_second for account in accounts},
         per_account=per_account,
+        unused_exceptions=are_unused(options, intake, history.statuses),
     )
+
+
+def are_unused(options: Options, intake: Intake, statuses: Mapping[Status, int]) -> bool:
+    """Return whether lists that were read to their ends, and the report, have none of the tasks of ``--except``."""
+    return bool(options.lists.excepted) and not (intake.excluded or intake.full or statuses.get(Status.EXCLUDED))
 
 
 async def print_plan(options: Options) -> int:
