@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from stopcast import Outcome, RedisConsumer, Status
+from stopcast import Outcome, RedisConsumer, RetryPolicy, Status
+from stopcast.events import AttemptFinished, Event
 from stopcast.fleet.queue.deliveries import Deliveries, Entry
 from stopcast.fleet.queue.endings import endings_of
 from stopcast.ports import Flights, Ownership
-from stopcast.sandbox import Emulator
+from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Batch, RawRow, Task
 from support.processes import tasks
 from support.queues import put
@@ -122,6 +123,16 @@ def test_a_second_entry_of_a_task_that_is_in_doubt_puts_its_row_in_doubt(clock: 
     assert deliveries.in_doubt(TASK)
 
 
+@pytest.mark.parametrize(("status", "only_mine"), [(Status.STOPPED, False), (Status.GAVE_UP, True)])
+def test_only_a_good_outcome_settles_an_entry_that_another_worker_has_by_then(
+    clock: Clock, status: Status, only_mine: bool
+) -> None:
+    deliveries = Deliveries("queue", clock)
+    deliveries.take(entries(1), ours_until=1010)
+    deliveries.ack([Outcome(TASK, status, line=1)])
+    assert [ending.only_mine for ending in endings_of(deliveries.acked, results=True)] == [only_mine]
+
+
 @pytest.mark.parametrize(("status", "left"), [(Status.STOPPED, [b"0-0"]), (Status.GAVE_UP, [])])
 def test_a_bad_outcome_of_a_task_that_was_taken_over_leaves_it_to_the_other_worker(
     clock: Clock, status: Status, left: list[bytes]
@@ -222,6 +233,32 @@ async def test_the_consumer_offers_what_the_engine_looks_for(url: str) -> None:
     consumer = RedisConsumer(url)
     assert isinstance(consumer, Flights)
     assert isinstance(consumer, Ownership)
+
+
+async def test_a_task_that_is_given_up_when_another_worker_may_have_sent_it_is_in_doubt_and_left_to_that_worker(
+    url: str, there: Any, clock: Clock
+) -> None:
+    await put(url, TASK)
+    outcomes: list[Outcome] = []
+
+    def stand_still(event: Event) -> None:
+        if isinstance(event, AttemptFinished):
+            clock.now += 60
+
+    async with (
+        Emulator(faults=Faults({"throttled": 1.0}), quota_per_second=None) as emulator,
+        stopper_at(emulator, retry=RetryPolicy(max_attempts=1), observers=[stand_still]) as stopper,
+        RedisConsumer(url, results=True, clock=clock) as consumer,
+    ):
+        async for outcome in stopper.stop_all(consumer):
+            outcomes.append(outcome)
+            (pending,) = there.xpending_range("tasks", "stopcast", "-", "+", 1)
+            there.xclaim("tasks", "stopcast", "other", 0, [pending["message_id"]])
+            consumer.ack([outcome])
+            consumer.stop()
+    assert [(outcome.status, outcome.in_doubt) for outcome in outcomes] == [(Status.GAVE_UP, True)]
+    assert there.xpending("tasks", "stopcast")["pending"] == there.xlen("tasks") == 1
+    assert there.xlen("{tasks}:results") == 0
 
 
 class Gate:

@@ -221,10 +221,7 @@ class Attempts:
 
     def _settled(self, job: Job, status: Status | None, reply: Reply) -> Settled:
         if status is None:
-            ownership = job.feed.ownership
-            # Another process may have sent a call for the task meanwhile.
-            shared = ownership is not None and ownership.in_doubt(job.task)
-            status = self._action.conclude(reply, job.in_doubt or shared)
+            status = self._action.conclude(reply, job.in_doubt or job.feed.in_doubt(job.task))
         return Settled(job, _end(job, status, reply), job.history)
 
     def _again(self, job: Job, reply: Reply, wait_seconds: float) -> Result:

@@ -69,7 +69,7 @@ class Job(NamedTuple):
             self.line,
             time.time(),
             asyncio.get_running_loop().time() - first_at if attempts else 0.0,
-            in_doubt=self.in_doubt and not status.good,
+            in_doubt=not status.good and (self.in_doubt or self.feed.in_doubt(self.task)),
             state=reply.state,
             unsent=self.unsent,
         )

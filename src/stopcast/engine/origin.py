@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome
+from stopcast.tasks.task import Task
 
 if TYPE_CHECKING:
     from stopcast.engine.job import Job
@@ -69,6 +70,10 @@ class Origin(ABC):
     @abstractmethod
     def take(self) -> Job:
         """Return the job that has been ready longest."""
+
+    def in_doubt(self, task: Task) -> bool:
+        """Return whether another process may have sent a call for the task meanwhile."""
+        return self.ownership is not None and self.ownership.in_doubt(task)
 
     def settle(self, outcome: Outcome, attempts: Sequence[AttemptFinished] = ()) -> None:
         """Deliver a job's outcome. Once the consumer has left, only observers get it."""

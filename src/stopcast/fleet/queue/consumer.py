@@ -272,7 +272,7 @@ class RedisConsumer:
         if sifted.settled:
             await self._member.settle(sifted.settled)
         if sifted.dead:
-            await self._member.settle(sifted.dead, elsewhere=self._stream.dead, only_mine=True)
+            await self._member.settle(sifted.dead, elsewhere=self._stream.dead)
             for letter in sifted.letters:
                 self._emit(letter)
         return sifted.left

@@ -20,11 +20,13 @@ class Ending(NamedTuple):
         entry_id: the entry.
         fields: names and values, by turns, of the entry that takes its place elsewhere; none without one.
         forget: the identity of a task that may be put into the queue again, else b"".
+        only_mine: whether it stays where another worker has it by then.
     """
 
     entry_id: bytes
     fields: Sequence[bytes] = ()
     forget: bytes = b""
+    only_mine: bool = False
 
 
 class Sifted(NamedTuple):
@@ -52,7 +54,7 @@ def sift(entries: Iterable[Entry], settled: Container[bytes] | Identities, *, ma
             sifted.settled.append(Ending(entry.id))
         elif entry.earlier >= max_deliveries:
             fields = [b"task", entry.text, b"earlier", b"%d" % entry.earlier]
-            sifted.dead.append(Ending(entry.id, fields, known))
+            sifted.dead.append(Ending(entry.id, fields, known, only_mine=True))
             sifted.letters.append(DeadLettered(entry.task or Task("", "", ""), entry.earlier))
         else:
             sifted.left.append(entry)
@@ -67,7 +69,9 @@ def endings_of(acked: Iterable[tuple[Delivery, Outcome]], *, results: bool) -> l
         # A task that ended badly may be put in again.
         forget = b"" if outcome.good or delivery.task is None else identity(delivery.task)
         line = [b"line", writer.line(outcome)[:-1]] if results else []
-        # Where the outcome is bad, the worker that took the task over goes on with it.
-        entries = [*delivery.entries, *(delivery.lost if outcome.good else ())]
-        endings += [Ending(entry.id, line if entry is entries[0] else (), forget) for entry in entries]
+        # Where the outcome is bad, the worker that took the task over goes on with it, also if this one does not know
+        # of it yet.
+        only_mine = not outcome.good
+        entries = [*delivery.entries, *(() if only_mine else delivery.lost)]
+        endings += [Ending(entry.id, line if entry is entries[0] else (), forget, only_mine) for entry in entries]
     return endings

@@ -65,12 +65,12 @@ class Member:
             ours.update(kept)
         return Agreed.of(agreed), ours
 
-    async def settle(self, endings: Sequence[Ending], *, elsewhere: str = "", only_mine: bool = False) -> None:
-        """Take entries out of the stream for good, whichever worker has them unless ``only_mine``."""
+    async def settle(self, endings: Sequence[Ending], *, elsewhere: str = "") -> None:
+        """Take entries out of the stream for good."""
         stream = self._stream
-        arguments: list[Any] = [GROUP, self._name if only_mine else "", stream.seen, IDENTITIES_SECONDS]
+        arguments: list[Any] = [GROUP, self._name, stream.seen, IDENTITIES_SECONDS]
         for ending in endings:
-            arguments += [ending.entry_id, ending.forget, len(ending.fields), *ending.fields]
+            arguments += [ending.entry_id, int(ending.only_mine), ending.forget, len(ending.fields), *ending.fields]
         await stream.run("settle", *arguments, keys=(elsewhere or stream.name,))
 
     async def hand_back(self, fields_of: Callable[[Entry], Sequence[bytes]]) -> int:
@@ -89,8 +89,8 @@ class Member:
             entries = [entry_of(entry_id, fields, deliveries=times[entry_id]) for entry_id, fields in found]
             # Also what the stream does not hold any more, so that it is not pending for ever.
             gone = times.keys() - {entry.id for entry in entries}
-            endings = [Ending(entry.id, fields_of(entry)) for entry in entries]
-            await self.settle([*endings, *map(Ending, gone)], only_mine=True)
+            endings = [Ending(entry.id, fields_of(entry), only_mine=True) for entry in entries]
+            await self.settle([*endings, *(Ending(entry_id, only_mine=True) for entry_id in gone)])
             number += len(entries)
         await stream.run("forget", GROUP, self._name, 0)
         return number
