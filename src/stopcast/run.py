@@ -249,13 +249,15 @@ class Run:
 
     def _end(self, error: StopcastError, cut_off_at: float) -> None:
         self.ending = self.ending or error
+        self._stopper.dispatcher.stop(self.ending)
+        self._end_requested.set()
+        if self._started_at is None or self._ended_at is not None:
+            return  # nothing is in flight, and nothing would stop the timers
         loop = asyncio.get_running_loop()
         if self._report is not None:
             self._report.finish_within(_REPORT_SECONDS)
             if (running := self._report.running) is not None:
                 self._timers.append(loop.call_later(_STUCK_SECONDS, self._cut_off_unless_done, running))
-        self._stopper.dispatcher.stop(self.ending)
-        self._end_requested.set()
         self._timers.append(loop.call_at(cut_off_at, self._stopper.dispatcher.cancel))
 
     def _cut_off_unless_done(self, running: asyncio.Future[None]) -> None:
