@@ -96,13 +96,19 @@ _LOST_SECONDS: Final = 6.0
 
 
 class Claim(NamedTuple):
-    """What an outcome says of a task. ``life`` is the process that says so, None where all lives are meant."""
+    """What an outcome says of a task.
+
+    Attributes:
+        life: the process that says so, None where all lives are meant.
+        at: virtual time at which it says so. That there is no doubt is said of the calls before.
+    """
 
     task: Task
     status: str
     code: str | None
     in_doubt: bool
     life: str | None = None
+    at: float = float("inf")
 
 
 def truth(story: Story) -> Iterator[str]:
@@ -132,7 +138,7 @@ def false_claims(story: Story, claim: Claim) -> Iterator[str]:
         yield f"{task.task_id} is called failed ({claim.code}), and the API does not refuse it for good"
     if status == "set_aside" and true.refusal is None:
         yield f"{task.task_id} is set aside ({claim.code}), and the API does not refuse it"
-    if status not in _GOOD and not claim.in_doubt and ours:
+    if status not in _GOOD and not claim.in_doubt and ours and call is not None and call.sent_at < claim.at:
         yield f"{task.task_id} is called {status} without a doubt, and our call stopped it"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.judges import Claim, false_claims
+from simulation.loop import BEGAN_AT
 from simulation.worker import Work, claim_after
 from stopcast import HaltedError, QueueDataLostError, QueueError, QuotaLostError, Task
 from stopcast.report.line import read_line
@@ -44,6 +46,10 @@ def _task(line: dict[str, Any]) -> Task:
     return Task(line["AppId"], line["RoomId"], line["TaskId"])
 
 
+def _finished_at(line: dict[str, Any]) -> float:
+    return datetime.fromisoformat(line["finished_at"]).timestamp() - BEGAN_AT
+
+
 def _workers(story: Story) -> Iterator[tuple[Process, Work]]:
     for life in story.lives:
         if life.work is not None:
@@ -75,15 +81,31 @@ def settled_once(story: Story) -> Iterator[str]:
             yield f"{task} has {number} results"
 
 
+def good_end_stays(story: Story) -> Iterator[str]:
+    """Where a worker knows that a task is stopped, its only result does not say without a doubt that it was given up."""
+    if _queue(story).emptied_at:
+        return
+    good = {each.task for _, work in _workers(story) for each in work.outcomes if each.good}
+    kept = {_task(line) for line in _results(story) if line["status"] in _GOOD or line.get("in_doubt")}
+    for task in sorted(good & {_task(line) for line in _results(story)} - kept):
+        yield f"a worker knows that {task.task_id} is stopped, and its result says without a doubt that it is not"
+
+
 def worker_truth(story: Story) -> Iterator[str]:
     """No result is false, and no outcome of a worker."""
     # With the data, the doubts are lost as well: a worker knows only of its own calls then.
     emptied = bool(_queue(story).emptied_at)
     lines = [] if emptied else _results(story)
-    claims = [Claim(_task(line), line["status"], line["code"], bool(line.get("in_doubt"))) for line in lines]
+    claims = [
+        Claim(_task(line), line["status"], line["code"], bool(line.get("in_doubt")), at=_finished_at(line))
+        for line in lines
+    ]
     for life, work in _workers(story):
         whose = life.group.name if emptied else None
-        claims += [Claim(each.task, each.status, each.code, each.in_doubt, whose) for each in work.outcomes]
+        claims += [
+            Claim(each.task, each.status, each.code, each.in_doubt, whose, each.finished_at - BEGAN_AT)
+            for each in work.outcomes
+        ]
     for claim in dict.fromkeys(claims):
         yield from false_claims(story, claim)
 
@@ -139,6 +161,7 @@ def workers_end(story: Story) -> Iterator[str]:
 JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
     no_task_lost,
     settled_once,
+    good_end_stays,
     worker_truth,
     sends_its_own,
     loss_is_said,
