@@ -125,7 +125,7 @@ def test_a_second_entry_of_a_task_that_is_in_doubt_puts_its_row_in_doubt(clock: 
 
 @pytest.mark.parametrize(("status", "only_mine"), [(Status.STOPPED, False), (Status.GAVE_UP, True)])
 def test_only_a_good_outcome_settles_an_entry_that_another_worker_has_by_then(
-    clock: Clock, status: Status, only_mine: bool
+    clock: Clock, status: Status, *, only_mine: bool
 ) -> None:
     deliveries = Deliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)

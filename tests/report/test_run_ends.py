@@ -42,7 +42,7 @@ async def test_a_run_that_is_cancelled_many_times_has_a_line_for_each_outcome_an
 
 @pytest.mark.parametrize("begins", [False, True])
 def test_the_end_of_a_run_that_does_not_run_sets_no_timer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, begins: bool
 ) -> None:
     cut_off: list[str] = []
 

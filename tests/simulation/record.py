@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
@@ -44,13 +45,16 @@ class Record:
     Attributes:
         dropped: connections that the other end closed, by life.
         power_cuts: virtual times.
+        at_call: what happens at the moment of a call: by the life, and the number of the call among those of that life.
     """
 
     calls: list[Call] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
     power_cuts: list[float] = field(default_factory=list)
+    at_call: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
     _numbers: Counter[Task] = field(default_factory=Counter)
+    _of_lives: Counter[str] = field(default_factory=Counter)
 
     def sent(self, group: Group | None, headers: dict[str, str], body: bytes, now: float) -> Call:
         """Add a request that was written to a connection."""
@@ -60,6 +64,9 @@ class Record:
         account = headers["authorization"].partition("Credential=")[2].partition("/")[0]
         call = Call(task, self._numbers[task], group.name if group else "", now, account)
         self.calls.append(call)
+        self._of_lives[call.life] += 1
+        if (act := self.at_call.pop((call.life, self._of_lives[call.life]), None)) is not None:
+            act()
         return call
 
     def note(self, now: float, text: str) -> None:

@@ -43,6 +43,14 @@ class Life(NamedTuple):
         """Let something happen after these seconds."""
         self.loop.at(self.loop.time() + seconds, act, *arguments)
 
+    def some_time(self, kind: str, act: Callable[[], object]) -> None:
+        """Let something happen once: at any moment, or while the answer to a call is on its way."""
+        if self.pick((True, False), kind, "in a call"):
+            number = int(10 ** self.within(0.0, 1.5, kind, "which call"))
+            self.record.at_call[self.process.group.name, number] = lambda: self.after(0.0, act)
+        else:
+            self.after(self.moment(kind), act)
+
     def steer(self, text: str) -> None:
         """Write the control file."""
         self.record.note(self.loop.time(), f"control file: {text!r}")
@@ -53,7 +61,7 @@ class Life(NamedTuple):
 
 
 def _killed(life: Life) -> None:
-    life.after(life.moment("killed"), life.process.kill)
+    life.some_time("killed", life.process.kill)
 
 
 def _power_cut(life: Life) -> None:
@@ -63,13 +71,15 @@ def _power_cut(life: Life) -> None:
             life.cut_power()
             life.record.power_cuts.append(life.loop.time())
 
-    life.after(life.moment("power"), cut)
+    life.some_time("power", cut)
 
 
 def _stopped(life: Life) -> None:
-    moment = life.moment("stopped")
-    life.after(moment, life.process.stop)
-    life.after(moment + life.within(0.0, 30.0, "stopped for"), life.process.go_on)
+    def stop() -> None:
+        life.process.stop()
+        life.after(life.within(0.0, 30.0, "stopped for"), life.process.go_on)
+
+    life.some_time("stopped", stop)
 
 
 def _signalled(life: Life, *, times: int) -> None:

@@ -82,7 +82,7 @@ def settled_once(story: Story) -> Iterator[str]:
 
 
 def good_end_stays(story: Story) -> Iterator[str]:
-    """Where a worker knows that a task is stopped, its only result does not say without a doubt that it was given up."""
+    """What a worker knows to be stopped has a result that says so, or that leaves it in doubt."""
     if _queue(story).emptied_at:
         return
     good = {each.task for _, work in _workers(story) for each in work.outcomes if each.good}
