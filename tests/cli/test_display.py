@@ -195,9 +195,11 @@ def test_no_way_to_continue_is_cut(width: int) -> None:
 
 
 def test_the_display_says_where_the_calls_go_and_that_throttling_slows_them() -> None:
-    text = "\n".join(shown(replace(SNAPSHOT, slowed_to=61.7), 77, 24, "to a.example.com", "key AKLT…"))
+    snapshot = replace(SNAPSHOT, slowed_to=61.7, quota_away=True)
+    text = "\n".join(shown(snapshot, 77, 24, "to a.example.com", "key AKLT…"))
     assert " Account  to a.example.com   key AKLT…" in text
     assert "slowed to 62 by throttling" in text
+    assert "the shared quota is away" in text
 
 
 def test_without_an_answer_there_is_no_latency(shell: Shell) -> None:

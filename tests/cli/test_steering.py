@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stopcast import CanaryError, Stopper, TimeIsUpError
+from stopcast import CanaryError, Stopper, TimeIsUpError, Unlimited
 from stopcast.cli.options import OutputOptions
 from stopcast.cli.options.guards import seconds_until
 from stopcast.cli.running.steering import Steering
@@ -221,6 +221,13 @@ async def test_a_slower_step_below_the_slowest_rate_that_a_control_file_can_set_
         stopper.limit_to(1)
         Steering(stopper, User(OutputOptions()), end=lambda: None).receive(signal.SIGUSR1)
         assert stopper.paused
+
+
+async def test_keys_for_the_rate_are_shown_only_where_it_can_be_changed() -> None:
+    async with Stopper(SANDBOX_CREDENTIALS, limiter=Unlimited(), endpoint="http://127.0.0.1") as stopper:
+        steering = Steering(stopper, User(OutputOptions()), end=lambda: None)
+        steering.keys = True
+        assert [key for key, _ in steering.key_labels()] == ["p", "q"]
 
 
 def test_a_control_file_pauses_resumes_and_sets_the_rate(shell: Shell, api: Emulator) -> None:

@@ -25,7 +25,7 @@ from support.processes import (
     write_csv,
 )
 from support.queues import leave_pending
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, free_port
 
 At = tuple[str, ...]
 SOON = ("--claim-after", "0.5")
@@ -80,6 +80,9 @@ def test_a_signal_lets_a_worker_hand_its_unsent_tasks_back_without_doubt(
     assert ended.status == 143
     assert ended.without_traceback
     assert "handed back" in ended.err
+    # Nothing of the queue is left behind that this worker would have to finish.
+    assert "not finished" not in ended.err
+    assert f"worker --resume -o a.jsonl --endpoint {api.url} --max-per-second 100" in ended.err.splitlines()[-1]
     assert there.xpending("tasks", "stopcast")["pending"] == 0
     assert there.xinfo_consumers("tasks", "stopcast") == []
     assert there.xlen("tasks") == 300 - len(read_report(queue / "a.jsonl"))
@@ -303,6 +306,16 @@ def test_dead_letters_are_reported_once_and_go_back_into_the_queue_in_doubt(
     assert statuses(queue / "b.jsonl") == {"presumed_stopped": 3}
     assert there.xlen("{tasks}:dead") == 0
     assert queue.run("enqueue", "--dead-letters", "--json").summary == {"dead_letters": 0}
+
+
+def test_a_watch_goes_on_when_redis_does_not_answer(shell: Shell) -> None:
+    watching = shell.start("status", "--watch", "--queue", f"redis://127.0.0.1:{free_port()}/0/tasks")
+    assert watching.stderr is not None
+    for _ in range(2):
+        while b"cannot be used" not in watching.stderr.readline():
+            assert watching.poll() is None
+    watching.send_signal(signal.SIGINT)
+    assert end_of(watching).status == 0
 
 
 def test_a_queue_is_watched_until_a_signal(queue: Shell) -> None:

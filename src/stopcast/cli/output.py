@@ -93,7 +93,7 @@ def give_up(
     if advice is not None:
         log(advice, event="advice")
     time_is_up = isinstance(error, TimeIsUpError)
-    if resume_with and not isinstance(error, OutputError | ConfigurationError):
+    if resume_with and not isinstance(error, OutputError | ConfigurationError | QueueDataLostError):
         if isinstance(error, ReportExistsError):
             text = _("To continue it:\n  {resume_with}", resume_with=resume_with)
         elif time_is_up:

@@ -24,30 +24,39 @@ _WATCH_SECONDS: Final = 2.0
 def status(*, queue: str | None, quota: str | None, account: str | None, watch: bool, as_json: bool) -> None:
     """Show the state of a queue: its tasks, its workers, its dead letters; and the rate of accounts.
 
-    Exit status: 0, or 3 if one of them cannot be reached.
+    Exit status: 0, or 3 if one of them cannot be reached. With --watch that is logged, and does not end it.
     """
     import asyncio
+    import logging
     from contextlib import suppress
+    from datetime import datetime
 
-    from stopcast.cli.output import write_json, write_text
+    from stopcast.cli.output import log, write_json, write_text
     from stopcast.cli.running import wakeup
+    from stopcast.errors import QueueError, QuotaLostError
 
     if not queue and not quota:
         raise click.UsageError("name a --queue, or a --quota, or both")
 
     async def show() -> None:
+        objects, texts = await _ask(queue, quota, account)
+        if as_json:
+            write_json(objects)
+        else:
+            write_text("\n".join(texts))
+
+    async def keep_showing() -> None:
         while True:
-            objects, texts = await _ask(queue, quota, account)
-            if as_json:
-                write_json(objects)
-            else:
-                write_text("\n".join(texts))
-            if not watch:
-                return
+            if not as_json:
+                write_text(f"{datetime.now():%Y-%m-%d %H:%M:%S}")  # noqa: DTZ005 - local
+            try:
+                await show()
+            except (QueueError, QuotaLostError) as error:
+                log(_("stopcast: {error}", error=error), event="status_failed", level=logging.ERROR)
             await asyncio.sleep(_WATCH_SECONDS)
 
     with suppress(*((KeyboardInterrupt,) if watch else ())):
-        wakeup.run(show())
+        wakeup.run(keep_showing() if watch else show())
 
 
 async def _ask(queue: str | None, quota: str | None, account: str | None) -> tuple[dict[str, Any], list[str]]:

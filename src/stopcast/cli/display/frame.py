@@ -126,6 +126,8 @@ def _rate(snapshot: RunSnapshot, width: int, *, unicode: bool) -> Iterator[Text]
     yield Text.assemble((f"{snapshot.rate:.1f}", "bold"), " ", _("a second of {cap:g}", cap=snapshot.cap))
     if snapshot.limited_to != snapshot.cap:
         yield Text(_("held at {rate:g}", rate=snapshot.limited_to), _WARNING)
+    if snapshot.quota_away:
+        yield Text(_("the shared quota is away"), _WARNING)
     if snapshot.slowed_to is not None:
         yield Text(_("slowed to {rate:.0f} by throttling", rate=snapshot.slowed_to), _WARNING)
     if unicode and width >= 60:  # noqa: PLR2004 - in fewer columns it takes a line of its own

@@ -14,7 +14,16 @@ from stopcast.api.meanings import NO_ANSWER, NO_CONNECTION
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
 from stopcast.cli.options import Options
-from stopcast.events import AppSetAside, AttemptFinished, Event, RetryPlanned, TaskFinished, Throttled
+from stopcast.events import (
+    AppSetAside,
+    AttemptFinished,
+    Event,
+    QuotaFound,
+    QuotaLost,
+    RetryPlanned,
+    TaskFinished,
+    Throttled,
+)
 from stopcast.i18n import _
 from stopcast.ports import Limiter
 from stopcast.run import Run
@@ -64,12 +73,14 @@ class AttemptStats:
         no_such_task: answers that said that there is no such running task.
         presumed_stopped: those of them about a task that an attempt of this or an earlier run may have stopped.
         refused_apps: the AppIds that the API refused for good.
+        quota_away: whether the Redis of the shared quota is away.
     """
 
     def __init__(self) -> None:
         self.answers = 0
         self.no_such_task = self.presumed_stopped = 0
         self.refused_apps: set[str] = set()
+        self.quota_away = False
         self.retries = 0
         self.throttled = 0
         self.latencies: deque[float] = deque(maxlen=_LATENCIES)
@@ -79,22 +90,26 @@ class AttemptStats:
         """Count an event."""
         match event:
             case AttemptFinished():
-                if event.sent:
-                    self.latencies.append(event.answer_seconds)
-                if event.http_status is not None:
-                    self.answers += 1
-                    if event.verdict == "no_such_task":
-                        self.no_such_task += 1
-                if event.verdict not in _GOOD_VERDICTS:
-                    self._count_error(event)
+                self._count_attempt(event)
             case TaskFinished():
                 self.presumed_stopped += event.outcome.status is Status.PRESUMED_STOPPED
             case RetryPlanned():
                 self.retries += 1
             case Throttled():
                 self.throttled += 1
+            case QuotaLost() | QuotaFound():
+                self.quota_away = isinstance(event, QuotaLost)
             case AppSetAside():
                 self.refused_apps.add(event.app_id)
+
+    def _count_attempt(self, attempt: AttemptFinished) -> None:
+        if attempt.sent:
+            self.latencies.append(attempt.answer_seconds)
+        if attempt.http_status is not None:
+            self.answers += 1
+            self.no_such_task += attempt.verdict == "no_such_task"
+        if attempt.verdict not in _GOOD_VERDICTS:
+            self._count_error(attempt)
 
     def _count_error(self, attempt: AttemptFinished) -> None:
         without_status = NO_ANSWER if attempt.sent else NO_CONNECTION
@@ -123,6 +138,7 @@ class RunSnapshot:
         rate: calls a second, averaged over the last seconds.
         limited_to: calls a second that a person has set during the run.
         slowed_to: calls a second that throttling allows now, None if it does not slow the run.
+        quota_away: whether the Redis of the shared quota is away.
         cap: the most calls a second.
         rates: calls a second in each of the last seconds.
         in_flight: calls.
@@ -159,6 +175,7 @@ class RunSnapshot:
     paused: bool = False
     to_continue: Sequence[str] = ()
     slowed_to: float | None = None
+    quota_away: bool = False
     keys: Sequence[tuple[str, str]] = ()
     until: float | None = None
 
@@ -239,6 +256,7 @@ class RunMonitor:
             rate=calls_rate,
             limited_to=limited_to,
             slowed_to=_slowed_to(limiters),
+            quota_away=attempts.quota_away,
             cap=cap,
             rates=self._rates,
             in_flight=stopper.dispatcher.in_flight,

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stopcast.sources import Extent
 from stopcast.sources.chunks import STANDARD_INPUT
@@ -24,6 +24,10 @@ class RowsLeft(NamedTuple):
 
     number: int
     exact: bool
+
+
+#: After the last row.
+NONE_LEFT: Final = RowsLeft(0, exact=True)
 
 
 class Remaining:
@@ -62,7 +66,7 @@ class Remaining:
     def rows(self) -> RowsLeft | None:
         """Return how many rows have not been read yet, or None if that is unknown, for example for a pipe."""
         if self._all_read and not self._sizes_ahead:
-            return RowsLeft(0, exact=True)
+            return NONE_LEFT
         lines = self._extent.lines()
         # Several rows may stand on one line of JSON.
         if lines is None or None in self._sizes_ahead or self._rows > lines + 1:
@@ -92,7 +96,7 @@ def rows_expected(run: Run, unread: RowsLeft | None, *, limit: int | None) -> fl
 
 def _rows_to_read(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsLeft | None:
     if run.intake.full:
-        return RowsLeft(0, exact=True)
+        return NONE_LEFT
     if unread is None or limit is None:
         return unread
     most = limit - run.intake.tasks - run.intake.settled - run.intake.excluded

@@ -10,7 +10,7 @@ from typing import Any
 from stopcast.cli.display import beginnings, messages
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.lists import Lists
-from stopcast.cli.lists.remaining import rows_done, rows_to_do
+from stopcast.cli.lists.remaining import NONE_LEFT, rows_done, rows_to_do
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log
 from stopcast.cli.running.notes import note_of
@@ -52,7 +52,7 @@ def conclude(
     *,
     no_such_task_only: bool,
     advice: str | None = None,
-    resumable: bool = True,
+    from_lists: bool = True,
 ) -> Ended:
     """Return how a run ended, and log its totals unless they have to follow an error.
 
@@ -64,7 +64,7 @@ def conclude(
         error: what ended the run early.
         no_such_task_only: whether every answer was that there is no such running task.
         advice: what to do about rows that are not good, where this is more than to look at them.
-        resumable: whether the same command with ``--resume`` continues.
+        from_lists: whether its rows come from lists. What is left of a queue is for other workers too.
     """
     summary = run.summary()
     if run.past.torn_bytes:
@@ -72,7 +72,7 @@ def conclude(
             "The last line of the report was incomplete; its {number} bytes were removed.", number=run.past.torn_bytes
         )
         user.log(torn, event="report_mended")
-    to_do = rows_to_do(run, lists.rows_left(), limit=options.lists.limit)
+    to_do = rows_to_do(run, lists.rows_left(), limit=options.lists.limit) if from_lists else NONE_LEFT
     as_json = {
         **summary.as_json(),
         "number_ids": run.intake.numbers,
@@ -99,7 +99,7 @@ def conclude(
         log_totals()
         return Ended(as_json, status)
     resume_with = None
-    if resumable and _can_continue(run, options.report.path, error):
+    if _can_continue(run, options.report.path, error):
         resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError))
     return Ended(as_json if run.opened else None, status, error, log_totals, note_of(error, options), resume_with)
 

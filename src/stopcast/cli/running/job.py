@@ -54,7 +54,6 @@ class RunJob:
         rows: yields the rows. It is iterated once the run has read its report.
         deliveries: opens the queue, where the rows come from one.
         queues: URLs of the queues whose state belongs to the metrics.
-        resumable: whether the same command with ``--resume`` continues after an early end.
         ask: whether the user may be asked before the first call.
         advice: is logged after a run with rows that are not good.
         verification: what follows a run that came to its end, None for nothing.
@@ -67,7 +66,6 @@ class RunJob:
     rows: Callable[[Run], AsyncGenerator[Batch, None]]
     deliveries: Callable[[User], AbstractAsyncContextManager[Deliveries]] | None = None
     queues: Collection[str] = ()
-    resumable: bool = True
     ask: bool = False
     advice: str | None = None
     verification: Callable[[], RunJob | None] | None = None
@@ -257,5 +255,5 @@ async def _run_one(
         error or watch.all_apps_refused,
         no_such_task_only=watch.no_such_task_only,
         advice=job.advice,
-        resumable=job.resumable,
+        from_lists=job.deliveries is None,
     )

@@ -66,8 +66,6 @@ def work(
         rows=rows,
         deliveries=deliveries,
         queues=[queue],
-        # No command continues: other workers stop what is left, or this one when it is started again.
-        resumable=False,
     )
     return execute(job) or (EXIT_BAD_ROWS if dead else 0)
 

@@ -96,7 +96,12 @@ class Steering:
             return []
         if self._ending():
             return [("q", _("cut off the calls in flight"))]
-        return [(action.keys[0], _(action.label)) for action in ACTIONS if action.keys]
+        adjustable = self._stopper.limiter.adjustable
+        return [
+            (action.keys[0], _(action.label))
+            for action in ACTIONS
+            if action.keys and (adjustable or not action.changes_rate)
+        ]
 
     def log_end(self) -> None:
         """Log that the run ends after the calls in flight, and how to cut them off."""
@@ -204,6 +209,7 @@ class Action:
         signal: that does it.
         label: beside the key.
         ends: whether it ends the run.
+        changes_rate: whether it changes the rate, where that can be changed.
     """
 
     act: Callable[[Steering], None]
@@ -212,6 +218,7 @@ class Action:
     signal: signal.Signals | None = None
     label: str = ""
     ends: bool = False
+    changes_rate: bool = False
 
 
 #: All actions, and the ways to each. Signals that end a run are in ``signals``.
@@ -219,8 +226,8 @@ ACTIONS: Final = (
     Action(act=Steering.pause, word="pause"),
     Action(act=Steering.resume, word="resume"),
     Action(act=Steering.pause_or_resume, keys="p ", label=N_("pause, continue")),
-    Action(act=Steering.faster, word="faster", keys="+=", signal=signal.SIGUSR2, label=N_("faster")),
-    Action(act=Steering.slower, word="slower", keys="-_", signal=signal.SIGUSR1, label=N_("slower")),
+    Action(act=Steering.faster, word="faster", keys="+=", signal=signal.SIGUSR2, label=N_("faster"), changes_rate=True),
+    Action(act=Steering.slower, word="slower", keys="-_", signal=signal.SIGUSR1, label=N_("slower"), changes_rate=True),
     Action(act=Steering.end, word="end", keys="q", label=N_("end"), ends=True),
 )
 _WORDS: Final = tuple(action.word for action in ACTIONS if action.word)
