@@ -138,8 +138,6 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
     if not confirmed:
         log("Nothing was sent.", event="not_confirmed")
         return Ended(None, EXIT_GIVEN_UP)
-    if (deadline := options.guards.until) is not None:
-        session.user.log(messages.until(deadline.left_seconds), event="deadline")
     ended = await _run_one(session, job, target, make_calls, excluded=excluded)
     if job.verification is None or ended.error is not None or ended.summary is None:
         return ended
@@ -197,6 +195,8 @@ async def _run_one(
     # Its lines and the drawing would overwrite each other.
     if not is_terminal(options.report.path):
         screen = screen_for(options.output, doing=doing, facts=shown_facts(target, options.calls))
+    if (deadline := options.guards.until) is not None and (screen is not None or options.output.log_format == "json"):
+        user.log(messages.until(deadline.left_seconds), event="deadline")
     if screen is None:
         log_opening(user, target, options, doing=doing, stops_tasks=stops_tasks)
     attempts = AttemptStats()

@@ -13,7 +13,7 @@ from stopcast.cli.options import CallOptions, Options
 from stopcast.cli.running.targets import OneAccount, Target
 from stopcast.cli.running.user import User
 from stopcast.fleet.connection import without_secrets
-from stopcast.i18n import _, ngettext
+from stopcast.i18n import _, duration, ngettext
 from stopcast.report.opening import own_stream
 
 
@@ -72,7 +72,9 @@ def log_opening(user: User, target: Target, options: Options, *, doing: str, sto
         facts.append(str(accounts[0]))
     facts += _detours(calls)
     if until is not None:
-        facts.append(_("until {moment}", moment=messages.moment(until.left_seconds, dated=True)))
+        left = until.left_seconds
+        moment = messages.moment(left, dated=True)
+        facts.append(_("until {moment}, in {duration}", moment=moment, duration=duration(left)))
     path = options.report.path
     # The log may be read in another working directory.
     report = Path(path).absolute() if path and own_stream(path) is None else path
