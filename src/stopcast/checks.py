@@ -25,9 +25,10 @@ def check_number(
         raise ConfigurationError(f"{name} must be a number, not {type(value).__name__}")
     if not is_finite(value):
         raise ConfigurationError(f"{name} must be a finite number")
-    if (above is not None and value <= above) or (least is not None and value < least):
-        bound = f"above {above:g}" if above is not None else f"at least {least:g}"
-        raise ConfigurationError(f"{name} must be {bound}, not {value:g}")
+    if above is not None and value <= above:
+        raise ConfigurationError(f"{name} must be above {above:g}, not {value:g}")
+    if least is not None and value < least:
+        raise ConfigurationError(f"{name} must be at least {least:g}, not {value:g}")
     if most is not None and value > most:
         raise ConfigurationError(f"{name} must be at most {most:g}, not {value:g}")
 

@@ -76,6 +76,8 @@ def chinese(shell: Shell, api: Emulator) -> Shell:
         "verify old.jsonl",
         "verify",
         "doctor",
+        "run tasks.csv --proxy socks5://proxy",
+        "run tasks.csv --proxy http://proxy/path",
         "doctor -o old.jsonl",
         "doctor -o nowhere/r.jsonl",
         "doctor --endpoint http://127.0.0.1:9",
@@ -116,6 +118,16 @@ def test_the_help_of_a_command_has_no_english_sentence(chinese: Shell, command: 
     assert english_in(chinese.run(command, "--help").out) == []
 
 
+def test_an_error_of_a_variable_names_it_in_chinese_without_stray_spaces(chinese: Shell) -> None:
+    chinese.variables["STOPCAST_MAX_AT_ONCE"] = "x"
+    assert "'--max-at-once'（环境变量 STOPCAST_MAX_AT_ONCE）的值无效：'x' 不是有效的整数。" in chinese.run("run").err
+
+
+def test_names_stand_with_chinese_marks_between_them(chinese: Shell) -> None:
+    assert "可用的命令有 run、verify、doctor、" in chinese.run("nonsense").err
+    assert "不是以下之一：'bash'、'zsh'、'fish'。" in chinese.run("completion", "tcsh").err
+
+
 @pytest.mark.parametrize("secret", ["wrong", ""])
 def test_a_wrong_key_is_reported_without_an_english_sentence(chinese: Shell, secret: str) -> None:
     chinese.variables["VOLCENGINE_SECRET_KEY"] = secret
@@ -129,4 +141,4 @@ def test_a_run_that_goes_badly_prints_no_english_sentence_but_the_apis_own(
 ) -> None:
     api.faults = Faults({fault: 1.0})
     ended = chinese.run("run", "tasks.csv", "-v", "--max-attempts", "2", "--halt-after", "2")
-    assert english_in(re.sub(r"[（：][A-Z][a-z ]+[a-z]\b\.?", "", ended.err)) == []  # noqa: RUF001 - Chinese marks
+    assert english_in(re.sub(r"[（：][A-Z][a-z ]+[a-z]\b\.?", "", ended.err)) == []

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
 from stopcast.i18n.catalogue import translations
 from stopcast.i18n.language import Language, language
-from stopcast.i18n.templates import TEXTS, translate
+from stopcast.i18n.templates import TEXTS, enumerated, translate, without_spaces
 
 
 class Verbatim(str):
@@ -35,28 +33,17 @@ def ngettext(singular: str, plural: str, number: int, /, **fields: object) -> st
 _ = gettext
 
 
-#: A field with the spaces between it and Chinese characters.
-_SPACED: Final = re.compile(r"(?P<left>(?<=[一-鿿]) )?(?P<field>\{(?P<name>\w+)[^{}]*\})(?P<right> (?=[一-鿿]))?")
-
-
 def _filled(text: str, fields: Mapping[str, object]) -> str:
-    """Return the text with its fields. The spaces beside them are for numbers and Latin words, not for Chinese."""
-
-    def closed(match: re.Match[str]) -> str:
-        value = fields[match["name"]]
-        shown = value if isinstance(value, str) else ""
-        left = "" if "一" <= shown[:1] <= "鿿" else match["left"] or ""
-        right = "" if "一" <= shown[-1:] <= "鿿" else match["right"] or ""
-        return f"{left}{match['field']}{right}"
-
-    return (text if language() is Language.EN else _SPACED.sub(closed, text)).format(**fields)
+    return (text if language() is Language.EN else without_spaces(text, fields)).format(**fields)
 
 
 def _shown(fields: Mapping[str, object]) -> dict[str, object]:
-    return {name: translate(str(value)) if _is_text(name, value) else value for name, value in fields.items()}
+    return {name: _shown_field(name, value) for name, value in fields.items()}
 
 
-def _is_text(name: str, value: object) -> bool:
-    return isinstance(value, Exception) or (
-        name in TEXTS and isinstance(value, str) and not isinstance(value, Verbatim)
-    )
+def _shown_field(name: str, value: object) -> object:
+    if isinstance(value, Verbatim):
+        return value
+    if isinstance(value, Exception) or (name in TEXTS and isinstance(value, str)):
+        return translate(str(value))
+    return enumerated(name, value) if isinstance(value, str) else value

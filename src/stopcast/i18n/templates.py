@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -15,6 +16,34 @@ TEXTS: Final = frozenset({
     "advice", "bad", "description", "error", "failure", "kind", "message", "note", "number_type", "place", "quoted",
     "reason", "shown", "source", "status", "strerror", "what", "why",
 })  # fmt: skip
+
+
+#: Fields that hold several names with commas between.
+_NAMES: Final = frozenset({"KEYS", "choices", "expected", "found", "keys", "known", "missing", "names", "words"})
+#: What is set without a space before and after it: Chinese characters and marks.
+_CHINESE: Final = "一-鿿、。，：；？！（）“”"  # noqa: RUF001 - Chinese marks
+_SPACED: Final = re.compile(
+    rf"(?P<left>(?<=[{_CHINESE}]) )?\{{(?P<name>\w+)(?P<form>[^{{}}]*)\}}(?P<right> (?=[{_CHINESE}]))?"
+)
+_BEGINS, _ENDS = re.compile(f"[{_CHINESE}]"), re.compile(f"[{_CHINESE}]$")
+
+
+def without_spaces(text: str, fields: Mapping[str, object]) -> str:
+    """Return the text with its fields still to be filled: no spaces stand beside those that hold Chinese."""
+
+    def closed(match: re.Match[str]) -> str:
+        value = fields[match["name"]]
+        shown = value if isinstance(value, str) else ""
+        left = "" if _BEGINS.match(shown) else match["left"] or ""
+        right = "" if _ENDS.search(shown) else match["right"] or ""
+        return f"{left}{{{match['name']}{match['form']}}}{right}"
+
+    return _SPACED.sub(closed, text)
+
+
+def enumerated(name: str, value: str) -> str:
+    """Return the names that a field holds with the marks of the language between them."""
+    return value.replace(", ", "、") if name in _NAMES and language() is not Language.EN else value
 
 
 def translate(text: str) -> str:
@@ -57,8 +86,10 @@ class _Template(NamedTuple):
         if not all(part in text for part in self.parts) or not (match := _pattern(self).fullmatch(text)):
             return None
         fields = match.groupdict()
-        values = {name: translate(value) if name in TEXTS else value for name, value in fields.items()}
-        parts = _FIELD.split(self.translation)
+        values = {
+            name: translate(value) if name in TEXTS else enumerated(name, value) for name, value in fields.items()
+        }
+        parts = _FIELD.split(without_spaces(self.translation, values))
         return "".join(values[part] if number % 2 else _literal(part) for number, part in enumerate(parts))
 
 

@@ -9,6 +9,7 @@ import click
 
 from stopcast.cli.options.option import Number, Whole, setting
 from stopcast.errors import ConfigurationError
+from stopcast.i18n import translate
 
 
 def _lost_share(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -28,7 +29,8 @@ def _proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str
         if value is not None:
             Proxy.parse(value)
     except ConfigurationError as error:
-        raise click.BadParameter(str(error).removeprefix("proxy: "), ctx, param) from None
+        # Only the whole sentence can be translated; the option's name stands before it anyway.
+        raise click.BadParameter(re.sub(r"^proxy\W+", "", translate(str(error))), ctx, param) from None
     return value
 
 

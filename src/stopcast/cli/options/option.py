@@ -10,6 +10,8 @@ from typing import Any, Final, ParamSpec
 
 import click
 
+from stopcast.i18n import _
+
 P = ParamSpec("P")
 _DECLARATION: Final = "click"
 
@@ -28,7 +30,7 @@ class Option(click.Option):
         hint = super().get_error_hint(ctx)
         source = ctx.get_parameter_source(self.name) if ctx is not None and self.name else None
         if source is click.core.ParameterSource.ENVIRONMENT:
-            return f"{hint} (the environment variable {self.envvar})"
+            return _("{option_name} (the environment variable {variable})", option_name=hint, variable=self.envvar)
         return hint
 
 
