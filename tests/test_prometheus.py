@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Status, Stopper, Task, TokenBucket
 from stopcast.events import CredentialsRefreshed, RetryPlanned
 from stopcast.fleet.quota.redis_ledger import RedisLedger, Request
-from stopcast.fleet.quota.settings import QuotaSettings
+from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
 from stopcast.redis_metrics import RedisMetrics

@@ -15,8 +15,8 @@ import redis.asyncio
 from stopcast.errors import ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.fleet.quota.redis_ledger import Lease, RedisLedger, Request, ledger_key
-from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.fleet.quota.shared_quota import SharedQuota
+from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.limiters import TokenBucket
 from stopcast.ports import Limiter
 from stopcast.sandbox import Emulator

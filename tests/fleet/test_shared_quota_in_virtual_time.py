@@ -14,10 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stopcast.fleet.quota.redis_ledger import Request, ledger_keys
-from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.fleet.quota.shared_quota import SharedQuota
-from stopcast.limiters.pacer import ARRIVAL_JITTER
-from stopcast.limiters.throttling import recovered_rate, slowed_rate
+from stopcast.fleet.quota.slots import QuotaSettings
+from stopcast.limiters.pacer import ARRIVAL_JITTER, recovered_rate, slowed_rate
 from stopcast.virtual_clock import VirtualClock
 from support.simulated_redis import SimulatedLedger, SimulatedRedis
 from support.virtual import cancelled, keep_asking, most_within, on_virtual_clock, up_to

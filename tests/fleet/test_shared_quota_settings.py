@@ -13,8 +13,8 @@ from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost, QuotaSettingsAdopted
 from stopcast.fleet.quota.quota_status import quota_status, quota_statuses
 from stopcast.fleet.quota.redis_ledger import RedisLedger, Request, ledger_keys
-from stopcast.fleet.quota.settings import QuotaSettings
 from stopcast.fleet.quota.shared_quota import SharedQuota
+from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.logs import log_event
 from support.processes import Shell
 from support.waiting import event_of

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from limiters.test_limiter import CAPS, allowed
 from stopcast.errors import ConfigurationError
-from stopcast.limiters.pacer import ARRIVAL_JITTER, LATE_TIMERS, Pacer, full_rate
-from stopcast.limiters.throttling import FULL_RATE_AFTER_SECONDS, least_rate, recovered_rate, slowed_rate
+from stopcast.limiters.pacer import (
+    ARRIVAL_JITTER,
+    FULL_RATE_AFTER_SECONDS,
+    LATE_TIMERS,
+    Pacer,
+    full_rate,
+    least_rate,
+    recovered_rate,
+    slowed_rate,
+)
 from support.virtual import most_within
 
 bounded = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])

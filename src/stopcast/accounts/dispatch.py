@@ -1,9 +1,10 @@
-"""The dispatchers of several accounts as one. Fills ``stopcast.engine.dispatch.AnyDispatcher``."""
+"""The dispatchers of several accounts as one, and what counts their calls."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from stopcast.background import Supervisor
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.errors import ORDERED_ENDS, ClosedError, StopcastError
 from stopcast.events import AccountGivenUp, AppUnclaimed, Event, TaskRefused
+from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
@@ -24,8 +26,36 @@ if TYPE_CHECKING:
 _MOST_UNCLAIMED: Final = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """What counts the calls of several accounts.
+
+    Attributes:
+        by_account: each account's.
+    """
+
+    by_account: Mapping[str, RollingWindow]
+
+    @property
+    def calls(self) -> int:
+        """Calls of all accounts."""
+        return sum(meter.calls for meter in self.by_account.values())
+
+    @property
+    def worst_second(self) -> int:
+        """The most calls that one account made in any second: each has its own cap."""
+        return max(meter.worst_second for meter in self.by_account.values())
+
+    @property
+    def mean_per_second(self) -> float:
+        """Calls a second of all accounts, from the first call to the last."""
+        used = [meter for meter in self.by_account.values() if meter.calls]
+        seconds = max((meter.last for meter in used), default=0.0) - min((meter.first for meter in used), default=0.0)
+        return (self.calls - 1) / seconds if seconds > 0 else 0.0
+
+
 class RoutingDispatcher:
-    """Dispatchers as one, each with the rows of its account.
+    """Dispatchers as one, each with the rows of its account. Fills ``stopcast.engine.contracts.AnyDispatcher``.
 
     Args:
         account_of: returns the account of an AppId, None if no account claims it.

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from stopcast.accounts.dispatch import RoutingDispatcher
-from stopcast.accounts.meters import Meters
+from stopcast.accounts.dispatch import Meters, RoutingDispatcher
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
 from stopcast.background import END_WITHIN_SECONDS, finish_task

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from stopcast.events.calls import (
+    WARNING,
     AccountGivenUp,
     AppSetAside,
     AppUnclaimed,
@@ -21,6 +22,7 @@ from stopcast.events.calls import (
     CredentialsRefreshed,
     CredentialsRefreshFailed,
     CredentialsRefused,
+    LogEntry,
     RateChanged,
     RetryPlanned,
     RunFinished,
@@ -28,7 +30,6 @@ from stopcast.events.calls import (
     TaskRefused,
     Throttled,
 )
-from stopcast.events.log_entry import WARNING, LogEntry
 from stopcast.events.redis import (
     DeadLettered,
     QueueFound,

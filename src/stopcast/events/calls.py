@@ -1,13 +1,32 @@
-"""The events of tasks, calls, credentials, accounts and AppIds, and the last event of a Stopper."""
+"""The events of tasks, calls, credentials, accounts and AppIds, and how the log shows an event."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final, NamedTuple
 
-from stopcast.events.log_entry import DEBUG, ERROR, INFO, WARNING, LogEntry
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
+
+# The levels of ``logging``, which takes as long to import as all events.
+DEBUG: Final = 10
+INFO: Final = 20
+WARNING: Final = 30
+ERROR: Final = 40
+
+
+class LogEntry(NamedTuple):
+    """How the log shows an event.
+
+    Attributes:
+        name: the event's name in the log and in metrics; it does not change.
+        level: of ``logging``. At INFO a long run logs little while all is well.
+        sentence: with the event in place of ``{0}``.
+    """
+
+    name: str
+    level: int
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from stopcast.events.log_entry import WARNING, LogEntry
+from stopcast.events.calls import WARNING, LogEntry
 from stopcast.tasks.task import Task
 
 

@@ -1,4 +1,6 @@
-"""When the next call may go out, as a function of plain numbers. No clock is read here, and nothing waits.
+"""When the next call may go out, and how throttled answers slow the rate, as functions of plain numbers.
+
+No clock is read here, and nothing waits.
 
 Why the numbers. Calls that go at r a second, each up to c seconds late without a loss, put at most 1 + r c + r T calls
 into T seconds. Seen from the server, where a call may arrive up to J seconds later than another, a second holds at most
@@ -14,7 +16,6 @@ from typing import Final
 from stopcast.checks import check_number, is_number
 from stopcast.errors import ConfigurationError
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.limiters.throttling import recovered_rate, slowed_rate
 
 #: Seconds by which one call's way to the server may be longer than another's. Measured on loopback with TLS.
 ARRIVAL_JITTER: Final = 0.0033
@@ -25,6 +26,13 @@ LATE_TIMERS: Final = 0.0033
 #: Keeps the most calls in a second below cap + 1, and not at it.
 _MARGIN: Final = 0.02
 LONGEST_HOLD: Final = 60.0
+#: The full rate is back this long after the last throttled answer, at the latest.
+FULL_RATE_AFTER_SECONDS: Final = 25.0
+#: A throttled answer a second means that the account makes one call a second too many.
+_STEP_DOWN: Final = 1.0
+_LEAST_SHARE: Final = 1 / 30
+#: The shared quota leases slots at most a second ahead, so it needs a slot or two in each second.
+_LEAST_PER_SECOND: Final = 2.0
 #: A call that goes later than it could have by this follows a silence, or the process stood still.
 STANDSTILL: Final = 0.010
 SLOTS_AFTER_STANDSTILL: Final = 2
@@ -59,6 +67,24 @@ def full_rate(max_per_second: float, arrival_jitter: float = ARRIVAL_JITTER) -> 
     """
     check_jitter(arrival_jitter)
     return bounds(max_per_second, arrival_jitter + LATE_TIMERS)[1]
+
+
+def least_rate(full_rate: float) -> float:
+    """Return the calls a second that still go out, however much is throttled."""
+    return min(full_rate, max(full_rate * _LEAST_SHARE, _LEAST_PER_SECOND))
+
+
+def slowed_rate(rate: float, *, full_rate: float, answers: int = 1) -> float:
+    """Return the calls a second after this number of throttled answers.
+
+    ``fleet/quota/reserve.lua`` states this law and that of ``recovered_rate`` once more. A test holds the two together.
+    """
+    return max(least_rate(full_rate), rate - answers * _STEP_DOWN)
+
+
+def recovered_rate(rate: float, *, full_rate: float, seconds: float) -> float:
+    """Return the calls a second when nothing was throttled for ``seconds``."""
+    return min(full_rate, rate + full_rate / FULL_RATE_AFTER_SECONDS * seconds)
 
 
 class Pacer:

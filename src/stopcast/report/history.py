@@ -17,10 +17,9 @@ import orjson
 from stopcast.errors import ConfigurationError, ReportError
 from stopcast.marking import N_
 from stopcast.report.in_flight import has_in_flight_log
-from stopcast.report.line import ASKED_ABOUT, SANDBOX, LineReader, read_line, task_of
+from stopcast.report.line import ASKED_ABOUT, SANDBOX, LineReader, may_be_superseded, read_line, task_of
 from stopcast.report.opening import check_continuable, sync_folder
 from stopcast.report.rewriting import finish_overwriting, lines_of, rewrite
-from stopcast.report.superseded import may_be_superseded
 from stopcast.tasks.identities import Identities, IdentityNumbers, identity, place_fingerprint, row_fingerprint
 from stopcast.tasks.intake import AlreadySettled, Intake
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status

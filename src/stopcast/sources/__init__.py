@@ -21,8 +21,8 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from stopcast.sources.chunks import Extent
 from stopcast.sources.columns import Choice, Columns
-from stopcast.sources.extent import Extent
 from stopcast.sources.forms import Form, Reading
 from stopcast.sources.list_reader import ListReader, Understood
 from stopcast.tasks.task import Batch

@@ -1,4 +1,4 @@
-"""The bytes of a list, as they arrive.
+"""The bytes of a list, as they arrive, and how much of it has been read.
 
 A disk, a pipe and above all a person at a terminal may keep a reader waiting, and the event loop must not wait with it:
 a daemon thread reads, at most a few chunks ahead of their consumer. Nothing here knows what a line is.
@@ -15,16 +15,68 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from stopcast.errors import ListError
-from stopcast.sources.extent import Extent
 
 #: The most that one chunk holds. Handing one over costs some twenty switches between the threads: large ones, then.
 CHUNK_BYTES: Final = 1 << 18
 STANDARD_INPUT: Final = "-"
 _CHUNKS_AHEAD: Final = 4
 Decode = Callable[[Iterator[bytes]], Iterator[bytes]]
+
+
+class ReadSoFar(NamedTuple):
+    """What has been read of a list, or of several.
+
+    Attributes:
+        file_bytes: of the file, compressed where it is.
+        lines: line ends in them.
+    """
+
+    file_bytes: int = 0
+    lines: int = 0
+
+
+class Extent:
+    """The part of a list that has been read, and the whole. One thread writes it, any other may read it.
+
+    Attributes:
+        size: bytes of the file, compressed where it is; None where the list is no file.
+        held: bytes that were read and are still compressed.
+        so_far: what has been read and decompressed. It is replaced as a whole, so that a reader never sees the bytes
+            of one moment with the lines of another.
+        ended: whether the list has been read to its end.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size
+        self.held = 0
+        self.so_far = ReadSoFar()
+        self.ended = False
+        self._read = 0
+        self._in_line = False
+
+    def read(self, number: int) -> None:
+        """Count further bytes of the file."""
+        self._read += number
+
+    def see(self, text: bytes) -> None:
+        """Count the lines of further text."""
+        if text:
+            self._in_line = not text.endswith(b"\n")
+        self.so_far = ReadSoFar(self._read - self.held, self.so_far.lines + text.count(b"\n"))
+
+    def lines(self) -> float | None:
+        """Return how many lines the list holds: exactly once it has ended, before that an estimate from its size.
+
+        None before the first byte, and for a list that is no file.
+        """
+        if self.ended:
+            return self.so_far.lines + self._in_line
+        if self.size is None or not self.so_far.file_bytes:
+            return None
+        return self.so_far.lines * max(1.0, self.size / self.so_far.file_bytes)
 
 
 class Chunks:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 from stopcast.errors import ListError
-from stopcast.sources.extent import Extent
+from stopcast.sources.chunks import Extent
 
 #: The most that one piece holds, however dense the data is.
 PIECE_BYTES: Final = 1 << 18

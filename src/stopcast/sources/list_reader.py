@@ -14,11 +14,10 @@ from typing import IO, Final, Self
 
 from stopcast.errors import ListError
 from stopcast.sources.beginning import Beginning
-from stopcast.sources.chunks import CHUNK_BYTES, STANDARD_INPUT, Chunks
+from stopcast.sources.chunks import CHUNK_BYTES, STANDARD_INPUT, Chunks, Extent
 from stopcast.sources.columns import Header
 from stopcast.sources.compression import decompressed, head_of
 from stopcast.sources.csv_rows import CsvParser
-from stopcast.sources.extent import Extent
 from stopcast.sources.forms import Form, Read, Reading, reader_of
 from stopcast.sources.json_rows import JsonParser
 from stopcast.sources.kinds import check_binary, is_zip

@@ -1,10 +1,10 @@
-"""The line that counts for each task, by the rule of ``report.superseded``."""
+"""The line that counts for each task, by the rule of ``report.line``."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from stopcast.report.superseded import may_be_superseded, supersedes
+from stopcast.report.line import may_be_superseded, supersedes
 from stopcast.tasks.identities import Identities
 from stopcast.tasks.outcome import Status
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stopcast.sources import Extent
-from stopcast.sources.chunks import STANDARD_INPUT
-from stopcast.sources.extent import ReadSoFar
+from stopcast.sources.chunks import STANDARD_INPUT, ReadSoFar
 from stopcast.tasks.task import Batch
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from stopcast.errors import QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.fleet.quota.lender import Lender
 from stopcast.fleet.quota.redis_ledger import Lease
-from stopcast.fleet.quota.settings import QuotaSettings
-from stopcast.fleet.quota.slots_in_hand import SlotsInHand
+from stopcast.fleet.quota.slots import QuotaSettings, SlotsInHand
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
 #: The next slots are asked for this long before the last one of those in hand. With a lease of 42 ms, 70 ms in all.

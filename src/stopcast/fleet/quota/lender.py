@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from stopcast.fleet.quota.redis_ledger import Lease, Request
-from stopcast.fleet.quota.settings import QuotaSettings
-from stopcast.limiters.throttling import recovered_rate, slowed_rate
+from stopcast.fleet.quota.slots import QuotaSettings
+from stopcast.limiters.pacer import recovered_rate, slowed_rate
 
 #: Redis' clock is to be known this well before slots are leased, unless this number of answers in a row were slow.
 _EXACT_SECONDS: Final = 0.005

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
 from stopcast.fleet.quota.redis_ledger import INDEX_KEY, ledger_key, quota_name
-from stopcast.limiters.throttling import recovered_rate
+from stopcast.limiters.pacer import recovered_rate
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

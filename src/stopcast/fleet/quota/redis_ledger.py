@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
-from stopcast.fleet.quota.settings import QuotaSettings
+from stopcast.fleet.quota.slots import QuotaSettings
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

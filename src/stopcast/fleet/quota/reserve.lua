@@ -71,7 +71,7 @@ local next_slot = within(kept.next, seen, seen + horizon)
 if pause or not next_slot then next_slot = now + horizon end
 next_slot = math.min(math.max(next_slot, now), now + horizon)
 
--- The law of stopcast/limiters/throttling.py.
+-- The law of stopcast/limiters/pacer.py.
 local rate, rate_at = within(kept.rate, least, full), within(kept.rate_at, 0, seen)
 rate = rate and rate_at and math.min(full, rate + full / 25e6 * (now + set_back - rate_at)) or full
 rate = math.max(least, rate - throttled)

@@ -19,7 +19,7 @@ from stopcast.events import Event, QuotaSettingsAdopted
 from stopcast.fleet.quota.keeper import Keeper, Outage, State
 from stopcast.fleet.quota.lender import Ledger, Lender
 from stopcast.fleet.quota.redis_ledger import RedisLedger, quota_name
-from stopcast.fleet.quota.settings import QuotaSettings
+from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.limiters.clock import Sleeper, monotonic
 from stopcast.limiters.pacer import ARRIVAL_JITTER, LONGEST_HOLD
 from stopcast.limiters.token_bucket import TokenBucket
