@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from stopcast.accounts.router import Router
 from stopcast.background import end_task
-from stopcast.engine.contracts import RowSink
+from stopcast.engine.contracts import RowSink, StreamOptions
 from stopcast.engine.halting import Canary
 from stopcast.engine.pump import pump
 from stopcast.errors import InterruptedRunError, ReportError, StopcastError, TimeIsUpError
@@ -210,8 +210,7 @@ class Run:
 
         sink = self._sink = dispatcher.open_feed(
             deliver_canary if self.canary.left else deliver,
-            flights=in_flight if deliveries is None else deliveries,
-            ownership=deliveries,
+            StreamOptions(flights=in_flight if deliveries is None else deliveries, ownership=deliveries),
         )
         if self.ending is not None:
             dispatcher.stop(self.ending)

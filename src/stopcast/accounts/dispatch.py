@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 from stopcast.accounts.lanes import HANDFUL, Lanes
 from stopcast.accounts.routes import UNCLAIMED
 from stopcast.background import Supervisor
+from stopcast.engine.contracts import StreamOptions
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.errors import ORDERED_ENDS, ClosedError, StopcastError
-from stopcast.events import AccountGivenUp, AppUnclaimed, Event, TaskRefused
+from stopcast.events import AccountGivenUp, AppUnclaimed, TaskRefused
 from stopcast.limiters.rolling_window import RollingWindow
-from stopcast.ports import Flights, Ownership
+from stopcast.logs import Observers
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
@@ -61,8 +62,7 @@ class RoutingDispatcher:
         account_of: returns the account of an AppId, None if no account claims it.
         max_backlog: rows of one stream that may wait because their accounts are behind. The rows that were read with
             the last of them come on top.
-        observe: is called with each event.
-        observed: whether to make an event of each row that is not sent.
+        observers: get each event.
 
     Attributes:
         error: what ended the calls of all accounts, None while they go on.
@@ -73,15 +73,13 @@ class RoutingDispatcher:
         account_of: Callable[[str], str | None],
         *,
         max_backlog: int,
-        observe: Callable[[Event], None],
-        observed: bool,
+        observers: Observers,
     ) -> None:
         self._account_of = account_of
         self._dispatchers: dict[str, Dispatcher] = {}
         self._not_entered: dict[str, StopcastError] = {}
         self._max_backlog = max_backlog
-        self._observe = observe
-        self._observed = observed
+        self._observers = observers
         self._streams: set[Lanes] = set()
         self._unclaimed: set[str] = set()
         self._supervisor = Supervisor(self.stop)
@@ -95,11 +93,11 @@ class RoutingDispatcher:
     def leave_out(self, account: str, error: StopcastError) -> None:
         """Make no calls of an account, because its Stopper cannot be entered."""
         self._not_entered[account] = error
-        self._observe(AccountGivenUp(account, str(error)))
+        self._observers.notify(AccountGivenUp(account, str(error)))
 
     def _on_account_ended(self, account: str, error: StopcastError) -> None:
         if self._is_its_own(error):
-            self._observe(AccountGivenUp(account, str(error)))
+            self._observers.notify(AccountGivenUp(account, str(error)))
 
     def _is_its_own(self, error: StopcastError) -> bool:
         """Return whether an account's calls ended while those of the others may go on."""
@@ -132,14 +130,7 @@ class RoutingDispatcher:
         """Jobs that wait for their next attempt."""
         return sum(dispatcher.waiting for dispatcher in self._dispatchers.values())
 
-    def open_feed(
-        self,
-        deliver: Callable[[Outcome], None],
-        *,
-        priority: int = 0,
-        flights: Flights | None = None,
-        ownership: Ownership | None = None,
-    ) -> Lanes:
+    def open_feed(self, deliver: Callable[[Outcome], None], options: StreamOptions) -> Lanes:
         """Open a stream of rows whose outcomes go to ``deliver``, on the event loop."""
         lanes = Lanes(
             deliver,
@@ -150,9 +141,7 @@ class RoutingDispatcher:
             on_closed=self._streams.discard,
             max_backlog=self._max_backlog,
             supervisor=self._supervisor,
-            priority=priority,
-            flights=flights,
-            ownership=ownership,
+            options=options,
         )
         self._streams.add(lanes)
         if self.error is not None:
@@ -161,8 +150,8 @@ class RoutingDispatcher:
 
     def refuse(self, outcome: Outcome) -> None:
         """Emit the event of a row that is not sent."""
-        if self._observed:
-            self._observe(TaskRefused(outcome))
+        if self._observers.want_all:
+            self._observers.notify(TaskRefused(outcome))
 
     def refuse_unclaimed(
         self, task: Task, *, source: str | None = None, line: int | None = 1, in_doubt: bool = False
@@ -171,7 +160,7 @@ class RoutingDispatcher:
         app_id = task.app_id
         if app_id not in self._unclaimed and len(self._unclaimed) < _MOST_UNCLAIMED:
             self._unclaimed.add(app_id)
-            self._observe(AppUnclaimed(app_id))
+            self._observers.notify(AppUnclaimed(app_id))
         outcome = Outcome(
             task,
             Status.SET_ASIDE,

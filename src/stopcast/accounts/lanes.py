@@ -14,10 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from stopcast.background import Supervisor
-from stopcast.engine.contracts import RowSink
+from stopcast.engine.contracts import RowSink, StreamOptions
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.errors import AccountsGivenUpError, StopcastError
-from stopcast.ports import Flights, Ownership
 from stopcast.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -50,9 +49,7 @@ class Lanes:
         on_closed: is called when the consumer has left.
         max_backlog: rows that may wait in the lanes.
         supervisor: owns the tasks that serve the lanes.
-        priority: of the stream.
-        flights: notes which calls a crash leaves in doubt.
-        ownership: knows whether a row is still this process's to send.
+        options: of the stream.
     """
 
     def __init__(
@@ -66,9 +63,7 @@ class Lanes:
         on_closed: Callable[[Lanes], object],
         max_backlog: int,
         supervisor: Supervisor,
-        priority: int = 0,
-        flights: Flights | None = None,
-        ownership: Ownership | None = None,
+        options: StreamOptions,
     ) -> None:
         self._deliver = deliver
         self._account_of = account_of
@@ -87,9 +82,7 @@ class Lanes:
         self._places: deque[RowSink | None] = deque()
         self._lanes: dict[str, _Lane] = {}
         for account, dispatcher in dispatchers.items():
-            sink = dispatcher.open_feed(
-                partial(self._deliver_from, account), priority=priority, flights=flights, ownership=ownership
-            )
+            sink = dispatcher.open_feed(partial(self._deliver_from, account), options)
             lane = self._lanes[account] = _Lane(account, sink)
             supervisor.start(self._serve(lane), name=f"lane of account {account}", may_return=True)
             supervisor.start(self._watch(lane), name=f"watch over account {account}", may_return=True)

@@ -85,8 +85,7 @@ class Router:
         dispatcher = RoutingDispatcher(
             self.routes.account_of,
             max_backlog=self._max_backlog,
-            observe=self._observers.notify,
-            observed=self._observers.want_all,
+            observers=self._observers,
         )
 
         async def enter(name: str, stopper: TaskCalls) -> None:

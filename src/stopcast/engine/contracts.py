@@ -1,9 +1,9 @@
-"""Protocols that the engine of one account and the engine of several accounts have in common."""
+"""What the engine of one account and the engine of several accounts have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stopcast.errors import StopcastError
 from stopcast.ports import Flights, Ownership
@@ -11,6 +11,20 @@ from stopcast.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
     from stopcast.tasks.intake import Accepted
+
+
+class StreamOptions(NamedTuple):
+    """What a stream of rows asks of those that make its calls.
+
+    Attributes:
+        priority: of several streams, the one with the highest goes first.
+        flights: records which calls a crash leaves in doubt.
+        ownership: knows whether a row is still this process's to send.
+    """
+
+    priority: int = 0
+    flights: Flights | None = None
+    ownership: Ownership | None = None
 
 
 class RowSink(Protocol):
@@ -72,14 +86,7 @@ class AnyDispatcher(Protocol):
     def most_outstanding(self) -> int:
         """The most rows of one stream that may be accepted and not yet consumed."""
 
-    def open_feed(
-        self,
-        deliver: Callable[[Outcome], None],
-        *,
-        priority: int = 0,
-        flights: Flights | None = None,
-        ownership: Ownership | None = None,
-    ) -> RowSink:
+    def open_feed(self, deliver: Callable[[Outcome], None], options: StreamOptions) -> RowSink:
         """Open a stream of rows. ``deliver`` is called with their outcomes, on the event loop."""
 
     def stop(self, error: StopcastError) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from stopcast.background import check_loop
 from stopcast.engine.attempts import Attempts, Interrupted, Result, Retry, Settled
 from stopcast.engine.backlog import Backlog
+from stopcast.engine.contracts import StreamOptions
 from stopcast.engine.feed import Feed
 from stopcast.engine.halting import Failures
 from stopcast.engine.job import Job, make_jobs
@@ -19,8 +20,8 @@ from stopcast.engine.slot import Interrupt
 from stopcast.engine.workers import Workers
 from stopcast.engine.working_time import WorkingTime
 from stopcast.errors import ClosedError, StopcastError
-from stopcast.events import Event, TaskRefused
-from stopcast.ports import Flights, Ownership
+from stopcast.events import TaskRefused
+from stopcast.logs import Observers
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
 
@@ -39,8 +40,7 @@ class Dispatcher:
         stagger_seconds: between two new workers, and so between two new connections.
         one_at_a_time: returns whether no call may begin while another one is being made.
         failures: says when too many tasks have ended badly.
-        observe: is called with each event.
-        observed: whether to make an event of each attempt and each task that goes well.
+        observers: get each event.
         max_waiting: rows of one feed that may wait, for their next attempt or for their outcome to be consumed.
         deduplicate: whether two calls for one task are never made at once.
 
@@ -62,8 +62,7 @@ class Dispatcher:
         stagger_seconds: float,
         one_at_a_time: Callable[[], bool],
         failures: Failures | None = None,
-        observe: Callable[[Event], None],
-        observed: bool,
+        observers: Observers,
         deduplicate: bool = True,
     ) -> None:
         self._attempts = attempts
@@ -72,13 +71,11 @@ class Dispatcher:
         self.most_outstanding = max_at_once + max_waiting
         self._one_at_a_time = one_at_a_time
         self._failures = failures
-        self._observe = observe
-        self._observed = observed
+        self._observers = observers
         self._loop = asyncio.get_running_loop()
         self._feeds: set[Feed] = set()
         self._singles = SingleTasks(
-            observe=observe,
-            observed=observed,
+            observers,
             deliver=None if failures is None else failures.counting(lambda _: None, self.stop),
             on_end=self._on_end,
             deduplicate=deduplicate,
@@ -117,14 +114,7 @@ class Dispatcher:
         """Jobs that have failed before, and wait for their next attempt."""
         return self._backlog.waiting
 
-    def open_feed(
-        self,
-        deliver: Callable[[Outcome], None],
-        *,
-        priority: int = 0,
-        flights: Flights | None = None,
-        ownership: Ownership | None = None,
-    ) -> Feed:
+    def open_feed(self, deliver: Callable[[Outcome], None], options: StreamOptions) -> Feed:
         """Open a stream of rows whose outcomes go to ``deliver``, on the event loop.
 
         Raises:
@@ -134,11 +124,8 @@ class Dispatcher:
         feed = Feed(
             deliver if self._failures is None else self._failures.counting(deliver, self.stop),
             most_outstanding=self.most_outstanding,
-            priority=priority,
-            observe=self._observe,
-            observed=self._observed,
-            flights=flights,
-            ownership=ownership,
+            observers=self._observers,
+            options=options,
             make_jobs=make_jobs,
             on_ready=self._on_ready,
             on_end=self._on_end,
@@ -165,8 +152,8 @@ class Dispatcher:
 
     def refuse(self, outcome: Outcome) -> None:
         """Emit the event of a single value that names no task."""
-        if self._observed:
-            self._observe(TaskRefused(outcome))
+        if self._observers.want_all:
+            self._observers.notify(TaskRefused(outcome))
 
     def _on_ready(self, feed: Origin) -> None:
         self._backlog.add(feed)

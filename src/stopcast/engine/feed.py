@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+from stopcast.engine.contracts import StreamOptions
 from stopcast.engine.origin import Origin
-from stopcast.events import Event, TaskRefused
-from stopcast.ports import Flights, Ownership
+from stopcast.events import TaskRefused
+from stopcast.logs import Observers
 from stopcast.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -28,11 +29,8 @@ class Feed(Origin):
     Args:
         deliver: gets each outcome, on the event loop.
         most_outstanding: rows that may be accepted and not consumed.
-        observe: is called with each event, in the context in which the feed was made.
-        observed: whether to make an event of each attempt and each task that goes well.
-        priority: jobs of a feed with a higher one go first.
-        flights: notes which calls a crash leaves in doubt.
-        ownership: knows whether a row is still this process's to send.
+        observers: get each event, in the context in which the feed was made.
+        options: of the stream.
         on_ready: is called when jobs have become ready where there were none.
         on_end: is called when the feed ends early.
 
@@ -46,16 +44,13 @@ class Feed(Origin):
         deliver: Callable[[Outcome], None],
         *,
         most_outstanding: int,
-        observe: Callable[[Event], None],
-        observed: bool,
-        priority: int = 0,
-        flights: Flights | None = None,
-        ownership: Ownership | None = None,
+        observers: Observers,
+        options: StreamOptions,
         make_jobs: Callable[[Feed, Iterable[Accepted]], Iterable[Job]],
         on_ready: Callable[[Feed], None],
         on_end: Callable[[Feed], None],
     ) -> None:
-        super().__init__(observe=observe, observed=observed, priority=priority, flights=flights, ownership=ownership)
+        super().__init__(observers, options)
         self.without_outcome = 0
         self.given_back = 0
         self._ready: deque[Job] = deque()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, ClassVar
 
+from stopcast.engine.contracts import StreamOptions
 from stopcast.events import AttemptFinished, Event, TaskFinished, TaskRefused
-from stopcast.ports import Flights, Ownership
+from stopcast.logs import Observers
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
 
@@ -20,37 +21,25 @@ class Origin(ABC):
     """Where jobs come from, and where their outcomes go.
 
     Args:
-        observe: is called with each event, in the context in which this object was made.
-        observed: whether to make an event of each attempt and each task that goes well.
-        priority: jobs of a higher one go first.
-        flights: notes which calls a crash leaves in doubt.
-        ownership: knows whether a row is still this process's to send.
+        observers: get each event, in the context in which this object was made.
+        options: of the stream.
 
     Attributes:
         single: whether it never has more than one job.
+        observed: whether to make an event of each attempt and each task that goes well.
         closed: whether the consumer has left.
         error: what ended this origin early.
     """
 
     single: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        *,
-        observe: Callable[[Event], None],
-        observed: bool,
-        priority: int = 0,
-        flights: Flights | None = None,
-        ownership: Ownership | None = None,
-    ) -> None:
+    def __init__(self, observers: Observers, options: StreamOptions) -> None:
         self.closed = False
         self.error: BaseException | None = None
-        self.priority = priority
-        self.flights = flights
-        self.ownership = ownership
-        self.observed = observed
+        self.priority, self.flights, self.ownership = options
+        self.observed = observers.want_all
         context = copy_context()
-        self.observe: Callable[[Event], None] = lambda event: context.run(observe, event)
+        self.observe: Callable[[Event], None] = lambda event: context.run(observers.notify, event)
 
     @property
     def ending(self) -> bool:

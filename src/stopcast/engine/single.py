@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from stopcast.engine.contracts import StreamOptions
 from stopcast.engine.job import Job
 from stopcast.engine.origin import Origin
-from stopcast.events import Event
+from stopcast.logs import Observers
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
 
@@ -21,8 +22,7 @@ class SingleTask(Origin):
     Args:
         task: the task.
         priority: a higher one goes first.
-        observe: is called with each event, in the context of the first caller.
-        observed: whether to make an event of each attempt and each task that goes well.
+        observers: get each event, in the context of the first caller.
         deliver: is called with the outcome after the callers got it.
         on_settled: is called when it has its outcome, or its callers get none.
         on_end: is called when it ends early.
@@ -35,13 +35,12 @@ class SingleTask(Origin):
         task: Task,
         *,
         priority: int,
-        observe: Callable[[Event], None],
-        observed: bool,
+        observers: Observers,
         deliver: Callable[[Outcome], None] | None,
         on_settled: Callable[[SingleTask], None],
         on_end: Callable[[SingleTask], None],
     ) -> None:
-        super().__init__(observe=observe, observed=observed, priority=priority)
+        super().__init__(observers, StreamOptions(priority))
         self.task = task
         self._ready: Sequence[Job] = (Job(task, b"", self, line=_LINE),)
         self._settled = False
@@ -123,8 +122,7 @@ class SingleTasks:
     """The single tasks that have no outcome yet.
 
     Args:
-        observe: is called with each event.
-        observed: whether to make an event of each attempt and each task that goes well.
+        observers: get each event.
         deliver: is called with each outcome, if it is not None.
         on_end: is called when a task ends early.
         deduplicate: whether callers of one task share its call.
@@ -135,15 +133,13 @@ class SingleTasks:
 
     def __init__(
         self,
+        observers: Observers,
         *,
-        observe: Callable[[Event], None],
-        observed: bool,
         deliver: Callable[[Outcome], None] | None,
         on_end: Callable[[SingleTask], None],
         deduplicate: bool,
     ) -> None:
-        self._observe = observe
-        self._observed = observed
+        self._observers = observers
         self._deliver = deliver
         self._on_end = on_end
         self._shared: dict[Task, SingleTask] | None = {} if deduplicate else None
@@ -158,8 +154,7 @@ class SingleTasks:
         single = SingleTask(
             task,
             priority=priority,
-            observe=self._observe,
-            observed=self._observed,
+            observers=self._observers,
             deliver=self._deliver,
             on_settled=self._forget,
             on_end=self._on_end,

@@ -113,8 +113,7 @@ class Engine:
             stagger_seconds=0.0 if isinstance(settings.limiter, Unlimited) else _STAGGER_SECONDS,
             one_at_a_time=lambda: self._key.state is KeyState.ON_TRIAL,
             failures=None if settings.halt_after is None else Failures(settings.halt_after),
-            observe=observers.notify,
-            observed=observers.want_all,
+            observers=observers,
             deduplicate=settings.deduplicate,
         )
         caller.when_admitted(self.dispatcher.on_admitted)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from stopcast.background import END_WITHIN_SECONDS, end_task, finish_task
-from stopcast.engine.contracts import AnyDispatcher, RowSink
+from stopcast.engine.contracts import AnyDispatcher, RowSink, StreamOptions
 from stopcast.engine.pump import pump
 from stopcast.errors import StopcastError
 from stopcast.ports import Flights, Ownership
@@ -88,12 +88,12 @@ class Flow:
     def _start(self) -> None:
         # A queue keeps in mind which of its tasks a call may have reached, and knows which of them are still its own.
         source = self._tasks if isinstance(self._tasks, AsyncIterable) else None
-        self._sink = sink = self._dispatcher.open_feed(
-            self._deliver,
-            priority=self._priority,
+        options = StreamOptions(
+            self._priority,
             flights=source if isinstance(source, Flights) else None,
             ownership=source if isinstance(source, Ownership) else None,
         )
+        self._sink = sink = self._dispatcher.open_feed(self._deliver, options)
         self._pumping = asyncio.create_task(self._read_all(sink), name="stopcast stream")
         self._pumping.add_done_callback(self._ended)
         self._streams.open.add(self)
