@@ -12,7 +12,7 @@ from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import log
 from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.steering import check_control_file
-from stopcast.cli.running.targets import OneAccount, Target
+from stopcast.cli.running.targets import Target
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _
@@ -78,8 +78,8 @@ async def confirms_plan(options: Options, lists: Lists, target: Target, user: Us
     if not ask or plan.intake.tasks <= _ASK_ABOVE:
         return True
     log(str(plan), event="plan")
-    if isinstance(target, OneAccount):
-        question = _("Stop them at {hosts}, with the key {key}?", hosts=target.hosts, key=target.key)
+    if target.routes is None:
+        question = _("Stop them at {hosts}, with the key {key}?", hosts=target.hosts, key=target.accounts[0].key)
     else:
         question = _("Stop them at {hosts}?", hosts=target.hosts)
     return await user.confirms(question)

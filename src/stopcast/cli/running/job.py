@@ -28,7 +28,7 @@ from stopcast.cli.running.opening import log_opening, shown_facts
 from stopcast.cli.running.session import Session
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
-from stopcast.cli.running.targets import MakeCalls, ManyAccounts, Target, find_target, shared_quotas
+from stopcast.cli.running.targets import MakeCalls, Target, find_target, shared_quotas
 from stopcast.cli.running.user import User
 from stopcast.cli.running.watch import AnswerWatch
 from stopcast.cli.standard_streams import OutputError
@@ -129,7 +129,7 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
     most = calls_within_limit(
         options.calls.max_at_once,
         sockets_per_call=2 if options.calls.sandbox else 1,
-        accounts=len(target.accounts) if isinstance(target, ManyAccounts) else 1,
+        accounts=len(target.accounts),
     )
     make_calls = await target.limited(job.calls, _bounded(options, most), stack)
     confirmed = await confirms_deadline(options.guards, session.user)

@@ -10,7 +10,7 @@ from pathlib import Path
 from stopcast.api.network import Proxy
 from stopcast.cli.display import messages
 from stopcast.cli.options import CallOptions, Options
-from stopcast.cli.running.targets import OneAccount, Target
+from stopcast.cli.running.targets import Target
 from stopcast.cli.running.user import User
 from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _, duration, ngettext
@@ -105,6 +105,6 @@ def _proxy_of(calls: CallOptions) -> str | None:
 
 
 def _accounts(target: Target, calls: CallOptions, *, stops_tasks: bool) -> Iterator[_Opened]:
-    for account in [target] if isinstance(target, OneAccount) else target.accounts.values():
+    for account in target.accounts:
         cap = account.cap(calls, stops_tasks=stops_tasks)
         yield _Opened(account.name, account.endpoint.host, account.endpoint.region, account.key, cap)

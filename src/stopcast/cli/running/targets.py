@@ -31,12 +31,12 @@ ObserversOf = Callable[[str], Sequence[Observer]]
 _KEY_SHOWN: Final = 8
 #: Makes the object that makes the calls.
 MakeAccount = Callable[[ObserversOf], TaskCalls]
-MakeCalls = MakeAccount | Callable[[ObserversOf], Router]
+MakeCalls = Callable[[ObserversOf], TaskCalls | Router]
 
 
 @dataclass(frozen=True, slots=True)
-class OneAccount:
-    """The account whose credentials were found.
+class TargetAccount:
+    """An account whose credentials were found.
 
     Attributes:
         endpoint: where the calls go.
@@ -52,31 +52,16 @@ class OneAccount:
     name: str = ""
     key: str = ""
 
-    @property
-    def hosts(self) -> str:
-        """Where the calls go, as text for the user."""
-        return self.endpoint.host
-
-    @property
-    def loopback(self) -> bool:
-        """Whether the calls stay on this machine, so that no quota is used."""
-        return self.endpoint.loopback
-
     def cap(self, calls: CallOptions, *, stops_tasks: bool) -> float:
         """Return the most calls a second. An account's own cap is for stopping tasks; queries have another quota."""
         return self.max_per_second if stops_tasks and self.max_per_second is not None else calls.max_per_second
 
     async def limited(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeAccount:
-        """Open the limiter, and return a function that makes an object of this kind.
-
-        Raises:
-            ConfigurationError: the cap is above the account's quota.
-            StopcastError: the shared quota cannot be reached.
-        """
+        """Open the limiter, and return a function that makes an object of this kind."""
         action, calls = kind.action, options.calls
         max_per_second = self.cap(calls, stops_tasks=action.stops_tasks)
         quota = action.quota_per_second
-        if max_per_second > quota and not (self.loopback or calls.raised_quota):
+        if max_per_second > quota and not (self.endpoint.loopback or calls.raised_quota):
             raise ConfigurationError(
                 f"--max-per-second {max_per_second:g} is above the account's quota of {quota}; "
                 f"where the vendor has raised it, add --raised-quota"
@@ -114,47 +99,48 @@ class OneAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class ManyAccounts:
-    """The accounts of a file.
+class Target:
+    """Where the calls of a run go.
 
     Attributes:
-        accounts: by name.
-        routes: the account's name by AppId or pattern.
+        accounts: those of the accounts file, or the only one.
+        routes: the account's name by AppId or pattern, None if there is no accounts file.
     """
 
-    accounts: dict[str, OneAccount]
-    routes: dict[str, str]
+    accounts: Sequence[TargetAccount]
+    routes: dict[str, str] | None = None
 
     @property
     def hosts(self) -> str:
         """Where the calls go, as text for the user."""
-        return ", ".join(dict.fromkeys(account.hosts for account in self.accounts.values()))
+        return ", ".join(dict.fromkeys(account.endpoint.host for account in self.accounts))
 
     @property
     def loopback(self) -> bool:
         """Whether the calls stay on this machine, so that no quota is used."""
-        return all(account.loopback for account in self.accounts.values())
+        return all(account.endpoint.loopback for account in self.accounts)
 
     async def limited(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeCalls:
-        """Do what ``OneAccount.limited`` does for all accounts, and raise what that raises."""
-        each = {name: await account.limited(kind, options, stack) for name, account in self.accounts.items()}
+        """Open the limiters, and return a function that makes an object of this kind, or a Router of several.
 
-        def make(observers_of: ObserversOf) -> Router:
-            calls = {name: make_calls(observers_of) for name, make_calls in each.items()}
-            return Router(calls, self.routes, observers=observers_of(""))
-
-        return make
-
-
-Target = OneAccount | ManyAccounts
+        Raises:
+            ConfigurationError: a cap is above the account's quota.
+            StopcastError: the shared quota cannot be reached.
+        """
+        makers = {account.name: await account.limited(kind, options, stack) for account in self.accounts}
+        if (routes := self.routes) is None:
+            (make,) = makers.values()
+            return make
+        return lambda observers_of: Router(
+            {name: make(observers_of) for name, make in makers.items()}, routes, observers=observers_of("")
+        )
 
 
 def shared_quotas(target: Target, options: CallOptions, action: str) -> list[tuple[str, str, str]]:
     """Return the URL, the account and the action of each quota that is shared with other processes."""
     if options.quota is None:
         return []
-    names = target.accounts if isinstance(target, ManyAccounts) else [target.name]
-    return [(options.quota, _account_of_quota(options, name), action) for name in names]
+    return [(options.quota, _account_of_quota(options, account.name), action) for account in target.accounts]
 
 
 def _account_of_quota(options: CallOptions, name: str) -> str:
@@ -173,21 +159,20 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
         raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
     verbose = options.output.verbose > 0
     if calls.accounts is None:
-        return await _find_one(calls, stack, Account(name="", apps=()), verbose=verbose)
+        return Target([await _find_one(calls, stack, Account(name="", apps=()), verbose=verbose)])
     accounts, routes = read_accounts(calls.accounts)
-    found = {account.name: await _find_one(calls, stack, account, verbose=verbose) for account in accounts}
-    return ManyAccounts(found, routes)
+    return Target([await _find_one(calls, stack, account, verbose=verbose) for account in accounts], routes)
 
 
-async def _find_one(options: CallOptions, stack: AsyncExitStack, account: Account, *, verbose: bool) -> OneAccount:
+async def _find_one(options: CallOptions, stack: AsyncExitStack, account: Account, *, verbose: bool) -> TargetAccount:
     return await _sandbox(options, stack, account) if options.sandbox else _one(options, account, verbose=verbose)
 
 
-async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account) -> OneAccount:
+async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account) -> TargetAccount:
     from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
     emulator = await stack.enter_async_context(Emulator())
-    return OneAccount(
+    return TargetAccount(
         Endpoint.parse(emulator.url, version=options.api_version),
         SANDBOX_CREDENTIALS,
         account.max_per_second,
@@ -196,7 +181,7 @@ async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account
     )
 
 
-def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount:
+def _one(options: CallOptions, account: Account, *, verbose: bool) -> TargetAccount:
     environ, home = os.environ, home_directory()
     found = find_key(account, environ, home) if account.name else find_credentials(environ=environ, home=home)
     for warning in found.warnings:
@@ -216,7 +201,7 @@ def _one(options: CallOptions, account: Account, *, verbose: bool) -> OneAccount
         fields = {"place": found.place, "host": endpoint.host, "region": endpoint.region}
         log(_(template, name=account.name, **fields), event="credentials_found")
     key = found.place if found.credentials is None else _key_shown(found.credentials)
-    return OneAccount(endpoint, found.for_stopper, account.max_per_second, account.name, key)
+    return TargetAccount(endpoint, found.for_stopper, account.max_per_second, account.name, key)
 
 
 def _key_shown(credentials: Credentials) -> str:
