@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import click
@@ -47,13 +48,13 @@ def entries(context: click.Context) -> Iterator[Entry]:
     assert isinstance(group, click.Group)  # noqa: S101 - help is one of its commands
     commands = {name: command for name in group.list_commands(context) if (command := group.get_command(context, name))}
     for topic in pages():
-        yield Entry(topic, _topic(topic, is_command=topic in commands))
+        yield Entry(topic, partial(_topic, topic, is_command=topic in commands))
     yield Entry(CODES, lambda: "\n\n".join(explain_code(code) for code in known_codes()))
     for name, command in commands.items():
-        yield Entry(name, _command(name, command, context), formatted=True)
+        yield Entry(name, partial(_usage, name, command, context), formatted=True)
     yield from _statuses()
     for code in known_codes():
-        yield Entry(code, _code(code))
+        yield Entry(code, partial(explain_code, code))
     yield from _options(commands)
 
 
@@ -105,36 +106,26 @@ def explain_code(code: str) -> str:
     return _("**{code}**: {meaning} {advice}", code=code, meaning=meaning, advice=advice)
 
 
-def _code(code: str) -> Callable[[], str]:
-    return lambda: explain_code(code)
-
-
 def _code_of_a_family(word: str) -> Entry | None:
     """Return a code that is explained as its family, such as InvalidAccessKey.Expired; None for an unknown code."""
     from stopcast.api.answers import Reply
     from stopcast.api.verdict import Verdict, judge
 
     if _HTTP_STATUS.fullmatch(word):
-        return Entry(word.upper(), _code(word.upper()))
+        return Entry(word.upper(), partial(explain_code, word.upper()))
     if " " in word or judge(Reply(400, code=word)) is Verdict.UNKNOWN_REFUSAL:
         return None
-    return Entry(word, _code(word))
+    return Entry(word, partial(explain_code, word))
 
 
-def _topic(topic: str, *, is_command: bool) -> Callable[[], str]:
-    def page() -> str:
-        options = _("Options: `stopcast {topic} --help`", topic=topic) if is_command else ""
-        return f"{localized(topic).rstrip()}\n\n{options}"
-
-    return page
+def _topic(topic: str, *, is_command: bool) -> str:
+    options = _("Options: `stopcast {topic} --help`", topic=topic) if is_command else ""
+    return f"{localized(topic).rstrip()}\n\n{options}"
 
 
-def _command(name: str, command: click.Command, context: click.Context) -> Callable[[], str]:
-    def usage() -> str:
-        with click.Context(command, info_name=name, parent=context.parent) as inner:
-            return command.get_help(inner)
-
-    return usage
+def _usage(name: str, command: click.Command, context: click.Context) -> str:
+    with click.Context(command, info_name=name, parent=context.parent) as inner:
+        return command.get_help(inner)
 
 
 def _statuses() -> Iterator[Entry]:
@@ -147,13 +138,9 @@ def _statuses() -> Iterator[Entry]:
                 _("- {commands}: {text}", commands=head, text=cell.rstrip(" |"))
                 for head, cell in zip(heads, cells[1:], strict=False)
             ]
-            yield Entry(status[1], _joined([f"**{status[1]}**", "", *facts]))
+            yield Entry(status[1], partial("\n".join, [f"**{status[1]}**", "", *facts]))
         elif line.startswith("|") and not line.startswith("|--"):
             heads = [cell.rstrip(" |") for cell in cells[1:]]
-
-
-def _joined(lines: list[str]) -> Callable[[], str]:
-    return lambda: "\n".join(lines)
 
 
 def _options(commands: dict[str, click.Command]) -> Iterator[Entry]:
@@ -168,22 +155,19 @@ def _options(commands: dict[str, click.Command]) -> Iterator[Entry]:
                     if parameter.envvar and name.startswith("--"):
                         variables[name] = str(parameter.envvar)
     for name, by_help in found.items():
-        explanation = _option(name, variables.get(name), by_help)
+        explanation = partial(_option, name, variables.get(name), by_help)
         yield Entry(name, explanation)
         if name in variables:
             yield Entry(variables[name], explanation)
 
 
-def _option(name: str, variable: str | None, by_help: dict[str, list[str]]) -> Callable[[], str]:
-    def explanation() -> str:
-        lines = [f"**{name}**", ""]
-        for text, names in by_help.items():
-            lines.append(_("- {commands}: {text}", commands=_(", ").join(names), text=_(text)))
-        if variable:
-            lines += ["", _("The variable `{variable}` does the same.", variable=variable)]
-        return "\n".join(lines)
-
-    return explanation
+def _option(name: str, variable: str | None, by_help: dict[str, list[str]]) -> str:
+    lines = [f"**{name}**", ""]
+    for text, names in by_help.items():
+        lines.append(_("- {commands}: {text}", commands=_(", ").join(names), text=_(text)))
+    if variable:
+        lines += ["", _("The variable `{variable}` does the same.", variable=variable)]
+    return "\n".join(lines)
 
 
 def _mentioned(word: str) -> Entry | None:
@@ -192,9 +176,6 @@ def _mentioned(word: str) -> Entry | None:
     topics = [topic for topic, page in pages().items() if name.search(page)]
     if not topics or len(word) < _SHORTEST_MENTION:
         return None
-
-    def explanation() -> str:
-        commands = "\n".join(f"- `stopcast help {topic}`" for topic in topics)
-        return _("**{name}** is on these pages:", name=word) + f"\n\n{commands}"
-
-    return Entry(word, explanation)
+    commands = "\n".join(f"- `stopcast help {topic}`" for topic in topics)
+    text = _("**{name}** is on these pages:", name=word) + f"\n\n{commands}"
+    return Entry(word, lambda: text)

@@ -7,6 +7,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Protocol, cast
 
 from stopcast.errors import ListError
@@ -141,13 +142,7 @@ def head_of(chunks: Iterator[bytes], enough: Callable[[bytes], bool]) -> tuple[b
         head += chunk
         if enough(head):
             break
-    return head, _chained(head, chunks)
-
-
-def _chained(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    if head:
-        yield head
-    yield from chunks
+    return head, chain([head] if head else [], chunks)
 
 
 def decompressed(
