@@ -15,7 +15,6 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -120,9 +119,7 @@ class RedisMetrics(Collector):
         self._background.start(self._keep_renewing(), name="metrics of Redis")
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         try:
             await self._background.end()
         finally:

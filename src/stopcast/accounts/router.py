@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from types import TracebackType
 from typing import Final, Self
 
 from stopcast.accounts.dispatch import Meters, RoutingDispatcher
@@ -104,13 +103,11 @@ class Router:
                 for name, stopper in self.stoppers.items():
                     entering.create_task(enter(name, stopper))
         except BaseException as error:  # noqa: BLE001 - those that were entered are left, whatever it is
-            await self.__aexit__(type(error), error, None)
+            await self.__aexit__(type(error))
             raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         dispatcher, self._dispatcher = self.dispatcher, None
         error = ClosedError("the Router was left")
         # What is synchronous comes first: this task may be cancelled again at any await.
@@ -118,7 +115,7 @@ class Router:
         if exc_type is not None and issubclass(exc_type, asyncio.CancelledError):
             self._streams.cut_off(error)
         entered = [self.stoppers[name] for name in dispatcher.accounts]
-        leaving = asyncio.gather(*(stopper.__aexit__(exc_type, exc, tb) for stopper in entered))
+        leaving = asyncio.gather(*(stopper.__aexit__(exc_type) for stopper in entered))
         try:
             await leaving
         except asyncio.CancelledError:

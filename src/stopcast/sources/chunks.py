@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
-from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from stopcast.errors import ListError
@@ -108,9 +107,7 @@ class Chunks:
         threading.Thread(target=self._read, name=f"reads {self._path}", daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._closed = True
         self._room.release()
         os.close(self._alarm_trigger)

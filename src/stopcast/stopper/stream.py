@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing, suppress
-from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from stopcast.background import END_WITHIN_SECONDS, end_task, finish_task
@@ -53,9 +52,7 @@ class OutcomeStream(AsyncIterator[Outcome]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self._flow.close()
 
     def __del__(self) -> None:

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from ssl import SSLContext
-from types import TracebackType
 from typing import ClassVar, Self
 
 from stopcast.api.actions import Action
@@ -155,9 +154,7 @@ class TaskCalls:
             )
         self._engine = engine
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         error = ClosedError(f"the {type(self).__name__} was left")
         if self._leaving is None:
             raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from stopcast.background import Supervisor
@@ -37,9 +36,7 @@ class Progress:
         self._tasks.start(self._draw(self._screen) if self._screen else self._log(), name="progress display")
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self._tasks.end()
 
     async def _log(self) -> None:

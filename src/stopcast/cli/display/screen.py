@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console, Group
@@ -49,9 +48,7 @@ class Screen:
         self._live.start()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._live.stop()
 
     @contextmanager

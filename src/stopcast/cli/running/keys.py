@@ -9,7 +9,6 @@ import sys
 import termios
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.cli.display.progress import Progress
@@ -67,9 +66,7 @@ class Keys:
         self._begin()
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._end()
         for number, before in self._before.items():
             signal.signal(number, before)

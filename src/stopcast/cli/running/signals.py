@@ -6,7 +6,6 @@ import asyncio
 import signal
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import Any, Final, Self
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -45,9 +44,7 @@ class Signals:
                 signal.signal(number, self._receive_end if number in _ENDING else self._receive_steering)
         return self
 
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for number, before in self._before.items():
             # Not SIG_IGN: where one more signal has just arrived, Python reports that change as an error.
             signal.signal(number, _ignore if self._received else before)

@@ -13,7 +13,6 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Sequence
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Final, Self
 
 from stopcast.background import END_WITHIN_SECONDS, Supervisor, end_task, finish_task
@@ -146,9 +145,7 @@ class RedisConsumer:
                 f"version. End all workers of version 0.1 first (SIGTERM lets them hand their tasks back)"
             )
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         self._ending = True
         self._tending.close()
         self._outage.close()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
-from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from stopcast.background import END_WITHIN_SECONDS, finish_task
@@ -106,9 +105,7 @@ class RedisQueue:
         self._stream = await self._stack.enter_async_context(connected_stream(self._url))
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await finish_task(asyncio.create_task(self._stack.aclose()), within_seconds=END_WITHIN_SECONDS)
 
     async def put(self, tasks: Iterable[Task | tuple[str, str, str]], *, again: bool = False) -> Put:

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from hashlib import sha1
 from importlib.resources import files
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.errors import ConfigurationError, QuotaLostError
@@ -180,9 +179,7 @@ class RedisLedger:
         )
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()
 
     async def _on_connect(self, connection: Any) -> None:

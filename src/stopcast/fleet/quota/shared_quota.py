@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import Final, Self
 
 from stopcast.background import Supervisor
@@ -152,16 +151,14 @@ class SharedQuota(Limiter):
                 return None
         raise last or QuotaLostError("the shared quota does not answer")
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         supervisor, self._supervisor = self._supervisor, None
         self._keeper.close()
         try:
             if supervisor is not None:
                 await supervisor.end()
         finally:
-            await self._ledger.__aexit__(exc_type, exc, tb)
+            await self._ledger.__aexit__(None, None, None)
 
     def subscribe(self, observe: Callable[[Event], None]) -> Callable[[], None]:
         """Report the quota's loss and return, and adopted settings, from now on, and at once what holds already.
