@@ -15,7 +15,7 @@ import orjson
 
 from measuring import cpu_seconds, in_own_process, middle, print_table, print_versions, ratio, rounds, spread
 from stopcast.cli.lists.reports import Reports
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 from stopcast.summary import Kind
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
@@ -30,7 +30,7 @@ PARSED: Final = "orjson.loads of every line"
 
 def write_report(path: Path, first: int, number: int, *, unsettled: bool) -> None:
     """Write lines as a run does: a twentieth stopped already, two in a hundred tried twice."""
-    chance, writer = Random(first), LineWriter()
+    chance = Random(first)
     with path.open("wb") as file:
         for place in range(first, first + number):
             luck, took = chance.random(), 0.03 + chance.expovariate(50)
@@ -45,7 +45,7 @@ def write_report(path: Path, first: int, number: int, *, unsettled: bool) -> Non
             request_id = f"20261122{chance.getrandbits(96):024X}"
             ended = 1.79e9 + place / RATE + took
             outcome = Outcome(task, status, calls, code, None, http_status, request_id, "tasks.csv", place, ended, took)
-            file.write(writer.line(outcome))
+            file.write(line_of(outcome))
 
 
 def measure(name: str, reports: Sequence[Path], lines: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ import pytest
 
 from stopcast.errors import ReportError
 from stopcast.report.history import ReportHistory, peek_history, read_history, tidy
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 from stopcast.tasks.identities import identity
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
@@ -25,8 +25,7 @@ A, B, C = tasks(3)
 
 
 def written(path: Path, outcomes: Iterable[Outcome]) -> Path:
-    writer = LineWriter()
-    path.write_bytes(b"".join(map(writer.line, outcomes)))
+    path.write_bytes(b"".join(map(line_of, outcomes)))
     return path
 
 
@@ -79,7 +78,7 @@ def test_a_failed_line_keeps_the_doubt_of_the_line_that_it_replaces_and_a_good_l
 
 @pytest.mark.parametrize("status", [status for status in Status if not status.good])
 def test_in_doubt_stands_on_every_line_that_is_not_good(status: Status) -> None:
-    assert json.loads(LineWriter().line(Outcome(A, status, in_doubt=True)))["in_doubt"] is True
+    assert json.loads(line_of(Outcome(A, status, in_doubt=True)))["in_doubt"] is True
 
 
 # Lines
@@ -114,7 +113,7 @@ def test_blank_lines_a_byte_order_mark_and_another_order_of_the_keys_are_fine(tm
 )
 def test_a_whole_line_is_never_cut_off(shell: Shell, at: At, line: str, end: str) -> None:
     name = write_csv(shell / "list.csv", tasks(3))
-    for before in ("", LineWriter().line(Outcome(A, Status.STOPPED)).decode()):
+    for before in ("", line_of(Outcome(A, Status.STOPPED)).decode()):
         content = f"{before}{line}{end}"
         (shell / "tasks.jsonl").write_text(content)
         ended = shell.run("run", name, *at, "--resume", "-o", "tasks.jsonl")

@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from stopcast.errors import ReportError, ReportLockedError
-from stopcast.report.line import LineWriter, read_line, task_of
+from stopcast.report.line import line_of, read_line, task_of
 from stopcast.report.opening import open_report
 from stopcast.report.writer import Report
 from stopcast.sandbox import Emulator, Faults
@@ -35,7 +35,7 @@ KEYS = [
 
 def written(outcome: Outcome) -> dict[str, Any]:
     """Return what a line says, read by another parser than the one that wrote it."""
-    line = LineWriter().line(outcome)
+    line = line_of(outcome)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     values: dict[str, Any] = json.loads(line.decode())
@@ -50,7 +50,7 @@ def test_a_line_is_what_the_contract_shows_to_the_byte() -> None:
     outcome = Outcome(
         Task("a", "r", "t"), Status.STOPPED, 2, None, None, 200, "...", "tasks.csv", 17, 1795377600.123, 0.2311
     )
-    assert LineWriter().line(outcome).decode() == (
+    assert line_of(outcome).decode() == (
         '{"AppId":"a","RoomId":"r","TaskId":"t","status":"stopped","attempts":2,"code":null,"message":null,'
         '"http_status":200,"request_id":"...","source":"tasks.csv","line":17,'
         '"finished_at":"2026-11-22T20:00:00.123Z","seconds":0.231}\n'
@@ -67,8 +67,7 @@ def test_the_time_is_utc_with_three_digits_and_never_rounded_into_the_next_secon
 
 
 def test_one_writer_dates_lines_of_several_seconds_each_by_its_own() -> None:
-    writer = LineWriter()
-    lines = [writer.line(Outcome(Task("a", "r", "t"), Status.STOPPED, finished_at=at)) for at in (5.5, 6.25, 5.75)]
+    lines = [line_of(Outcome(Task("a", "r", "t"), Status.STOPPED, finished_at=at)) for at in (5.5, 6.25, 5.75)]
     assert [json.loads(line)["finished_at"][-7:] for line in lines] == ["05.500Z", "06.250Z", "05.750Z"]
 
 
@@ -82,14 +81,14 @@ def test_odd_characters_anywhere_still_give_one_line_that_others_can_read(text: 
     values = written(outcome)
     if all(not "\ud800" <= character <= "\udfff" for character in text):
         assert values["message"] == values["source"] == values["code"] == text
-    back = read_line(LineWriter().line(outcome))
+    back = read_line(line_of(outcome))
     assert back is not None
     assert back["status"] is Status.FAILED
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_a_line_that_was_written_reads_back_as_the_same_task_and_status(status: Status) -> None:
-    values = read_line(LineWriter().line(Outcome(Task("a", "r", "t"), status)))
+    values = read_line(line_of(Outcome(Task("a", "r", "t"), status)))
     assert values is not None
     assert (task_of(values), values["status"]) == (Task("a", "r", "t"), status)
 

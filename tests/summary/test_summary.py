@@ -16,7 +16,7 @@ import pytest
 
 from stopcast.accounts.routes import UNCLAIMED
 from stopcast.api.meanings import NO_ACCOUNT
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.thread import serving
 from stopcast.summary import Kind, ReportFigures
@@ -31,8 +31,8 @@ NOT_FOUND = "InvalidParameter.ErrorActiveTaskNotFound"
 
 
 def figures_of(outcomes: Iterable[Outcome], **options: Any) -> ReportFigures:
-    writer, figures = LineWriter(), ReportFigures(**options)
-    figures.add({**json.loads(writer.line(outcome)), "status": outcome.status} for outcome in outcomes)
+    figures = ReportFigures(**options)
+    figures.add({**json.loads(line_of(outcome)), "status": outcome.status} for outcome in outcomes)
     return figures
 
 
@@ -238,7 +238,7 @@ def test_a_superseded_line_counts_only_as_calls() -> None:
 
 
 def test_a_line_with_values_of_the_wrong_type_is_counted_without_its_times(shell: Shell) -> None:
-    (line,) = [LineWriter().line(outcome(Task("a", "r", "1"), Status.FAILED))]
+    (line,) = [line_of(outcome(Task("a", "r", "1"), Status.FAILED))]
     odd: list[dict[str, Any]] = [
         {"attempts": "2"},
         {"attempts": -1},
@@ -270,7 +270,7 @@ def test_invisible_characters_from_outside_are_printed_as_escapes(shell: Shell) 
 
 
 def test_a_progress_bar_is_shown_on_a_terminal_while_a_large_report_is_read(shell: Shell) -> None:
-    line = LineWriter().line(outcome(Task("a", "r", "1"), message="long" * 500))
+    line = line_of(outcome(Task("a", "r", "1"), message="long" * 500))
     (shell / "r.jsonl").write_bytes(line * (21_000_000 // len(line)))
     status, shown = shell.terminal("summary", "r.jsonl")
     assert (status, "reading r.jsonl" in shown, "100%" in shown) == (0, True, True)

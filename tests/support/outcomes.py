@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 from support.processes import Shell
@@ -27,8 +27,7 @@ def outcome(task: Task, status: Status = Status.STOPPED, **values: Any) -> Outco
 
 def write_report(path: Path, outcomes: Iterable[Outcome], *, torn: bytes = b"") -> str:
     """Write a report, and return its name for the command line. ``torn`` is the start of a line that has no end."""
-    writer = LineWriter()
-    path.write_bytes(b"".join(map(writer.line, outcomes)) + torn)
+    path.write_bytes(b"".join(map(line_of, outcomes)) + torn)
     return path.name
 
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from stopcast import Outcome, Status, Task, TaskState
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from stopcast.report.line import LineWriter
     ids=lambda outcome: outcome.status,
 )
 def test_an_outcome_as_json_is_its_line_of_a_report(outcome: Outcome) -> None:
-    line = orjson.loads(LineWriter().line(outcome))
+    line = orjson.loads(line_of(outcome))
     assert outcome.as_json() == line
     assert list(outcome.as_json()) == list(line)
     assert orjson.loads(orjson.dumps(outcome.as_json())) == line

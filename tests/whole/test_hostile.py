@@ -16,7 +16,7 @@ import pytest
 
 from stopcast import Credentials, RetryPolicy, Status, Stopper, Unlimited
 from stopcast.events import ClockCorrected, Event
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sandbox.thread import serving
 from stopcast.tasks.outcome import Outcome
@@ -221,7 +221,7 @@ def test_control_characters_that_others_wrote_never_reach_the_terminal(shell: Sh
     outcome = Outcome(
         Task(wicked, wicked, wicked), Status.FAILED, 1, wicked, wicked, 400, wicked, wicked, 1, 1795377600.0, 0.1
     )
-    (shell / REPORT).write_bytes(LineWriter().line(outcome))
+    (shell / REPORT).write_bytes(line_of(outcome))
     _, shown = shell.terminal("summary", REPORT)
     assert "Evil" in shown
     assert not {"\x1b", "\x9b", "\x07"} & set(shown)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -24,8 +23,6 @@ _LINE_BEGINS: Final = (b'{"AppId":', None, b',"RoomId":', None, b',"TaskId":', N
 _ID: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|null', re.DOTALL)
 #: An id that was cut off.
 _ID_BEGINS: Final = re.compile(rb'(?:"(?:[^"\\]|\\.)*+\\?|n|nu|nul)?', re.DOTALL)
-#: Formatting them for each line would be a quarter of its cost.
-_FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
 
 #: The key that marks each line of a run against the sandbox: nothing in it is real.
@@ -34,50 +31,20 @@ SANDBOX: Final = "sandbox"
 ASKED_ABOUT: Final = "asked"
 
 
-class LineWriter:
-    """Writes outcomes as lines. Those of a run against the sandbox are marked, and those of ``verify``."""
+def line_of(outcome: Outcome, *, sandbox: bool = False, asked: bool = False) -> bytes:
+    """Return the outcome as one line of UTF-8, its newline at the end.
 
-    def __init__(self, *, sandbox: bool = False, asked: bool = False) -> None:
-        self._marks = {name: True for name, marked in ((ASKED_ABOUT, asked), (SANDBOX, sandbox)) if marked}
-        self._second = -1
-        self._date = ""
-
-    def line(self, outcome: Outcome) -> bytes:
-        """Return the outcome as one line of UTF-8, its newline at the end."""
-        second, milliseconds = divmod(int(outcome.finished_at * 1000), 1000)
-        if second != self._second:
-            self._second = second
-            self._date = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        task = outcome.task
-        values = {
-            "AppId": task.app_id or None,
-            "RoomId": task.room_id or None,
-            "TaskId": task.task_id or None,
-            "status": outcome.status,
-            "attempts": outcome.attempts,
-            "code": outcome.code,
-            "message": outcome.message,
-            "http_status": outcome.http_status,
-            "request_id": outcome.request_id,
-            "source": outcome.source,
-            "line": outcome.line,
-            "finished_at": self._date + _FRACTIONS[milliseconds],
-            # The same as round(), at a fifth of its cost.
-            "seconds": int(outcome.seconds * 1000 + 0.5) / 1000,
-        }
-        if outcome.in_doubt and not outcome.good:
-            values["in_doubt"] = True
-        if outcome.unsent:
-            values["unsent"] = outcome.unsent
-        if outcome.state is not None:
-            values["StopReason"] = outcome.state.stop_reason
-            values["EndTime"] = outcome.state.end_time
-        if self._marks:
-            values |= self._marks
-        try:
-            return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
-        except orjson.JSONEncodeError:
-            return orjson.dumps(_writable(values), option=orjson.OPT_APPEND_NEWLINE)
+    Lines of a run against the sandbox are marked, and those of ``verify``.
+    """
+    values = outcome.as_json()
+    if asked:
+        values[ASKED_ABOUT] = True
+    if sandbox:
+        values[SANDBOX] = True
+    try:
+        return orjson.dumps(values, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_writable(values), option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _writable(values: dict[str, Any]) -> dict[str, Any]:

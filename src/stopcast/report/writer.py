@@ -15,7 +15,7 @@ from stopcast.errors import ReportError
 from stopcast.ports import Pausable
 from stopcast.report.blocking import BlockingCalls, SyncedReport, cut_off, torn_bytes, write_all
 from stopcast.report.in_flight import InFlightLog
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 from stopcast.report.opening import own_stream
 from stopcast.tasks.outcome import Outcome, Status
 
@@ -70,7 +70,7 @@ class Report:
         self._calls = calls
         self._regular = own_stream(path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._in_flight = in_flight
-        self._writer = LineWriter(sandbox=sandbox, asked=asked)
+        self._line = partial(line_of, sandbox=sandbox, asked=asked)
         #: Outcomes without a line yet. The thread may be writing the first of them.
         self._outcomes: list[Outcome] = []
         #: Outcomes that are written but not synced; only filled if there is an ``on_durable`` to call with them.
@@ -144,7 +144,7 @@ class Report:
 
     def _write_out(self) -> None:
         """Write the lines of all outcomes. After an error, only outcomes with a whole line count as written."""
-        group = b"".join(map(self._writer.line, self._outcomes))
+        group = b"".join(map(self._line, self._outcomes))
         written = 0
         try:
             while written < len(group):
@@ -161,7 +161,7 @@ class Report:
         """Write the lines of all outcomes in the thread, now or as soon as its present write is done."""
         if self._writing is not None or not self._outcomes:
             return
-        lines = [self._writer.line(outcome) for outcome in self._outcomes]
+        lines = [self._line(outcome) for outcome in self._outcomes]
         self._writing = self._thread.start(partial(write_all, self._descriptor, b"".join(lines)))
         self._writing.add_done_callback(partial(self._wrote_in_thread, len(lines)))
 

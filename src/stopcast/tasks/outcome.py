@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from stopcast.tasks.task import Task
 
@@ -57,6 +58,8 @@ ASKED = frozenset({Status.ENDED, Status.STILL_RUNNING, Status.NOT_STARTED, Statu
 STOPPED = frozenset({Status.STOPPED, Status.ALREADY_STOPPED, Status.PRESUMED_STOPPED})
 _GOOD = STOPPED | {Status.DUPLICATE, Status.EXCLUDED, Status.ENDED}
 _UNSETTLED = (ASKED - {Status.ENDED}) | {Status.SET_ASIDE, Status.GAVE_UP}
+#: Formatting them for each line of a report would be a quarter of its cost.
+_FRACTIONS: Final = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
 
 
 class TaskState(NamedTuple):
@@ -116,7 +119,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome with the keys and the values of its line in a report."""
-        moment = datetime.fromtimestamp(self.finished_at, UTC).isoformat(timespec="milliseconds")
+        second, milliseconds = divmod(int(self.finished_at * 1000), 1000)
         values: dict[str, Any] = {
             "AppId": self.task.app_id or None,
             "RoomId": self.task.room_id or None,
@@ -129,8 +132,9 @@ class Outcome:
             "request_id": self.request_id,
             "source": self.source,
             "line": self.line,
-            "finished_at": moment.replace("+00:00", "Z"),
-            "seconds": round(self.seconds, 3),
+            "finished_at": _date(second) + _FRACTIONS[milliseconds],
+            # The same as round(), at a fifth of its cost.
+            "seconds": int(self.seconds * 1000 + 0.5) / 1000,
         }
         if self.in_doubt and not self.good:
             values["in_doubt"] = True
@@ -144,3 +148,8 @@ class Outcome:
     def good(self) -> bool:
         """Whether the task is stopped, or its row needs no further action."""
         return self.status in _GOOD
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stopcast.events import DeadLettered
 from stopcast.fleet.queue.deliveries import Delivery, Entry
-from stopcast.report.line import LineWriter
+from stopcast.report.line import line_of
 from stopcast.tasks.identities import Identities, identity
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
@@ -63,12 +63,11 @@ def sift(entries: Iterable[Entry], settled: Container[bytes] | Identities, *, ma
 
 def endings_of(acked: Iterable[tuple[Delivery, Outcome]], *, results: bool) -> list[Ending]:
     """Return how the entries of acknowledged deliveries leave the stream; with ``results``, each outcome once."""
-    writer = LineWriter()
     endings: list[Ending] = []
     for delivery, outcome in acked:
         # A task that ended badly may be put in again.
         forget = b"" if outcome.good or delivery.task is None else identity(delivery.task)
-        line = [b"line", writer.line(outcome)[:-1]] if results else []
+        line = [b"line", line_of(outcome)[:-1]] if results else []
         # Where the outcome is bad, the worker that took the task over goes on with it, also if this one does not know
         # of it yet.
         only_mine = not outcome.good
