@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -34,6 +38,14 @@ def test_a_second_list_that_cannot_be_understood_ends_the_run_before_the_first_c
     assert "second: " in ended.err
     assert words in ended.err
     assert not (shell / "stopcast-report.jsonl").exists()
+
+
+@pytest.mark.parametrize("module", [bz2, gzip, lzma], ids=lambda module: module.__name__)
+def test_a_damaged_compressed_list_is_named_with_what_is_wrong(shell: Shell, at: At, module: Any) -> None:
+    (shell / "list").write_bytes(module.compress(HEADER.encode())[:10] + b"\xff" * 99)
+    ended = shell.run("run", "list", *at)
+    assert (ended.status, ended.without_traceback) == (2, True)
+    assert "data is damaged" in ended.err
 
 
 def test_standard_input_is_understood_before_the_first_call_too(shell: Shell, api: Emulator, at: At) -> None:

@@ -146,9 +146,11 @@ def head_of(chunks: Iterator[bytes], enough: Callable[[bytes], bool]) -> tuple[b
 
 
 def decompressed(
-    chunks: Iterator[bytes], extent: Extent, path: str, found: list[str]
+    chunks: Iterator[bytes], extent: Extent, path: str, found: list[str], *, reader: str = "stopcast run"
 ) -> tuple[Iterator[bytes], list[str]]:
     """Return what the chunks hold, and the names of the compressions, the outermost first.
+
+    ``reader`` is the command that reads the file, for the advice where a package is missing.
 
     Raises:
         ListError: here or while it is iterated: the data is damaged, or a package is missing.
@@ -162,11 +164,11 @@ def decompressed(
             if new is None:
                 source = "" if path == "-" else f" {path}"
                 raise ListError(
-                    f"it is {compression.name}: {compression.command}{source} | stopcast run -, "
+                    f"it is {compression.name}: {compression.command}{source} | {reader} -, "
                     f"or install the extra: pip install 'stopcast[{compression.name}]'"
                 )
             pieces = _decompressed(chunks, compression, new, extent if not found else Extent())
-            return decompressed(pieces, extent, path, [*found, compression.name])
+            return decompressed(pieces, extent, path, [*found, compression.name], reader=reader)
     return chunks, found
 
 

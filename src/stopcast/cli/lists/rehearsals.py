@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
+from stopcast.cli.lists.reports import unpacked
 from stopcast.errors import ListError
 from stopcast.i18n import _
 from stopcast.report.line import LINE_BYTES, SANDBOX, read_line
-
-_GZIP_BEGINS: Final = b"\x1f\x8b"
 
 
 def refuse_rehearsals(names: Sequence[str]) -> None:
@@ -37,10 +35,6 @@ def _first_line(name: str) -> dict[str, Any] | None:
     if not os.path.isfile(name):  # noqa: PTH113 - it never raises an error
         return None
     # An error of reading is reported where the list is read.
-    with suppress(OSError, EOFError), open(name, "rb") as file:  # noqa: PTH123 - a name, not a path
-        begins = file.peek(len(_GZIP_BEGINS))
-        if begins.startswith(_GZIP_BEGINS):
-            with gzip.open(file) as content:
-                return read_line(content.readline(LINE_BYTES))
-        return read_line(file.readline(LINE_BYTES))
+    with suppress(OSError, ListError), open(name, "rb", buffering=0) as file:  # noqa: PTH123 - a name, not a path
+        return read_line(unpacked(file, name).readline(LINE_BYTES))
     return None

@@ -6,24 +6,24 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from io import BufferedReader
+from functools import partial
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import click
 
 from stopcast.errors import ConfigurationError, ListError, ReportError
 from stopcast.i18n import _
 from stopcast.report.line import LineReader, lines_in
-from stopcast.sources.chunks import STANDARD_INPUT
+from stopcast.sources.chunks import CHUNK_BYTES, STANDARD_INPUT, Extent
+from stopcast.sources.compression import decompressed
 from stopcast.summary import ReportFigures
 from stopcast.tasks.outcome import Status
 
 _LINES_AT_ONCE: Final = 500
 #: Reading a report of this size takes long enough to show a progress bar.
 _LONG_BYTES: Final = 20_000_000
-#: The first bytes of a compressed file, and the module of the standard library that reads it.
-_COMPRESSED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ": "lzma"}
 
 
 class Reports:
@@ -87,8 +87,8 @@ class Reports:
                 for lines in lines_in(file, _LINES_AT_ONCE):
                     yield lines
                     advance(sum(map(len, lines)))
-        except (OSError, EOFError) as error:
-            cause = getattr(error, "strerror", None) or str(error)
+        except (OSError, ListError) as error:
+            cause = error.strerror if isinstance(error, OSError) else error
             raise ListError(_("the report {report} cannot be read: {cause}", report=name, cause=cause)) from None
 
     @contextmanager
@@ -116,21 +116,40 @@ class Reports:
 
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
-    """Open a report, and decompress it if its first bytes say so."""
-    from importlib import import_module
-
     if name == STANDARD_INPUT and sys.stdin is None:
         raise ConfigurationError("standard input: it is closed")
     path: str | int = sys.stdin.fileno() if name == STANDARD_INPUT else name
-    with open(path, "rb", buffering=1 << 20, closefd=path is name) as file:
-        assert isinstance(file, BufferedReader)  # noqa: S101 - its type, because it is buffered
-        start = file.peek(8)
-        module = next((module for magic, module in _COMPRESSED.items() if start.startswith(magic)), None)
-        if module is None:
-            yield file
-        else:
-            with import_module(module).open(file) as decompressed:
-                yield decompressed
+    with open(path, "rb", buffering=0, closefd=path is name) as file:
+        yield unpacked(file, name)
+
+
+def unpacked(file: FileIO, name: str) -> BufferedReader:
+    """Return what a report's file holds, decompressed if its first bytes say so.
+
+    Raises:
+        ListError: here or while it is read: the data is damaged, or a package is missing.
+    """
+    chunks = iter(partial(file.read, CHUNK_BYTES), b"")
+    return BufferedReader(_Stream(decompressed(chunks, Extent(), name, [], reader="stopcast summary")[0]), CHUNK_BYTES)
+
+
+class _Stream(RawIOBase):
+    """Chunks of bytes as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with what the next chunk has."""
+        self._rest = self._rest or next(self._chunks, b"")
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 @contextmanager
