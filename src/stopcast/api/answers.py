@@ -82,7 +82,14 @@ def read_answer(
         error = metadata.get("Error")
         result = answer.get("Result")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, IndexError):
-        return _unreadable(http_status, headers, body, secret)
+        # Hidden before it is cut, so that no half of a secret is left.
+        shown = hide(body.decode("utf-8", "replace"), secret)[:_EXCERPT] or N_("nothing")
+        return _not_ok(
+            http_status,
+            headers,
+            readable=False,
+            message=f"HTTP {http_status} and no answer of the API's form: {shown}",
+        )
     if _is_empty(error):
         if http_status == 200:  # noqa: PLR2004 - HTTP's own word for ok
             if state_of is None:
@@ -92,28 +99,30 @@ def read_answer(
                 state = state._replace(stop_reason=_text(state.stop_reason, secret, _STOP_REASON_LIMIT))
                 return Reply(http_status, ok=True, request_id=request_id, state=state)
         shown = repr(hide(result, secret)[:_EXCERPT]) if isinstance(result, str) else type(result).__name__
-        return Reply(
+        return _not_ok(
             http_status,
+            headers,
             readable=False,
             message=f"neither ok nor an error: Result is {shown}",
             request_id=request_id,
-            retry_after=_retry_after(headers),
-            server_time=_server_time(headers),
         )
     if not isinstance(error, dict):
         error = {"Message": error}
     code, number = _text(error.get("Code"), secret), error.get("CodeN")
     code_number = number if isinstance(number, int) and not isinstance(number, bool) else None
-    return Reply(
+    return _not_ok(
         http_status,
+        headers,
         readable=code is not None or code_number is not None,
         code=code,
         code_number=code_number,
         message=_text(error.get("Message"), secret),
         request_id=request_id,
-        retry_after=_retry_after(headers),
-        server_time=_server_time(headers),
     )
+
+
+def _not_ok(http_status: int, headers: Mapping[str, str], **values: Any) -> Reply:
+    return Reply(http_status, retry_after=_retry_after(headers), server_time=_server_time(headers), **values)
 
 
 def hide(text: str, secret: str) -> str:
@@ -157,18 +166,6 @@ def _decompressed(body: bytes) -> bytes:
 def _is_empty(error: Any) -> bool:
     """Whether this is nothing, or an object without any value: some gateways send one beside every answer."""
     return not error or (isinstance(error, dict) and not any(error.values()))
-
-
-def _unreadable(http_status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Reply:
-    # Hidden before it is cut, so that no half of a secret is left.
-    shown = hide(body.decode("utf-8", "replace"), secret)[:_EXCERPT] or N_("nothing")
-    return Reply(
-        http_status,
-        readable=False,
-        message=f"HTTP {http_status} and no answer of the API's form: {shown}",
-        retry_after=_retry_after(headers),
-        server_time=_server_time(headers),
-    )
 
 
 def _text(value: Any, secret: str, limit: int = _TEXT_LIMIT) -> str | None:

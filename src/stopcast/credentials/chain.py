@@ -1,8 +1,8 @@
 """The search for a key: the order of the places, and which of them ends the search.
 
-A place that holds nothing is skipped. A place that a person filled in, but that cannot be used, ends the search: the
-next place may hold another account's key, and a person who set one variable wrong at 3 a.m. must not run with that key
-without knowing. Two things only cause a warning: empty values (a variable passed through a container, a profile that is
+A place that holds nothing is skipped. A place that was filled in but cannot be used ends the search: the next place may
+hold another account's key, and a user who has mistyped one variable must not run with that key unknowingly. Two things
+only cause a warning: empty values (a variable passed through a container, a profile that is
 not filled in yet), and a login of an unknown kind, unless it was asked for by name.
 """
 

@@ -1,4 +1,4 @@
-"""Connections to a Redis by its URL. What is done there, the shared quota and the queue decide.
+"""Opens connections to a Redis by its URL. The shared quota and the queue decide what is sent over them.
 
 Five kinds of address: ``redis://``, ``rediss://`` (TLS), ``unix://``, and a Sentinel's ``redis+sentinel://`` and
 ``rediss+sentinel://``, each with ``[user:password@]`` and ``/db``. Passwords are never shown.
@@ -89,7 +89,7 @@ async def connected(
         clients = [sentinel.master_for(service), *sentinel.sentinels]
     else:
         clients = [Redis.from_url(url, **settings)]
-    # Also where the closing of one is cancelled, the others are closed.
+    # The others are closed even if the closing of one is cancelled.
     async with AsyncExitStack() as stack:
         for client in clients:
             stack.push_async_callback(_close, client)
@@ -99,7 +99,7 @@ async def connected(
 async def _close(client: Redis) -> None:
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    # A server that is gone needs no goodbye.
+    # The server may be gone.
     with suppress(RedisError, OSError):
         await client.aclose()
 

@@ -28,8 +28,8 @@ def monotonic() -> float:
 class Sleeper:
     """Sleeps at least as long as it is asked to, with one timer where the loop's timers are early.
 
-    A loop whose timers are early would otherwise be asked for the rest of a millisecond again and again, and be busy
-    with that for the whole of it. How early they are is measured.
+    Otherwise the rest of a millisecond would be slept in many short sleeps, which keep the processor busy. How early
+    the timers are is measured.
     """
 
     __slots__ = ("_clock", "_early_seconds")

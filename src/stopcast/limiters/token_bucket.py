@@ -20,13 +20,13 @@ class TokenBucket(Limiter):
     Every throttled answer takes one call a second off the rate at once; the full rate is back within 25 s of the last
     one. Waiting is first come, first served. One instance serves one event loop.
 
-    Two bounds stand behind one another. ``Pacer`` knows all rules (the rate, the sliding second, holds, standstills)
+    Two bounds apply, one after the other. ``Pacer`` knows all rules (the rate, the sliding second, holds, standstills)
     and is the hard bound. aiolimiter's bucket, to which one token a call is due, bounds the burst and the mean a second
     time, by code that shares nothing with the pacer; it has a little more room, so that it makes a call wait only where
     the pacer erred.
 
     Args:
-        max_per_second: the cap; a fraction below 1 is fine, above 1 it is cut off.
+        max_per_second: the cap. It may be below 1; above 1 its fraction is cut off.
         arrival_jitter: seconds by which the way to the server may vary. What is allowed for it comes off the rate:
             5 ms leave 148.8 of 150, 20 ms 146.6, 50 ms 142.4.
         clock: returns the seconds of a monotonic clock; see ``stopcast.limiters.clock.monotonic``.

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from stopcast.api.actions import GET_WEBCAST_TASK, QUOTA_PER_SECOND
-from stopcast.cli.options.option import Whole, option
+from stopcast.cli.options.option import Number, Whole, option
 from stopcast.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from stopcast.sandbox import Emulator
 
 _PEM_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_MILLISECONDS = click.FloatRange(min=0)
+_MILLISECONDS = Number(0)
 
 
 @click.command()

@@ -221,7 +221,7 @@ class RedisConsumer:
                     entries, ours_until = self._unsifted = self._unsifted or await self._next_entries()
                     left = await self._sift(entries, settled)
                     ended = self._until_empty and not entries and await self._member.is_empty()
-                    # Last, because a row that is taken here and not yielded would be lost.
+                    # This comes last, because a row that is taken here and not yielded would be lost.
                     batch = self._deliveries.take(left, ours_until=ours_until)
                     self._unsifted = None
                     self._tending.succeeded("reading")
@@ -246,7 +246,7 @@ class RedisConsumer:
         self._error = cause if isinstance(cause, StopcastError) else error
 
     async def _next_entries(self) -> tuple[list[Entry], float]:
-        # The entries of an answer are ours, so a caller that is cancelled leaves it to the next one.
+        # The entries of an answer are ours. If a caller is cancelled, the next caller gets them.
         self._asking = self._asking or asyncio.create_task(self._ask(), name="reading from the queue")
         await asyncio.wait([self._asking])
         asked, self._asking = self._asking, None

@@ -112,7 +112,7 @@ class Tending:
         """Record that the entries of all silent workers were taken over, and look at who is in the group."""
         claim_after = self.settings.claim_after_seconds
         self._claim_at = self._now() + claim_after / 3
-        # Neither is worth the entries that were just taken over, which an error would lose from view.
+        # An error here must not lose the entries that were just taken over.
         with suppress(*self._outage.errors):
             await self._member.forget(2 * claim_after)
             for name in await self._member.old_workers(claim_after):

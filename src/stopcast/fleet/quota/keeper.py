@@ -1,4 +1,4 @@
-"""Keeps slots in hand while calls wait: a state machine with one step. ``shared_quota`` decides who gets a slot."""
+"""Keeps leased slots ready while calls wait: a state machine with one step. ``shared_quota`` gives them to calls."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from stopcast.fleet.quota.redis_ledger import Lease
 from stopcast.fleet.quota.slots import QuotaSettings, SlotsInHand
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
-#: The next slots are asked for this long before the last one of those in hand. With a lease of 42 ms, 70 ms in all.
+#: The next slots are requested this long before the last leased slot. With a lease of 42 ms, a process holds slots for
+#: 70 ms at most.
 _ASK_AHEAD: Final = 0.028
-#: Processes that got no slot do not ask again all at once.
+#: Processes that got no slot ask again at different times within this.
 _SPREAD: Final = 0.25
 #: While calls wait, Redis is asked within a second, even where the account is held for longer. Where Redis has lost its
 #: data and a process with another cap came first, that process is corrected before its first slot, a second ahead.
@@ -56,9 +57,9 @@ class Keeper:
     """Leases slots, reports what was throttled, and notices when Redis is away.
 
     Args:
-        lender: whom it asks.
+        lender: leases the slots.
         clock: returns the seconds of a monotonic clock.
-        share_rate: returns the calls a second that go while Redis is away.
+        share_rate: returns the calls a second that are made while Redis is away.
         emit: gets the events.
 
     Attributes:
@@ -97,7 +98,7 @@ class Keeper:
         self._closing = False
 
     def close(self) -> None:
-        """Make ``run`` return at its next turn, whatever swallows its cancellation, and wake the callers."""
+        """Make ``run`` return at its next turn, even if its cancellation is swallowed, and wake the callers."""
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
@@ -137,7 +138,7 @@ class Keeper:
         await self._changed.wait()
 
     def _ask_if_due(self) -> None:
-        # Not while those in hand last, or while it is known that there are none.
+        # There is no need while leased slots last, or while it is known that there are none.
         if self._clock() >= self._ask_at:
             self._due.set()
 
@@ -187,7 +188,7 @@ class Keeper:
     async def _lease(self) -> None:
         now = self._clock()
         self.slots.drop_expired(now)
-        # A timer may be a hair early.
+        # A timer may fire slightly early.
         wanted = max(0, self._waiting - len(self.slots)) if now + _TIMER_EARLY >= self._ask_at else 0
         if not wanted and not self._lender.unreported:
             return

@@ -1,6 +1,6 @@
-"""Asks the ledger for slots, and reads its answers: in local time, by the settings that all have agreed on.
+"""Requests slots from the ledger, and translates its answers into local time.
 
-When it is asked, and what happens to calls while it cannot be, is decided in ``shared_quota``.
+``keeper`` decides when to ask, and ``shared_quota`` what calls do while the ledger cannot be asked.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from stopcast.fleet.quota.redis_ledger import Lease, Request
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.limiters.pacer import recovered_rate, slowed_rate
 
-#: Redis' clock is to be known this well before slots are leased, unless this number of answers in a row were slow.
+#: Slots are leased once Redis' clock is known to this many seconds.
 _EXACT_SECONDS: Final = 0.005
+#: They are leased anyway after this number of slow answers in a row.
 _INEXACT_ANSWERS: Final = 8
-#: Of a round trip: the way back, and a little for a timer.
+#: The part of a round trip that an answer needs: the way back, and some time for a timer.
 _REACH: Final = 0.6
 #: Two clocks that are being steered gain on one another by up to this.
 _DRIFT: Final = 0.001
@@ -74,7 +75,7 @@ class Lender:
     """Turns requests for permits into answers of the ledger in local time.
 
     Attributes:
-        settings: by which all processes go, as far as the ledger has answered.
+        settings: those that all processes use, as the last answer of the ledger had them.
         pause_first: whether the ledger has to lease nothing for a second before the next lease.
         unreported: throttled answers that the ledger does not know of.
     """
@@ -93,18 +94,18 @@ class Lender:
         self._ledger = ledger
         self._clock = clock
         self._on_settings = on_settings
-        #: The state of Redis that the settings were agreed on with, 0 for none.
+        #: The number of Redis' state in which the settings were agreed, 0 before that.
         self._made = 0
         self._remote_clock = RemoteClock()
         self._round_trip_seconds = 0.0
-        #: Slow answers since the beginning, or since Redis' clock was set; after an exact one, the most of them.
+        #: Slow answers since the beginning, or since Redis' clock was set; the maximum after an exact answer.
         self._inexact_answers = 0
         self._rate, self._rate_at = settings.full_rate, 0.0
         #: For how long the unreported answers hold the account.
         self._hold_seconds = 0.0
 
     def rate(self, now: float) -> float:
-        """Return the calls a second of the whole account, as far as it is known here."""
+        """Return the calls a second of the whole account, as far as this process knows."""
         seconds = max(0.0, now - self._rate_at)
         return recovered_rate(self._rate, full_rate=self.settings.full_rate, seconds=seconds)
 
@@ -152,12 +153,12 @@ class Lender:
         Raises:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
-        # The script gives nothing out for two seconds, until the slots by the old settings are over.
+        # The script leases nothing for two seconds, until the slots that follow from the old settings have passed.
         await self._ledger.ask(Request(settings=settings, change=True))
         self._go_by(settings)
 
     async def _read(self, asked_at: float, lease: Lease | None) -> Lease | None:
-        """Return the lease if it can be relied on."""
+        """Return the lease if its slots may be used."""
         answered_at = self._clock()
         if lease is None or self._ledger.unverified:
             return None
@@ -168,14 +169,14 @@ class Lender:
                 self._go_by(adopted)
             else:
                 await self.change_settings(adopted)
-            # Nothing was leased to other settings.
+            # A process with other settings got no slots.
             return lease
         self._made = lease.made
         self._round_trip_seconds = answered_at - asked_at
         self._rate, self._rate_at = lease.rate, answered_at
         if self._remote_clock.read(lease.now, asked_at=asked_at, answered_at=answered_at):
             return lease if self._is_exact(answered_at) else None
-        # Redis' clock was set. Slots that were leased by the old one may be those of the new one.
+        # Redis' clock was set. Slots that were leased before may be leased again by the new time.
         self.pause_first, self._inexact_answers = True, 0
         return None
 

@@ -1,4 +1,4 @@
-"""Where the processes of an account share one quota: one hash in Redis, and one script that works on it."""
+"""The quota that the processes of an account share: one hash in Redis, and one script that changes it."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ class Request:
     """What the script is asked.
 
     Attributes:
-        settings: by which the process goes.
+        settings: those of the process.
         permits: slots to reserve at most.
         throttled: throttled answers since the last request.
         hold_seconds: for which no process may call.
         reach_seconds: how long the answer will be on its way; no slot is earlier than that.
         verify: whether the server is to check that it is the one that gave the last lease.
-        pause: whether nothing may be given out for a second.
+        pause: whether nothing may be leased for a second.
         change: whether the settings are to be changed for all.
     """
 
@@ -114,8 +114,8 @@ class Lease:
         slot_seconds: from one slot to the next.
         wait_seconds: before it makes sense to ask again, where there were none.
         rate: calls a second of the whole account, now.
-        settings: what Redis keeps. Nothing is leased to a process that goes by others.
-        made: which state of Redis they are from: another number means that Redis has lost what it knew of the account.
+        settings: what Redis keeps. A process with other settings gets no slots.
+        made: the number of the account's state. Another number means that Redis has lost the state before.
     """
 
     permits: int

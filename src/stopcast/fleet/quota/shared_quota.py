@@ -45,8 +45,8 @@ class SharedQuota(Limiter):
     ``stopcast.events.QuotaLost``; calls go on when it is back. Waiting is first come, first served within a process,
     and goes in turns between processes.
 
-    The cap and the jitter are kept in Redis by the first process. A process that is given others goes by those in Redis
-    (by the greater jitter), and observers get a ``stopcast.events.QuotaSettingsAdopted``; ``change_settings`` changes
+    The first process puts the cap and the jitter into Redis. A process that was given other values uses those in Redis
+    (and the greater jitter), and observers get a ``stopcast.events.QuotaSettingsAdopted``; ``change_settings`` changes
     them for all. They are forgotten a day after the last call.
 
     Args:

@@ -19,7 +19,7 @@ _MICROSECONDS: Final = 1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaSettings:
-    """What the slots of an account are laid out by.
+    """The settings from which the slots of an account follow.
 
     Slots at r a second, each used up to L seconds late, put fewer than 1 + r (1 + L) calls into any second, and that
     has to stay below cap + 1: r is 148.5 for a cap of 150, with 3.3 ms for the way to the API.
@@ -51,7 +51,7 @@ class QuotaSettings:
         return bounds(self.max_per_second, self.arrival_jitter + LATE_SLOTS)[1]
 
     def adopted(self, kept: Self, *, forgotten: bool) -> Self:
-        """Return what a process with these settings goes by where Redis keeps others.
+        """Return the settings for a process that has these, while Redis keeps others.
 
         The cap is the one in Redis. The greater jitter counts, because calls that arrive late break the cap of all.
 
@@ -86,13 +86,13 @@ class SlotsInHand:
         return len(self._slots)
 
     def lay_out_anew(self, settings: QuotaSettings) -> None:
-        """Drop all slots: from now on they are leased by other settings."""
+        """Drop all slots, because the settings have changed."""
         self._slots.clear()
         self._most = settings.most
         self._window = RollingWindow(1 + settings.arrival_jitter)
 
     def add(self, first_at: float, slot_seconds: float, number: int) -> None:
-        """Take slots in hand."""
+        """Add slots."""
         self._slots.extend(first_at + place * slot_seconds for place in range(number))
         self.last = self._slots[-1]
 
