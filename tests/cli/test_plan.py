@@ -39,6 +39,11 @@ def test_a_dry_run_prints_the_plan_without_credentials_and_without_calls(shell: 
     assert not (shell / REPORT).exists()
 
 
+def test_a_plan_counts_with_the_arrival_jitter(shell: Shell) -> None:
+    name = write_csv(shell / "list.csv", tasks(3))
+    assert "at 142 calls a second" in shell.run("run", name, "--dry-run", "--arrival-jitter", "50").out
+
+
 def test_a_dry_run_of_good_rows_has_status_0(shell: Shell) -> None:
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--dry-run", "--json")
     assert ended.status == 0

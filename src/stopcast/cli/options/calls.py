@@ -114,6 +114,13 @@ class CallOptions:
         help="While that Redis is away: no calls, or one N-th of the cap. [stop]",
     )
 
+    @property
+    def arrival_jitter(self) -> float:
+        """By how many seconds the way to the API varies."""
+        from stopcast.limiters.pacer import ARRIVAL_JITTER
+
+        return ARRIVAL_JITTER if self.arrival_jitter_ms is None else self.arrival_jitter_ms / 1000
+
     def __post_init__(self) -> None:
         if self.quota and not (self.account or self.accounts):
             raise click.UsageError("--quota needs --account NAME: processes that name the same account share the cap")

@@ -37,6 +37,7 @@ class Plan:
         invalid: the first rows that name no task.
         lists: how each list was understood.
         max_per_second: the cap of the only account.
+        arrival_jitter: seconds by which the way to the API varies.
         caps: of an accounts file, the cap of each account.
         per_account: the number of tasks of each account in the file, and of None for those that no account claims.
         unused_exceptions: whether tasks are excluded, and the lists name none of them.
@@ -46,6 +47,7 @@ class Plan:
     invalid: list[Outcome]
     lists: Sequence[Beginning]
     max_per_second: float
+    arrival_jitter: float
     caps: Mapping[str, float]
     per_account: Counter[str | None]
     unused_exceptions: bool = False
@@ -57,11 +59,11 @@ class Plan:
 
     def _counts(self) -> str:
         if not self.caps:
-            rate = full_rate(self.max_per_second)
+            rate = full_rate(self.max_per_second, self.arrival_jitter)
             time = duration(self.intake.tasks / rate)
             pace = _("{duration} at {rate:.0f} calls a second", duration=time, rate=rate)
             return messages.plan(self.intake, self.invalid, pace=pace)
-        slowest = max(self.per_account[name] / full_rate(cap) for name, cap in self.caps.items())
+        slowest = max(self.per_account[name] / full_rate(cap, self.arrival_jitter) for name, cap in self.caps.items())
         shares = [(_("account {name}", name=name), self.per_account[name]) for name in self.caps]
         if self.per_account[None]:
             shares.append((_("claimed by no account, and so not sent"), self.per_account[None]))
@@ -122,6 +124,7 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
         invalid=invalid[:_INVALID_SHOWN],
         lists=list(lists.beginnings.values()),
         max_per_second=options.calls.max_per_second,
+        arrival_jitter=options.calls.arrival_jitter,
         caps={account.name: account.max_per_second or options.calls.max_per_second for account in accounts},
         per_account=per_account,
         unused_exceptions=are_unused(options, intake, history.statuses),

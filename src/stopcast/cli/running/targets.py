@@ -22,7 +22,6 @@ from stopcast.errors import ConfigurationError
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.i18n import N_, _
 from stopcast.limiters import TokenBucket
-from stopcast.limiters.pacer import ARRIVAL_JITTER
 from stopcast.ports import Limiter, Observer
 from stopcast.stopper.task_calls import TaskCalls
 
@@ -83,16 +82,15 @@ class TargetAccount:
     async def _limiter(
         self, action: str, max_per_second: float, options: CallOptions, stack: AsyncExitStack
     ) -> Limiter:
-        jitter = ARRIVAL_JITTER if options.arrival_jitter_ms is None else options.arrival_jitter_ms / 1000
         if options.quota is None:
-            return TokenBucket(max_per_second, arrival_jitter=jitter)
+            return TokenBucket(max_per_second, arrival_jitter=options.arrival_jitter)
         return await stack.enter_async_context(
             SharedQuota(
                 options.quota,
                 account=_account_of_quota(options, self.name),
                 action=action,
                 max_per_second=max_per_second,
-                arrival_jitter=jitter,
+                arrival_jitter=options.arrival_jitter,
                 lost_share=options.quota_lost,
             )
         )
