@@ -1,8 +1,8 @@
 """The wire: aiohttp, with a gate at its connector that a call passes with a live connection in hand.
 
-The gate is why this module exists. A limiter asked before aiohttp has taken a connection lets early calls wait for TLS
-handshakes that later ones need not: the calls were spaced, their arrivals are not (158 to 162 in the first second at a
-cap of 150). Here a call gets its permit, and its signature, with the connection in hand.
+The gate is the reason for this module. If calls got their permits before aiohttp has a connection, the first calls
+would wait for TLS handshakes after their permits, and later calls would not: evenly spaced permits gave 158 to 162
+arrivals in the first second at a cap of 150. Here a call gets its permit and its signature when it has a connection.
 
 aiohttp gives a request no way to the connector but the context of its task, so the gate goes by a ContextVar, which
 only this module sees.

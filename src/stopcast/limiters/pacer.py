@@ -90,8 +90,8 @@ def recovered_rate(rate: float, *, full_rate: float, seconds: float) -> float:
 class Pacer:
     """Decides when each call may go, and counts those that did. Moments are seconds of one monotonic clock.
 
-    Three rules, of which the strictest counts: calls go at the present rate, and make good up to 3.3 ms of lateness; no
-    second and its jitter holds more calls than the cap; nothing goes while the account is held.
+    The strictest of three rules counts: calls go at the present rate, and make up for lateness up to 3.3 ms; no second
+    with its jitter holds more calls than the cap; no call goes while the account is held.
 
     Attributes:
         max_per_second: the cap.
