@@ -50,7 +50,8 @@ class Action:
 
 def request_body(task: Task) -> bytes:
     """Return the JSON body. The ids are already validated, and no character allowed in an id needs escaping."""
-    return f'{{"AppId":"{task.app_id}","RoomId":"{task.room_id}","TaskId":"{task.task_id}"}}'.encode()
+    app_id, room_id, task_id = task
+    return f'{{"AppId":"{app_id}","RoomId":"{room_id}","TaskId":"{task_id}"}}'.encode()
 
 
 def _stop_request(task: Task, query: str) -> Request:

@@ -172,8 +172,7 @@ class AiohttpTransport:
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            headers={"Accept-Encoding": "identity", "User-Agent": "stopcast"},
-            skip_auto_headers=("Accept", "Content-Type"),
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "stopcast"},
         )
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import count
 from typing import Final
 
@@ -81,7 +81,7 @@ class Backlog:
     def pick(self) -> Job | None:
         """Return the job that goes next. Retries have their turn, and otherwise what fresh jobs leave them."""
         self._picked += 1
-        if self._is_retry_next():
+        if self._due and self._is_retry_next():
             return self._pick_due() or self._pick_fresh()
         return self._pick_fresh() or self._pick_due()
 
@@ -91,8 +91,8 @@ class Backlog:
             self._alarm.cancel()
 
     def _is_retry_next(self) -> bool:
-        if not self._due or not self._fresh:
-            return bool(self._due)
+        if not self._fresh:
+            return True
         due, fresh = self._due[0][0], self._fresh[0][0]
         return due < fresh or (due == fresh and self._picked % _RETRY_TURN == 0)
 
@@ -105,14 +105,14 @@ class Backlog:
 
     def _pick_fresh(self) -> Job | None:
         while self._fresh:
-            feed = heappop(self._fresh)[2]
-            self._streams -= not feed.single
-            if not feed.ready:
-                continue  # it has ended meanwhile
-            job = feed.take()
-            if feed.ready:
-                self.add(feed)
-            if not self._is_settled(job):
+            feed = self._fresh[0][2]
+            job = feed.take() if feed.ready else None
+            if job is None or not feed.ready:
+                heappop(self._fresh)  # it has ended meanwhile, or this was its last job
+                self._streams -= not feed.single
+            elif len(self._fresh) > 1:
+                heapreplace(self._fresh, (-feed.priority, next(self._turn), feed))
+            if job is not None and not self._is_settled(job):
                 return job
         return None
 

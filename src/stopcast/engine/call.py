@@ -71,10 +71,10 @@ class _CallGate:
         self.clock_offset = 0.0
 
     async def permit(self) -> None:
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
-        await self._caller.limiter.acquire()
-        self.limiter_seconds += loop.time() - asked_at
+        caller = self._caller
+        asked_at = caller.now()
+        await caller.limiter.acquire()
+        self.limiter_seconds += caller.now() - asked_at
         if self._slot.interrupted:
             raise _NotAdmittedError(Interrupt.TAKEN_BACK)
 
@@ -94,7 +94,7 @@ class _CallGate:
         if feed.flights is not None:
             # The note comes first. Where it cannot be written, there is no call.
             feed.flights.begin(job.task, job.identity)
-        now = asyncio.get_running_loop().time()
+        now = caller.now()
         slot.sending(now)
         self.permit_at = now
         self.signer = caller.account.key.current()
@@ -126,6 +126,7 @@ class Caller:
         meter: RollingWindow,
     ) -> None:
         self._transport = transport
+        self.now = asyncio.get_running_loop().time
         self._action = action
         self._query = query
         self.account = account

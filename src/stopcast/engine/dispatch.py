@@ -223,14 +223,15 @@ class Dispatcher:
         await self._workers.close()
 
     def _may_start(self, unsent: int) -> bool:
-        if self.error is not None or self.paused or unsent >= self._max_unsent():
+        if self.error is not None or self.paused or (unsent and unsent >= self._max_unsent()):
             return False
         return not (self._one_at_a_time() and (unsent or self.in_flight))
 
     def _pick(self) -> Job | None:
-        job = self._backlog.pick()
-        while job is not None and self._same_task is not None and not self._same_task.begin(job):
-            job = self._backlog.pick()
+        pick, same_task = self._backlog.pick, self._same_task
+        job = pick()
+        while job is not None and same_task is not None and not same_task.begin(job):
+            job = pick()
         return job
 
     def _lost(self, job: Job, sent_at: float | None) -> None:
@@ -244,7 +245,9 @@ class Dispatcher:
 
     def _release_followers(self, job: Job, result: Result | None) -> None:
         """Let the jobs go on that waited for this job's call."""
-        for follower in () if self._same_task is None else self._same_task.end(job):
+        if self._same_task is None:
+            return
+        for follower in self._same_task.end(job):
             if result is not None and (outcome := shared_outcome(follower, result)) is not None:
                 follower.feed.settle(outcome, result.job.history)
             else:
@@ -255,17 +258,22 @@ class Dispatcher:
 
     def _receive(self, result: Result) -> None:
         try:
-            self._apply(result)
+            if isinstance(result, Settled):
+                self._settle(result)
+            else:
+                self._go_on(result)
         finally:
             self._release_followers(result.job, result)
 
-    def _apply(self, result: Result) -> None:
+    def _settle(self, result: Settled) -> None:
+        job, outcome, calls, error = result
+        job.feed.settle(outcome, calls)
+        if error is not None:
+            self.stop(error)
+
+    def _go_on(self, result: Retry | Interrupted) -> None:
         feed = result.job.feed
         match result:
-            case Settled(_, outcome, calls, error):
-                feed.settle(outcome, calls)
-                if error is not None:
-                    self.stop(error)
             case Retry(job, wait_seconds):
                 self._backlog.wait(job, wait_seconds)
             case Interrupted(job, Interrupt.LOST):

@@ -77,4 +77,4 @@ class Job(NamedTuple):
 
 def make_jobs(feed: Feed, rows: Iterable[Accepted]) -> list[Job]:
     """Return the rows of a stream as jobs."""
-    return [Job(row.task, row.identity, feed, row.source, row.line, row.in_doubt) for row in rows]
+    return [Job(task, identity, feed, source, line, in_doubt) for task, identity, source, line, in_doubt in rows]

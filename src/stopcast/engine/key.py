@@ -36,6 +36,10 @@ class KeyState(Enum):
 _NOTHING_TO_PROVE: Final = (KeyState.PROVEN, KeyState.RENEWING, KeyState.DEAD)
 
 
+#: States in which no call is signed.
+_NOT_USABLE: Final = (KeyState.RENEWING, KeyState.DEAD)
+
+
 class Key:
     """The key of one account.
 
@@ -59,8 +63,7 @@ class Key:
         self.was_proven = False
         self.error: StopcastError | None = None
         self._signer = signer
-        self._usable = asyncio.Event()
-        self._usable.set()
+        self._renewed = asyncio.Event()
 
     def current(self) -> Signer:
         """Return what signs a call now."""
@@ -69,7 +72,7 @@ class Key:
     @property
     def usable(self) -> bool:
         """Whether calls may be signed with it now."""
-        return self._usable.is_set() and self.state is not KeyState.DEAD
+        return self.state not in _NOT_USABLE
 
     async def wait(self) -> None:
         """Return when calls may be signed.
@@ -77,7 +80,8 @@ class Key:
         Raises:
             StopcastError: the key is dead.
         """
-        await self._usable.wait()
+        if self.state is KeyState.RENEWING:
+            await self._renewed.wait()
         if self.state is KeyState.DEAD and self.error is not None:
             raise self.error
 
@@ -95,14 +99,14 @@ class Key:
 
     def refused(self) -> None:
         """Record a refusal that no other key would undo, or not the last one in a row."""
-        if self.state not in {KeyState.RENEWING, KeyState.DEAD}:
+        if self.usable:
             self.state = KeyState.REFUSED
             self.refusals += 1
 
     def renew(self) -> None:
         """Sign no call until there is another key."""
         self.state = KeyState.RENEWING
-        self._usable.clear()
+        self._renewed.clear()
 
     def renewed(self, signer: Signer) -> None:
         """Sign with another key from now on."""
@@ -113,13 +117,13 @@ class Key:
             self.was_proven = False
             self.refusals = 0
             self.replaces_refused = True
-            self._usable.set()
+            self._renewed.set()
 
     def died(self, error: StopcastError) -> None:
         """Sign no call any more."""
         self.state = KeyState.DEAD
         self.error = error
-        self._usable.set()
+        self._renewed.set()
 
     def retried(self) -> None:
         """Try a dead key again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,11 @@ class SameTask:
         self._waiting += 1
         return False
 
-    def end(self, job: Job) -> list[Job]:
+    def end(self, job: Job) -> Sequence[Job]:
         """Return the jobs that waited for this job's call."""
         followers = self._followers.pop(job.task, None)
         if followers is None:
-            return []
+            return ()
         self._waiting -= len(followers)
         return followers
 

@@ -32,6 +32,7 @@ class Slot:
 
     Args:
         timeout_seconds: from a call's permit to the end of its answer.
+        worker: the task that makes the calls.
     """
 
     __slots__ = (
@@ -47,10 +48,10 @@ class Slot:
         "sent_at",
     )
 
-    def __init__(self, timeout_seconds: float) -> None:
+    def __init__(self, timeout_seconds: float, worker: asyncio.Task[None]) -> None:
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
-        self._worker: asyncio.Task[object] | None = None
+        self._worker = worker
         # asyncio.timeout would do, but a timer for each call is 4 % of its cost. This one is set once, and when it is
         # due, it is set again for the call that is in the slot by then.
         self._timer: asyncio.TimerHandle | None = None
@@ -74,8 +75,7 @@ class Slot:
         return self._interrupt is not None
 
     def begin(self, job: Job) -> None:
-        """Begin a call. To be called by the worker's own task."""
-        self._worker = asyncio.current_task()
+        """Begin a call."""
         self._job = job
         self._interrupt = None
         self._cancels = 0
@@ -94,7 +94,7 @@ class Slot:
 
         A cancellation may be swallowed on its way, so what comes next looks at the mark.
         """
-        if self._job is None or self._worker is None or self._interrupt is not None:
+        if self._job is None or self._interrupt is not None:
             return
         self._interrupt = why
         self._cancels += 1
@@ -106,11 +106,9 @@ class Slot:
         self._job = None
         why = self._interrupt
         worker = self._worker
-        if worker is None:
-            return why
-        for _ in range(self._cancels):
+        while self._cancels:
             worker.uncancel()
-        self._cancels = 0
+            self._cancels -= 1
         return Interrupt.CANCELLED if worker.cancelling() else why
 
     def close(self) -> None:

@@ -86,8 +86,10 @@ class Workers:
 
     def start(self) -> None:
         """Wake or start as many workers as there are jobs for them, and room."""
+        # Each call that goes out asks, and while all workers have one, this is the answer.
         while (
-            self._stagger is None
+            (self._idle or len(self._slots) + self._starting < self._max_at_once)
+            and self._stagger is None
             and self._has_more_than(self._starting)
             and self._may_start(self._unsent + self._starting)
         ):
@@ -95,8 +97,6 @@ class Workers:
             if self._idle and now - self._idle[-1][0] < _WARM_SECONDS:
                 self._wake()
                 continue
-            if not self._idle and len(self._slots) + self._starting >= self._max_at_once:
-                return
             if now < self._next_at:
                 self._stagger = self._loop.call_at(self._next_at, self._end_stagger)
                 return
@@ -130,32 +130,29 @@ class Workers:
         self.start()
 
     async def _work(self) -> None:
-        slot = Slot(self._timeout_seconds)
         worker = asyncio.current_task()
         assert worker is not None, "a worker is a task"  # noqa: S101 - an invariant
+        slot = Slot(self._timeout_seconds, worker)
         self._starting -= 1
         self._slots[worker] = slot
         try:
             while not self._dismissed:
                 while self._may_start(self._unsent + self._starting) and (job := self._pick()) is not None:
-                    await self._do(job, slot)
+                    self._unsent += 1
+                    try:
+                        result = await self._attempt(job, slot)
+                    except BaseException:
+                        # The row is not lost with the worker. The worker's end stops the run, with the cause.
+                        self._lost(job, slot.sent_at if slot.sent else None)
+                        raise
+                    finally:
+                        if not slot.sent:
+                            self._unsent -= 1
+                    self._receive(result)
                 if not self._dismissed:
                     await self._wait()
         finally:
             slot.close()
-
-    async def _do(self, job: Job, slot: Slot) -> None:
-        self._unsent += 1
-        try:
-            result = await self._attempt(job, slot)
-        except BaseException:
-            # The row is not lost with the worker. The worker's end stops the run, with the cause.
-            self._lost(job, slot.sent_at if slot.sent else None)
-            raise
-        finally:
-            if not slot.sent:
-                self._unsent -= 1
-        self._receive(result)
 
     async def _wait(self) -> None:
         # A worker that is kept saves what it takes to start one for each single task.
