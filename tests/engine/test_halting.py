@@ -89,7 +89,7 @@ def test_a_run_is_given_up_with_status_3_and_says_what_to_look_at_and_how_to_go_
     assert run.without_traceback
     assert "most often" in run.err.lower()
     assert "InvalidParameter" in run.err
-    assert f"lines of {REPORT}" in run.err
+    assert f"report: {REPORT}" in run.err
     assert "stopcast run --resume" in run.err
     assert 20 <= statuses(shell / REPORT)["failed"] <= 24
     assert api.calls == sum(lines_by_task(shell / REPORT).values()) < 480
