@@ -109,6 +109,20 @@ def test_a_log_of_version_0_1_is_found_by_the_name_that_its_run_was_given(report
     assert set(opened(link).left) == identities(ONE, THREE)
 
 
+@pytest.mark.parametrize("zeros", [False, True], ids=["the rest is missing", "the rest is zeros"])
+def test_a_log_that_a_power_cut_tore_at_any_byte_is_read(report: Path, *, zeros: bool) -> None:
+    path = Path(f"{report}.inflight")
+    begin(opened(report), ONE, TWO)
+    whole = path.read_bytes()
+    for length in range(33 + 32):
+        path.write_bytes(whole[:length].ljust(len(whole) * zeros, b"\0"))
+        log = opened(report)
+        assert not log.incomplete
+        assert (identity(ONE) in log.left) == (length >= 32 + 16)
+        begin(log, THREE)
+        assert identity(THREE) in opened(report).left
+
+
 @pytest.mark.parametrize("content", [b"a list of mine\n", b"stopcast-flight9" + bytes(64)])
 def test_a_file_that_stopcast_did_not_write_is_not_overwritten(report: Path, content: bytes) -> None:
     for name in (f"{report}.inflight", f"{report}.inflight.new"):

@@ -220,7 +220,8 @@ def _read(path: Path) -> _Log | None:
             start = file.read(_WIDTH)
             if start == _MAGIC:
                 file_id: bytes | None = file.read(_WIDTH)
-            elif start in {b"", _MAGIC_WITHOUT_HEADER}:
+            elif start == _MAGIC_WITHOUT_HEADER or _MAGIC.startswith(start.rstrip(b"\0")):
+                # The latter is empty or was torn by a power cut: it held no notes that had been on the disk.
                 file_id = None
             else:
                 raise ReportError(f"{path} exists and was not written by stopcast; move it away")
