@@ -6,6 +6,7 @@ import builtins
 import errno
 import io
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -51,6 +52,8 @@ class Disk:
         self._groups: set[Group] = set()
         #: The size of each file at its last sync.
         self._synced: dict[tuple[int, int], int] = {}
+        #: What was written in each file since then: the place, and what stood there before.
+        self._replaced: dict[tuple[int, int], list[tuple[int, bytes, bytes]]] = defaultdict(list)
         self._real = {name: getattr(os, name) for name in (*_CHANGES, "open", "close", "dup", "write", "pwrite")}
 
     @contextmanager
@@ -114,6 +117,8 @@ class Disk:
         group = self._living()
         if group is not None and self._is_full() and offset + len(data) > os.fstat(descriptor).st_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if group is not None and (file := _file_at(descriptor)) is not None:
+            self._replaced[file].append((offset, os.pread(descriptor, len(data), offset), bytes(data)))
         return int(self._real["pwrite"](descriptor, data, offset))
 
     def _change(self, name: str, *arguments: Any, **named: Any) -> Any:
@@ -121,13 +126,25 @@ class Disk:
         return self._real[name](*arguments, **named)
 
     def cut_power(self, folder: Path) -> None:
-        """Cut off what was appended since the last sync of each file, at any byte."""
+        """Lose what was written since the last sync of each file: what was appended, and each note, from any byte on."""
         for path in sorted(folder.iterdir()):
             status = path.stat()
-            synced = self._synced.get((status.st_dev, status.st_ino))
+            file = status.st_dev, status.st_ino
+            if path.suffix == ".inflight":
+                self._lose_notes(path, self._replaced.pop(file, []))
+            synced = self._synced.get(file)
             if path.suffix == ".jsonl" and synced is not None and synced < status.st_size:
                 left = synced + int((status.st_size - synced + 1) * self.world.share("power_cut", self._writes))
                 os.truncate(path, left)
+
+    def _lose_notes(self, path: Path, replaced: list[tuple[int, bytes, bytes]]) -> None:
+        with path.open("r+b") as notes:
+            # Each write reached the disk up to any byte, the last ones and the first ones alike.
+            for place, (offset, before, data) in enumerate(replaced):
+                share = self.world.pick((0.0, 1.0, self.world.share("note cut", place, offset)), "note", place, offset)
+                left = int(len(data) * share)
+                notes.seek(offset)
+                notes.write(data[:left] + before[left:].ljust(len(data) - left, b"\0"))
 
     def _sync(self, descriptor: int) -> None:
         # Nothing has to be on the machine's own disk. Only what would be there is kept in mind.
@@ -138,6 +155,7 @@ class Disk:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         status = os.fstat(descriptor)
         self._synced[status.st_dev, status.st_ino] = status.st_size
+        self._replaced.pop((status.st_dev, status.st_ino), None)
 
     def _thread_seconds(self) -> float:
         self._waits += 1
