@@ -126,7 +126,7 @@ class Disk:
         return self._real[name](*arguments, **named)
 
     def cut_power(self, folder: Path) -> None:
-        """Lose what was written since the last sync of each file: what was appended, and each note, from any byte on."""
+        """Lose what was written since the last sync of each file: appended lines, and each note, from any byte on."""
         for path in sorted(folder.iterdir()):
             status = path.stat()
             file = status.st_dev, status.st_ino

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from simulation.api import Api
 from simulation.command import ENDPOINT
 from simulation.fleet import Fleet
 from simulation.process import Process
-from simulation.world import OF_THE_KEY, World
+from simulation.world import OF_THE_KEY, STANDSTILLS, World
 from stopcast import Credentials, Outcome, RetryPolicy, StopcastError, Stopper, Task
 from stopcast.events import Event, TaskFinished
 
@@ -63,6 +63,7 @@ class Use:
     Attributes:
         give_up_after: of its retries.
         finished: how often observers were told of each task's end.
+        drained_at: virtual time at which no further call was asked for, by ``drain``.
         leaving_at: virtual time at which the block was left.
         left_at: virtual time at which leaving it had ended.
         failed: what entering raised.
@@ -72,10 +73,16 @@ class Use:
     cancelled: bool = False
     streams: list[Stream] = field(default_factory=list)
     finished: Counter[Task] = field(default_factory=Counter)
+    drained_at: float | None = None
     leaving_at: float | None = None
     left_at: float | None = None
     failed: BaseException | None = None
     calls: int = 0
+
+    @property
+    def last_call_by(self) -> float | None:
+        """Virtual time from which no call goes out."""
+        return self.leaving_at if self.drained_at is None else self.drained_at
 
 
 class Library:
@@ -88,12 +95,15 @@ class Library:
         self._calm = calm
         self._tasks = tasks
         self._asked = 0
+        self._events = 0
+        self._name = ""
         self.use = Use(None if calm else world.give_up_after)
 
     async def __call__(self, process: Process) -> None:
         """Use the Stopper."""
         world, use = self._world, self.use
         process.use = use
+        self._name = process.group.name
         quota = None if self._fleet is None else self._fleet.quota(process.group.name)
         stopper = Stopper(
             self._provide if OF_THE_KEY & world.kinds.keys() else Credentials(self._api.key, self._api.secret),
@@ -110,7 +120,7 @@ class Library:
         loop = asyncio.get_running_loop()
         consumers: list[asyncio.Task[None]] = []
         try:
-            async with quota or nullcontext(), stopper:
+            async with quota or nullcontext(), stopper, self._steered(process.group.name, stopper):
                 for stream in self._streams(process.group.name):
                     use.streams.append(stream)
                     consumers.append(asyncio.create_task(self._consume(stopper, stream), name=stream.name))
@@ -133,6 +143,34 @@ class Library:
                 except asyncio.CancelledError:
                     use.cancelled = True
         process.status = 0
+
+    @asynccontextmanager
+    async def _steered(self, name: str, stopper: Stopper) -> AsyncIterator[None]:
+        """Let the program steer its Stopper, as its kinds have it."""
+        loop, world = asyncio.get_running_loop(), self._world
+        timers: list[asyncio.TimerHandle] = []
+
+        def plan(kind: str, act: Callable[[], object], *, place: int = 0, later: float = 0.0) -> None:
+            if not self._calm and world.happens(kind, name):
+                seconds = 10 ** world.between(-3.0, 1.3, kind, place, name)
+                timers.append(loop.call_later(seconds + later, act))
+
+        def drain() -> None:
+            self.use.drained_at = self.use.drained_at or loop.time()
+            stopper.drain()
+
+        for place in range(2):
+            plan("pauses", stopper.pause, place=place)
+            paused_for = world.pick((0.0, world.between(0.0, 20.0, "paused for", name)), "paused for", place, name)
+            plan("pauses", stopper.resume, place=place, later=paused_for)
+            plan("retries_key", stopper.retry_key, place=place)
+        plan("pauses", stopper.resume, later=60.0)
+        plan("drains", drain)
+        try:
+            yield
+        finally:
+            for timer in timers:
+                timer.cancel()
 
     async def _until_leaving(self, name: str, consumers: list[asyncio.Task[None]]) -> None:
         leaves = not self._calm and self._world.happens("leaves_early", name)
@@ -180,7 +218,7 @@ class Library:
                     await self._take(stopper, stream)
         except (TimeoutError, asyncio.CancelledError, ConsumerError, SourceError, StopcastError) as error:
             stream.error = error
-            on_time = not {"stall", "stopped", "late_timer"} & self._world.kinds.keys()
+            on_time = not STANDSTILLS & self._world.kinds.keys()
             if isinstance(error, TimeoutError | asyncio.CancelledError) and on_time:
                 stream.left_at = gives_up_at
         stream.left_at = stream.left_at or loop.time()
@@ -227,6 +265,10 @@ class Library:
             self.use.finished[event.outcome.task] += 1
 
     def _disturb(self, event: Event) -> None:
+        self._events += 1
+        if not self._calm and self._world.happens("blocks_loop", self._name, self._events):
+            loop: Any = asyncio.get_running_loop()
+            loop.block(self._world.pick((0.1, 0.6, 3.0), "blocks", self._name, self._events))
         if not self._calm and self._world.happens("observer_raises", type(event).__name__):
             raise self._world.pick((ValueError, asyncio.CancelledError), "observer", type(event).__name__)
 

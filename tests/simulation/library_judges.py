@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulation.judges import Claim, false_claims
 from simulation.library import SourceError, Stream, Use
 from simulation.record import Call
-from simulation.world import OF_THE_KEY
+from simulation.world import OF_THE_KEY, STANDSTILLS
 from stopcast import HaltedError, Task
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ _CUT_OFF_WITHIN: Final = 4.5
 _QUOTA_CLOSES_WITHIN: Final = 2.5
 #: Kinds that may end a Stopper's calls for good.
 _HALTING: Final = frozenset({"provider_fails", "provider_cancelled", "clock_off", "clock_set", "refused_unknown"})
-#: Kinds that make a life's clock useless for bounds.
-_STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer"})
 #: Seconds by which these kinds can keep a call waiting between its pick and its permit.
 _WAITS: Final[Mapping[str, float]] = {
     "connect_slow": 3.0,
@@ -35,6 +33,7 @@ _WAITS: Final[Mapping[str, float]] = {
     "throttled": 65.0,
     "late_timer": 1.0,
     "stopped": 30.0,
+    "pauses": 40.0,
     **dict.fromkeys(OF_THE_KEY, 65.0),
 }
 
@@ -60,7 +59,7 @@ def streams_end(story: Story) -> Iterator[str]:
                 yield f"{stream.name} ({stream.way}) has not ended"
             elif isinstance(stream.error, HaltedError) and not may_halt:
                 yield f"{stream.name} ends with {stream.error!r}"
-        if use.leaving_at is None or use.left_at is None or _STANDSTILLS & story.world.kinds.keys():
+        if use.leaving_at is None or use.left_at is None or STANDSTILLS & story.world.kinds.keys():
             continue
         seconds = use.left_at - use.leaving_at
         # The shared quota is closed after it.
@@ -81,10 +80,10 @@ def nothing_after_leaving(story: Story) -> Iterator[str]:
                 for call in _late(stream, calls, stream.left_at):
                     yield f"{stream.name} ({stream.way}) was left at {stream.left_at:.6f}, and then sends {call}"
                     break
-        if use.leaving_at is not None:
-            late = [call for each in calls.values() for call in each if call.sent_at > use.leaving_at + _AT_ONCE]
+        if (ended_at := use.last_call_by) is not None:
+            late = [call for each in calls.values() for call in each if call.sent_at > ended_at + _AT_ONCE]
             if late:
-                yield f"{life.group.name} leaves the Stopper at {use.leaving_at:.6f}, and then sends {late[0]}"
+                yield f"{life.group.name} drains or leaves the Stopper at {ended_at:.6f}, and then sends {late[0]}"
 
 
 def _late(stream: Stream, calls: dict[Task, list[Call]], moment: float) -> list[Call]:
@@ -100,9 +99,9 @@ def handed_out(story: Story) -> Iterator[str]:
     """A stream whose consumer stays hands out what its ending says, each once."""
     for _, use, calls in lives_of(story):
         # A drain that takes all of its time cuts calls off.
-        ended_early = use.leaving_at is not None and use.left_at is not None
+        ended_early = use.last_call_by is not None and use.left_at is not None
         cut_off = use.cancelled or (
-            ended_early and (use.left_at or 0.0) - (use.leaving_at or 0.0) > story.world.grace_seconds - 0.1
+            ended_early and (use.left_at or 0.0) - (use.last_call_by or 0.0) > story.world.grace_seconds - 0.1
         )
         for stream in use.streams:
             given = Counter(outcome.task for outcome in stream.outcomes)
@@ -135,7 +134,7 @@ def observers(story: Story) -> Iterator[str]:
 def gives_up_in_time(story: Story) -> Iterator[str]:
     """No attempt begins later than the policy has it."""
     world = story.world
-    if "stall" in world.kinds or world.program == "fleet":
+    if {"stall", "blocks_loop"} & world.kinds.keys() or world.program == "fleet":
         return
     # With a connection in hand, half a second's worth of calls waits for its permit, or one.
     wait = 1.0 + 2.0 / world.cap + 4 * world.latency_seconds

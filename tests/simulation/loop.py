@@ -118,6 +118,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Return what ``time.time`` shows."""
         return BEGAN_AT + self._now
 
+    def block(self, seconds: float) -> None:
+        """Let this time pass in the step that runs now: nothing else on the loop runs meanwhile."""
+        self._now += seconds
+
     def at(self, moment: float, act: Callable[..., object], *arguments: Any) -> None:
         """Let the world act at a moment, whatever becomes of the process that runs now."""
         self.call_at(moment, act, *arguments, context=self._world.copy())

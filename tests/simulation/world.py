@@ -64,6 +64,10 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "provider_fails": (0.1, 0.5),
     "key_rotated": (0.5, 1.0),
     "key_expires": (0.5, 1.0),
+    "pauses": (0.5, 1.0),  # with a resume later or at once
+    "drains": (0.5, 1.0),
+    "retries_key": (0.5, 1.0),  # some times, whether it was refused or not
+    "blocks_loop": (0.02, 0.2),  # in an observer, for up to 3 s
     # The Redis of a shared quota.
     "redis_away": (0.2, 0.5),
     "redis_restarted": (0.2, 0.5),
@@ -86,6 +90,8 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
 
 #: With one of these, a program has a provider of credentials.
 OF_THE_KEY: Final = frozenset({"provider_cancelled", "provider_fails", "key_rotated", "key_expires"})
+#: With one of these, no process is held to its times.
+STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer", "blocks_loop"})
 #: The programs: the command; one that uses the library; several of those at once, which share a quota; and workers of
 #: one queue, which share one as well.
 PROGRAMS: Final = ("command", "library", "fleet", "queue")
@@ -97,6 +103,10 @@ _LIBRARY: Final = (
     "slow_source",
     "slow_consumer",
     "observer_raises",
+    "pauses",
+    "drains",
+    "retries_key",
+    "blocks_loop",
     *OF_THE_KEY,
 )
 _COMMAND: Final = ("until", "signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals")
