@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import sys
 import time
 import traceback
 from bisect import bisect_right
@@ -118,6 +119,8 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     print("|" + "|".join("-" * (width + 1) + ("-" if place == 0 else ":") for place, width in enumerate(widths)) + "|")
     for row in rows:
         print(line(row))
+    # A pipe or a file would get it only at the end, which is minutes away.
+    sys.stdout.flush()
 
 
 def print_versions(*packages: str) -> None:
@@ -128,7 +131,7 @@ def print_versions(*packages: str) -> None:
         f"{os.cpu_count()} cores, load {load}"
     )
     installed = {distribution.name for distribution in distributions()}
-    print(", ".join(f"{package} {version(package)}" for package in packages if package in installed))
+    print(", ".join(f"{package} {version(package)}" for package in packages if package in installed), flush=True)
 
 
 class NotedLimiter(Limiter):

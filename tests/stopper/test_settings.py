@@ -9,6 +9,7 @@ import ssl
 import threading
 import warnings
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,6 +37,9 @@ NAN, INFINITE = float("nan"), float("inf")
 TASK = Task("app", "room", "task")
 
 
+async def never_awaited(_: object) -> None: ...
+
+
 @pytest.mark.parametrize("endpoint", [None, "https://open.byteplusapi.com", "https://example.com"])
 def test_a_rate_above_the_quota_needs_a_limiter(endpoint: str | None) -> None:
     with pytest.raises(ConfigurationError, match="quota"):
@@ -60,7 +64,7 @@ def test_a_rate_above_the_quota_needs_a_limiter(endpoint: str | None) -> None:
         ("retry", [3, "no", {"max_attempts": 3}]),
         ("halt_after", [3, "5%"]),
         ("deduplicate", ["no", 0]),
-        ("observers", [print, 7, ["print"], [None]]),
+        ("observers", [print, 7, ["print"], [None], [never_awaited], [partial(never_awaited)]]),
         ("proxy", ["proxy:3128", "socks5://proxy", "https://proxy", "http://", "http://proxy/path", 7, "http://p:x"]),
         ("ssl", [True, False, ssl._create_unverified_context()]),
         ("connector", [7, "tcp"]),

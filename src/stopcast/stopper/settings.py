@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from inspect import iscoroutinefunction
 
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
@@ -86,4 +87,6 @@ def the_observers(given: Sequence[Observer]) -> tuple[Observer, ...]:
     for observer in observers:
         if not callable(observer):
             raise ConfigurationError(f"observers must be functions; {type(observer).__name__} cannot be called")
+        if iscoroutinefunction(observer) or iscoroutinefunction(type(observer).__call__):
+            raise ConfigurationError("observers are called and not awaited; an async function would never run")
     return observers
