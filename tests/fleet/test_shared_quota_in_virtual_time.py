@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.fleet.quota.redis_ledger import Request, ledger_keys
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.limiters.pacer import ARRIVAL_JITTER, recovered_rate, slowed_rate
 from stopcast.virtual_clock import VirtualClock
 from support.simulated_redis import SimulatedLedger, SimulatedRedis
-from support.virtual import cancelled, keep_asking, most_within, on_virtual_clock, up_to
+from support.virtual import cancelled, in_virtual_time, keep_asking, most_within, on_virtual_clock, up_to
 
 bounded = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -250,6 +251,40 @@ def test_a_caller_now_and_then_waits_for_the_way_to_redis_and_no_longer(way_seco
 
     # The first of all waits for what is not known of the account.
     assert max(on_virtual_clock(main, lateness=up_to(0.003))[1:]) < 3 * way_seconds + 0.010
+
+
+@pytest.mark.parametrize("lost_share", [None, 2])
+def test_a_redis_that_answers_after_its_slots_are_over_is_reported_once_until_it_is_faster(
+    lost_share: int | None,
+) -> None:
+    async def main(clock: VirtualClock) -> None:
+        way_seconds, events, permits = [0.45], list[Event](), list[float]()
+        ledger = SimulatedLedger(SimulatedRedis(), "account", lambda: way_seconds[0])
+        async with SharedQuota(ledger, account="account", lost_share=lost_share) as quota:
+            unsubscribe = quota.subscribe(events.append)
+            asking = keep_asking(clock, quota, permits.append)
+            await asyncio.sleep(20)
+            assert [type(event) for event in events] == [QuotaLost]
+            assert bool(permits) is (lost_share is not None)
+            way_seconds[0] = 0.001
+            await asyncio.sleep(20)
+            assert [type(event) for event in events] == [QuotaLost, QuotaFound]
+            assert sum(moment > clock.time() - 10 for moment in permits) > 1400
+            assert most_within(permits) <= 150
+            unsubscribe()
+            await cancelled(asking)
+
+    on_virtual_clock(main)
+
+
+@pytest.mark.parametrize("way_seconds", [0.15, 0.45])
+def test_a_quota_over_a_long_way_is_entered(way_seconds: float) -> None:
+    async def main() -> None:
+        ledger = SimulatedLedger(SimulatedRedis(), "account", lambda: way_seconds)
+        async with SharedQuota(ledger, account="account"):
+            pass
+
+    in_virtual_time(main)
 
 
 @pytest.mark.parametrize("cap", [0.3, 0.5, 0.7, 0.9, 1.3, 1.9])

@@ -12,7 +12,7 @@ from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
 from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost, QuotaSettingsAdopted
 from stopcast.fleet.quota.quota_status import quota_status, quota_statuses
-from stopcast.fleet.quota.redis_ledger import RedisLedger, Request, ledger_keys
+from stopcast.fleet.quota.redis_ledger import Lease, RedisLedger, Request, ledger_keys
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.logs import log_event
@@ -252,3 +252,24 @@ async def test_a_name_is_one_name_however_its_accents_are_written(redis_url: str
 @pytest.mark.parametrize("action", [STOP_WEBCAST, GET_WEBCAST_TASK])
 def test_each_action_of_the_api_has_a_quota(action: Action) -> None:
     assert SharedQuota("redis://127.0.0.1", account="main", action=action.name)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        7,
+        [],
+        [3, 4],
+        [b"x"] * 9,
+        [b"nan"] * 9,
+        [10**400] * 9,
+        [11, 1, 1, 1, 1, 1000, 150, 3300, 1],
+        [-3, 1, 1, 1, 1, 1000, 150, 3300, 1],
+        [1, 1, 1, 0, 1, 1000, 150, 3300, 1],
+        [1, 1, 1, 1, 1, 1000, 0, 3300, 1],
+    ],
+)
+def test_an_answer_that_is_not_the_script_s_is_a_lost_quota(answer: Any) -> None:
+    with pytest.raises(QuotaLostError, match="not the script's"):
+        Lease.of(answer, most=10, where="redis://127.0.0.1")

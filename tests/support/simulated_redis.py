@@ -129,4 +129,4 @@ class SimulatedLedger:
         except QuotaLostError:
             self.unverified = True
             raise
-        return Lease.of(answer, where="the simulated Redis")
+        return Lease.of(answer, most=request.permits, where="the simulated Redis")

@@ -12,7 +12,7 @@ from stopcast.errors import QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
 from stopcast.fleet.quota.lender import Lender
 from stopcast.fleet.quota.redis_ledger import Lease
-from stopcast.fleet.quota.slots import QuotaSettings, SlotsInHand
+from stopcast.fleet.quota.slots import LATE_SLOTS, QuotaSettings, SlotsInHand
 
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 0.25
 #: The next slots are requested this long before the last leased slot. With a lease of 42 ms, a process holds slots for
@@ -24,6 +24,8 @@ _SPREAD: Final = 0.25
 #: data and a process with another cap came first, that process is corrected before its first slot, a second ahead.
 _LONGEST_WAIT: Final = 0.5
 _TIMER_EARLY: Final = 0.001
+#: One slow answer is an accident, and this number of them in a row is how Redis is.
+_OVERDUE_LOANS: Final = 3
 
 
 class State(Enum):
@@ -92,6 +94,8 @@ class Keeper:
         self._ask_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        #: Loans in a row whose slots were over when they arrived.
+        self._overdue_loans = 0
 
     def open(self) -> None:
         """Let ``run`` run."""
@@ -180,6 +184,10 @@ class Keeper:
             return
         self.state = State.LEASING
         self._due.set()
+        if self._overdue_loans < _OVERDUE_LOANS:
+            self._end_outage()
+
+    def _end_outage(self) -> None:
         if self.outage is not None:
             seconds = self._clock() - self.outage.since
             self.outage = None
@@ -205,12 +213,23 @@ class Keeper:
             self.slots.add(lease.first_at, lease.slot_seconds, lease.permits)
             self._ask_at = self.slots.last - _ASK_AHEAD
             self._changed.set()
+            self._see_whether_usable(now)
         else:
             self.state = State.HELD
             self._ask_at = now + min(lease.wait_seconds, _LONGEST_WAIT) + random.uniform(0.0, _SPREAD)
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._ask_at - now, self._due.set)
+
+    def _see_whether_usable(self, now: float) -> None:
+        """Say so where Redis answers, but so late that no call can go."""
+        if self.slots.last + LATE_SLOTS >= now:
+            self._overdue_loans = 0
+            self._end_outage()
+            return
+        self._overdue_loans += 1
+        if self._overdue_loans == _OVERDUE_LOANS:
+            self.lose(QuotaLostError("the shared quota answers so late that its slots are over by then"))
 
     def lose(self, error: QuotaLostError) -> None:
         """Go on without Redis."""

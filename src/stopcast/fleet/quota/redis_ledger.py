@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -128,15 +129,25 @@ class Lease:
     made: int
 
     @classmethod
-    def of(cls, answer: list[Any], *, where: str) -> Self:
-        """Read the script's answer.
+    def of(cls, answer: Any, *, most: int, where: str) -> Self:
+        """Read the script's answer to a request for ``most`` permits.
 
         Raises:
-            QuotaLostError: the script refuses to lease to this version of stopcast.
+            QuotaLostError: the script refuses to lease to this version of stopcast, or this is no answer of the script.
         """
-        if (refusal := _REFUSALS.get(int(answer[0]))) is not None:
-            raise QuotaLostError(f"the shared quota at {where}: {refusal}", refused=True)
-        permits, now, first_at, slot, wait, rate, max_per_second, jitter, made = map(float, answer)
+        try:
+            if (refusal := _REFUSALS.get(int(answer[0]))) is not None:
+                raise QuotaLostError(f"the shared quota at {where}: {refusal}", refused=True)
+            return cls._read([float(value) for value in answer], most)
+        except (ConfigurationError, IndexError, OverflowError, TypeError, ValueError) as error:
+            # A proxy on the way, or another program's data. Calls wait, as while Redis is away.
+            raise QuotaLostError(f"the shared quota at {where}: an answer that is not the script's") from error
+
+    @classmethod
+    def _read(cls, values: list[float], most: int) -> Self:
+        permits, now, first_at, slot, wait, rate, max_per_second, jitter, made = values
+        if not (all(map(math.isfinite, values)) and 0 <= permits <= most and slot > 0):
+            raise ValueError
         return cls(
             int(permits),
             now / _MICROSECONDS,
@@ -221,4 +232,4 @@ class RedisLedger:
                 f"the shared quota at {self.where}: {reason}",
                 refused=cluster or isinstance(error, AuthenticationError | NoPermissionError),
             ) from error
-        return Lease.of(answer, where=self.where)
+        return Lease.of(answer, most=request.permits, where=self.where)

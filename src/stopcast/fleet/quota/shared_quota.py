@@ -26,7 +26,9 @@ from stopcast.ports import Limiter
 
 #: No slot lies further ahead than this, so that after it no other process has any.
 _HORIZON: Final = 1.0
+#: For each answer, and for all of them where they are slow.
 _ENTER_WITHIN: Final = 2.0
+_ENTER_SLOWLY_WITHIN: Final = 12.0
 _RETRY_SECONDS: Final = 0.25
 #: Each has a quota of its own. Another spelling would be another cap.
 _ACTIONS: Final = ("StopWebcast", "GetWebCastTask")
@@ -136,11 +138,15 @@ class SharedQuota(Limiter):
 
     async def _enter(self) -> None:
         last: QuotaLostError | None = None
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + _ENTER_SLOWLY_WITHIN
         with suppress(TimeoutError):
-            async with asyncio.timeout(_ENTER_WITHIN):
+            async with asyncio.timeout(_ENTER_WITHIN) as patience:
                 while self._keeper.state is not State.LEASING:
                     try:
                         await self._keeper.verify()
+                        # Where the way is long, it takes several answers to know the other clock.
+                        patience.reschedule(min(loop.time() + _ENTER_WITHIN, ends_at))
                     except QuotaLostError as error:
                         if error.refused:
                             raise ConfigurationError(str(error)) from None
