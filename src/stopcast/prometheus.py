@@ -12,7 +12,7 @@ asked for by name. One observer serves a whole process, with any number of Stopp
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import lru_cache
+from functools import cache
 from itertools import product
 from typing import Any, Final
 from weakref import WeakSet
@@ -35,12 +35,15 @@ from stopcast.events import (
 )
 from stopcast.ports import CallCounts, Observer, Opened
 from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.task import Task
 
 #: Seconds to wait and to answer: from an idle connection up to the longest call.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0)
 #: Seconds of a task with all its retries: up to half an hour.
 TASK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
+#: The label of all AppIds that are not counted separately.
+_OTHER: Final = "other"
 #: What each metric measures. The end of its name is the unit.
 _COUNTERS: Final = {
     "stopcast_tasks": "Rows that have an outcome.",
@@ -132,12 +135,21 @@ class _Counting:
     def __init__(self, metrics: dict[str, Any], app_ids: frozenset[str], labels: dict[str, str]) -> None:
         self._app_ids = app_ids
         tasks, attempts = metrics["stopcast_tasks"], metrics["stopcast_attempts"]
+        by_app = bool(app_ids)
+
         # Looking up a labelled counter costs more than counting.
-        self._tasks = lru_cache(maxsize=None)(lambda **own: tasks.labels(**labels, **own))
-        self._attempts = lru_cache(maxsize=None)(lambda **own: attempts.labels(**labels, **own))
+        @cache
+        def tasks_with(status: str, app_id: str) -> Any:
+            return tasks.labels(**labels, status=status, **({"app_id": app_id} if by_app else {}))
+
+        @cache
+        def attempts_with(verdict: str, app_id: str) -> Any:
+            return attempts.labels(**labels, verdict=verdict, **({"app_id": app_id} if by_app else {}))
+
+        self._tasks, self._attempts = tasks_with, attempts_with
         # These too are exported from the start, so that an alert sees the first task that failed as an increase.
-        for status, app_id in product(Status, (*app_ids, "other")):
-            self._tasks(status=status, **self._by_app(app_id))
+        for status, app_id in product(Status, (*app_ids, _OTHER)):
+            tasks_with(status, app_id)
 
         def metric(name: str) -> Any:
             return metrics[name].labels(**labels) if labels else metrics[name]
@@ -182,13 +194,11 @@ class _Counting:
         self._counts.add(opened.counts)
         self._expiry.set(opened.expires_at or 0.0)
 
-    def _by_app(self, app_id: str) -> dict[str, str]:
-        if not self._app_ids:
-            return {}
-        return {"app_id": app_id if app_id in self._app_ids else "other"}
+    def _counted_as(self, task: Task) -> str:
+        return task.app_id if task.app_id in self._app_ids else _OTHER
 
     def _attempt(self, event: AttemptFinished) -> None:
-        self._attempts(verdict=event.verdict, **self._by_app(event.task.app_id)).inc()
+        self._attempts(event.verdict, self._counted_as(event.task)).inc()
         self._connection.observe(event.connection_seconds)
         # Without a permit there was no call, so no wait to measure.
         if event.answer_seconds:
@@ -200,7 +210,7 @@ class _Counting:
         self._task_seconds.observe(event.outcome.seconds)
 
     def _count(self, outcome: Outcome) -> None:
-        self._tasks(status=outcome.status, **self._by_app(outcome.task.app_id)).inc()
+        self._tasks(outcome.status, self._counted_as(outcome.task)).inc()
 
     def _refreshed(self, event: CredentialsRefreshed) -> None:
         self._refreshes.inc()
