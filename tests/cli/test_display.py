@@ -229,7 +229,7 @@ def test_nothing_is_drawn_over_a_report_that_goes_to_the_terminal(shell: Shell, 
 # Without the display
 
 
-@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"CI": "true"}], ids=str)
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}, {"CI": "true"}], ids=str)
 def test_nothing_is_drawn_on_a_dumb_terminal_or_in_continuous_integration(
     shell: Shell, api: Emulator, variables: dict[str, str]
 ) -> None:

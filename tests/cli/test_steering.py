@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stopcast import CanaryError, Stopper, TimeIsUpError, Unlimited
+from stopcast.accounts.router import Router
 from stopcast.cli.options import OutputOptions
 from stopcast.cli.options.guards import seconds_until
 from stopcast.cli.running.steering import Steering
@@ -228,6 +230,17 @@ async def test_keys_for_the_rate_are_shown_only_where_it_can_be_changed() -> Non
         steering = Steering(stopper, User(OutputOptions()), end=lambda: None)
         steering.keys = True
         assert [key for key, _ in steering.key_labels()] == ["p", "q"]
+
+
+async def test_a_rate_of_several_accounts_is_logged_for_each(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    stoppers = {
+        name: Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1", max_per_second=cap)
+        for name, cap in (("a", 30), ("b", 150))
+    }
+    async with Router(stoppers, {"app": "a", "*": "b"}) as router:
+        Steering(router, User(OutputOptions()), end=lambda: None).receive(signal.SIGUSR1)
+    assert "From now on at most 135 calls a second for each account." in caplog.messages
 
 
 def test_a_control_file_pauses_resumes_and_sets_the_rate(shell: Shell, api: Emulator) -> None:

@@ -25,7 +25,10 @@ _READER_GONE: Final = frozenset({errno.EPIPE, errno.EIO})
 
 def may_be_drawn_on() -> bool:
     """Return whether standard error is a terminal that can be drawn on, with rich to draw."""
-    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("CI"):
+        return False
+    # Without a type it is not known what the terminal understands.
+    if os.environ.get("TERM", "") in {"", "dumb", "unknown"}:
         return False
     with suppress(ImportError):
         import rich  # noqa: F401

@@ -50,8 +50,10 @@ def cut_off(calls: int) -> str:
     )
 
 
-def rate_limit(calls_per_second: float, most: float) -> str:
+def rate_limit(calls_per_second: float, most: float, *, each_account: bool = False) -> str:
     """Return a rate that a person has set during a run."""
+    if each_account:
+        return _("at most {rate:g} calls a second for each account", rate=calls_per_second)
     return _("at most {rate:g} of {most:g} calls a second", rate=calls_per_second, most=most)
 
 

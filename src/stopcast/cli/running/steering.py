@@ -183,7 +183,8 @@ class Steering:
     def _rate(self) -> str:
         limiter = self._stopper.limiter
         if limiter.adjustable:
-            return messages.rate_limit(limiter.limited_to, limiter.max_per_second)
+            several = isinstance(self._stopper, Router) and len(self._stopper.stoppers) > 1
+            return messages.rate_limit(limiter.limited_to, limiter.max_per_second, each_account=several)
         return _("at the full rate")
 
     async def _follow(self, path: Path) -> None:
