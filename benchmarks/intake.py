@@ -30,12 +30,13 @@ ODD_ROWS: Final = 1000
 
 def read_by_stopcast(path: Path) -> int:
     """Return the number of tasks that stopcast finds."""
-    from stopcast.sources import open_list
+    from stopcast.sources import ListReader, Reading
     from stopcast.tasks.intake import Intake
 
     async def read() -> int:
         intake = Intake()
-        async with aclosing(open_list(path)) as batches:
+        reader = ListReader(str(path), Reading())
+        async with reader, aclosing(reader.batches()) as batches:
             async for batch in batches:
                 intake.take(batch, 0.0)
         return intake.tasks

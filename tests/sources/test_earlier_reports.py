@@ -13,8 +13,9 @@ import orjson
 import pytest
 
 from stopcast.sandbox import Emulator
-from stopcast.sources import Choice, open_list
+from stopcast.sources import Choice
 from stopcast.tasks.outcome import Status
+from support.lists import open_list
 from support.processes import Shell, read_report
 
 At = tuple[str, ...]

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stopcast.errors import ListError
-from stopcast.sources import Choice, Form, Reading, open_list
+from stopcast.sources import Choice, Form, Reading
 from stopcast.sources.csv_rows import AMBIGUOUS, EXTREMES
 from stopcast.sources.list_reader import RowReader
 from stopcast.sources.text import Detected, text_of
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Batch, BrokenRow, RawRow
+from support.lists import open_list
 
 PLAIN = [
     b"a",

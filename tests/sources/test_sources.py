@@ -19,11 +19,12 @@ import orjson
 import pytest
 
 from stopcast.errors import ConfigurationError, ListError
-from stopcast.sources import Choice, Columns, Form, open_list
+from stopcast.sources import Choice, Columns, Form
 from stopcast.sources.csv_rows import AMBIGUOUS
 from stopcast.sources.lines import Lines, LineSplitter
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import BrokenRow, RawRow
+from support.lists import open_list
 from support.processes import HANGS_AFTER_SECONDS
 from support.streams import eventually
 
@@ -423,11 +424,12 @@ async def test_a_list_that_is_left_early_leaves_no_thread_and_no_descriptor(writ
 
 WAITING = """
 import asyncio, sys
-from stopcast.sources import open_list
+from stopcast.sources import ListReader, Reading
 
 async def read():
-    async for batch in open_list(sys.argv[1]):
-        pass
+    async with ListReader(sys.argv[1], Reading()) as reader:
+        async for batch in reader.batches():
+            pass
 
 async def main():
     async with asyncio.timeout(0.05):

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from stopcast.errors import ListError
-from stopcast.sources import Columns, Form, ListReader, Reading, open_list
+from stopcast.sources import Columns, Form, ListReader, Reading
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
+from support.lists import open_list
 
 pytest.importorskip("python_calamine")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.errors import ListError
-from stopcast.sources import Form, open_list
+from stopcast.sources import Form
 from stopcast.tasks.intake import Intake
+from support.lists import open_list
 
 HEADER: Final = "AppId,RoomId,TaskId\n"
 FIRST, SECOND = "a1,r1,t1", "a2,r2,t2"

@@ -23,9 +23,9 @@ from stopcast.ports import Gate, Request, TransportError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
 from stopcast.sandbox.answers import Answer, ok, refusal
-from stopcast.sources import open_list
 from stopcast.tasks.outcome import Status
 from stopcast.virtual_clock import VirtualClock
+from support.lists import open_list
 from support.processes import read_report
 
 GONE, REFUSED, BAD_APP = "gone", "refused", "bad-app"

@@ -17,44 +17,9 @@ row that can be read in two ways is broken. Nothing takes more memory than a few
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 from stopcast.sources.chunks import Extent
 from stopcast.sources.columns import Choice, Columns
 from stopcast.sources.forms import Form, Reading
 from stopcast.sources.list_reader import ListReader, Understood
-from stopcast.tasks.task import Batch
 
-__all__ = ["Choice", "Columns", "Extent", "Form", "ListReader", "Reading", "Understood", "open_list"]
-
-
-async def open_list(
-    path: str | os.PathLike[str],
-    *,
-    form: Form = Form.AUTO,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    columns: Columns | None = None,
-    choice: Choice | None = None,
-    extent: Extent | None = None,
-) -> AsyncGenerator[Batch, None]:
-    """Yield a list's rows as they arrive.
-
-    Args:
-        path: the list, "-" for standard input.
-        form: how it is written, where the content does not say it.
-        delimiter: of the fields, where it is not to be detected.
-        encoding: of the text, where it is not to be detected.
-        columns: the names or the places of the three columns or keys, where they are not the API's.
-        choice: where the list is an earlier report, which of its lines to take; by default those that did not go well.
-        extent: is kept true while the list is read, and says how much of it is left.
-
-    Raises:
-        ListError: the list cannot be opened, or not be read to its end; the rows before that were yielded.
-    """
-    reading = Reading(form, delimiter, encoding, columns or Columns(), choice or Choice())
-    async with ListReader(os.fspath(path), reading, extent) as reader, aclosing(reader.batches()) as batches:
-        async for batch in batches:
-            yield batch
+__all__ = ["Choice", "Columns", "Extent", "Form", "ListReader", "Reading", "Understood"]
