@@ -299,7 +299,12 @@ def test_dead_letters_are_reported_once_and_go_back_into_the_queue_in_doubt(
     assert ended.status == 1
     assert "3 tasks came back too often" in ended.err
     assert "was delivered" not in ended.err
-    assert "dead letters: 3; put them back with: stopcast enqueue --dead-letters" in queue.run("status").out
+    assert "dead letters: 3; to put them back:\n  stopcast enqueue --dead-letters\n" in queue.run("status").out
+    # Without the variable the command has to name the queue.
+    url = queue.variables.pop("STOPCAST_QUEUE")
+    shown = queue.run("status", "--queue", url).out
+    assert f"  stopcast enqueue --dead-letters --queue {url}\n" in shown
+    queue.variables["STOPCAST_QUEUE"] = url
     assert "3 dead letters put back into the queue tasks" in queue.run("enqueue", "--dead-letters").err
     api.running = set()
     assert work(queue, "b.jsonl", *at).status == 0

@@ -70,7 +70,7 @@ async def _configure_queue(url: str, claim_after_seconds: float | None, max_deli
 
     async with RedisQueue(url) as queue:
         await queue.configure(claim_after_seconds=claim_after_seconds, max_deliveries=max_deliveries)
-        return queue_messages.queue_status(await queue.status())
+        return queue_messages.queue_status(await queue.status(), url)
 
 
 async def _configure_quota(

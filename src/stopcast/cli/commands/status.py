@@ -71,7 +71,7 @@ async def _ask(queue: str | None, quota: str | None, account: str | None) -> tup
         async with RedisQueue(queue) as asked:
             tasks = await asked.status()
         objects["queue"] = tasks.as_json()
-        texts.append(queue_messages.queue_status(tasks))
+        texts.append(queue_messages.queue_status(tasks, queue))
     if quota and account:
         pace = await quota_status(quota, account)
         objects["quota"] = pace.as_json()

@@ -72,6 +72,12 @@ def run_again_command(options: Options, *, only: str | None = None) -> str:
     ])  # fmt: skip
 
 
+def dead_letters_command(queue: str) -> str:
+    """Return the command that puts the dead letters of a queue back into it."""
+    known = has_password(queue) or os.environ.get("STOPCAST_QUEUE") == queue
+    return _typed(["enqueue", "--dead-letters", *([] if known else ["--queue", queue])])
+
+
 def _typed(words: Iterable[str]) -> str:
     return shlex.join(map(without_secrets, [*_program(), *words]))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stopcast.cli.display.messages import invalid_rows, left_out
+from stopcast.cli.display.next_commands import dead_letters_command
 from stopcast.i18n import N_, _, duration, ngettext
 from stopcast.tasks.outcome import Outcome
 
@@ -42,12 +43,12 @@ def dead_letters_back(number: int, queue: str) -> str:
     )
 
 
-def queue_status(status: QueueStatus) -> str:
-    """Return the state of a queue and of its workers."""
-    return "\n".join(_queue_lines(status))
+def queue_status(status: QueueStatus, url: str) -> str:
+    """Return the state of the queue at a URL, and of its workers."""
+    return "\n".join(_queue_lines(status, url))
 
 
-def _queue_lines(status: QueueStatus) -> Iterator[str]:
+def _queue_lines(status: QueueStatus, url: str) -> Iterator[str]:
     tasks = ngettext(
         "queue {name}: 1 task, {pending:,} of them with workers",
         "queue {name}: {number:,} tasks, {pending:,} of them with workers",
@@ -71,7 +72,8 @@ def _queue_lines(status: QueueStatus) -> Iterator[str]:
     if not status.workers:
         yield "  " + _("no workers")
     if status.dead:
-        yield _("dead letters: {number:,}; put them back with: stopcast enqueue --dead-letters", number=status.dead)
+        command = dead_letters_command(url)
+        yield _("dead letters: {number:,}; to put them back:\n  {command}", number=status.dead, command=command)
     else:
         yield _("dead letters: 0")
     if status.claim_after_seconds is not None and status.max_deliveries is not None:

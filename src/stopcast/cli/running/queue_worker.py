@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
+from stopcast.cli.display.next_commands import dead_letters_command
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import Options, ReportOptions
 from stopcast.cli.output import EXIT_BAD_ROWS, log
@@ -14,6 +15,7 @@ from stopcast.cli.running.job import RunJob, execute
 from stopcast.cli.running.user import User
 from stopcast.events import DeadLettered, Event
 from stopcast.fleet.queue import RedisConsumer
+from stopcast.i18n import ngettext
 from stopcast.ports import Deliveries
 from stopcast.run import Run
 from stopcast.stopper import Stopper
@@ -52,7 +54,7 @@ def work(
         finally:
             _log_remainder(consumer, user)
             if dead:
-                _log_dead_letters(consumer.queue, len(dead), user)
+                _log_dead_letters(consumer.queue, queue, len(dead), user)
 
     async def rows(run: Run) -> AsyncGenerator[Batch, None]:
         async with aclosing(consumer.take(settled=run.past.settled)) as batches:
@@ -72,22 +74,29 @@ def work(
 
 def _log_remainder(consumer: RedisConsumer, user: User) -> None:
     if consumer.left:
-        log(
-            f"stopcast: {consumer.left:,} tasks could not be handed back to the queue, or not be acknowledged. "
-            f"Other workers take them over once this one has been silent for long enough.",
-            event="queue_left",
-            left=consumer.left,
+        text = ngettext(
+            "stopcast: 1 task could not be handed back to the queue, or not be acknowledged. Another worker takes it "
+            "over once this one has been silent for long enough.",
+            "stopcast: {number:,} tasks could not be handed back to the queue, or not be acknowledged. Other workers "
+            "take them over once this one has been silent for long enough.",
+            consumer.left,
         )
-    elif consumer.handed_back:
-        user.log(f"{consumer.handed_back:,} tasks were handed back to the queue.", event="queue_handed_back")
+        log(text, event="queue_left", left=consumer.left)
+    elif number := consumer.handed_back:
+        text = ngettext(
+            "1 task was handed back to the queue.", "{number:,} tasks were handed back to the queue.", number
+        )
+        user.log(text, event="queue_handed_back")
 
 
-def _log_dead_letters(queue: str, number: int, user: User) -> None:
-    user.log(
-        f"{number:,} tasks came back too often from workers that did not finish them, and are dead letters of the "
-        f"queue {queue} now. To put all of them back into the queue:\n"
-        f"  stopcast enqueue --dead-letters",
-        event="queue_dead_letters",
+def _log_dead_letters(queue: str, url: str, number: int, user: User) -> None:
+    text = ngettext(
+        "1 task came back too often from workers that did not finish it, and is a dead letter of the queue {queue} "
+        "now. To put it back into the queue:\n  {command}",
+        "{number:,} tasks came back too often from workers that did not finish them, and are dead letters of the queue "
+        "{queue} now. To put all of them back into the queue:\n  {command}",
+        number,
         queue=queue,
-        number=number,
+        command=dead_letters_command(url),
     )
+    user.log(text, event="queue_dead_letters", queue=queue, number=number)
