@@ -77,6 +77,9 @@ def test_a_page_is_shown_in_chinese_or_says_that_it_is_not() -> None:
     assert "快速入门" in shown
     assert "参见 stopcast help" in shown
     assert "暂无中文版" in helped("cap", "--lang", "zh").stdout
+    assert "(stopcast help exit)" in " ".join(helped("accounts", "--lang", "zh").stdout.split()), (
+        "its links are English"
+    )
 
 
 def test_a_line_of_chinese_is_as_long_as_the_terminal_allows_and_begins_with_no_closing_mark() -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Final
 
-from stopcast.i18n import Language, _, language
+from stopcast.i18n import N_, Language, _, language
+
+#: Stands above a page that is not translated.
+ENGLISH_ONLY: Final = N_("(This page is in English only.)")
 
 
 def pages() -> dict[str, str]:
@@ -22,7 +26,7 @@ def localized(topic: str) -> str:
     chinese = manual / "zh_CN" / f"{topic}.md"
     if chinese.is_file():
         return chinese.read_text("utf-8")
-    return _("(This page is in English only.)") + f"\n\n{english.read_text('utf-8')}"
+    return f"{_(ENGLISH_ONLY)}\n\n{english.read_text('utf-8')}"
 
 
 def summary(page: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import Final
 
 import click
 
 from stopcast.cli.log_output import report_errors
+from stopcast.cli.manual import ENGLISH_ONLY
 from stopcast.cli.wrapping import BREAKS
 from stopcast.i18n import _
 
@@ -78,9 +80,12 @@ def _without_link(link: re.Match[str]) -> str:
 def _print(markdown: str) -> None:
     """Print Markdown, formatted for the terminal if rich is installed."""
     from stopcast.cli.output import write_stdout
-    from stopcast.i18n import visible
+    from stopcast.i18n import Language, speaking, visible
 
-    shown = "\n".join(map(visible, _LINK.sub(_without_link, markdown).split("\n")))
+    # In an English page the links are English, too.
+    with speaking(Language.EN) if markdown.startswith(_(ENGLISH_ONLY)) else nullcontext():
+        text = _LINK.sub(_without_link, markdown)
+    shown = "\n".join(map(visible, text.split("\n")))
     try:
         from io import StringIO
 
