@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +37,26 @@ def test_a_run_over_nothing_leaves_an_empty_standard_output_in_place(shell: Shel
     with (shell / "out").open("wb") as out:
         assert end_of(shell.start("run", "list.csv", *at, "-o", "/dev/stdout", stdout=out)).status == 0
     assert (shell / "out").read_bytes() == b""
+
+
+@pytest.mark.parametrize("command", ["run list.csv -o - >> list.csv", "run - -o /dev/fd/5 < list.csv 5>> list.csv"])
+def test_a_list_that_its_own_report_is_appended_to_is_refused(
+    shell: Shell, api: Emulator, at: At, command: str
+) -> None:
+    before = (shell / write_csv(shell / "list.csv", tasks(3))).read_bytes()
+    ended = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m stopcast {command} {shlex.join(at)}"],
+        cwd=shell.directory, env=os.environ | shell.variables, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, api.calls, (shell / "list.csv").read_bytes()) == (2, 0, before)
+    assert b"is the report itself" in ended.stderr
+
+
+def test_a_report_on_standard_input_is_not_run_again_into_itself(shell: Shell, api: Emulator, at: At) -> None:
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(3)), *at).status == 0
+    with (shell / "stopcast-report.jsonl").open("rb") as report:
+        ended = end_of(shell.start("run", "-", *at, "--resume", stdin=report))
+    assert (ended.status, api.calls) == (2, 3)
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])

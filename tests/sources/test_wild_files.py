@@ -36,6 +36,8 @@ SAMPLES = [
     Sample("gzip twice", gzip.compress(gzip.compress(PLAIN)), BOTH),
     Sample("pbzip2, two members", bz2.compress(PLAIN[:30]) + bz2.compress(PLAIN[30:]), BOTH),
     Sample("xz", lzma.compress(PLAIN), BOTH),
+    Sample("lzma", lzma.compress(PLAIN, lzma.FORMAT_ALONE), BOTH),
+    Sample("lzma, cut off", lzma.compress(PLAIN, lzma.FORMAT_ALONE)[:40], refusal="xz data ends too early"),
     Sample("a zip archive", zipped("tasks.csv", PLAIN), refusal="unzip -p"),
     Sample("LibreOffice", zipped("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"), refusal="soffice"),
     Sample("tar", tarred(PLAIN), refusal="tar -xOf"),

@@ -10,6 +10,7 @@ import asyncio
 import os
 import select
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -22,6 +23,8 @@ from stopcast.errors import ListError
 CHUNK_BYTES: Final = 1 << 18
 STANDARD_INPUT: Final = "-"
 _CHUNKS_AHEAD: Final = 4
+#: Of what was read, this much is compared where the file was written to meanwhile.
+_TAIL_BYTES: Final = 4096
 Decode = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 
@@ -46,13 +49,14 @@ class Extent:
         so_far: what has been read and decompressed. It is replaced as a whole, so that a reader never sees the bytes
             of one moment with the lines of another.
         ended: whether the list has been read to its end.
+        changed: whether the file was written to since it was opened.
     """
 
     def __init__(self, size: int | None = None) -> None:
         self.size = size
         self.held = 0
         self.so_far = ReadSoFar()
-        self.ended = False
+        self.ended = self.changed = False
         self._read = 0
         self._in_line = False
 
@@ -152,6 +156,7 @@ class Chunks:
         # Plain descriptors: a file object would warn, and take its buffer's lock along, when the thread is left behind.
         source = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC) if own else _standard_input()
         try:
+            watch = _Watch(source)
             poll = select.poll()
             poll.register(source, select.POLLIN)
             poll.register(self._alarm, select.POLLIN)
@@ -163,6 +168,8 @@ class Chunks:
                     chunk = os.read(source, CHUNK_BYTES)
                 except BlockingIOError:  # a descriptor that another program made non-blocking
                     continue
+                watch.see(chunk)
+                self._extent.changed = watch.changed
                 if not chunk:
                     return
                 self._extent.read(len(chunk))
@@ -170,6 +177,39 @@ class Chunks:
         finally:
             if own:
                 os.close(source)
+
+
+class _Watch:
+    """Notices that a file was written anew while it is read: a row of it could be half old and half new.
+
+    What is only appended is read as well.
+
+    Attributes:
+        changed: whether the file was written to.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._status = os.fstat(descriptor)
+        self._is_file = stat.S_ISREG(self._status.st_mode)
+        self._tail = b""
+        self.changed = False
+
+    def see(self, chunk: bytes) -> None:
+        """See what was just read, b"" at the end.
+
+        Raises:
+            ListError: what was read before it is no longer in the file.
+        """
+        if not self._is_file:
+            return
+        status = os.fstat(self._descriptor)
+        if (status.st_mtime_ns, status.st_size) != (self._status.st_mtime_ns, self._status.st_size):
+            self._status, self.changed = status, True
+            begins = os.lseek(self._descriptor, 0, os.SEEK_CUR) - len(chunk)
+            if os.pread(self._descriptor, len(self._tail), begins - len(self._tail)) != self._tail:
+                raise ListError("it was written anew while it was read: when it is whole, continue with --resume")
+        self._tail = (self._tail + chunk)[-_TAIL_BYTES:]
 
 
 def _standard_input() -> int:

@@ -124,7 +124,7 @@ COMPRESSIONS: Final = (
         lambda: bz2.BZ2Decompressor,
         "bzip2 -dc",
     ),
-    Compression("xz", (b"\xfd7zXZ\0",), lambda: lzma.LZMADecompressor, "xz -dc"),
+    Compression("xz", (b"\xfd7zXZ\0", b"\x5d\0\0"), lambda: lzma.LZMADecompressor, "xz -dc"),
     Compression(
         "zstd",
         (b"\x28\xb5\x2f\xfd", *(bytes([nibble]) + b"\x2a\x4d\x18" for nibble in range(0x50, 0x60))),

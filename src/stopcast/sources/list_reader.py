@@ -239,7 +239,14 @@ class ListReader:
 
             yield from rows_of_workbook(head, chunks, name, self._reading.columns, self._found_sheet)
         else:
-            yield from text_of(chunks, self._detected, self._reading.encoding)
+            last = b""
+            for text in text_of(chunks, self._detected, self._reading.encoding):
+                last = text or last
+                yield text
+            if extent.changed and last and not last.endswith(b"\n"):
+                raise ListError(
+                    "it is being written, and its last line has no end yet: when it is whole, continue with --resume"
+                )
 
     def _found_sheet(self, name: str, header: Header, line: int) -> None:
         self._detected.sheet = name

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import os
 import shlex
+import stat
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
@@ -15,7 +17,7 @@ from stopcast.checks import near_names
 from stopcast.cli.lists.remaining import Remaining, RowsLeft, size_of
 from stopcast.cli.options import ListOptions
 from stopcast.errors import ConfigurationError, ListError
-from stopcast.report.opening import is_file
+from stopcast.report.opening import own_stream
 from stopcast.sources import Choice, Columns, Extent, Form, ListReader, Reading, Understood
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.tasks.outcome import Status
@@ -73,8 +75,9 @@ class Lists:
         if names.count("-") > 1:
             raise ConfigurationError("standard input (-) can be read only once; name it once")
         for name in names:
-            if name != "-":
-                _check(Path(name), Path(report))
+            if name != STANDARD_INPUT:
+                _check(Path(name))
+            _check_report(name, report)
         return cls(
             [_List(name, name) for name in names],
             Reading(
@@ -189,15 +192,25 @@ def _statuses(words: str) -> frozenset[Status]:
     return frozenset(known[name] for name in names)
 
 
-def _check(path: Path, report: Path) -> None:
+def _check_report(name: str, report: str) -> None:
+    """Refuse a list that grows by each line of its own report, by whatever names and descriptors they are."""
+    try:
+        own = own_stream(report)
+        files = (report if own is None else own, 0 if name == STANDARD_INPUT else name)
+        written, read = map(os.stat, files)
+    except OSError:  # one of them does not exist
+        return
+    if stat.S_ISREG(read.st_mode) and os.path.samestat(written, read):
+        raise ConfigurationError(
+            f"{name} is the report itself; to run its failed rows again, name another report: -o again.jsonl"
+        )
+
+
+def _check(path: Path) -> None:
     """Find what is wrong with a list before the first call is made."""
     try:
         if path.is_dir():
             raise ListError(f"{path} is a directory, not a list; name the files in it: {shlex.quote(str(path))}/*.csv")
-        if is_file(report) and path.exists() and path.samefile(report):
-            raise ConfigurationError(
-                f"{path} is the report itself; to run its failed rows again, name another report: -o again.jsonl"
-            )
         if path.is_file():
             path.open("rb").close()
         if not path.exists():
