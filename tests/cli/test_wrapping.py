@@ -13,7 +13,7 @@ import pytest
 
 from stopcast.cli.wrapping import cells, wrapped_for
 from stopcast.sandbox import Emulator, Faults
-from support.processes import Shell, tasks, write_csv
+from support.processes import Shell, tasks, until, write_csv
 from support.terminal import terminal
 
 
@@ -55,6 +55,14 @@ def test_text_that_goes_elsewhere_is_not_wrapped() -> None:
     os.close(theirs)
     with terminal_of(0) as descriptor:
         assert wrapped_for(descriptor, "two words") == "two words"
+
+
+def test_a_question_is_not_broken_within_its_answers(shell: Shell) -> None:
+    name = write_csv(shell / "list.csv", tasks(101))
+    with terminal(shell, "run", name, columns=60) as shown:
+        until(lambda: "[y/N]:" in shown.text)
+        shown.type("n\n")
+        assert shown.end() == 3
 
 
 def test_no_word_of_a_given_up_run_is_broken_at_sixty_columns(shell: Shell, api: Emulator) -> None:
