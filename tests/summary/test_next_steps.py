@@ -65,3 +65,19 @@ def test_a_message_of_the_api_is_quoted_as_it_is_on_a_chinese_page_and_summary(s
     bad: list[Outcome] = [outcome(Task("a", "r", "t"), Status.FAILED, code="InvalidParameter", message=message)]
     assert page_of(shell, bad, "--lang", "zh").count(message) == 2
     assert message in shell.run("summary", "r.jsonl", "--lang", "zh").out
+
+
+def test_a_rehearsal_is_called_one_and_no_command_is_proposed_that_would_be_refused(shell: Shell) -> None:
+    (shell / "list.csv").write_text("AppId,RoomId,TaskId\na,r,t\n")
+    assert shell.run("run", "list.csv", "-o", "r.jsonl", "--sandbox").status == 0
+    ended = shell.run("summary", "r.jsonl", "--html", "page.html")
+    assert (
+        "1 line is of a rehearsal with --sandbox: its task was not really stopped"
+        in shell.run("summary", "r.jsonl").out
+    )
+    assert "stopcast verify" not in ended.out
+    page = (shell / "page.html").read_text()
+    assert "<title>Rehearsal: The task is stopped · stopcast</title>" in page
+    assert "To stop the tasks, run the same command without --sandbox." in page
+    assert "stopcast verify" not in page
+    assert shell.run("summary", "r.jsonl", "--json").summary["lines_rehearsed"] == 1

@@ -36,6 +36,7 @@ def as_json(figures: ReportFigures, *, report: str) -> dict[str, Any]:
         "apps": [{"AppId": None if app.key == OTHERS else app.key, **_rows(app)} for app in figures.by_app()],
         "codes": [_code(figures, code, report) for code in figures.by_reason()],
         "lines": figures.lines,
+        "lines_rehearsed": figures.rehearsed,
         "lines_replaced": figures.superseded,
         "lines_asked_about": figures.asked_about,
         "torn": figures.torn,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stopcast.accounts.routes import UNCLAIMED
 from stopcast.api.meanings import HTTP, NO_ACCOUNT, NO_ANSWER, NO_CONNECTION, NO_TASK, NOT_ENDED, NOT_SENT
-from stopcast.report.line import task_of
+from stopcast.report.line import SANDBOX, task_of
 from stopcast.summary.calls import CallFigures, Kind
 from stopcast.summary.latest_per_task import LatestPerTask, LineResult
 from stopcast.summary.samples import (
@@ -52,6 +52,7 @@ class ReportFigures:
         rows: the number of rows in each group.
         samples: by reason, the first line with a RequestId, or else the first line.
         lines: the number of lines.
+        rehearsed: those of them that a run with ``--sandbox`` wrote: nothing real was stopped.
         superseded: lines that are not counted as rows, because another line about the same task counts.
         asked_about: those of them that are not counted because the API was asked later whether the task had ended.
         torn: names of reports whose last line is incomplete; that line is not counted.
@@ -75,6 +76,7 @@ class ReportFigures:
         self.rows: Counter[RowGroup] = Counter()
         self.samples: dict[str, Sample] = {}
         self.lines = 0
+        self.rehearsed = 0
         self.superseded = 0
         self.asked_about = 0
         self.torn: list[str] = []
@@ -84,9 +86,15 @@ class ReportFigures:
         """Count lines, as ``report.line.read_line`` returns them."""
         for values in lines:
             self.lines += 1
+            self.rehearsed += SANDBOX in values
             self._count_row(values)
             if attempts := attempts_of(values):
                 self.calls[Kind.of(values)].add(values, attempts)
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether all lines are of runs with ``--sandbox``."""
+        return 0 < self.lines == self.rehearsed
 
     @property
     def listed(self) -> list[ListedRow]:

@@ -22,10 +22,11 @@ class Todo(Enum):
     STOP_RUNNING = auto()
     ASK_AGAIN = auto()
     VERIFY = auto()
+    RUN_FOR_REAL = auto()
 
 
 class Step(NamedTuple):
-    """What is to be done, with how many rows, and the command for it."""
+    """What is to be done, with how many rows, and the command for it, "" where that is not known."""
 
     todo: Todo
     rows: int
@@ -38,6 +39,9 @@ def next_steps(figures: ReportFigures, report: str) -> list[Step]:
 
 
 def _steps(figures: ReportFigures, report: str) -> Iterator[Step]:
+    if figures.rehearsal:
+        yield Step(Todo.RUN_FOR_REAL, figures.lines, "")
+        return
     statuses = figures.total.statuses
     asked = sum(statuses[status] for status in (Status.NOT_STARTED, Status.UNKNOWN))
     undecided = sum(statuses[status] for status in _UNDECIDED)

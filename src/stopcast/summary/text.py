@@ -63,6 +63,15 @@ def reason_name(reason: str) -> str:
     return _(REASON_NAMES[reason]) if reason in REASON_NAMES else visible(reason)
 
 
+def rehearsed(figures: ReportFigures) -> str:
+    """Return how many lines are about nothing real."""
+    return ngettext(
+        "1 line is of a rehearsal with --sandbox: its task was not really stopped",
+        "{number:,} lines are of a rehearsal with --sandbox: their tasks were not really stopped",
+        figures.rehearsed,
+    )
+
+
 def superseded(figures: ReportFigures) -> Iterator[str]:
     """Yield sentences about the lines that do not count as rows."""
     if number := figures.asked_about:
@@ -88,6 +97,8 @@ class _SummaryText:
     def lines(self, reports: Sequence[str]) -> Iterator[str]:
         total = self._figures.total
         yield _rows(total)
+        if self._figures.rehearsed:
+            yield rehearsed(self._figures)
         yield from superseded(self._figures)
         for name in self._figures.torn:
             yield _(

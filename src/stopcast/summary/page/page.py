@@ -14,7 +14,7 @@ from stopcast.i18n import Language, _, language, ngettext
 from stopcast.summary import Kind, ReportFigures
 from stopcast.summary.next_steps import Todo, asked_only, next_steps
 from stopcast.summary.page import sections
-from stopcast.summary.text import superseded
+from stopcast.summary.text import rehearsed, superseded
 from stopcast.summary.times import moment, zone
 from stopcast.tasks.outcome import ASKED, STOPPED, Status
 
@@ -50,6 +50,9 @@ _TODO: Final[Mapping[Todo, Callable[[int], str]]] = {
         "1 task is not known to have ended. Ask again:",
         "{number:,} tasks are not known to have ended. Ask again:",
         rows,
+    ),
+    Todo.RUN_FOR_REAL: lambda _rows: _(
+        "This was a rehearsal: nothing real was stopped. To stop the tasks, run the same command without --sandbox."
     ),
     Todo.VERIFY: lambda _rows: _("Nothing. If you want to make sure, ask the API whether the recordings have ended:"),
 }
@@ -112,7 +115,7 @@ def _values(figures: ReportFigures, subject: Subject) -> dict[str, Any]:
         "style": Markup(source("page.css")),  # noqa: S704 - our own
         "script": Markup(script),  # noqa: S704
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "headline": headline(figures),
+        "headline": _("Rehearsal: {headline}", headline=headline(figures)) if figures.rehearsal else headline(figures),
         "about": list(_about(figures, subject)),
         "notes": list(_notes(figures)),
         "total": figures.total,
@@ -190,6 +193,8 @@ def _both_times(at: float) -> str:
 def _notes(figures: ReportFigures) -> Iterator[str]:
     """Yield sentences about what is not counted."""
     yield from superseded(figures)
+    if figures.rehearsed and not figures.rehearsal:
+        yield rehearsed(figures)
     if figures.torn:
         yield _("The last line is incomplete and is not counted.")
 
