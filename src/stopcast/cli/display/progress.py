@@ -56,6 +56,8 @@ class Progress:
                 waiting=snapshot.waiting,
                 retries=snapshot.retries,
                 throttled=snapshot.throttled,
+                slowed_to=snapshot.slowed_to and round(snapshot.slowed_to, 1),
+                quota_away=snapshot.quota_away,
                 paused=snapshot.paused,
                 seconds_left=snapshot.seconds_left and round(snapshot.seconds_left),
                 commonest_error=snapshot.commonest_error and snapshot.commonest_error._asdict(),
