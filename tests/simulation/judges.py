@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,6 +25,8 @@ _SETTLED: Final = _GOOD | {"failed", "invalid"}
 _EPSILON: Final = 1e-6
 #: Exit statuses that the command may end with: of itself, and of the three signals.
 _STATUSES: Final = {0, 1, 3, 129, 130, 143}
+#: Of a run over a report that exists, or that another run writes.
+_REFUSED: Final = 2
 
 
 def judge(story: Story) -> list[str]:
@@ -142,6 +146,17 @@ def false_claims(story: Story, claim: Claim) -> Iterator[str]:
         yield f"{task.task_id} is called {status} without a doubt, and our call stopped it"
 
 
+def one_run_at_a_time(story: Story) -> Iterator[str]:
+    """Only one run writes a report: no two send by turns, and one that is refused sends nothing."""
+    order = list(dict.fromkeys(call.life for call in story.record.calls))
+    turns = [life for life, _ in groupby(story.record.calls, key=attrgetter("life"))]
+    if turns != order:
+        yield f"runs over one report send by turns: {turns[:5]}"
+    for life in story.lives:
+        if life.status == _REFUSED and life.group.name in order:
+            yield f"{life.group.name} is refused, and has sent calls"
+
+
 def in_the_end(story: Story) -> Iterator[str]:
     """In calm, each task ends as the truth has it."""
     if not story.finished:
@@ -167,11 +182,12 @@ def ends_by_its_deadline(story: Story) -> Iterator[str]:
 
 def errors(story: Story) -> Iterator[str]:
     """No process ends in a way that it should not know."""
+    allowed = {None, *_STATUSES, *({_REFUSED} if "rival" in story.world.kinds else ())}
     for life in story.lives:
         name = life.group.name
         if life.error is not None:
             yield f"{name} raises {life.error!r}"
-        elif life.status is not None and life.status not in _STATUSES:
+        elif life.status not in allowed:
             yield f"{name} ends with status {life.status}"
 
 
@@ -287,6 +303,7 @@ JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
 COMMAND_JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
     one_line_each,
     truth,
+    one_run_at_a_time,
     in_the_end,
     statuses,
     calls_counted,

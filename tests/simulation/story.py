@@ -191,6 +191,7 @@ class _Author:
         self._disk = disk
         self._control = story.folder / "control"
         self._fleet: Fleet | None = None
+        self._rivals: list[asyncio.Task[None]] = []
 
     async def tell(self) -> None:
         """Let the world begin, go through its faults, and come to its end in calm."""
@@ -201,6 +202,7 @@ class _Author:
             await self._live_together()
         else:
             await self._live_in_turn()
+            await asyncio.gather(*self._rivals)
         if any(life.running for life in story.lives):
             return
         self._network.calm = self._disk.calm = True
@@ -275,20 +277,35 @@ class _Author:
         program = programs.get(self._world.program, self._library)(number, calm=calm)
         life = Process(f"life-{number}", program, self._loop, self._story.record)
         self._story.lives.append(life)
+        if not calm and self._world.happens("rival", number):
+            self._rivals.append(asyncio.create_task(self._rival(number)))
         cut_power = partial(self._disk.cut_power, self._story.folder)
         plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api, cut_power))
+        await self._end_of(life)
+        return life
+
+    async def _rival(self, number: int) -> None:
+        """Start a second run while one goes on."""
+        world = self._world
+        await asyncio.sleep(10 ** world.between(-3.0, 1.3, "rival", number))
+        # The first life alone has no --resume.
+        place = world.pick((0, world.lives + _CALM_LIVES), "rival resumes", number)
+        rival = Process(f"rival-{number}", self._command(place, calm=False), self._loop, self._story.record)
+        self._story.lives.append(rival)
+        await self._end_of(rival)
+
+    async def _end_of(self, life: Process) -> None:
         try:
             async with asyncio.timeout(self._longest()):
                 await life.over.wait()
         except TimeoutError:
             self._story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s")
-            return life
+            return
         # What it sent arrives, and what it left behind shows.
         await asyncio.sleep(2 * self._world.latency_seconds + _LEFT_WITHIN)
         if not life.group.alive:
             self._disk.close_all(life.group)
         self._story.violations += judges.left_behind(life, self._loop)
-        return life
 
     def _command(self, number: int, *, calm: bool) -> Command:
         list_path = self._story.folder / f"list-{number}.csv"

@@ -53,6 +53,7 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "paused": (0.5, 1.0),  # by the control file, with a resume later or at once
     "rate_changed": (0.5, 1.0),
     "steered_by_signals": (0.5, 1.0),
+    "rival": (0.5, 1.0),  # a second run over the same report, with --resume or without
     # A program that uses the library.
     "leaves_early": (0.5, 1.0),
     "same_task": (0.5, 1.0),  # of several streams and callers
@@ -109,7 +110,7 @@ _LIBRARY: Final = (
     "blocks_loop",
     *OF_THE_KEY,
 )
-_COMMAND: Final = ("until", "signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals")
+_COMMAND: Final = ("until", "signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals", "rival")
 _DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow", "power_cut")
 
 
