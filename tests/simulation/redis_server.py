@@ -38,7 +38,8 @@ class RedisServer:
         self.calm = False
         self.holds: list[Hold] = []
         self.emptied_at: list[float] = []
-        self.streams = SimulatedStreams(loop.wall_time, self._hold)
+        self.clock_set_by = 0.0
+        self.streams = SimulatedStreams(lambda: loop.wall_time() + self.clock_set_by, self._hold)
         self.wires: list[RedisWire] = []
         self._up = True
         self._numbers = self._ways = 0
@@ -112,6 +113,12 @@ class RedisServer:
         if seconds > 1.0:
             await self.restarted(group, seconds)
 
+    async def clock_set(self, _: Group, seconds: float) -> None:
+        """Have another time from now on: set back, or forward by what the workers' margin allows."""
+        forward = 0.09 * self.world.claim_after_seconds
+        self.clock_set_by += self.world.pick((-100.0, -10.0, -1.0, forward), "clock", seconds)
+        await asyncio.sleep(self.world.claim_after_seconds)
+
     async def cut_off(self, group: Group, seconds: float) -> None:
         """Let nothing pass to one process or all, or from them, until later."""
         whom = None if seconds < 1.0 else group
@@ -124,6 +131,7 @@ _TROUBLES: Final[Mapping[str, Callable[[RedisServer, Group, float], Awaitable[No
     "redis_restarted": RedisServer.restarted,
     "redis_emptied": RedisServer.emptied,
     "redis_cut_off": RedisServer.cut_off,
+    "redis_clock_set": RedisServer.clock_set,
 }
 
 

@@ -55,11 +55,6 @@ class Work:
     events: list[str] = field(default_factory=list)
 
 
-def claim_after(world: World) -> float:
-    """Return the silence after which a worker of this world is taken for dead."""
-    return float(world.pick((0.5, 2.0, 5.0, 60.0), "claim after"))
-
-
 class Worker:
     """Works the queue off until it is empty."""
 
@@ -88,7 +83,7 @@ class Worker:
         quota = self._fleet.quota(name)
         consumer = RedisConsumer(
             URL,
-            claim_after_seconds=claim_after(world),
+            claim_after_seconds=world.claim_after_seconds,
             max_deliveries=world.pick((2, 10), "max_deliveries"),
             results=True,
             until_empty=True,

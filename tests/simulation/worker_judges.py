@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulation.judges import Claim, false_claims
 from simulation.loop import BEGAN_AT
-from simulation.worker import Work, claim_after
+from simulation.worker import Work
 from stopcast import HaltedError, QueueDataLostError, QueueError, QuotaLostError, Task
 from stopcast.report.line import read_line
 
@@ -116,7 +116,7 @@ def sends_its_own(story: Story) -> Iterator[str]:
     for hold in _queue(story).holds:
         holds.setdefault(hold.entry, []).append((hold.at, hold.consumer))
     names = {life.group.name: work.consumer for life, work in _workers(story)}
-    longest = claim_after(story.world) + _AT_ONCE
+    longest = story.world.claim_after_seconds + _AT_ONCE
     for call in story.record.calls:
         before = [hold for hold in holds.get(",".join(call.task).encode(), ()) if hold[0] <= call.sent_at]
         own = max((at for at, consumer in before if consumer == names[call.life]), default=float("-inf"))

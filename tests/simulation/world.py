@@ -117,7 +117,7 @@ _DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow", "powe
 #: Of the library's kinds, those of a worker; and of a fleet's, those that a queue does not withstand.
 _OF_WORKERS: Final = frozenset({"leaves_early"})
 _OF_THE_QUEUE: Final = frozenset({"redis_cut_off", "redis_answer_lost"})
-_NOT_OF_THE_QUEUE: Final = frozenset({"redis_failed_over", "redis_clock_set", "redis_swallows"})
+_NOT_OF_THE_QUEUE: Final = frozenset({"redis_failed_over", "redis_swallows"})
 
 
 def can_happen(kind: str, program: str) -> bool:
@@ -157,6 +157,11 @@ class World:
     halt_after: int | None = None
     give_up_after: float | None = None
     quiet: bool = True
+
+    @property
+    def claim_after_seconds(self) -> float:
+        """The silence after which a worker of a queue is taken for dead."""
+        return float(self.pick((0.5, 2.0, 5.0, 60.0), "claim after"))
 
     def share(self, kind: str, *subject: object) -> float:
         """Return a number from 0 to 1 that only the seed, the kind and the subject decide."""
