@@ -95,6 +95,16 @@ async def test_of_a_task_that_was_sent_after_all_only_the_calls_count(shell: She
     assert "1 call for 1 task: 1 took 1\n" in shell.run("summary", REPORT).out
 
 
+def test_a_report_of_verify_is_known_as_one_even_where_no_task_has_an_answer(shell: Shell) -> None:
+    name, closed = write_csv(shell / "list.csv", tasks(2)), ("--endpoint", "http://127.0.0.1:9")
+    assert shell.run("verify", name, "-o", REPORT, "--max-attempts", "1", *closed).status == 1
+    assert "is a report of `stopcast verify`" in shell.run("run", name, "-o", REPORT, "--resume", *closed).err
+    summary = shell.run("summary", REPORT, "--html", "page.html").out + shell.run("summary", REPORT).out
+    assert "ask again about the tasks" in summary
+    assert "stopcast run" not in summary
+    assert "0 of 2 tasks have ended" in (shell / "page.html").read_text()
+
+
 def test_an_unanswered_attempt_in_a_report_of_the_first_version_was_a_call_only_if_it_left_a_doubt(
     shell: Shell,
 ) -> None:
