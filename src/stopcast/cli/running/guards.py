@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Container
+from itertools import combinations, product
+from pathlib import Path
 from typing import Final
 
 from stopcast.cli.display import messages
@@ -16,6 +19,7 @@ from stopcast.cli.running.targets import Target
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _
+from stopcast.report.opening import own_stream
 
 #: A time of day that passed less than this long ago may have been meant for today.
 _JUST_PASSED_SECONDS: Final = 6 * 3600.0
@@ -36,6 +40,42 @@ def check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
             f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
             f"long. Name a later time, or a shorter --timeout"
         )
+
+
+def check_files(options: Options) -> None:
+    """Check that no file is meant for two things, before anything is written into it.
+
+    Raises:
+        ConfigurationError: two options name one file, by whatever names.
+    """
+    report = options.report.path
+    others = {
+        "--metrics-file": options.metrics.file,
+        "--control": options.guards.control,
+        "--accounts": options.calls.accounts,
+    }
+    named = [(option, path) for option, path in others.items() if path is not None]
+    written = [] if own_stream(report) is not None else [("--report", report), ("--report", f"{report}.inflight")]
+    lists = [("TASKS", path) for path in options.lists.tasks] + [("--except", path) for path in options.lists.excepted]
+    for (first, path), (second, other) in [*combinations(named, 2), *product(named, written + lists)]:
+        if _are_one_file(path, other):
+            raise ConfigurationError(
+                _(
+                    "{first} {path}: {second} names the same file. Name another one",
+                    first=first,
+                    second=second,
+                    path=path,
+                )
+            )
+
+
+def _are_one_file(first: str | Path, second: str | Path) -> bool:
+    if os.path.realpath(first) == os.path.realpath(second):
+        return True
+    try:
+        return Path(first).samefile(second)
+    except OSError:  # one of them does not exist
+        return False
 
 
 async def confirms_deadline(guards: GuardOptions, user: User) -> bool:

@@ -20,7 +20,7 @@ from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_GIVEN_UP, give_up, log, write_json
 from stopcast.cli.running import wakeup
 from stopcast.cli.running.ending import Ended, conclude
-from stopcast.cli.running.guards import check_guards, confirms_deadline, confirms_plan
+from stopcast.cli.running.guards import check_files, check_guards, confirms_deadline, confirms_plan
 from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.open_files import calls_within_limit
@@ -123,6 +123,7 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
 async def _run_both(session: Session, job: RunJob) -> Ended:
     """Run the job, and then its verification."""
     options, stack = job.options, session.stack
+    check_files(options)
     check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
     excluded = await read_exceptions(options.lists, report=options.report.path)
     target = await find_target(options, stack)
