@@ -51,6 +51,36 @@ async def test_every_worker_of_a_queue_that_lost_its_tasks_ends_with_an_error(
     assert busy.left == 0
 
 
+def _remove_consumers(there: Any) -> None:
+    for consumer in there.xinfo_consumers("tasks", "stopcast"):
+        there.xgroup_delconsumer("tasks", "stopcast", consumer["name"])
+
+
+def _acknowledge(there: Any) -> None:
+    pending = there.xpending_range("tasks", "stopcast", "-", "+", 1000)
+    there.xack("tasks", "stopcast", *(entry["message_id"] for entry in pending))
+
+
+def _skip(there: Any) -> None:
+    there.xgroup_setid("tasks", "stopcast", "$")
+
+
+@pytest.mark.parametrize("tamper", [_remove_consumers, _acknowledge, _skip])
+async def test_tasks_that_something_else_took_from_their_worker_or_skipped_are_delivered_again_in_doubt(
+    url: str, there: Any, tamper: Any
+) -> None:
+    await put(url, *tasks(10))
+    await joined(url)
+    leave_pending(there, worker="dead", count=4)
+    tamper(there)
+    async with Emulator(running=tasks(10)[4:], quota_per_second=None) as emulator:
+        outcomes = {outcome.task: outcome.status for outcome in await drained(url, emulator)}
+    assert outcomes.keys() == set(tasks(10))
+    if tamper is not _skip:
+        assert {outcomes[task] for task in tasks(4)} == {Status.PRESUMED_STOPPED}
+    assert not there.xlen("tasks")
+
+
 async def test_the_tasks_at_hand_are_stopped_and_handed_out_when_a_queue_loses_its_data(url: str, there: Any) -> None:
     await put(url, *tasks(40))
     outcomes: list[Outcome] = []

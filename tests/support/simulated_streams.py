@@ -211,8 +211,8 @@ class SimulatedStreams:
         if key not in self.streams:
             raise RefusedError("ERR no such key")
         if about == b"GROUPS":
-            name = self.streams[key].group
-            return [] if name is None else [[b"name", name]]
+            name, last = self.streams[key].group, _text(self.streams[key].delivered)
+            return [] if name is None else [[b"name", name, b"last-delivered-id", last]]
         stream, now = self._group(key, group[0]), self._now()
         held = [pending.consumer for pending in stream.pending.values()]
         return [

@@ -13,6 +13,8 @@ from stopcast.fleet.queue.stream import GROUP, IDENTITIES_SECONDS, Agreed, Strea
 
 #: Entries taken at once. Others have their share, and a worker that dies leaves few behind.
 _AT_ONCE: Final = 64
+#: The oldest entries of the stream: those that workers have are fewer.
+_LOOKED_AT: Final = 1000
 #: Entries settled or kept in one step.
 STEP: Final = 500
 #: The name that version 0.1 gave its workers. It knows neither the queue's id nor its settings.
@@ -56,6 +58,10 @@ class Member:
     async def forget(self, silent_seconds: float) -> None:
         """Remove from the group the workers that have nothing and were silent this long."""
         await self._stream.run("forget", GROUP, "", int(silent_seconds * 1000))
+
+    async def adopt(self) -> None:
+        """Put entries into the stream again that no worker has any more, although one had them."""
+        await self._stream.run("adopt", GROUP, _LOOKED_AT)
 
     async def keep(self, ids: Sequence[bytes]) -> tuple[Agreed, set[bytes]]:
         """Give a sign of life; return the queue's settings, and which of these entries are still the member's."""

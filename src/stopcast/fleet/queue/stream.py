@@ -20,7 +20,7 @@ GROUP: Final = "stopcast"
 IDENTITIES_SECONDS: Final = 86_400
 _TIMEOUT_SECONDS: Final = 5.0
 _NAME: Final = re.compile(r"(?!\d+$)[A-Za-z0-9_.:\-]{1,100}")
-_SCRIPTS: Final = ("open", "configure", "enqueue", "settle", "keep", "forget", "revive")
+_SCRIPTS: Final = ("open", "configure", "enqueue", "settle", "keep", "forget", "revive", "adopt")
 
 
 def split_address(url: str) -> tuple[str, str]:

@@ -114,6 +114,7 @@ class Tending:
         self._claim_at = self._now() + claim_after / 3
         # An error here must not lose the entries that were just taken over.
         with suppress(*self._outage.errors):
+            await self._member.adopt()
             await self._member.forget(2 * claim_after)
             for name in await self._member.old_workers(claim_after):
                 if name not in self._old_workers:
