@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stopcast import ConfigurationError
+from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes, merge_routes
 
 
@@ -52,3 +54,10 @@ def test_the_account_of_any_app_id_is_that_of_the_first_route_that_fits(one: str
     fits = [route for route in given_routes if fnmatchcase(app_id, route)]
     expected = app_id if app_id in given_routes else next(iter(fits), None)
     assert Routes(given_routes).account_of(app_id) == (None if expected is None else given_routes[expected])
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, ".".join("a" * 5000) + ".b = 1"])
+def test_a_file_that_is_nested_too_deeply_is_refused_with_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "accounts.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"accounts\.toml: nested too deeply"):
+        read_accounts(str(tmp_path / "accounts.toml"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stopcast.credentials.files import read_text
+from stopcast.credentials.files import UnusableError, pick_ini, pick_object, read_text
 
 
 def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path) -> None:
@@ -66,3 +66,23 @@ def test_a_file_is_read_without_its_mark_and_with_its_mode(tmp_path: Path) -> No
     assert (text, mode & 0o777) == ("a\nb", 0o640)
     with pytest.raises(IsADirectoryError):
         read_text(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"ak":"first","ak":"second","sk":"s"}', "a key of an object stands twice"),
+        ('{"ak":"a","sk":"s","x":{"y":1,"y":2}}', "a key of an object stands twice"),
+        ('{"ak":' + "[" * 1000 + "]" * 1000 + "}", "nested too deeply"),
+        ('{"ak":' + "[" * 5000, "not JSON"),
+    ],
+)
+def test_an_object_that_can_be_read_in_two_ways_or_not_at_all_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(UnusableError) as caught:
+        pick_object(text, None)
+    assert caught.value.reason.startswith(reason)
+
+
+def test_a_key_and_its_secret_are_taken_from_one_section() -> None:
+    text = "[DEFAULT]\naccess_key_id = a\n[default]\nsecret_access_key = s\n"
+    assert dict(pick_ini(text, None).by_name) == {"secret_access_key": "s"}

@@ -168,5 +168,7 @@ def read_accounts(path: str) -> tuple[list[Account], dict[str, str]]:
         raise ConfigurationError(f"--accounts {path}: {error.strerror}") from None
     except ValueError:
         raise ConfigurationError(f"--accounts {path}: not UTF-8") from None
+    except RecursionError:
+        raise ConfigurationError(f"--accounts {path}: nested too deeply") from None
     except ConfigurationError as error:
         raise ConfigurationError(f"--accounts {path}: {error}") from None

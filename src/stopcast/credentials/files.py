@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import errno
+import json
 import os
 import select
 import stat
@@ -154,7 +155,8 @@ def pick_profile(text: str, asked: str | None) -> SourceValues:
 def pick_ini(text: str, _asked: str | None) -> SourceValues:
     """Return the values in the section ``[default]`` of an ini file."""
     # Raw, because % has no special meaning in a secret.
-    parser = configparser.RawConfigParser()
+    # Without a section whose values count in every other one: a key and its secret belong together.
+    parser = configparser.RawConfigParser(default_section="")
     try:
         parser.read_string(text)
     except configparser.MissingSectionHeaderError:
@@ -178,7 +180,17 @@ def _json_object(text: str) -> dict[str, object]:
         raise_broken(f"not JSON: line {error.lineno}, column {error.colno}")
     if not isinstance(value, dict):
         raise_broken("not a JSON object")
+    try:
+        json.loads(text, object_pairs_hook=_check_once)
+    except RecursionError:
+        raise_broken("nested too deeply")
     return value
+
+
+def _check_once(pairs: list[tuple[str, object]]) -> None:
+    """Refuse an object that has a key twice: one of the values would be used, and nothing says which is meant."""
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise_broken("a key of an object stands twice")
 
 
 def raise_broken(reason: str) -> NoReturn:
