@@ -124,7 +124,7 @@ class Api:
         self.answers += 1
         self.arrivals[_account_of(call)].append(now)
         answer = self._answer(call, headers, now)
-        call.verdict = answer.code
+        self.record.answered(call, answer.code or "ok")
         self.record.note(now, f"{call.life} {'/'.join(call.task)} call {call.number}: {answer.code}")
         seconds = self.world.between(0.001, 0.03, "service", call.task, call.number)
         return Answered(answer, seconds)

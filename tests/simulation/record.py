@@ -45,7 +45,8 @@ class Record:
     Attributes:
         dropped: connections that the other end closed, by life.
         power_cuts: virtual times.
-        at_call: what happens at the moment of a call: by the life, and the number of the call among those of that life.
+        at_call: what happens when a call was sent: by the life, and the number of the call among those of that life.
+        at_refusal: what happens when the API has refused a call, and the answer is on its way: by the life.
     """
 
     calls: list[Call] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Record:
     dropped: Counter[str] = field(default_factory=Counter)
     power_cuts: list[float] = field(default_factory=list)
     at_call: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
+    at_refusal: dict[str, Callable[[], object]] = field(default_factory=dict)
     _numbers: Counter[Task] = field(default_factory=Counter)
     _of_lives: Counter[str] = field(default_factory=Counter)
 
@@ -68,6 +70,12 @@ class Record:
         if (act := self.at_call.pop((call.life, self._of_lives[call.life]), None)) is not None:
             act()
         return call
+
+    def answered(self, call: Call, verdict: str) -> None:
+        """Add the API's verdict to a call."""
+        call.verdict = verdict
+        if verdict != "ok" and (act := self.at_refusal.pop(call.life, None)) is not None:
+            act()
 
     def note(self, now: float, text: str) -> None:
         """Add a line to the log."""

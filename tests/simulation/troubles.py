@@ -44,12 +44,16 @@ class Life(NamedTuple):
         self.loop.at(self.loop.time() + seconds, act, *arguments)
 
     def some_time(self, kind: str, act: Callable[[], object]) -> None:
-        """Let something happen once: at any moment, or while the answer to a call is on its way."""
-        if self.pick((True, False), kind, "in a call"):
-            number = int(10 ** self.within(0.0, 1.5, kind, "which call"))
-            self.record.at_call[self.process.group.name, number] = lambda: self.after(0.0, act)
-        else:
-            self.after(self.moment(kind), act)
+        """Let something happen once: at any moment, or while an answer is on its way, or a refusal."""
+        name = self.process.group.name
+        match self.pick(("any", "any", "call", "refusal"), kind, "in a call"):
+            case "call":
+                number = int(10 ** self.within(0.0, 1.5, kind, "which call"))
+                self.record.at_call[name, number] = lambda: self.after(0.0, act)
+            case "refusal":
+                self.record.at_refusal[name] = lambda: self.after(0.0, act)
+            case _:
+                self.after(self.moment(kind), act)
 
     def steer(self, text: str) -> None:
         """Write the control file."""
@@ -90,9 +94,13 @@ def _signalled(life: Life, *, times: int) -> None:
 
 
 def _cancelled(life: Life, *, times: int) -> None:
-    moment, between = life.moment(f"cancel {times}"), life.pick((0.0, 0.01, 1.0), "cancel again")
-    for place in range(times):
-        life.after(moment + place * between, life.process.cancel)
+    between = life.pick((0.0, 0.01, 1.0), "cancel again")
+
+    def cancel() -> None:
+        for place in range(times):
+            life.after(place * between, life.process.cancel)
+
+    life.some_time(f"cancel {times}", cancel)
 
 
 def _paused(life: Life) -> None:
