@@ -61,6 +61,7 @@ SAMPLES = [
         ),
         refusal="jq -c '.results[].series[] | .columns, .values[]'",
     ),
+    Sample("pandas to_json(orient='values'), numbered", '["0","1","2"]\n["a1","r1","t1"]\n', refusal="--columns"),
     Sample("jq --seq, RFC 7464", "".join("\x1e" + json.dumps(value) + "\n" for value in OBJECTS), BOTH),
     Sample("DuckDB COPY TO (ARRAY true)", "[\n\t" + ",\n\t".join(map(json.dumps, OBJECTS)) + "\n]\n", BOTH),
     Sample(

@@ -19,6 +19,7 @@ column true false
 """
 _KINDS_OF_ID: Final = ("id", "ids", "uuid", "key", "name")
 _NAME_WORDS: Final = frozenset(_NAME_WORDS_TEXT.split())
+_NUMBERED: Final = re.compile(r"_?(|c|col|column|f|field|var|v)_?(\d{1,4})_?")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z_.\- ]+")
 _TYPES_TEXT: Final = """
 str string text char varchar nvarchar nchar character charactervarying utf8 binary varbinary blob clob bytes int
@@ -46,7 +47,16 @@ def looks_like_a_name(cell: object) -> bool:
 
 
 def are_names(cells: Sequence[str]) -> bool:
-    """Return whether a first row holds names instead of ids: only names, or one that says what it names, as app_id."""
+    """Return whether a first row holds names instead of ids.
+
+    They are only names, or one of them says what it names, as app_id, or a program has numbered the columns, as pandas
+    (0, 1, 2), Spark (_c0, _c1, _c2) and BigQuery (f0_, f1_, f2_) do.
+    """
+    numbered = [_NUMBERED.fullmatch(cell.lower()) for cell in cells]
+    if len({found[1] for found in numbered if found}) == 1 and None not in numbered:
+        numbers = [int(found[2]) for found in numbered if found]
+        if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+            return True
     names = [_WORD.findall(cell.lower()) for cell in cells if looks_like_a_name(cell)]
     return len(names) == len(cells) or any(words[-1].endswith(_KINDS_OF_ID) for words in names)
 
