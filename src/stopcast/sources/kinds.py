@@ -32,6 +32,9 @@ _AS_CSV: Final = N_(
 _BINARY: Final = (
     _Kind("a Parquet file", (b"PAR1",), _DUCKDB),
     _Kind("an Arrow or Feather file", (b"ARROW1", b"FEA1"), N_("export it as CSV, with pyarrow or pandas")),
+    _Kind("a NumPy file", (b"\x93NUMPY",), N_("export it as CSV, with pyarrow or pandas")),
+    _Kind("an HDF5 file", (b"\x89HDF\r\n",), N_("export it as CSV, with pyarrow or pandas")),
+    _Kind("a pickle of Python", (b"\x80\x04\x95", b"\x80\x05\x95"), N_("export it as CSV, with pyarrow or pandas")),
     _Kind("an ORC file", (b"ORC",), N_("export it as CSV, with pyarrow or Spark")),
     _Kind("an Avro file", (b"Obj\x01",), "avro-tools tojson {path} | stopcast run -"),
     _Kind("an SQLite database", (b"SQLite format 3\0",), "sqlite3 -header -csv {path} 'SELECT ...' | stopcast run -"),
@@ -49,6 +52,8 @@ _BINARY: Final = (
 )
 _TEXT: Final = (
     _Kind("a web page", (b"<!doctype html", b"<html", b"<table", b"<head"), _NO_LIST),
+    _Kind("encrypted with PGP", (b"-----begin pgp message",), "gpg -d {path} | stopcast run -"),
+    _Kind("encrypted with age", (b"age-encryption.org/", b"-----begin age "), "age -d {path} | stopcast run -"),
     _Kind("XML", (b"<?xml", b"<workbook"), N_("export it as CSV or JSON")),
     _Kind("RTF", (b"{\\rtf",), N_("save it as plain text")),
     _Kind("SQL", (b"-- mysql dump", b"-- mariadb dump", b"insert into", b"create table", b"copy public."),
