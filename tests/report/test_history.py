@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import errno
+import gzip
 import json
+import lzma
 import os
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -154,6 +157,14 @@ def test_a_line_longer_than_any_of_a_report_is_refused_in_bounded_memory(tmp_pat
     path = tmp_path / "r"
     path.write_bytes(b'{"AppId":"a","RoomId":"' + 3_000_000 * b"x")
     with pytest.raises(ReportError, match="line 1"):
+        history_of(path)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_report_is_not_continued_and_says_why(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    path = written(tmp_path / "r", [Outcome(A, Status.STOPPED)] * 50)
+    path.write_bytes(compress(path.read_bytes()))
+    with pytest.raises(ReportError, match="r is compressed, and so cannot be continued: decompress it first"):
         history_of(path)
 
 

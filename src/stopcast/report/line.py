@@ -14,6 +14,8 @@ from stopcast.errors import ReportError
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
+#: How files begin that are compressed with gzip, bzip2, xz and zstd.
+_COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n" + _BYTE_ORDER_MARK
 #: The longest line that is read. The longest that is written has a message of 2,000 characters.
@@ -124,7 +126,7 @@ class LineReader:
     def __init__(self, name: str) -> None:
         self._name = name
         self._number = 0
-        self._any = False
+        self._any = self._is_compressed = False
         self.torn = b""
         self.size = 0
         self._last = b"\n"
@@ -145,6 +147,7 @@ class LineReader:
                 self._any = True
                 read.append(values)
             elif line.strip(_BLANK):
+                self._is_compressed = self._number == 1 and line.startswith(_COMPRESSED)
                 if not _may_be_torn(line):
                     raise self._error()
                 self.torn = line
@@ -172,6 +175,8 @@ class LineReader:
             raise self._error()
 
     def _error(self) -> ReportError:
+        if self._is_compressed:
+            return ReportError(f"{self._name} is compressed, and so cannot be continued: decompress it first")
         return ReportError(f"{self._name} is not a report (line {self._number}). Name a file that `stopcast run` wrote")
 
 

@@ -86,8 +86,7 @@ class Report:
         self._sync_error: ReportError | None = None
         #: Whether the file ends in a torn line, which only a resumed run can remove. No line may follow it.
         self._torn = False
-        self._paused = False
-        self._finishing = False
+        self._paused = self._finishing = False
         self._wait_seconds: float | None = None
         self._waiting_over: asyncio.Future[None] = self._loop.create_future()
         self._deadlines: list[asyncio.TimerHandle] = []
