@@ -120,11 +120,12 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """Return the outcome with the keys and the values of its line in a report."""
         second, milliseconds = divmod(int(self.finished_at * 1000), 1000)
+        app_id, room_id, task_id = self.task
         values: dict[str, Any] = {
-            "AppId": self.task.app_id or None,
-            "RoomId": self.task.room_id or None,
-            "TaskId": self.task.task_id or None,
-            "status": self.status.value,
+            "AppId": app_id or None,
+            "RoomId": room_id or None,
+            "TaskId": task_id or None,
+            "status": str(self.status),
             "attempts": self.attempts,
             "code": self.code,
             "message": self.message,
