@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from email.utils import formatdate
 
@@ -59,6 +60,23 @@ def test_refused_connections_for_a_minute_end_with_every_task_stopped() -> None:
     api = Refusing(stopped)
     outcomes = in_virtual_time(main)
     assert counted(outcomes) == {Status.STOPPED: 3000}
+
+
+def test_a_closed_port_is_tried_no_faster_than_the_cap() -> None:
+    class Closed(Api):
+        async def send(self, request: Request, gate: Gate) -> ports.Answer:  # noqa: ARG002 - the port's signature
+            tried.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(0.001)
+            raise TransportError("refused", unsent=True)
+
+    async def main() -> list[Outcome]:
+        async with virtual_stopper(Closed(stopped), retry=RetryPolicy(max_attempts=3)) as stopper:
+            return await everything(stopper, tasks(1000))
+
+    tried: list[float] = []
+    assert counted(in_virtual_time(main)) == {Status.GAVE_UP: 1000}
+    assert len(tried) == 3000
+    assert max(bisect_left(tried, moment + 1) - at for at, moment in enumerate(tried)) <= 150
 
 
 def test_tasks_that_fail_for_ever_do_not_keep_the_others_from_the_full_rate() -> None:

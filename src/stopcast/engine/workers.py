@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from stopcast.background import end_task
-from stopcast.engine.attempts import Result
+from stopcast.engine.attempts import Interrupted, Result
 from stopcast.engine.job import Job
 from stopcast.engine.origin import Origin
 from stopcast.engine.slot import Interrupt, Slot
@@ -65,7 +66,7 @@ class Workers:
         self._stagger_seconds = stagger_seconds
         self._loop = asyncio.get_running_loop()
         self._slots: dict[asyncio.Task[None], Slot] = {}
-        #: Workers without a job, and since when.
+        #: Workers without a job, and since when; minus infinity for those that got no connection.
         self._idle: list[tuple[float, asyncio.Future[None]]] = []
         #: Workers that were started or woken, and have not looked for a job yet.
         self._starting = 0
@@ -137,7 +138,12 @@ class Workers:
         self._slots[worker] = slot
         try:
             while not self._dismissed:
-                while self._may_start(self._unsent + self._starting) and (job := self._pick()) is not None:
+                no_connection = False
+                while (
+                    not no_connection
+                    and self._may_start(self._unsent + self._starting)
+                    and (job := self._pick()) is not None
+                ):
                     self._unsent += 1
                     try:
                         result = await self._attempt(job, slot)
@@ -149,16 +155,22 @@ class Workers:
                         if not slot.sent:
                             self._unsent -= 1
                     self._receive(result)
+                    no_connection = not (slot.sent or isinstance(result, Interrupted))
                 if not self._dismissed:
-                    await self._wait()
+                    await self._wait(no_connection=no_connection)
         finally:
             slot.close()
 
-    async def _wait(self) -> None:
+    async def _wait(self, *, no_connection: bool) -> None:
         # A worker that is kept saves what it takes to start one for each single task.
         woken = self._loop.create_future()
-        entry = (self._loop.time(), woken)
-        self._idle.append(entry)
+        entry = (-math.inf if no_connection else self._loop.time(), woken)
+        if no_connection:
+            # Its next call needs a new connection: it goes last, and no faster than a new worker.
+            self._idle.insert(0, entry)
+            self.start()
+        else:
+            self._idle.append(entry)
         try:
             await woken
         finally:
