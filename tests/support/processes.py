@@ -102,6 +102,7 @@ class Shell:
 
     def terminal(self, *arguments: str, typed: str = "", expect: str = "") -> tuple[int, str]:
         """Run the command on a terminal; when it shows ``expect``, type. Return its status and what it showed."""
+        self.variables.setdefault("TERM", "xterm-256color")  # nothing is drawn on a terminal without a type
         ours, theirs = pty.openpty()
         process = self.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, before=own_the_terminal)
         os.close(theirs)
