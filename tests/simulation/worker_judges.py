@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: A call whose task was looked up is on the wire by then.
 _AT_ONCE: Final = 0.001
+#: A worker may have joined a queue that was lost before it knew.
+_JOINS_WITHIN: Final = 10.0
 #: Handing tasks back, closing the quota, and cutting off what does not end.
 _LEAVES_WITHIN: Final = 10.0 + 3 * 2.5 + 2.0
 _GOOD: Final = {"stopped", "already_stopped", "presumed_stopped"}
@@ -93,21 +95,35 @@ def good_end_stays(story: Story) -> Iterator[str]:
 
 def worker_truth(story: Story) -> Iterator[str]:
     """No result is false, and no outcome of a worker."""
-    # With the data, the doubts are lost as well: a worker knows only of its own calls then.
-    emptied = bool(_queue(story).emptied_at)
-    lines = [] if emptied else _results(story)
+    know = _knowing_each_other(story)
     claims = [
-        Claim(_task(line), line["status"], line["code"], bool(line.get("in_doubt")), at=_finished_at(line))
-        for line in lines
+        Claim(_task(line), line["status"], line["code"], bool(line.get("in_doubt")), "", _finished_at(line))
+        for line in _results(story)
     ]
-    for life, work in _workers(story):
-        whose = life.group.name if emptied else None
-        claims += [
-            Claim(each.task, each.status, each.code, each.in_doubt, whose, each.finished_at - BEGAN_AT)
-            for each in work.outcomes
-        ]
+    claims += [
+        Claim(each.task, each.status, each.code, each.in_doubt, life.group.name, each.finished_at - BEGAN_AT)
+        for life, work in _workers(story)
+        for each in work.outcomes
+    ]
     for claim in dict.fromkeys(claims):
-        yield from false_claims(story, claim)
+        call = story.api.truth[claim.task].stopped_by
+        if call is None or {call.life, claim.life} <= know:
+            yield from false_claims(story, claim._replace(life=None))
+        elif claim.life:
+            yield from false_claims(story, claim)
+
+
+def _knowing_each_other(story: Story) -> set[str]:
+    """Return the workers whose doubts reach one another, with "" for the results: those since the last loss of data."""
+    lost_at = max(_queue(story).emptied_at, default=float("-inf"))
+    since = {
+        life.group.name
+        for life, work in _workers(story)
+        if work.joined_at is not None
+        and work.joined_at > lost_at + _JOINS_WITHIN
+        and not isinstance(work.failed, QueueDataLostError)
+    }
+    return {"", *since}
 
 
 def sends_its_own(story: Story) -> Iterator[str]:
