@@ -21,6 +21,7 @@ from support.redis_server import RedisServer
 # A shell that runs the tests in the background, or under nohup, has these ignored, and each process would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 # The same examples each time, so that a change is judged by itself. For new ones: --hypothesis-profile=nightly
 # No test fails because the machine is busy.
