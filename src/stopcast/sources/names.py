@@ -55,7 +55,9 @@ def are_names(cells: Sequence[str]) -> bool:
     numbered = [_NUMBERED.fullmatch(cell.lower()) for cell in cells]
     if len({found[1] for found in numbered if found}) == 1 and None not in numbered:
         numbers = [int(found[2]) for found in numbered if found]
-        if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        # Without a word before it, 1, 2, 3 may well be ids.
+        first = min(numbers[0], 1) if numbered[0] and numbered[0][1] else 0
+        if numbers == list(range(first, first + len(numbers))):
             return True
     names = [_WORD.findall(cell.lower()) for cell in cells if looks_like_a_name(cell)]
     return len(names) == len(cells) or any(words[-1].endswith(_KINDS_OF_ID) for words in names)
