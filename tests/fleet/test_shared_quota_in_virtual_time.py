@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from copy import deepcopy
 from functools import partial
 from itertools import chain, pairwise, repeat
@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from stopcast.errors import QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
-from stopcast.fleet.quota.redis_ledger import Request, ledger_keys
+from stopcast.fleet.quota.redis_ledger import Lease, Request, ledger_keys
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.limiters.pacer import ARRIVAL_JITTER, recovered_rate, slowed_rate
@@ -283,6 +284,24 @@ def test_a_quota_over_a_long_way_is_entered(way_seconds: float) -> None:
         ledger = SimulatedLedger(SimulatedRedis(), "account", lambda: way_seconds)
         async with SharedQuota(ledger, account="account"):
             pass
+
+    in_virtual_time(main)
+
+
+class Swallowing(SimulatedLedger):
+    """Answers once its caller's time is over: it swallows the cancellation, as redis-py does now and then."""
+
+    async def ask(self, request: Request) -> Lease | None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return await super().ask(request)
+
+
+def test_a_quota_that_is_entered_in_vain_says_so_where_the_end_of_its_time_is_swallowed() -> None:
+    async def main() -> None:
+        with pytest.raises(QuotaLostError, match="does not answer"):
+            async with SharedQuota(Swallowing(SimulatedRedis(), "account", lambda: 0.0005), account="account"):
+                pass
 
     in_virtual_time(main)
 

@@ -143,10 +143,13 @@ class SharedQuota(Limiter):
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENTER_WITHIN) as patience:
                 while self._keeper.state is not State.LEASING:
+                    if patience.expired():
+                        break  # redis-py swallowed the cancellation
                     try:
                         await self._keeper.verify()
                         # Where the way is long, it takes several answers to know the other clock.
-                        patience.reschedule(min(loop.time() + _ENTER_WITHIN, ends_at))
+                        if not patience.expired():
+                            patience.reschedule(min(loop.time() + _ENTER_WITHIN, ends_at))
                     except QuotaLostError as error:
                         if error.refused:
                             raise ConfigurationError(str(error)) from None
@@ -154,7 +157,8 @@ class SharedQuota(Limiter):
                         if self._share:
                             return self._keeper.lose(error)
                         await asyncio.sleep(_RETRY_SECONDS)
-                return None
+                else:
+                    return None
         raise last or QuotaLostError("the shared quota does not answer")
 
     async def __aexit__(self, *_error: object) -> None:
