@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 from stopcast.sandbox.emulator import Emulator
@@ -13,16 +14,27 @@ from stopcast.sandbox.emulator import Emulator
 @contextmanager
 def serving(emulator: Emulator) -> Iterator[Emulator]:
     """Serve the emulator while the block lasts."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="stopcast sandbox", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(emulator.__aenter__(), loop).result()
+    begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def serve() -> None:
+        ended = asyncio.Event()
+        async with emulator:
+            begun.set_result((asyncio.get_running_loop(), ended))
+            await ended.wait()
+
+    def run() -> None:
         try:
-            yield emulator
-        finally:
-            asyncio.run_coroutine_threadsafe(emulator.__aexit__(), loop).result()
+            # It ends what is still at work too, such as a connection that is being accepted.
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            if not begun.done():
+                begun.set_exception(error)
+
+    thread = threading.Thread(target=run, name="stopcast sandbox", daemon=True)
+    thread.start()
+    loop, ended = begun.result()
+    try:
+        yield emulator
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(ended.set)
         thread.join()
-        loop.close()
