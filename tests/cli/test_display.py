@@ -25,8 +25,9 @@ from rich.text import Text
 
 from stopcast import Status
 from stopcast.cli.display import messages
+from stopcast.cli.display.attempt_stats import AttemptStats, ErrorCount
 from stopcast.cli.display.frame import Subject, frame
-from stopcast.cli.display.monitor import AttemptStats, ErrorCount, RunMonitor, RunSnapshot
+from stopcast.cli.display.monitor import RunMonitor, RunSnapshot
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft

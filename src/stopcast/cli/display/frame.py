@@ -12,7 +12,8 @@ from rich.text import Text
 
 from stopcast.api.meanings import message_shown
 from stopcast.cli.display import messages
-from stopcast.cli.display.monitor import ErrorCount, RunSnapshot
+from stopcast.cli.display.attempt_stats import ErrorCount
+from stopcast.cli.display.monitor import RunSnapshot
 from stopcast.i18n import STATUS_WORDS, _, duration, translate, visible
 from stopcast.tasks.outcome import Status
 

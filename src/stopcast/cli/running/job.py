@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopcast.cli.display import messages
-from stopcast.cli.display.monitor import AttemptStats, RunMonitor
+from stopcast.cli.display.attempt_stats import AttemptStats
+from stopcast.cli.display.monitor import RunMonitor
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists

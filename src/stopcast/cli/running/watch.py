@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 from stopcast.accounts.router import Router
-from stopcast.cli.display.monitor import AttemptStats
+from stopcast.cli.display.attempt_stats import AttemptStats
 from stopcast.cli.output import log
 from stopcast.errors import AppsRefusedError, UnansweredError
 from stopcast.i18n import _, duration
