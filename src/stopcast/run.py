@@ -115,14 +115,8 @@ class Run:
             stack.callback(self._ended)
             if self._ends_at is not None:
                 last_call_at = self._ends_at - self._stopper.timeout_seconds
-                self._timers.append(
-                    loop.call_at(
-                        last_call_at,
-                        self._end,
-                        TimeIsUpError("time is up: a further call might not end in time"),
-                        self._ends_at,
-                    )
-                )
+                time_is_up = TimeIsUpError("time is up: a further call might not end in time")
+                self._timers.append(loop.call_at(last_call_at, self._end, time_is_up, self._ends_at))
             descriptor = await self._unless_ended(self._open(stack), name="report's opener")
             self.opened = True
             in_flight = None
