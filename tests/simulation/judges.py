@@ -95,8 +95,10 @@ def one_line_each(story: Story) -> Iterator[str]:
             yield f"{task_id} has {rows[task_id]} rows and {lines[task_id]} lines"
 
 
-#: A power cut may cost what was written since the last sync: notes and lines of a second, of more where it is slow.
+#: A power cut may cost what was written since the last sync: notes and lines of a second, of more where it is slow, and
+#: of the time until the next run where a sync failed and so ended this one.
 _LOST_SECONDS: Final = 6.0
+_LOST_SECONDS_WHERE_SYNCS_FAIL: Final = 60.0
 
 
 class Claim(NamedTuple):
@@ -129,7 +131,8 @@ def false_claims(story: Story, claim: Claim) -> Iterator[str]:
         return
     true = story.api.truth[task]
     call = true.stopped_by
-    if call is not None and any(0 <= cut - call.sent_at < _LOST_SECONDS for cut in story.record.power_cuts):
+    lost_seconds = _LOST_SECONDS_WHERE_SYNCS_FAIL if "sync_fails" in story.world.kinds else _LOST_SECONDS
+    if call is not None and any(0 <= cut - call.sent_at < lost_seconds for cut in story.record.power_cuts):
         return
     ours = call is not None and claim.life in {None, call.life}
     if status == "stopped" and not ours:

@@ -33,7 +33,7 @@ _WAITS: Final[Mapping[str, float]] = {
     "throttled": 65.0,
     "late_timer": 1.0,
     "stopped": 30.0,
-    "pauses": 40.0,
+    "pauses": 60.0,
     **dict.fromkeys(OF_THE_KEY, 65.0),
 }
 

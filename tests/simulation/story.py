@@ -270,7 +270,9 @@ class _Author:
         # Each permit may meet a dead connection, five times for one attempt.
         slowest = min(world.cap, 20.0) / (50.0 if {"idle_dropped", "idle_dropped_soon"} & world.kinds.keys() else 1.0)
         slowest /= 10.0 if {"rate_changed", "steered_by_signals"} & world.kinds.keys() else 1.0
-        return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
+        # Workers of a queue wait for what others have left, again and again.
+        waiting = 1800.0 if world.program == "queue" else 600.0
+        return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + waiting
 
     async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
         programs: dict[str, Any] = {"command": self._command, "queue": self._worker}

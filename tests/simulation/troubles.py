@@ -55,10 +55,11 @@ class Life(NamedTuple):
             case _:
                 self.after(self.moment(kind), act)
 
-    def steer(self, text: str) -> None:
-        """Write the control file."""
+    def steer(self, text: str, *, append: bool = False) -> None:
+        """Write the control file anew, or append to it: what stood there less than a second may be unread."""
         self.record.note(self.loop.time(), f"control file: {text!r}")
-        self.control.write_text(text)
+        with self.control.open("a" if append else "w") as control:
+            control.write(text)
         # The real clock stands still here, and the file's time is how a change is seen.
         nanoseconds = int(self.loop.wall_time() * 1e9)
         os.utime(self.control, ns=(nanoseconds, nanoseconds))
@@ -113,7 +114,7 @@ def _rate_changed(life: Life) -> None:
     cap = life.world.cap
     for place in range(3):
         rate = life.within(min(1.0, cap / 10), cap, "rate", place)
-        life.after(life.moment("rate") + place, life.steer, f"rate {rate:g}\n")
+        life.after(life.moment("rate") + place, partial(life.steer, append=True), f"rate {rate:g}\n")
 
 
 def _slowed_by_signals(life: Life) -> None:
