@@ -214,6 +214,25 @@ def test_a_call_that_reaches_the_wire_only_after_a_standstill_does_not_break_the
     assert most_within(on_virtual_clock(main)) <= 150
 
 
+@pytest.mark.parametrize("cap", [0.5, 1.0, 2.5])
+def test_a_call_that_a_blocked_loop_delays_counts_before_the_next_one_is_let_through(cap: float) -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        bucket = TokenBucket(cap)
+        arrivals: list[float] = []
+
+        async def call(place: int) -> None:
+            await bucket.acquire()
+            if place % 2 == 0:
+                # The next caller is woken already, and looks before the event loop's second turn.
+                clock.advance(2.9)
+            arrivals.append(clock.time())
+
+        await asyncio.gather(*(call(place) for place in range(20)))
+        return arrivals
+
+    assert most_within(on_virtual_clock(main)) <= max(1, int(cap))
+
+
 @pytest.mark.parametrize("rate", [1.0, 10.0, 30.0, 75.0, 149.0])
 def test_a_limited_rate_is_kept_and_used(rate: float) -> None:
     async def main(clock: VirtualClock) -> list[float]:

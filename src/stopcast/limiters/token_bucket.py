@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +13,8 @@ from stopcast.ports import Limiter
 
 #: The loop's clock, by which the bucket goes, may be this much behind (uvloop's has whole milliseconds).
 _LOOP_TIME_BEHIND: Final = 0.002
+#: A clock that has run for long has no shorter step, so that a wait below this would never end.
+_SHORTEST_WAIT: Final = 1e-9
 
 
 class TokenBucket(Limiter):
@@ -61,6 +64,8 @@ class TokenBucket(Limiter):
         # One call waits for its moment, the others in their order behind it.
         self._turn = asyncio.Lock()
         self._started = False
+        #: Moments of permits whose requests may not be written yet.
+        self._on_the_way: deque[float] = deque()
 
     @property
     def rate(self) -> float:
@@ -92,20 +97,28 @@ class TokenBucket(Limiter):
                 self._started = True
                 pacer.start(clock())
             while True:
-                while (wait := pacer.wait(clock())) > 0:
+                while (wait := self._wait(clock())) > 0:
                     await self._sleeper.sleep(wait)
                 await self._bucket.acquire()
                 # Nothing is awaited from here on, so that a permit is taken and handed over in one step.
                 now = clock()
-                if pacer.wait(now) <= 0:
+                if self._wait(now) <= 0:
                     break
             pacer.admit(now)
             # The request is written within two turns of the event loop.
+            self._on_the_way.append(now)
             loop = asyncio.get_running_loop()
-            loop.call_soon(loop.call_soon, self._sent, now)
+            loop.call_soon(loop.call_soon, self._sent)
 
-    def _sent(self, admitted_at: float) -> None:
-        self._pacer.sent(admitted_at, self._clock())
+    def _wait(self, now: float) -> float:
+        if self._on_the_way:
+            # The loop may have been blocked since the permit, and the request be written only now.
+            self._pacer.sent(self._on_the_way[0], now)
+        wait = self._pacer.wait(now)
+        return wait if wait > _SHORTEST_WAIT else 0.0
+
+    def _sent(self) -> None:
+        self._pacer.sent(self._on_the_way.popleft(), self._clock())
 
 
 class Unlimited(Limiter):
