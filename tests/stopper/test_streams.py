@@ -146,3 +146,23 @@ def test_two_streams_take_turns() -> None:
     in_virtual_time(main)
     halfway = Counter(task.app_id for _, task in api.sent[:600])
     assert abs(halfway["a"] - halfway["b"]) <= 2 * 64
+
+
+def test_an_endless_iterable_is_read_no_further_once_its_consumer_has_been_cancelled() -> None:
+    read = 0
+
+    def endless() -> Iterator[Task]:
+        nonlocal read
+        while read < 100_000:
+            read += 1
+            yield Task("app", "room", f"task-{read}")
+
+    async def main() -> None:
+        async with virtual_stopper(Api(stopped), limiter=TokenBucket(150)) as stopper:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(20):
+                    async for _ in stopper.stop_all(endless()):
+                        pass
+
+    in_virtual_time(main)
+    assert read < 10_000

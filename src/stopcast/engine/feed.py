@@ -156,6 +156,9 @@ class Feed(Origin):
         await self._until(
             lambda: self.ending or (len(self._ready) < READ_AHEAD and self._outstanding < self._most_outstanding)
         )
+        if self.ending:
+            # Who reads is about to be cancelled, and a source that never waits would never let that happen.
+            await asyncio.sleep(0)
 
     async def ended(self) -> None:
         """Return when the feed is ending."""

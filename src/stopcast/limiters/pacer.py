@@ -170,10 +170,16 @@ class Pacer:
         self._last_slot = max(self._last_slot + slot, now)
         self._window.add(now)
 
-    def sent(self, admitted_at: float, now: float) -> None:
-        """Count a call as made when it was sent, where more than the jitter lies between its permit and that."""
-        if now - admitted_at > self._arrival_jitter:
+    def sent(self, admitted_at: float, now: float) -> bool:
+        """Count a call as made when it was sent, where more than the jitter lies between its permit and that.
+
+        Returns:
+            Whether it does.
+        """
+        late = now - admitted_at > self._arrival_jitter
+        if late:
             self._window.postpone(admitted_at, now)
+        return late
 
     def _due_at(self, now: float) -> float:
         return max(self._held_until, self._last_slot + 1 / self.rate(now) - LATE_TIMERS)

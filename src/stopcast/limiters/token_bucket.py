@@ -111,9 +111,9 @@ class TokenBucket(Limiter):
             loop.call_soon(loop.call_soon, self._sent)
 
     def _wait(self, now: float) -> float:
-        if self._on_the_way:
-            # The loop may have been blocked since the permit, and the request be written only now.
-            self._pacer.sent(self._on_the_way[0], now)
+        # The loop may have been blocked since the permit, and the request be written only now.
+        if self._on_the_way and self._pacer.sent(self._on_the_way[0], now):
+            self._on_the_way = deque([now] * len(self._on_the_way))
         wait = self._pacer.wait(now)
         return wait if wait > _SHORTEST_WAIT else 0.0
 
