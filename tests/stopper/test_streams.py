@@ -160,9 +160,7 @@ def test_an_endless_iterable_is_read_no_further_once_its_consumer_has_been_cance
     async def main() -> None:
         async with virtual_stopper(Api(stopped), limiter=TokenBucket(150)) as stopper:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(20):
-                    async for _ in stopper.stop_all(endless()):
-                        pass
+                await asyncio.wait_for(everything(stopper, endless()), 20)
 
     in_virtual_time(main)
     assert read < 10_000
