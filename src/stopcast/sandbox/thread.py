@@ -15,6 +15,7 @@ from stopcast.sandbox.emulator import Emulator
 def serving(emulator: Emulator) -> Iterator[Emulator]:
     """Serve the emulator while the block lasts."""
     begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    over: Future[None] = Future()
 
     async def serve() -> None:
         ended = asyncio.Event()
@@ -26,9 +27,9 @@ def serving(emulator: Emulator) -> Iterator[Emulator]:
         try:
             # It ends what is still at work too, such as a connection that is being accepted.
             asyncio.run(serve())
+            over.set_result(None)
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-            if not begun.done():
-                begun.set_exception(error)
+            (over if begun.done() else begun).set_exception(error)
 
     thread = threading.Thread(target=run, name="stopcast sandbox", daemon=True)
     thread.start()
@@ -37,4 +38,4 @@ def serving(emulator: Emulator) -> Iterator[Emulator]:
         yield emulator
     finally:
         loop.call_soon_threadsafe(ended.set)
-        thread.join()
+        over.result()
