@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import wraps
-from itertools import pairwise
 from typing import Final, ParamSpec
 
 import click
@@ -25,7 +24,7 @@ from stopcast.cli.output import COMMAND_LOG, give_up
 from stopcast.cli.standard_streams import may_be_drawn_on
 from stopcast.cli.wrapping import wrapped_for
 from stopcast.errors import StopcastError
-from stopcast.i18n import Language, speaking, translate, visible
+from stopcast.i18n import Language, speaking, translate, values_given, visible
 
 #: Not imported from stopcast.logs, which imports every event: a plan needs none of them.
 _LOG: Final = logging.getLogger("stopcast")
@@ -76,9 +75,7 @@ def asks_for_a_log() -> bool:
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
-    values = {value for name, value in pairwise(arguments) if name == "--log-format"}
-    values |= {argument.removeprefix("--log-format=") for argument in arguments if argument.startswith("--log-format=")}
-    return "json" in (values or {os.environ.get("STOPCAST_LOG_FORMAT", "")})
+    return "json" in (values_given("--log-format", arguments) or [os.environ.get("STOPCAST_LOG_FORMAT", "")])
 
 
 @contextmanager

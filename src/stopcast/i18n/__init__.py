@@ -7,7 +7,7 @@ catalogue in ``locale/``. Reports, JSON and the JSON log are English in every la
 The library is English too: ``translate`` finds the translation of its errors, events and outcomes where they are shown.
 """
 
-from stopcast.i18n.language import Both, Language, language, speaking
+from stopcast.i18n.language import Both, Language, language, speaking, values_given
 from stopcast.i18n.messages import Verbatim, _, gettext, ngettext
 from stopcast.i18n.templates import translate
 from stopcast.i18n.words import STATUS_WORDS, duration, status_counts, visible
@@ -27,5 +27,6 @@ __all__ = [
     "speaking",
     "status_counts",
     "translate",
+    "values_given",
     "visible",
 ]

@@ -23,13 +23,17 @@ class Language(StrEnum):
         The locale is the first of its variables that is set, in the order of POSIX. Another value than a language's is
         ignored here; the command refuses it when it reads its options.
         """
-        options = [value for name, value in pairwise(arguments) if name == "--lang"]
-        options += [argument.removeprefix("--lang=") for argument in arguments if argument.startswith("--lang=")]
-        for value in (*options, environ.get("STOPCAST_LANG")):
+        for value in (*values_given("--lang", arguments), environ.get("STOPCAST_LANG")):
             if value in set(cls):
                 return cls(value)
         names = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
         return cls.ZH if next(filter(None, names), "").lower().startswith("zh") else cls.EN
+
+
+def values_given(option: str, arguments: Sequence[str]) -> list[str]:
+    """Return the values that the arguments have for an option, before the command has read its options."""
+    values = [value for name, value in pairwise(arguments) if name == option]
+    return values + [word.removeprefix(f"{option}=") for word in arguments if word.startswith(f"{option}=")]
 
 
 class Both(NamedTuple):
