@@ -170,9 +170,7 @@ def _is_empty(error: Any) -> bool:
 
 def _text(value: Any, secret: str, limit: int = _TEXT_LIMIT) -> str | None:
     """Return a string, cut to the limit; None for an empty one and for other types, which may be nested too deep."""
-    if not value or not isinstance(value, str):
-        return None
-    return (hide(value, secret) if secret else value)[:limit]
+    return hide(value, secret)[:limit] if isinstance(value, str) and value else None
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
