@@ -1,8 +1,8 @@
-"""The sentences about how a list was understood, and what may be wrong with its ids. Nothing here prints."""
+"""The sentences about how a list was understood, and what may be wrong with its rows. Nothing here prints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stopcast.i18n import _, ngettext
@@ -10,6 +10,7 @@ from stopcast.i18n import _, ngettext
 if TYPE_CHECKING:
     from stopcast.cli.lists import Beginning
     from stopcast.tasks.intake import Intake
+    from stopcast.tasks.outcome import Outcome
 
 _NAMES = ("AppId", "RoomId", "TaskId")
 _VALUE_CHARACTERS = 40
@@ -77,3 +78,12 @@ def warnings(intake: Intake, *, unused_exceptions: bool) -> Iterator[str]:
 def _shown(value: object) -> str:
     text = "" if value is None else str(value).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _VALUE_CHARACTERS else text[:_VALUE_CHARACTERS] + "…"
+
+
+def invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
+    """Yield a line for each of the first rows that name no task, and one with the number of the others."""
+    for outcome in shown:
+        place = f"{outcome.source}:{outcome.line}"
+        yield "  " + _("{place}: {message}", place=place, message=outcome.message)
+    if (rest := number - len(shown)) > 0:
+        yield "  " + _("and {number:,} more", number=rest)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from stopcast.api.meanings import message_shown
+from stopcast.cli.display.beginnings import invalid_rows
 from stopcast.i18n import _, duration, ngettext, status_counts, translate
 from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import AccountFigures, Summary
@@ -290,12 +291,3 @@ def _with_sent_again(left: str, summary: Summary) -> str:
         "{left}; --resume sends 1 of the others again", "{left}; --resume sends {number:,} of the others again",
         number, left=left,
     )  # fmt: skip
-
-
-def invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
-    """Yield a line for each of the first rows that name no task, and one with the number of the others."""
-    for outcome in shown:
-        place = f"{outcome.source}:{outcome.line}"
-        yield "  " + _("{place}: {message}", place=place, message=outcome.message)
-    if (rest := number - len(shown)) > 0:
-        yield "  " + _("and {number:,} more", number=rest)
