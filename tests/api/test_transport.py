@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import select
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,30 @@ async def test_a_call_is_admitted_with_its_connection_in_hand_and_before_anythin
         await transport.send(REQUEST, Permit(admit))
         await transport.send(REQUEST, Permit(admit))
     assert seen == [(1, 0), (1, 1)]
+
+
+async def test_a_request_is_written_in_the_step_that_admits_its_call() -> None:
+    written: list[list[socket.socket]] = []
+
+    def look() -> None:
+        # What runs next might block the loop, and the permit would be old by the time of the write.
+        connection, _ = listening.accept()
+        written.append(select.select([connection], [], [], 0.0)[0])
+        connection.sendall(WHOLE)
+        connection.close()
+
+    class Gate(OpenGate):
+        def admit(self) -> Mapping[str, str]:
+            asyncio.get_running_loop().call_soon(look)
+            return super().admit()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with (
+            asyncio.timeout(5.0),
+            AiohttpTransport(f"http://127.0.0.1:{listening.getsockname()[1]}") as transport,
+        ):
+            assert (await transport.send(REQUEST, Gate({}))).status == 200
+    assert [len(readable) for readable in written] == [1]
 
 
 async def test_a_call_that_is_not_admitted_is_not_sent_and_gives_its_connection_back(wire: Open) -> None:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import select
 import ssl
+import sys
 from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -26,6 +28,8 @@ from stopcast.errors import ConfigurationError
 from stopcast.ports import Answer, Gate, Request, TransportError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from aiohttp.client import ClientTimeout
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ClientRequest
@@ -56,6 +60,27 @@ class _Exchange:
 
 #: The exchange of the request that this task is making.
 _exchange: Final[ContextVar[_Exchange]] = ContextVar("stopcast_exchange")
+
+
+class _Request(aiohttp.ClientRequest):
+    """Writes its body in the step in which its call is admitted, as aiohttp does it from Python 3.12 on.
+
+    Otherwise the body is written by a task of its own. What runs before that task may block the loop, and then the call
+    would go out with a permit that is old, or after a drain.
+    """
+
+    def write_bytes(self, *arguments: Any) -> Coroutine[Any, Any, None]:
+        """Write at once, and return a coroutine that has nothing left to do."""
+        writing = super().write_bytes(*arguments)
+        with suppress(StopIteration):
+            writing.send(None)
+        # It has ended. Where the connection takes no more bytes, this drops the connection.
+        writing.close()
+        return _nothing()
+
+
+async def _nothing() -> None:
+    pass
 
 
 class _NoLiveConnectionError(aiohttp.ClientConnectionError):
@@ -172,6 +197,7 @@ class AiohttpTransport:
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            request_class=_Request if sys.version_info < (3, 12) else aiohttp.ClientRequest,
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "stopcast"},
         )
         return self
