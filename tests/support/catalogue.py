@@ -4,6 +4,9 @@
 
 It extracts the messages, drops what is no longer in the code, compiles, and prints what has no translation yet. The
 translations are written into the .po file by hand; then the script is run again.
+
+Texts of other software that a person can meet are written into the .po file by hand too, each with its translation and
+with the name of that software (``OTHER_SOFTWARE``) where the name of a module stands otherwise.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ SOURCE: Final = ROOT / "src/stopcast"
 PO: Final = SOURCE / "locale/zh_CN/LC_MESSAGES/stopcast.po"
 MO: Final = PO.with_suffix(".mo")
 
+OTHER_SOFTWARE: Final = {"aiohttp", "click", "errno", "openssl", "redis"}
 #: Calls whose first argument a person reads, besides those of exceptions; and whose last.
 _FIRST: Final = {
     "BadParameter",
@@ -72,7 +76,7 @@ msgstr ""
 
 
 def extracted() -> Catalog:
-    """Return the messages of the code."""
+    """Return the messages of the code, and the texts of other software."""
     settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["babel"]
     catalog = Catalog(project="stopcast", fuzzy=False)
     for path in sorted(SOURCE.rglob("*.py")):
@@ -87,6 +91,9 @@ def extracted() -> Catalog:
         keywords=parse_keywords(settings["keywords"]),
     ):
         catalog.add(message, None, [(file, 1)], auto_comments=comments, context=context)
+    for message in translated():
+        if OTHER_SOFTWARE.intersection(place for place, _line in message.locations):
+            catalog.add(message.id, None, message.locations)
     return catalog
 
 

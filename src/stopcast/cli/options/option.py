@@ -10,7 +10,7 @@ from typing import Any, Final, ParamSpec
 
 import click
 
-from stopcast.i18n import _
+from stopcast.i18n import N_, _
 
 P = ParamSpec("P")
 _DECLARATION: Final = "click"
@@ -37,13 +37,13 @@ class Option(click.Option):
 class Whole(click.IntRange):
     """A whole number."""
 
-    name = "whole number"
+    name = N_("whole number")
 
 
 class Number(click.FloatRange):
     """A finite number."""
 
-    name = "number"
+    name = N_("number")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number.
