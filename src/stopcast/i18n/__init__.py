@@ -8,8 +8,7 @@ The library is English too: ``translate`` finds the translation of its errors, e
 """
 
 from stopcast.i18n.language import Both, Language, language, speaking, values_given
-from stopcast.i18n.messages import Verbatim, _, gettext, ngettext
-from stopcast.i18n.templates import translate
+from stopcast.i18n.translation import Verbatim, _, gettext, ngettext, translate
 from stopcast.i18n.words import STATUS_WORDS, duration, status_counts, visible
 from stopcast.marking import N_
 

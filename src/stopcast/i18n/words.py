@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stopcast.i18n.messages import _
+from stopcast.i18n.translation import _
 from stopcast.marking import N_
 from stopcast.tasks.outcome import Status
 
