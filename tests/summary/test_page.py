@@ -103,8 +103,8 @@ def test_a_long_time_without_calls_is_folded_into_a_gap() -> None:
     for second in (*range(30), 500_000, 500_001):
         timeline.add((int(NOON) + second) * 1000, 0, Status.STOPPED, attempts=1, calls=1)
     columns = columns_of(timeline)
-    (gap,) = [column for column in columns if column.bin is None]
-    assert sum(column.columns for column in columns) < 60
+    (gap,) = [column for column in columns if column.is_gap]
+    assert sum(column.width for column in columns) < 60
     assert gap.seconds == pytest.approx(500_000 - 30, abs=2 * timeline.bin_seconds)
 
 

@@ -91,9 +91,9 @@ def extracted() -> Catalog:
         keywords=parse_keywords(settings["keywords"]),
     ):
         catalog.add(message, None, [(file, 1)], auto_comments=comments, context=context)
-    for message in translated():
-        if OTHER_SOFTWARE.intersection(place for place, _line in message.locations):
-            catalog.add(message.id, None, message.locations)
+    for other in translated():
+        if OTHER_SOFTWARE.intersection(place for place, _line in other.locations):
+            catalog.add(other.id, None, other.locations)
     return catalog
 
 

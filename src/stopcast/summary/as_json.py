@@ -15,7 +15,6 @@ from stopcast.summary.latency import Durations
 from stopcast.summary.timeline import WorstSecond
 from stopcast.summary.times import utc
 from stopcast.summary.totals import Total
-from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import OTHERS
 
 
@@ -68,11 +67,8 @@ def _calls(kinds: Sequence[CallFigures]) -> dict[str, Any]:
 
 
 def _rows(total: Total) -> dict[str, Any]:
-    return {"rows": total.rows, "bad": total.bad, "statuses": _named(total.statuses)}
-
-
-def _named(statuses: Counter[Status]) -> dict[str, int]:
-    return {status.value: number for status, number in statuses.items()}
+    statuses = {status.value: number for status, number in total.statuses.items()}
+    return {"rows": total.rows, "bad": total.bad, "statuses": statuses}
 
 
 def _code(figures: ReportFigures, total: Total, report: str) -> dict[str, Any]:

@@ -41,10 +41,10 @@ class CallFigures:
         unsent: the number of attempts without a connection.
         attempts: the number of lines whose task was tried, by their number of attempts.
         calls_for_task: the number of lines whose task was sent, by their number of calls.
-        retries: the number of calls whose time is not known: all but the first of tasks whose every attempt was a
-            call.
-        one_call: the durations of those that took one call, and no other attempt.
-        more_calls: the durations of the others, from the first attempt to the end, waits included.
+        retries: the number of calls whose time a report does not record: those after a task's first, and all calls of
+            a task with an attempt that had no connection.
+        one_call: the durations of tasks that took one call, and no other attempt.
+        more_calls: the durations of the other tasks that were sent, from the first attempt to the end, waits included.
         timeline: calls and ended tasks over time.
     """
 

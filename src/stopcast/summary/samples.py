@@ -1,4 +1,4 @@
-"""What is kept of single lines of a report. The values of a line may be of any type."""
+"""Reads what the summary keeps of a single line of a report. The values of a line may be of any type."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts
 from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total, WorstSecond
 from stopcast.summary.latency import Durations
 from stopcast.summary.next_steps import Todo, next_steps
-from stopcast.summary.times import moment, utc, zone
+from stopcast.summary.times import moment, seconds, utc, zone
 from stopcast.tasks.task import OTHERS
 
 _APPS_SHOWN: Final = 20
@@ -55,7 +55,34 @@ def summary_text(figures: ReportFigures, reports: Sequence[str], *, report: str,
         report: their names as they stand in a command.
         caps: the most calls a second of each kind.
     """
-    return "\n".join(_SummaryText(figures, report, caps).lines(reports))
+    return "\n".join(_lines(figures, reports, report, caps))
+
+
+def _lines(figures: ReportFigures, reports: Sequence[str], report: str, caps: Mapping[Kind, float]) -> Iterator[str]:
+    total = figures.total
+    yield _rows(total)
+    if figures.rehearsed:
+        yield rehearsed(figures)
+    yield from superseded(figures)
+    for name in figures.torn:
+        yield _(
+            "the last line of {report} is incomplete (still being written, or cut off by a crash) and is not counted",
+            report=visible(name),
+        )
+    yield from _apps(figures)
+    yield from _codes(figures, report)
+    for kind, calls in figures.calls.items():
+        if calls.tried:
+            yield from ("", _(CALLS_OF_KIND[kind]))
+            yield from (f"  {line}" for line in _calls(calls, caps[kind]))
+    yield ""
+    yield _("report: {path}", path=_(", ").join(map(visible, reports)))
+    if bad := next((status for status in STATUS_WORDS if total.statuses[status] and not status.good), None):
+        command = f"stopcast summary {report} --list {bad}"
+        yield _("list the rows of a status or a code: {command}", command=command)
+    for todo, _number, command in next_steps(figures, report):
+        if todo in _TODO:
+            yield _(_TODO[todo], command=command)
 
 
 def reason_name(reason: str) -> str:
@@ -88,80 +115,49 @@ def superseded(figures: ReportFigures) -> Iterator[str]:
         )
 
 
-class _SummaryText:
-    def __init__(self, figures: ReportFigures, report: str, caps: Mapping[Kind, float]) -> None:
-        self._figures = figures
-        self._report = report
-        self._caps = caps
-
-    def lines(self, reports: Sequence[str]) -> Iterator[str]:
-        total = self._figures.total
-        yield _rows(total)
-        if self._figures.rehearsed:
-            yield rehearsed(self._figures)
-        yield from superseded(self._figures)
-        for name in self._figures.torn:
-            yield _(
-                "the last line of {report} is incomplete (still being written, or cut off by a crash) and is not "
-                "counted",
-                report=visible(name),
-            )
-        yield from self._apps()
-        yield from self._codes()
-        for kind, calls in self._figures.calls.items():
-            if calls.tried:
-                yield from ("", _(CALLS_OF_KIND[kind]))
-                yield from (f"  {line}" for line in _calls(calls, self._caps[kind]))
+def _apps(figures: ReportFigures) -> Iterator[str]:
+    apps = figures.by_app()
+    if apps:
         yield ""
-        yield _("report: {path}", path=_(", ").join(map(visible, reports)))
-        if bad := next((status for status in STATUS_WORDS if total.statuses[status] and not status.good), None):
-            command = f"stopcast summary {self._report} --list {bad}"
-            yield _("list the rows of a status or a code: {command}", command=command)
-        for todo, _number, command in next_steps(self._figures, self._report):
-            if todo in _TODO:
-                yield _(_TODO[todo], command=command)
+        yield _("By AppId")
+    for app in apps[:_APPS_SHOWN]:
+        name = _("others") if app.key == OTHERS else visible(app.key)
+        yield "  " + _("{name}: {counts}", name=name, counts=_rows(app))
+    if len(apps) > _APPS_SHOWN:
+        rest = apps[_APPS_SHOWN:]
+        yield "  " + ngettext(
+            "and {number:,} more AppId with {rows:,} rows; --json lists them",
+            "and {number:,} more AppIds with {rows:,} rows; --json lists them",
+            len(rest),
+            rows=sum(app.rows for app in rest),
+        )
 
-    def _apps(self) -> Iterator[str]:
-        apps = self._figures.by_app()
-        if apps:
-            yield ""
-            yield _("By AppId")
-        for app in apps[:_APPS_SHOWN]:
-            name = _("others") if app.key == OTHERS else visible(app.key)
-            yield "  " + _("{name}: {counts}", name=name, counts=_rows(app))
-        if len(apps) > _APPS_SHOWN:
-            rest = apps[_APPS_SHOWN:]
-            yield "  " + ngettext(
-                "and {number:,} more AppId with {rows:,} rows; --json lists them",
-                "and {number:,} more AppIds with {rows:,} rows; --json lists them",
-                len(rest),
-                rows=sum(app.rows for app in rest),
-            )
 
-    def _codes(self) -> Iterator[str]:
-        codes = self._figures.by_reason()
-        if codes:
-            yield ""
-            yield _("By code")
-        for code in codes:
-            yield "  " + _("{name}: {counts}", name=reason_name(code.key), counts=status_counts(code.statuses))
-            if code.key == OTHERS:
-                continue
-            sample = self._figures.samples[code.key]
-            meaning, advice = explain(code.key, http_status=sample.http_status, report=self._report)
-            yield f"      {meaning}"
-            yield f"      {advice}"
-            yield from (f"      {line}" for line in self._messages(code.key) or _example(code.key, sample))
-            if sample.request_id:
-                yield "      " + _("for example RequestId {request_id}", request_id=visible(sample.request_id))
+def _codes(figures: ReportFigures, report: str) -> Iterator[str]:
+    codes = figures.by_reason()
+    if codes:
+        yield ""
+        yield _("By code")
+    for code in codes:
+        yield "  " + _("{name}: {counts}", name=reason_name(code.key), counts=status_counts(code.statuses))
+        if code.key == OTHERS:
+            continue
+        sample = figures.samples[code.key]
+        meaning, advice = explain(code.key, http_status=sample.http_status, report=report)
+        yield f"      {meaning}"
+        yield f"      {advice}"
+        yield from (f"      {line}" for line in _messages(figures, code.key) or _example(code.key, sample))
+        if sample.request_id:
+            yield "      " + _("for example RequestId {request_id}", request_id=visible(sample.request_id))
 
-    def _messages(self, reason: str) -> list[str]:
-        return [
-            rows_with_message(
-                _("others") if message == OTHERS else message_shown(reason, message), rows, visible(str(first))
-            )
-            for message, rows, first in self._figures.by_message(reason)
-        ]
+
+def _messages(figures: ReportFigures, reason: str) -> list[str]:
+    return [
+        rows_with_message(
+            _("others") if message == OTHERS else message_shown(reason, message), rows, visible(str(first))
+        )
+        for message, rows, first in figures.by_message(reason)
+    ]
 
 
 def rows_with_message(message: str, rows: int, place: str) -> str:
@@ -279,8 +275,4 @@ def _durations(durations: Durations) -> str:
     values = durations.as_json()
     if not values.pop("tasks"):
         return _("none")
-    return _(", ").join(f"{name} {_seconds(value)}" for name, value in values.items())
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
+    return _(", ").join(f"{name} {seconds(value)}" for name, value in values.items())

@@ -35,9 +35,8 @@ class Bin:
 
     Attributes:
         first_calls: tasks whose first call was made.
-        retries: calls whose times a report does not record: those after the first, and all calls of a task with an
-            attempt that had no connection. They are placed where they usually are between the first attempt and the
-            end, because each wait is about twice the wait before.
+        retries: calls whose times a report does not record (``CallFigures.retries``). They are placed where they
+            usually are between the first attempt and the end: each wait is about twice the wait before.
         ended: tasks that ended, by status.
     """
 

@@ -1,4 +1,4 @@
-"""Moments as people read them: in UTC as a report has them, and in the local time of this machine beside it."""
+"""Moments and short durations as people read them: in UTC as a report has them, and in this machine's local time."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def clock(at: float, *, local: bool = False) -> str:
 def moment(at: float, *, local: bool = False) -> str:
     """Return the day and the time of day."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at) if local else time.gmtime(at))
+
+
+def seconds(value: float) -> str:
+    """Return a short duration with the precision that it was kept with: ``45 ms``, ``4.02 s``."""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"

@@ -171,10 +171,11 @@ def _check_page(path: Path) -> None:
     from stopcast.errors import ConfigurationError
     from stopcast.i18n import _
     from stopcast.report.opening import own_stream
-    from stopcast.summary.page import PAGE_BEGINS
 
     if find_spec("jinja2") is None:
         raise ConfigurationError(_("--html needs the package Jinja2, which the extra cli brings: pip install Jinja2"))
+    from stopcast.summary.page import PAGE_BEGINS
+
     if own_stream(path) is None:
         check_may_be_written("--html", path, begins=PAGE_BEGINS.encode())
 

@@ -19,48 +19,50 @@ _SHARE_OF_GAPS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One bin or gap on the axis.
+    """One bin on the axis, or a gap.
 
     Attributes:
         at: the distance from the start of the axis, in bins.
         starts_at: Unix time.
         seconds: the time that it covers.
-        bin: the counts; None for a gap.
-        columns: the width, in bins.
+        bin: the counts; those of a gap are 0.
+        width: in bins.
+        is_gap: whether it stands for several empty bins.
     """
 
     at: int
     starts_at: int
     seconds: int
-    bin: Bin | None
-    columns: int = 1
+    bin: Bin
+    width: int = 1
+    is_gap: bool = False
 
 
 def columns_of(timeline: Timeline) -> list[Column]:
-    """Return the bins and the gaps in the order of time."""
-    wide = timeline.bin_seconds
-    placed: list[Column] = []
-    shown_empty = max(_SHOWN_EMPTY, len(timeline.bins) // 8)
+    """Return the bins and the gaps in the order of time. The first and the last are bins that are not empty."""
+    seconds = timeline.bin_seconds
+    columns: list[Column] = []
     numbers = sorted(timeline.bins)
-    gap = _gap_columns(len(numbers), sum(later - earlier - 1 > shown_empty for earlier, later in pairwise(numbers)))
+    shown_empty = max(_SHOWN_EMPTY, len(numbers) // 8)
+    gap = _gap_width(len(numbers), sum(later - earlier - 1 > shown_empty for earlier, later in pairwise(numbers)))
     at = 0
-    previous: int | None = None
+    previous = numbers[0] - 1
     for number in numbers:
-        empty = 0 if previous is None else number - previous - 1
+        empty = number - previous - 1
         if empty > shown_empty:
-            placed.append(Column(at, (number - empty) * wide, empty * wide, None, gap))
+            columns.append(Column(at, (number - empty) * seconds, empty * seconds, Bin(), gap, is_gap=True))
             at += gap
         else:
             for earlier in range(number - empty, number):
-                placed.append(Column(at, earlier * wide, wide, Bin()))
+                columns.append(Column(at, earlier * seconds, seconds, Bin()))
                 at += 1
-        placed.append(Column(at, number * wide, wide, timeline.bins[number]))
+        columns.append(Column(at, number * seconds, seconds, timeline.bins[number]))
         at += 1
         previous = number
-    return placed
+    return columns
 
 
-def _gap_columns(bins: int, gaps: int) -> int:
+def _gap_width(bins: int, gaps: int) -> int:
     """Return the width of each gap: enough for its text, where there are few."""
     share = min(_SHARE_OF_A_GAP, _SHARE_OF_GAPS / max(gaps, 1))
     return max(_GAP_COLUMNS, round(share * bins / (1 - share * gaps)))

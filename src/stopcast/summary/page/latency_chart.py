@@ -10,7 +10,8 @@ from typing import Final
 from stopcast.i18n import _, ngettext
 from stopcast.summary.latency import Durations
 from stopcast.summary.page.chart import HIGH, WIDE, Area, Chart, Label, Layer, Line, Table, bar
-from stopcast.summary.page.numbers import percent, seconds
+from stopcast.summary.page.numbers import percent
+from stopcast.summary.times import seconds
 
 #: Bins for each tenfold of time.
 _PER_TENFOLD: Final = 24

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stopcast.i18n import duration, visible
+from stopcast.summary.times import seconds
 
 _CUT_AT: Final = 200
 _SHORT_SECONDS: Final = 10
@@ -21,11 +22,6 @@ def percent(part: int, whole: int) -> str:
     if part in {0, whole}:
         return "100%" if part else "0%"
     return f"{min(max(part / whole, 0.001), 0.999):.1%}"
-
-
-def seconds(value: float) -> str:
-    """Return a short duration with the precision that it was kept with: ``45 ms``, ``4.02 s``."""
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
 
 
 def took(value: float) -> str:

@@ -8,24 +8,25 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from markupsafe import Markup
 
 from stopcast.i18n import Language, _, language, ngettext
 from stopcast.summary import Kind, ReportFigures
 from stopcast.summary.next_steps import Todo, asked_only, next_steps
 from stopcast.summary.page import sections
+from stopcast.summary.page.templating import environment, source
 from stopcast.summary.text import rehearsed, superseded
 from stopcast.summary.times import moment, zone
 from stopcast.tasks.outcome import ASKED, STOPPED, Status
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 #: The beginning of every page. Only a file that begins like this is overwritten.
 PAGE_BEGINS: Final = "<!doctype html>\n<!-- stopcast summary -->\n"
 #: The largest size of a page, whatever the size of the report.
 PAGE_BYTES: Final = 300_000
 _NAMES_SHOWN: Final = 5
+#: For the sentences around the rows.
 _SPARE_BYTES: Final = 3000
 #: Rows that name no task, rows whose task another row has named before, and tasks that were not to be stopped.
 _NO_TASKS: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED})
@@ -96,18 +97,10 @@ def page(figures: ReportFigures, subject: Subject) -> str:
 
 
 def _render(template: str, **values: Any) -> Markup:
-    from markupsafe import Markup  # noqa: PLC0415 - it is not there without the extra "cli"
-
-    from stopcast.summary.page.templating import environment  # noqa: PLC0415
-
     return Markup(environment().get_template(template).render(values))  # noqa: S704 - the template has escaped it
 
 
 def _values(figures: ReportFigures, subject: Subject) -> dict[str, Any]:
-    from markupsafe import Markup  # noqa: PLC0415
-
-    from stopcast.summary.page.templating import source  # noqa: PLC0415
-
     script = source("page.js")
     return {
         "begins": Markup(PAGE_BEGINS),  # noqa: S704 - our own
@@ -201,7 +194,6 @@ def _notes(figures: ReportFigures) -> Iterator[str]:
 
 def _rows(figures: ReportFigures, subject: Subject, room: int) -> Markup:
     """Return the section of the rows that need attention, with as many rows as there is room for, in bytes."""
-    from markupsafe import Markup  # noqa: PLC0415
 
     def fits(row: str) -> bool:
         nonlocal room
