@@ -170,7 +170,7 @@ class Run:
                 await end_task(each)
 
     async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None) -> None:
-        await asyncio.to_thread(sync_folder, self._path)
+        await self._unless_ended(sync_folder(self._path), name="sync of the report's folder")
         dispatcher = self._stopper.dispatcher
         deliveries = self._deliveries
         self.intake = Intake(
@@ -207,6 +207,7 @@ class Run:
             StreamOptions(flights=in_flight if deliveries is None else deliveries, ownership=deliveries),
         )
         if self.ending is not None:
+            report.finish_within(_REPORT_SECONDS)
             dispatcher.stop(self.ending)
         corrected = False
         try:
@@ -220,7 +221,7 @@ class Run:
                 sink.close()
                 await self._finish(report)
             if self.past.lines_replaced or corrected:
-                await tidy(descriptor, self._path, self.past)
+                await self._unless_ended(tidy(descriptor, self._path, self.past), name="tidying of the report")
 
     async def _finish(self, report: Report) -> None:
         try:

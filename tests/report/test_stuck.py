@@ -21,7 +21,7 @@ from stopcast.sandbox import Emulator
 from stopcast.tasks.identities import identity
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
-from support.processes import Shell, end_of, read_report, tasks, until, write_csv
+from support.processes import Shell, end_of, lines_by_task, read_report, tasks, until, write_csv
 
 REPORT = "stopcast-report.jsonl"
 
@@ -253,3 +253,39 @@ sys.exit(main())
     assert ended.status == 3
     assert ended.without_traceback
     assert "SignatureDoesNotMatch" in ended.err
+
+
+#: The command, where a sync does not return.
+STUCK_SYNC = """
+import os, stat, sys, threading
+from pathlib import Path
+from stopcast.cli import main
+fsync = os.fsync
+def stuck(descriptor):
+    if {where}:
+        Path("stuck").touch()
+        threading.Event().wait()
+    fsync(descriptor)
+os.fsync = stuck
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("where", ["stat.S_ISDIR(os.fstat(descriptor).st_mode)", f"os.path.exists('{REPORT}.tidying')"])
+def test_a_signal_ends_a_run_whose_disk_does_not_return_before_the_first_call_or_after_the_last(
+    shell: Shell, api: Emulator, where: str
+) -> None:
+    name = write_csv(shell / "list.csv", tasks(3))
+    api.fail_forever = set(tasks(1))
+    assert shell.run("run", name, "--endpoint", api.url, "--max-attempts", "1").status == 1
+    api.fail_forever = ()
+    program = (sys.executable, "-c", STUCK_SYNC.format(where=where))
+    process = shell.start("run", name, "--endpoint", api.url, "--resume", program=program)
+    until((shell / "stuck").exists)
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+    assert ended.status == 128 + signal.SIGTERM
+    assert ended.without_traceback
+    assert shell.run("run", name, "--endpoint", api.url, "--resume").status == 0
+    assert lines_by_task(shell / REPORT) == dict.fromkeys(tasks(3), 1)
+    assert not list(shell.directory.glob(f"{REPORT}.*"))

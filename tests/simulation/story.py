@@ -158,6 +158,7 @@ def _simulated(loop: SimulatedLoop, world: World, messages: io.StringIO) -> Iter
             (signal, "getsignal", _handler_of),
             (signal, "pthread_sigmask", lambda *_: set()),
             (sys.modules["stopcast.report.writer"], "BlockingCalls", InlineCalls),
+            (sys.modules["stopcast.report.blocking"], "BlockingCalls", InlineCalls),
             (sys, "stderr", messages),
             (logging, "_startTime", 0.0),
         ):

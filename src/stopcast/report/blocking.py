@@ -33,10 +33,10 @@ class BlockingCalls:
     def __init__(self, name: str) -> None:
         self._name = name
         self._loop = asyncio.get_running_loop()
-        self._calls: SimpleQueue[tuple[Callable[[], None], asyncio.Future[None]] | None] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[Callable[[], object], asyncio.Future[None]] | None] = SimpleQueue()
         self._thread: Thread | None = None
 
-    def start(self, call: Callable[[], None]) -> asyncio.Future[None]:
+    def start(self, call: Callable[[], object]) -> asyncio.Future[None]:
         """Run the call after those before it, and return a future that ends as it does."""
         if self._thread is None:
             self._thread = Thread(target=self._run, name=f"stopcast {self._name}", daemon=True)
@@ -62,6 +62,15 @@ class BlockingCalls:
                 error = raised
             with suppress(RuntimeError):  # the loop is closed, and so is the future's owner
                 self._loop.call_soon_threadsafe(_end, future, error)
+
+
+async def in_thread(name: str, call: Callable[[], object]) -> None:
+    """Wait for a call that may block for ever. A cancellation ends the waiting, and leaves the call to its thread."""
+    thread = BlockingCalls(name)
+    try:
+        await thread.start(call)
+    finally:
+        thread.stop()
 
 
 def _end(future: asyncio.Future[None], error: Exception | None) -> None:

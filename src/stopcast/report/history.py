@@ -5,7 +5,6 @@ A torn last line is cut off. A line that is not a report's is an error, because 
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -244,7 +243,7 @@ async def tidy(descriptor: int, path: Path, history: ReportHistory) -> None:
     """
     try:
         await rewrite(descriptor, path, history.rewritten)
-        await asyncio.to_thread(sync_folder, path)
+        await sync_folder(path)
     except OSError as error:
         raise ReportError(
             f"{path} could not be rewritten ({error.strerror}): it still has lines that newer ones replace; --resume "

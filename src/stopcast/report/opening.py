@@ -14,11 +14,13 @@ import re
 import shlex
 import stat
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from stopcast.errors import ConfigurationError, ReportError, ReportExistsError, ReportLockedError
 from stopcast.i18n import N_
+from stopcast.report.blocking import in_thread
 
 _LOG: Final = logging.getLogger("stopcast")
 #: Between two attempts to open a FIFO that has no reader yet.
@@ -173,11 +175,15 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def sync_folder(report: Path) -> None:
-    """Sync the folder of the report, because a power cut could otherwise lose the names of new files. Blocks."""
+async def sync_folder(report: Path) -> None:
+    """Sync the folder of the report, because a power cut could otherwise lose the names of new files."""
     with suppress(OSError):  # some file systems cannot
-        folder = os.open(report.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        await in_thread("folder", partial(_sync_folder, report))
+
+
+def _sync_folder(report: Path) -> None:
+    folder = os.open(report.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -8,10 +8,11 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from stopcast.report.blocking import sync
+from stopcast.report.blocking import in_thread, sync
 from stopcast.report.line import LINE_BYTES, lines_in, looks_like_a_line
 
 #: Lines handled before the event loop has its turn.
@@ -36,7 +37,7 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
             async for lines in lines_of(descriptor):
                 out.writelines(map(rewritten, lines))
             out.flush()
-            await asyncio.to_thread(sync, out.fileno())
+            await in_thread("sync", partial(sync, out.fileno()))
         with suppress(OSError):  # some network file systems have no modes
             fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
         try:
@@ -47,7 +48,7 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
             _remove_leftover(whole)
             fresh.rename(whole)
             await finish_overwriting(descriptor, path)
-    except OSError:
+    except BaseException:
         fresh.unlink(missing_ok=True)
         raise
 
@@ -72,7 +73,7 @@ async def finish_overwriting(descriptor: int, path: Path) -> None:
     path, _, whole = _files(path)
     # An empty report is a new one; the copy belonged to another.
     if os.fstat(descriptor).st_size and whole.is_file() and not whole.is_symlink():
-        await asyncio.to_thread(_overwrite, path, whole)
+        await in_thread("overwriting", partial(_overwrite, path, whole))
 
 
 def _overwrite(path: Path, whole: Path) -> None:
