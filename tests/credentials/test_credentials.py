@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stopcast.credentials.chain import find_credentials, home_directory, list_sources
+from stopcast.credentials.chain import find_credentials, list_sources
 from stopcast.credentials.files import SourceState
-from stopcast.credentials.places import PLACES
+from stopcast.credentials.places import PLACES, Search
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError, CredentialsNotFoundError
 
@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
 
 def find(home: Path, environ: Mapping[str, str] | None = None) -> Found:
-    source = find_credentials(environ=environ or {}, home=home)
+    source = find_credentials(Search(environ or {}, home))
     assert SECRET not in repr(source)
     assert source.credentials is not None
     assert source.region == source.credentials.region
@@ -81,7 +81,7 @@ def find(home: Path, environ: Mapping[str, str] | None = None) -> Found:
 def refusal(home: Path, environ: Mapping[str, str] | None = None) -> str:
     """Return the message with which the search ends, after a check that it holds no secret."""
     with pytest.raises(ConfigurationError) as refused:
-        find_credentials(environ=environ or {}, home=home)
+        find_credentials(Search(environ or {}, home))
     assert SECRET not in str(refused.value)
     # A parser's exception would hold what it read.
     assert refused.value.__cause__ is None
@@ -217,7 +217,7 @@ def test_the_message_about_a_missing_vendor_sdk_says_how_to_install_it(
 ) -> None:
     put_config(home, **profile(mode=mode, region="cn-beijing"))
     put_ini(home)
-    source = find_credentials(environ={}, home=home)
+    source = find_credentials(Search({}, home))
     assert (source.place, source.credentials, source.region) == (f"{CONFIG}, profile default", None, "cn-beijing")
     assert source.for_stopper is source.provider
     assert SECRET not in repr(source)
@@ -406,21 +406,19 @@ def test_the_message_that_nothing_was_found_names_every_place_and_what_it_holds(
 def test_without_a_home_directory_only_files_below_it_are_missing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", Mock(side_effect=KeyError("no such user")))
-    assert home_directory() is None
+    assert Search.here().home is None
 
-    assert find_credentials(environ=NEW, home=None).for_stopper == Credentials(
-        "AKnew", f"{SECRET}-new", source=NEW_PLACE
-    )
+    assert find_credentials(Search(NEW, None)).for_stopper == Credentials("AKnew", f"{SECRET}-new", source=NEW_PLACE)
     path = put(home, "elsewhere.json", {"profiles": profile()})
-    found = find_credentials(environ={"VOLCENGINE_CLI_CONFIG_FILE": str(path)}, home=None)
+    found = find_credentials(Search({"VOLCENGINE_CLI_CONFIG_FILE": str(path)}, None))
     assert found.state is SourceState.USABLE
     with pytest.raises(CredentialsNotFoundError, match=f"{CONFIG}: there is no home directory, and HOME is not set"):
-        find_credentials(environ={}, home=None)
+        find_credentials(Search({}, None))
 
 
 def test_the_home_directory_is_that_of_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(home))
-    assert home_directory() == home
+    assert Search.here().home == home
 
 
 def test_a_home_that_is_not_a_directory_holds_nothing(home: Path) -> None:
@@ -461,7 +459,7 @@ def test_the_list_of_places_includes_those_after_the_first_usable_one(home: Path
     put_config(home, **profile(mode="StsToken"))
     put_ini(home).chmod(0o644)
     put(home, OLDEST, {"ak": SECRET})
-    sources = list_sources(environ=OLD, home=home)
+    sources = list_sources(Search(OLD, home))
 
     assert [(source.place, source.state) for source in sources] == [
         (NEW_PLACE, SourceState.ABSENT),
@@ -520,7 +518,7 @@ def test_any_content_gives_a_key_or_a_reason(
     put(home, CONFIG, config)
     put(home, INI, ini)
     put(home, OLDEST, oldest)
-    sources = list_sources(environ=environ, home=home)
+    sources = list_sources(Search(environ, home))
 
     assert all(
         source.description.encode()
@@ -528,7 +526,7 @@ def test_any_content_gives_a_key_or_a_reason(
         for source in sources
     )
     try:
-        found = find_credentials(environ=environ, home=home)
+        found = find_credentials(Search(environ, home))
     except ConfigurationError:
         ends = [source.state for source in sources if source.state in {SourceState.USABLE, SourceState.BROKEN}]
         assert ends[:1] != [SourceState.USABLE]

@@ -17,6 +17,7 @@ import pytest
 
 from stopcast import CredentialsUnavailableError, Status, Stopper, Task
 from stopcast.credentials.chain import find_credentials
+from stopcast.credentials.places import Search
 from stopcast.credentials.vendor import VolcProvider, profile_provider
 from stopcast.sandbox import Emulator
 
@@ -145,7 +146,7 @@ async def test_the_vendor_s_provider_returns_new_credentials_with_their_expiry_e
 
 async def test_a_login_is_refreshed_with_the_latest_refresh_token(issuer: Issuer, tmp_path: Path) -> None:
     config = console_login(issuer, tmp_path)
-    look = find_credentials(environ={}, home=tmp_path)
+    look = find_credentials(Search({}, tmp_path))
     assert look.provider is not None
     credentials = await look.provider()
     assert (credentials.access_key, credentials.source) == ("AK1", "~/.volcengine/config.json, profile default")
@@ -161,7 +162,7 @@ async def test_a_login_is_refreshed_with_the_latest_refresh_token(issuer: Issuer
 async def test_a_provider_without_credentials_is_an_error_without_a_secret(issuer: Issuer, tmp_path: Path) -> None:
     console_login(issuer, tmp_path)
     issuer.refused = True
-    look = find_credentials(environ={}, home=tmp_path)
+    look = find_credentials(Search({}, tmp_path))
     assert look.provider is not None
     with pytest.raises(CredentialsUnavailableError, match=r"profile default: .*console-login refresh failed") as error:
         await look.provider()

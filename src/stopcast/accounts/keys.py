@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from stopcast.accounts.file import Account
@@ -19,22 +18,22 @@ from stopcast.credentials.places import (
 from stopcast.errors import ConfigurationError
 
 
-def find_key(account: Account, environ: Mapping[str, str], home: Path | None) -> CredentialSource:
+def find_key(account: Account, search: Search) -> CredentialSource:
     """Return the place of the account's key, which can be used.
 
     Raises:
         ConfigurationError: it cannot be used.
     """
-    source = read_key(account, environ, home)
+    source = read_key(account, search)
     if source.state is not SourceState.USABLE:
         raise ConfigurationError(f"account {account.name}: credentials in {source.place}: {source.description}")
     return source
 
 
-def read_key(account: Account, environ: Mapping[str, str], home: Path | None) -> CredentialSource:
+def read_key(account: Account, search: Search) -> CredentialSource:
     """Return what the place of the account's key holds."""
     # Another variable that names a profile or a key belongs to another account.
-    environ = {name: value for name, value in environ.items() if name != "VOLCENGINE_PROFILE"}
+    environ = {name: value for name, value in search.environ.items() if name != "VOLCENGINE_PROFILE"}
     place: EnvironmentPlace | FilePlace
     if account.environment is not None:
         parts = ("ACCESS_KEY", "SECRET_KEY", "SESSION_TOKEN", "REGION")
@@ -45,7 +44,7 @@ def read_key(account: Account, environ: Mapping[str, str], home: Path | None) ->
         place = PROFILE_PLACE
         if account.config_file is not None:
             environ[place.path_variable] = str(account.config_file)
-    return read_source(place, Search(environ, home, account.profile))
+    return read_source(place, Search(environ, search.home, account.profile))
 
 
 def _file(path: Path) -> FilePlace:

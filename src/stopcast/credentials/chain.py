@@ -2,42 +2,27 @@
 
 A place that holds nothing is skipped. A place that was filled in but cannot be used ends the search: the next place may
 hold another account's key, and a user who has mistyped one variable must not run with that key unknowingly. Two things
-only cause a warning: empty values (a variable passed through a container, a profile that is
-not filled in yet), and a login of an unknown kind, unless it was asked for by name.
+only cause a warning: empty values (a variable passed through a container, a profile that is not filled in yet), and a
+login of an unknown kind, unless it was asked for by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from stopcast.credentials.files import SourceState
 from stopcast.credentials.places import PLACES, CredentialSource, Search, read_source
 from stopcast.errors import ConfigurationError, CredentialsNotFoundError
 
 
-def home_directory() -> Path | None:
-    """Return the user's home directory, None where neither HOME nor the user database has one (as in a container)."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return None
-
-
-def find_credentials(*, environ: Mapping[str, str], home: Path | None) -> CredentialSource:
+def find_credentials(search: Search) -> CredentialSource:
     """Return the first place that has credentials. Its warnings include those about the places before it.
-
-    Args:
-        environ: the environment's variables.
-        home: the directory that ``~`` stands for, None where there is none.
 
     Raises:
         CredentialsNotFoundError: no place has credentials. The message names each place and what it holds.
         ConfigurationError: a place was filled in and cannot be used.
     """
     earlier: list[CredentialSource] = []
-    search = Search(environ, home)
     for place in PLACES:
         source = read_source(place, search)
         if source.state is SourceState.USABLE:
@@ -60,7 +45,6 @@ def find_credentials(*, environ: Mapping[str, str], home: Path | None) -> Creden
     )
 
 
-def list_sources(*, environ: Mapping[str, str], home: Path | None) -> tuple[CredentialSource, ...]:
+def list_sources(search: Search) -> tuple[CredentialSource, ...]:
     """Return what every place holds, in the order of the search, including those after the first usable one."""
-    search = Search(environ, home)
     return tuple(read_source(place, search) for place in PLACES)

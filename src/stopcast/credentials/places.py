@@ -7,6 +7,7 @@ Names and places: the vendor's ``volcenginesdk-core`` and ``ve`` command (new), 
 
 from __future__ import annotations
 
+import os
 import shlex
 import stat
 from collections.abc import Callable, Mapping
@@ -66,11 +67,26 @@ class CredentialSource:
 
 
 class Search(NamedTuple):
-    """Where to search, and the profile that an accounts file names. ``home`` is None if there is no home directory."""
+    """Where to search for a key.
+
+    Attributes:
+        environ: the environment's variables.
+        home: the directory that ``~`` stands for, None where there is none.
+        profile: the profile that an accounts file names, None for none.
+    """
 
     environ: Mapping[str, str]
     home: Path | None
     profile: str | None = None
+
+    @classmethod
+    def here(cls) -> Search:
+        """Return the search in this process's environment and its user's home directory."""
+        try:
+            return cls(os.environ, Path.home())
+        except RuntimeError:
+            # Neither HOME nor the user database has one, as in a container.
+            return cls(os.environ, None)
 
 
 class Names(NamedTuple):

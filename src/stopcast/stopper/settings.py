@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from inspect import iscoroutinefunction
 
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.checks import check_instance, check_methods, check_number
-from stopcast.credentials.chain import find_credentials, home_directory
+from stopcast.credentials.chain import find_credentials
+from stopcast.credentials.places import Search
 from stopcast.credentials.value import Credentials, CredentialsProvider, check_credentials
 from stopcast.errors import ConfigurationError
 from stopcast.limiters import TokenBucket
@@ -26,7 +26,7 @@ def the_credentials(
         ConfigurationError: there are none, or what is given is something else or cannot be sent.
     """
     if given is None:
-        found = find_credentials(environ=os.environ, home=home_directory())
+        found = find_credentials(Search.here())
         for warning in found.warnings:
             LOG.warning(warning, extra={"event": "credentials_warning"})
         return found.for_stopper, found.region

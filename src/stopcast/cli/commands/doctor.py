@@ -112,16 +112,15 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
 
 def _to_check(account: Account, calls: CallOptions) -> AccountToCheck:
     """Return an account of an accounts file, or the one without a name, with what the options give to all accounts."""
-    import os
-
     from stopcast.accounts.keys import read_key
-    from stopcast.credentials.chain import home_directory, list_sources
+    from stopcast.credentials.chain import list_sources
+    from stopcast.credentials.places import Search
     from stopcast.doctor import AccountToCheck
 
-    environ, home = os.environ, home_directory()
+    search = Search.here()
     return AccountToCheck(
         name=account.name,
-        places=(read_key(account, environ, home),) if account.name else list_sources(environ=environ, home=home),
+        places=(read_key(account, search),) if account.name else list_sources(search),
         endpoint=_endpoint(account.endpoint or calls.endpoint, account.region or calls.region, calls.api_version),
     )
 

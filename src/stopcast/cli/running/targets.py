@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli.options import CallOptions, Options
 from stopcast.cli.output import log
-from stopcast.credentials.chain import find_credentials, home_directory
+from stopcast.credentials.chain import find_credentials
+from stopcast.credentials.places import Search
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ConfigurationError
@@ -180,8 +180,8 @@ async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account
 
 
 def _one(options: CallOptions, account: Account, *, verbose: bool) -> TargetAccount:
-    environ, home = os.environ, home_directory()
-    found = find_key(account, environ, home) if account.name else find_credentials(environ=environ, home=home)
+    search = Search.here()
+    found = find_key(account, search) if account.name else find_credentials(search)
     for warning in found.warnings:
         log(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
     endpoint = Endpoint.parse(
