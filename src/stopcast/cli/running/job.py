@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, Callable, Collection, Container
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from stopcast.accounts.router import Router
 from stopcast.cli.display import messages
 from stopcast.cli.display.attempt_stats import AttemptStats
 from stopcast.cli.display.monitor import RunMonitor
@@ -42,6 +44,9 @@ from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.task import Batch
+
+if TYPE_CHECKING:
+    from stopcast.cli.display.screen import Screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +138,7 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
         sockets_per_call=2 if options.calls.sandbox else 1,
         accounts=len(target.accounts),
     )
-    make_calls = await target.limited(job.calls, _bounded(options, most), stack)
+    make_calls = await target.open_limiters(job.calls, _bounded(options, most), stack)
     confirmed = await confirms_deadline(options.guards, session.user)
     if job.ask and confirmed:
         confirmed = await confirms_plan(options, job.lists, target, session.user, excluded)
@@ -155,7 +160,7 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
         if (number := session.signals.number) is None:
             raise
         return replace(ended, error=InterruptedRunError(number), resume_with=resume_command())
-    make_calls = await target.limited(verification.calls, _bounded(verification.options, most), stack)
+    make_calls = await target.open_limiters(verification.calls, _bounded(verification.options, most), stack)
     verified = await _run_one(session, verification, target, make_calls)
     summary = {**ended.summary, "verify": verified.summary}
     return replace(verified, summary=summary, status=max(ended.status, verified.status))
@@ -173,7 +178,8 @@ async def _run_one(
     *,
     excluded: Container[bytes] = frozenset(),
 ) -> Ended:
-    options, user, stack, loop = job.options, session.user, session.stack, asyncio.get_running_loop()
+    """Run the job alone: open what it needs, make the calls, and conclude."""
+    options, user, stack = job.options, session.user, session.stack
     run: Run | None = None
 
     def expected() -> float:
@@ -190,35 +196,17 @@ async def _run_one(
             rows_expected=None if job.deliveries else expected,
         )
     )
-    stops_tasks = job.calls.action.stops_tasks
-    lists = messages.list_names(options.lists.tasks or [without_secrets(queue) for queue in job.queues])
-    doing = _("Stopping {lists}", lists=lists) if stops_tasks else _("Asking about {lists}", lists=lists)
-    screen = None
-    # Its lines and the drawing would overwrite each other.
-    if not is_terminal(options.report.path):
-        screen = screen_for(options.output, doing=doing, facts=shown_facts(target, options.calls))
-    if (deadline := options.guards.until) is not None and (screen is not None or options.output.log_format == "json"):
-        user.log(messages.until(deadline.left_seconds), event="deadline")
-    if screen is None:
-        log_opening(user, target, options, doing=doing, stops_tasks=stops_tasks)
+    screen = _show_opening(user, job, target)
     attempts = AttemptStats()
     stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
     await stack.enter_async_context(stopper)
-    run = Run(
-        stopper,
-        Path(options.report.path),
-        resume=options.report.resume,
-        limit=options.lists.limit,
-        grace_seconds=options.calls.grace_seconds,
-        canary=options.guards.canary or 0,
-        # The event loop's clock is monotonic too, but need not be the same.
-        ends_at=options.guards.until and loop.time() + options.guards.until.left_seconds,
-        deliveries=await stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
-        sandbox=options.calls.sandbox,
-        excluded=excluded,
+    run = await _open_run(session, job, stopper, excluded)
+    steering = Steering(
+        stopper, user, session.signals.end_now, options.guards.control, ending=lambda: run.ending is not None
     )
-    run.canary.on_passed = lambda tasks: user.log(messages.canary_passed(tasks), event="canary_passed", tasks=tasks)
-    session.failure.add_done_callback(lambda failure: run.end(failure.result()))
+    watch = AnswerWatch(run, stopper, attempts, give_up_seconds=options.guards.give_up_unanswered)
+    watching = session.supervisor.start(watch.watch(), name="watch over the answers")
+    showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
 
     def end(number: int, first: bool) -> None:
         in_flight = stopper.dispatcher.in_flight
@@ -229,12 +217,6 @@ async def _run_one(
             user.log(messages.cut_off(in_flight), event="calls_cut_off", calls=in_flight)
         showing.show_change()
 
-    steering = Steering(
-        stopper, user, session.signals.end_now, options.guards.control, ending=lambda: run.ending is not None
-    )
-    watch = AnswerWatch(run, stopper, attempts, give_up_seconds=options.guards.give_up_unanswered)
-    watching = session.supervisor.start(watch.watch(), name="watch over the answers")
-    showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
     session.signals.end, session.signals.steer = end, steering.receive
     error: StopcastError | None = None
     with keys_for(steering, showing, screen, options.lists.tasks):
@@ -259,3 +241,41 @@ async def _run_one(
         advice=job.advice,
         from_lists=job.deliveries is None,
     )
+
+
+def _show_opening(user: User, job: RunJob, target: Target) -> Screen | None:
+    """Return the screen that shows the run, or log what it does where there is none."""
+    options, stops_tasks = job.options, job.calls.action.stops_tasks
+    lists = messages.list_names(options.lists.tasks or [without_secrets(queue) for queue in job.queues])
+    doing = _("Stopping {lists}", lists=lists) if stops_tasks else _("Asking about {lists}", lists=lists)
+    screen = None
+    # The lines of a report on the terminal and the drawing would overwrite each other.
+    if not is_terminal(options.report.path):
+        screen = screen_for(options.output, doing=doing, facts=shown_facts(target, options.calls))
+    if (deadline := options.guards.until) is not None and (screen is not None or options.output.log_format == "json"):
+        user.log(messages.until(deadline.left_seconds), event="deadline")
+    if screen is None:
+        log_opening(user, target, options, doing=doing, stops_tasks=stops_tasks)
+    return screen
+
+
+async def _open_run(session: Session, job: RunJob, stopper: TaskCalls | Router, excluded: Container[bytes]) -> Run:
+    """Return the run, which a background task that fails ends."""
+    options, user = job.options, session.user
+    deadline = options.guards.until
+    run = Run(
+        stopper,
+        Path(options.report.path),
+        resume=options.report.resume,
+        limit=options.lists.limit,
+        grace_seconds=options.calls.grace_seconds,
+        canary=options.guards.canary or 0,
+        # The event loop's clock is monotonic too, but need not be the same.
+        ends_at=deadline and asyncio.get_running_loop().time() + deadline.left_seconds,
+        deliveries=await session.stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
+        sandbox=options.calls.sandbox,
+        excluded=excluded,
+    )
+    run.canary.on_passed = lambda tasks: user.log(messages.canary_passed(tasks), event="canary_passed", tasks=tasks)
+    session.failure.add_done_callback(lambda failure: run.end(failure.result()))
+    return run

@@ -27,10 +27,9 @@ from stopcast.stopper.task_calls import TaskCalls
 
 #: Returns the observers of an account; "" is the name of the only one.
 ObserversOf = Callable[[str], Sequence[Observer]]
-_KEY_SHOWN: Final = 8
-#: Makes the object that makes the calls.
-MakeAccount = Callable[[ObserversOf], TaskCalls]
+#: Returns the object that makes the calls.
 MakeCalls = Callable[[ObserversOf], TaskCalls | Router]
+_KEY_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,10 @@ class TargetAccount:
         """Return the most calls a second. An account's own cap is for stopping tasks; queries have another quota."""
         return self.max_per_second if stops_tasks and self.max_per_second is not None else calls.max_per_second
 
-    async def limited(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeAccount:
-        """Open the limiter, and return a function that makes an object of this kind."""
+    async def open_limiter(
+        self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack
+    ) -> Callable[[ObserversOf], TaskCalls]:
+        """Open the limiter, and return a function that makes the calls' object, which is of this kind."""
         action, calls = kind.action, options.calls
         max_per_second = self.cap(calls, stops_tasks=action.stops_tasks)
         quota = action.quota_per_second
@@ -118,14 +119,14 @@ class Target:
         """Whether the calls stay on this machine, so that no quota is used."""
         return all(account.endpoint.loopback for account in self.accounts)
 
-    async def limited(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeCalls:
+    async def open_limiters(self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack) -> MakeCalls:
         """Open the limiters, and return a function that makes an object of this kind, or a Router of several.
 
         Raises:
             ConfigurationError: a cap is above the account's quota.
             StopcastError: the shared quota cannot be reached.
         """
-        makers = {account.name: await account.limited(kind, options, stack) for account in self.accounts}
+        makers = {account.name: await account.open_limiter(kind, options, stack) for account in self.accounts}
         if (routes := self.routes) is None:
             (make,) = makers.values()
             return make
@@ -155,18 +156,16 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
     calls = options.calls
     if calls.sandbox and calls.endpoint:
         raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
-    verbose = options.output.verbose > 0
-    if calls.accounts is None:
-        return Target([await _find_one(calls, stack, Account(name="", apps=()), verbose=verbose)])
-    accounts, routes = read_accounts(calls.accounts)
-    return Target([await _find_one(calls, stack, account, verbose=verbose) for account in accounts], routes)
+    routes: dict[str, str] | None = None
+    accounts = [Account(name="", apps=())]
+    if calls.accounts is not None:
+        accounts, routes = read_accounts(calls.accounts)
+    if calls.sandbox:
+        return Target([await _sandbox_account(calls, account, stack) for account in accounts], routes)
+    return Target([_real_account(calls, account, verbose=options.output.verbose > 0) for account in accounts], routes)
 
 
-async def _find_one(options: CallOptions, stack: AsyncExitStack, account: Account, *, verbose: bool) -> TargetAccount:
-    return await _sandbox(options, stack, account) if options.sandbox else _one(options, account, verbose=verbose)
-
-
-async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account) -> TargetAccount:
+async def _sandbox_account(options: CallOptions, account: Account, stack: AsyncExitStack) -> TargetAccount:
     from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
     emulator = await stack.enter_async_context(Emulator())
@@ -179,7 +178,7 @@ async def _sandbox(options: CallOptions, stack: AsyncExitStack, account: Account
     )
 
 
-def _one(options: CallOptions, account: Account, *, verbose: bool) -> TargetAccount:
+def _real_account(options: CallOptions, account: Account, *, verbose: bool) -> TargetAccount:
     search = Search.here()
     found = find_key(account, search) if account.name else find_credentials(search)
     for warning in found.warnings:
@@ -194,7 +193,7 @@ def _one(options: CallOptions, account: Account, *, verbose: bool) -> TargetAcco
         template = (
             N_("account {name}: key from {place}; to {host}, region {region}")
             if account.name
-            else (N_("key from {place}; to {host}, region {region}"))
+            else N_("key from {place}; to {host}, region {region}")
         )
         fields = {"place": found.place, "host": endpoint.host, "region": endpoint.region}
         log(_(template, name=account.name, **fields), event="credentials_found")
