@@ -29,7 +29,7 @@ class Command:
     async def __call__(self, process: Process) -> None:
         """Run the command, and set the process's status."""
         options = self._options
-        process.until = options.guards.until
+        process.until = None if options.guards.until is None else options.guards.until.at
         try:
             with Signals() as signals:
                 process.ended = await run_job(stop_job(options), User(options.output), signals)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -172,7 +171,7 @@ class RunMonitor:
             paused=paused,
             to_continue=self._steering.ways_to_continue() if self._steering is not None else (),
             keys=self._steering.key_labels() if self._steering is not None else (),
-            until=None if until is None else max(0.0, until - time.monotonic()),
+            until=None if until is None else max(0.0, until.left_seconds),
         )
 
     def _tick(self, done: int) -> tuple[float, float]:

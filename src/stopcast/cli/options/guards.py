@@ -33,19 +33,22 @@ def _halt_after(ctx: click.Context, param: click.Parameter, value: str | None) -
         raise click.BadParameter(str(error), ctx, param) from None
 
 
-class Deadline(float):
-    """A moment of the monotonic clock.
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When no call may be in flight any more.
 
     Attributes:
-        passed_seconds: how long ago the same time of day was today, None where it was not, or was not named.
+        at: by the monotonic clock.
+        passed_seconds: how long ago the same time of day was today; None if it was not yet, or if a duration was named.
     """
 
+    at: float
     passed_seconds: float | None = None
 
     @property
     def left_seconds(self) -> float:
         """The seconds until then."""
-        return self - time.monotonic()
+        return self.at - time.monotonic()
 
 
 def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> Deadline | None:
@@ -53,13 +56,13 @@ def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> Dea
         return None
     now = datetime.now()  # noqa: DTZ005 - local
     try:
-        deadline = Deadline(time.monotonic() + seconds_until(value, now))
+        at = time.monotonic() + seconds_until(value, now)
     except ConfigurationError as error:
         raise click.BadParameter(str(error), ctx, param) from None
-    if (match := _TIME.fullmatch(value.strip())) is not None:
-        passed = (now - now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)).total_seconds()
-        deadline.passed_seconds = passed if passed >= 0 else None
-    return deadline
+    if (match := _TIME.fullmatch(value.strip())) is None:
+        return Deadline(at)
+    passed = (now - now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)).total_seconds()
+    return Deadline(at, passed if passed >= 0 else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

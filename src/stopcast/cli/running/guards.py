@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Container
 from itertools import combinations, product
 from pathlib import Path
@@ -35,7 +34,7 @@ def check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
     """
     if guards.control is not None:
         check_control_file(guards.control)
-    if guards.until is not None and guards.until - time.monotonic() <= timeout_seconds:
+    if guards.until is not None and guards.until.left_seconds <= timeout_seconds:
         raise ConfigurationError(
             f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
             f"long. Name a later time, or a shorter --timeout"

@@ -271,7 +271,7 @@ async def _open_run(session: Session, job: RunJob, stopper: TaskCalls | Router, 
         grace_seconds=options.calls.grace_seconds,
         canary=options.guards.canary or 0,
         # The event loop's clock is monotonic too, but need not be the same.
-        ends_at=deadline and asyncio.get_running_loop().time() + deadline.left_seconds,
+        ends_at=None if deadline is None else asyncio.get_running_loop().time() + deadline.left_seconds,
         deliveries=await session.stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
         sandbox=options.calls.sandbox,
         excluded=excluded,
