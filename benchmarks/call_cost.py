@@ -144,7 +144,7 @@ def bare_httpx(place: Place) -> Job:
 def whole_stopcast(place: Place, *, capped: bool = False) -> Job:
     from stopcast.limiters import TokenBucket, Unlimited
     from stopcast.run import Run
-    from stopcast.sources import ListReader, Reading
+    from stopcast.sources import ListReader, ReadOptions
     from stopcast.stopper import Stopper
 
     async def run() -> None:
@@ -152,7 +152,7 @@ def whole_stopcast(place: Place, *, capped: bool = False) -> Job:
         limiter = Unlimited() if per_second is None else TokenBucket(per_second)
         async with Stopper(CREDENTIALS, endpoint=place.endpoint, limiter=limiter, max_at_once=place.at_once) as stopper:
             stopping = Run(stopper, place.report)
-            reader = ListReader(str(place.tasks), Reading())
+            reader = ListReader(str(place.tasks), ReadOptions())
             async with reader, aclosing(reader.batches()) as batches:
                 await stopping.stop_lists(batches)
         _check(place, stopping.finished)

@@ -30,12 +30,12 @@ ODD_ROWS: Final = 1000
 
 def read_by_stopcast(path: Path) -> int:
     """Return the number of tasks that stopcast finds."""
-    from stopcast.sources import ListReader, Reading
+    from stopcast.sources import ListReader, ReadOptions
     from stopcast.tasks.intake import Intake
 
     async def read() -> int:
         intake = Intake()
-        reader = ListReader(str(path), Reading())
+        reader = ListReader(str(path), ReadOptions())
         async with reader, aclosing(reader.batches()) as batches:
             async for batch in batches:
                 intake.take(batch, 0.0)

@@ -35,7 +35,7 @@ from stopcast.limiters import Unlimited
 from stopcast.report.writer import Report
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS
-from stopcast.sources import ListReader, Reading
+from stopcast.sources import ListReader, ReadOptions
 from stopcast.stopper import Stopper
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Batch
@@ -77,7 +77,7 @@ async def run(name: str, url: str, tasks: Path, number: int) -> dict[str, float]
         with patch("stopcast.run.Report", NoReport if name == NO_REPORT else Report):
             async with Stopper(SANDBOX_CREDENTIALS, endpoint=url, limiter=Unlimited(), max_at_once=64) as stopper:
                 stopping = Run(stopper, path)
-                reader = ListReader(str(tasks), Reading())
+                reader = ListReader(str(tasks), ReadOptions())
                 async with reader, aclosing(reader.batches()) as batches:
                     await stopping.stop_lists(marked(batches))
     if stopping.finished != number:

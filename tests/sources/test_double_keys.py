@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from stopcast.sources.columns import Choice, Columns
+from stopcast.sources.columns import Columns
 from stopcast.sources.json_rows import JsonParser
 from stopcast.sources.lines import Lines
+from stopcast.sources.report_lines import ReportFilter
 from stopcast.tasks.task import RowColumns
 
 GOOD = b'{"AppId":"a","RoomId":"r","TaskId":"t"}'
@@ -14,7 +15,7 @@ GOOD = b'{"AppId":"a","RoomId":"r","TaskId":"t"}'
 
 def parsed(*texts: bytes) -> tuple[list[object], list[str]]:
     """Return the TaskIds of the rows, and why the other lines are broken."""
-    parser = JsonParser("list.jsonl", columns=Columns(), choice=Choice(reports_only=False))
+    parser = JsonParser("list.jsonl", columns=Columns(), report_filter=ReportFilter())
     batches = list(parser.parse(Lines(range(1, len(texts) + 1), list(texts))))
     rows = [row for batch in batches for row in RowColumns.of(batch.rows)]
     return [row.task_id for row in rows], [row.reason for batch in batches for row in batch.broken]

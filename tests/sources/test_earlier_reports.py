@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from stopcast.sandbox import Emulator
-from stopcast.sources import Choice
+from stopcast.sources import ReportFilter
 from stopcast.tasks.outcome import Status
-from support.lists import open_list
+from support.lists import only, open_list
 from support.processes import Shell, read_report
 
 At = tuple[str, ...]
@@ -29,10 +29,10 @@ def line(task: str, status: str, number: int = 1, *, doubt: bool = False, source
     return orjson.dumps(values | ({"in_doubt": True} if doubt else {}), option=orjson.OPT_APPEND_NEWLINE)
 
 
-async def rows_of(path: Path, choice: Choice | None = None) -> list[tuple[object, ...]]:
+async def rows_of(path: Path, report_filter: ReportFilter | None = None) -> list[tuple[object, ...]]:
     """Return each row's TaskId, its list and line, and whether it is in doubt."""
     found: list[tuple[object, ...]] = []
-    async for batch in open_list(path, choice=choice):
+    async for batch in open_list(path, report_filter=report_filter):
         doubts: Iterable[bool] = batch.in_doubt or [False] * len(batch.rows)
         found += [(row.task_id, batch.source, row.line, doubt) for row, doubt in zip(batch.rows, doubts, strict=True)]
     return found
@@ -102,5 +102,5 @@ async def test_of_a_killed_runs_report_the_last_line_about_a_task_decides_and_it
 async def test_only_settled_lines_can_be_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
     path.write_bytes(line("t1", "stopped", 1) + line("t2", "gave_up", 2) + line("t2", "stopped", 2))
-    taken = await rows_of(path, Choice.only([Status.STOPPED]))
+    taken = await rows_of(path, only(Status.STOPPED))
     assert [row[0] for row in taken] == ["t1", "t2"]

@@ -12,14 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stopcast.errors import ListError
-from stopcast.sources import Choice, Form, Reading
+from stopcast.sources import Form, ReadOptions, ReportFilter
 from stopcast.sources.csv_rows import AMBIGUOUS, EXTREMES
-from stopcast.sources.list_reader import RowReader
 from stopcast.sources.text import Detected, text_of
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Batch, BrokenRow, RawRow
-from support.lists import open_list
+from support.lists import only, open_list, rows_of
 
 PLAIN = [
     b"a",
@@ -51,7 +50,7 @@ WHOLE_LISTS = [*QUOTED, *JSON, b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"AppI
 class Read:
     """What a list comes to when its bytes arrive in these chunks."""
 
-    def __init__(self, chunks: Iterable[bytes], form: Form, only: Iterable[Status] | None = None) -> None:
+    def __init__(self, chunks: Iterable[bytes], form: Form, statuses: Iterable[Status] | None = None) -> None:
         self.rows: list[RawRow] = []
         self.broken: list[BrokenRow] = []
         self.left_out = 0
@@ -60,13 +59,9 @@ class Read:
         self.counts: dict[str, object] = {}
         intake = Intake()
         try:
-            reader = RowReader("x", Reading(form, choice=Choice() if only is None else Choice.only(only)))
-            for text in text_of(iter(chunks), Detected()):
-                if reader.begin(text):
-                    self._take(reader.rows(), intake)
-            if reader.begin(None):
-                self._take(reader.rows(), intake)
-            self._take(reader.finish(cut_short=False), intake)
+            taken = ReportFilter() if statuses is None else only(*statuses)
+            texts = text_of(iter(chunks), Detected())
+            self._take(rows_of(texts, ReadOptions(form, report_filter=taken)), intake)
         except ListError as error:
             self.error = str(error)
         self.counts = intake.as_json()
@@ -120,8 +115,8 @@ def test_every_line_of_json_is_accounted_for() -> None:
     for seed in range(4000):
         chance = random.Random(seed)
         data = b'["a","r","0"]\n' + content(chance, JSON, 20)
-        only = chance.choice([None, [Status.FAILED], list(Status)])
-        read = Read(cut(chance, data), Form.JSONL, only)
+        statuses = chance.choice([None, [Status.FAILED], list(Status)])
+        read = Read(cut(chance, data), Form.JSONL, statuses)
         assert read.count == len(lines_that_hold_something(data)), seed
         assert read.error is None
 

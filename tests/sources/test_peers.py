@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stopcast.errors import ListError
-from stopcast.sources import Form, Reading
+from stopcast.sources import Form, ReadOptions
 from stopcast.sources.csv_rows import AMBIGUOUS
-from stopcast.sources.list_reader import RowReader
 from stopcast.tasks.task import ID_PATTERN
+from support.lists import rows_of
 
 HEADER = "AppId,RoomId,TaskId,Note"
 #: Fields without a space or a carriage return, of which readers have their own opinions.
@@ -48,12 +48,8 @@ def ids_of(rows: Iterator[Sequence[str]]) -> list[Ids]:
 
 def ours(text: str, form: Form = Form.CSV) -> tuple[list[Ids], Counter[str]]:
     """Return the tasks that we send, and how often each reason is given for a row that is not sent."""
-    reader = RowReader("list", Reading(form, delimiter="\t" if form is Form.TSV else ","))
-    batches = []
-    for part in (text.encode(), None):
-        if reader.begin(part):
-            batches += list(reader.rows())
-    batches += list(reader.finish(cut_short=False))
+    options = ReadOptions(form, delimiter="\t" if form is Form.TSV else ",")
+    batches = list(rows_of([text.encode()], options))
     sent = ids_of(row[:3] for batch in batches for row in batch.rows)  # type: ignore[misc]
     return sent, Counter(row.reason for batch in batches for row in batch.broken)
 

@@ -19,12 +19,12 @@ import orjson
 import pytest
 
 from stopcast.errors import ConfigurationError, ListError
-from stopcast.sources import Choice, Columns, Form
+from stopcast.sources import Columns, Form
 from stopcast.sources.csv_rows import AMBIGUOUS
 from stopcast.sources.lines import Lines, LineSplitter
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import BrokenRow, RawRow
-from support.lists import open_list
+from support.lists import only, open_list
 from support.processes import HANGS_AFTER_SECONDS
 from support.streams import eventually
 
@@ -424,10 +424,10 @@ async def test_a_list_that_is_left_early_leaves_no_thread_and_no_descriptor(writ
 
 WAITING = """
 import asyncio, sys
-from stopcast.sources import ListReader, Reading
+from stopcast.sources import ListReader, ReadOptions
 
 async def read():
-    async with ListReader(sys.argv[1], Reading()) as reader:
+    async with ListReader(sys.argv[1], ReadOptions()) as reader:
         async for batch in reader.batches():
             pass
 
@@ -848,7 +848,7 @@ async def test_of_a_report_the_rows_that_are_not_good_are_taken(written: Written
 
 
 async def test_of_a_report_the_statuses_asked_for_are_taken(written: Written) -> None:
-    found = await read(written(report(*Status), "r.jsonl"), choice=Choice.only([Status.STOPPED, Status.FAILED]))
+    found = await read(written(report(*Status), "r.jsonl"), report_filter=only(Status.STOPPED, Status.FAILED))
     assert [row.task_id for row in found.rows] == ["stopped", "failed"]
     assert found.left_out == len(Status) - 2
 
@@ -860,11 +860,11 @@ async def test_a_report_is_read_by_its_own_keys(written: Written) -> None:
 
 async def test_where_statuses_are_asked_for_a_row_without_one_is_broken(written: Written) -> None:
     lines = ['["a","r","t"]', '{"AppId":"a","RoomId":"r","TaskId":"t"}', "1", "{"]
-    found = await read(written("\n".join(lines), "r.jsonl"), choice=Choice.only([Status.FAILED]))
+    found = await read(written("\n".join(lines), "r.jsonl"), report_filter=only(Status.FAILED))
     assert [row.reason for row in found.broken[:3]] == ["no line of a report"] * 3
     assert len(found.broken) == 4
     found = await read(
-        written('{"AppId":"a","RoomId":"r","TaskId":"t"}\n' * 2, "r.jsonl"), choice=Choice.only([Status.FAILED])
+        written('{"AppId":"a","RoomId":"r","TaskId":"t"}\n' * 2, "r.jsonl"), report_filter=only(Status.FAILED)
     )
     assert (len(found.broken), found.rows) == (2, [])
 
@@ -872,7 +872,7 @@ async def test_where_statuses_are_asked_for_a_row_without_one_is_broken(written:
 @pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x"])
 async def test_where_statuses_are_asked_for_a_csv_is_a_list_error(written: Written, name: str) -> None:
     assert "only an earlier report" in str(
-        (await read(written("a,r,t\n", name), choice=Choice.only([Status.FAILED]))).error
+        (await read(written("a,r,t\n", name), report_filter=only(Status.FAILED))).error
     )
 
 

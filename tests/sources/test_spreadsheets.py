@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stopcast.errors import ListError
-from stopcast.sources import Columns, Form, ListReader, Reading
+from stopcast.sources import Columns, Form, ListReader, ReadOptions
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
 from support.lists import open_list
@@ -92,7 +92,7 @@ async def test_a_workbook_is_read_whatever_its_name_says(tmp_path: Path, name: s
 async def test_the_first_sheet_with_the_three_columns_is_read(tmp_path: Path) -> None:
     path = tmp_path / "tasks.xlsx"
     path.write_bytes(workbook([["Notes"], ["x"]], [["Tasks of today"], [], ["Note", *HEADER], ["n", "a", "r", "t"]]))
-    async with ListReader(str(path), Reading()) as reader:
+    async with ListReader(str(path), ReadOptions()) as reader:
         understood = await reader.understand()
         rows = [row async for batch in reader.batches() for row in batch.rows]
     assert (understood.form, understood.sheet, understood.header_line) == (Form.XLSX, "Sheet 2", 3)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopcast.sources import Form, Reading
-from stopcast.sources.list_reader import RowReader
+from stopcast.sources import Form, ReadOptions
 from stopcast.tasks import identities
 from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, identity, row_fingerprint
 from stopcast.tasks.intake import Accepted, AlreadySettled, Intake, Taken
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import OTHERS, Batch, BrokenRow, RawRow, RowColumns, Task
+from support.lists import rows_of
 
 NOW = 1795377600.0
 
@@ -168,12 +168,9 @@ def test_only_the_first_thousand_apps_are_counted_by_name() -> None:
     ],
 )
 def test_a_list_in_the_apis_order_is_judged_by_what_its_fields_hold(content: str, counts: tuple[int, int, int]) -> None:
-    reader = RowReader("list", Reading(Form.CSV))
     intake = Intake()
-    for chunk in ("AppId,RoomId,TaskId\n", content):
-        assert reader.begin(chunk.encode())
-        for part in reader.rows():
-            intake.take(part, NOW)
+    for part in rows_of([b"AppId,RoomId,TaskId\n", content.encode()], ReadOptions(Form.CSV)):
+        intake.take(part, NOW)
     assert (intake.tasks, intake.duplicates, intake.invalid) == counts
 
 

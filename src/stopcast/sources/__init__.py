@@ -18,8 +18,9 @@ row that can be read in two ways is broken. Nothing takes more memory than a few
 from __future__ import annotations
 
 from stopcast.sources.chunks import Extent
-from stopcast.sources.columns import Choice, Columns
-from stopcast.sources.forms import Form, Reading
+from stopcast.sources.columns import Columns
+from stopcast.sources.forms import Form, ReadOptions
 from stopcast.sources.list_reader import ListReader, Understood
+from stopcast.sources.report_lines import ReportFilter
 
-__all__ = ["Choice", "Columns", "Extent", "Form", "ListReader", "Reading", "Understood"]
+__all__ = ["Columns", "Extent", "Form", "ListReader", "ReadOptions", "ReportFilter", "Understood"]

@@ -31,14 +31,12 @@ class Beginning:
         header: where the ids stand.
         line: of the header, or of the first row where there is none.
         lines: the lines that are no rows.
-        first_row: the cells of that header or row.
     """
 
     delimiter: str
     header: Header
     line: int
     lines: int
-    first_row: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def begin(lines: Lines, delimiter: str | None, columns: Columns, *, ended: bool)
             place, record = best.records[header.above]
             _check_header(texts[place + 1 : place + record.lines], best.delimiter, header)
             used = place + record.lines if header.named else place
-            return Beginning(best.delimiter, header, lines.numbers[place], used, record.fields)
+            return Beginning(best.delimiter, header, lines.numbers[place], used)
 
 
 def _read(texts: Sequence[bytes], delimiter: str, columns: Columns, *, ended: bool) -> _Reading:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.sources.names import are_names, is_decoration
-from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import ID_PATTERN
 
 IDS: Final = 3
-_IN_ORDER: Final = (0, 1, 2)
+#: The places of the ids in a row without a header.
+IN_ORDER: Final = (0, 1, 2)
 _KEYS: Final = ("app", "room", "task")
 #: The rows in which a header is looked for. A title or two may stand above it.
 HEADER_WITHIN: Final = 16
@@ -229,7 +229,7 @@ def _without_header(rows: Sequence[Sequence[str]], columns: Columns, *, ended: b
         # Names, and below them ids: an AppId has digits.
         if len(rows) > 1 and _has_digit(rows[1][0]):
             return _no_header(cells, columns)
-    return Header(len(cells), _IN_ORDER, named=False)
+    return Header(len(cells), IN_ORDER, named=False)
 
 
 def _has_digit(cell: str) -> bool:
@@ -259,27 +259,3 @@ def _no_header(row: Sequence[str], columns: Columns) -> ListError:
         "Name the columns to use: --columns app=NAME,room=NAME,task=NAME, or their places: "
         "--columns app=1,room=2,task=3; where the fields are cut wrongly: --delimiter C"
     )
-
-
-_NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which lines of an earlier report are taken. Of any other list, every row is.
-
-    Attributes:
-        statuses: of the lines to take; by default those that did not go well. A line that names no task of its own
-            is never taken.
-        reports_only: whether a list that is no report is refused.
-        not_before: the ``finished_at`` of the oldest line to take, as a report words it; "" for any.
-    """
-
-    statuses: frozenset[Status] = _NOT_GOOD
-    reports_only: bool = False
-    not_before: str = ""
-
-    @classmethod
-    def only(cls, statuses: Iterable[Status]) -> Self:
-        """Return the choice of somebody who names statuses, and so must mean a report."""
-        return cls(frozenset(statuses), reports_only=True)

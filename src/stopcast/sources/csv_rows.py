@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.beginning import Beginning, begin
-from stopcast.sources.columns import IDS, SPACES, Columns, Header
+from stopcast.sources.columns import IDS, IN_ORDER, SPACES, Columns, Header
 from stopcast.sources.delimited import RECORD_LINES, Broken, Dialect, NeedMore, Record, lines_with_escapes, read_record
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import looks_like_a_name
@@ -24,7 +24,6 @@ from stopcast.sources.table import Ids, KnownApps, Table
 from stopcast.tasks.checks import names_a_task
 from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
 
-_IN_ORDER: Final = (0, 1, 2)
 #: Where the first lines do not say by then how the list is to be read, it cannot be read.
 _BEGINNING_LINES: Final = 4 * RECORD_LINES
 AMBIGUOUS: Final = N_(
@@ -66,11 +65,16 @@ class CsvParser:
         self._columns = columns
         self.beginning: Beginning | None = None
         self._dialect = Dialect(delimiter or ",")
-        self._table = Table(Header(0, _IN_ORDER), columns)
+        self._table = Table(Header(0, IN_ORDER), columns)
         self._known_apps = KnownApps()
         self._held = Lines((), [])
         self._above: Sequence[RawRow] = ()
         self._has_parts = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the first rows were read."""
+        return self.beginning is not None
 
     def parse(self, lines: Lines) -> Iterator[Batch]:
         """Yield the rows of the lines held back earlier and of these lines. The last lines may be held back again.
@@ -152,7 +156,7 @@ class CsvParser:
         # An empty AppId may be a blank row.
         if "" in ids[0] or not self._known_apps.are_no_names(ids):
             return None
-        in_order = delimiter == "," and width == IDS and places == _IN_ORDER
+        in_order = delimiter == "," and width == IDS and places == IN_ORDER
         return RowColumns((ids[0], ids[1], ids[2]), lines.numbers, keys if in_order else None)
 
     def _records(self, text: str) -> list[list[str]] | None:

@@ -1,4 +1,4 @@
-"""How a list is written, and what reads it then. Pure."""
+"""How a list is written, and the parser that makes rows of its text. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Final, NamedTuple, Protocol
 import orjson
 
 from stopcast.errors import ListError
-from stopcast.sources.columns import Choice, Columns, Header
+from stopcast.sources.beginning import Beginning
+from stopcast.sources.columns import Columns, Header
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.json_rows import JsonParser
 from stopcast.sources.json_values import FLAT_OBJECT, ValueSplitter
 from stopcast.sources.kinds import check_text
 from stopcast.sources.lines import LINE_BYTES, Lines, LineSplitter
-from stopcast.sources.report_lines import may_be_reported, status_of
-from stopcast.tasks.task import BrokenRow
+from stopcast.sources.report_lines import ReportFilter, may_be_reported, status_of
+from stopcast.tasks.task import Batch, BrokenRow
 
 
 class Form(StrEnum):
@@ -41,7 +42,7 @@ class Splitter(Protocol):
         """Yield what the end completes."""
 
 
-class Reading(NamedTuple):
+class ReadOptions(NamedTuple):
     """How a list is to be read, as far as the user says it.
 
     Attributes:
@@ -49,28 +50,52 @@ class Reading(NamedTuple):
         delimiter: of CSV, None where it is to be detected.
         encoding: of the text, None where it is to be detected.
         columns: the names or places of the three columns.
-        choice: where the list is an earlier report, which of its lines are taken.
+        report_filter: where the list is an earlier report, which of its lines are taken.
     """
 
     form: Form = Form.AUTO
     delimiter: str | None = None
     encoding: str | None = None
     columns: Columns = Columns()
-    choice: Choice = Choice()
+    report_filter: ReportFilter = ReportFilter()
 
 
-class Read(NamedTuple):
-    """What reads a list, once its form is known.
+class ListParser(NamedTuple):
+    """Makes rows of the text of one list, once its form is known.
 
     Attributes:
-        form: how it is written.
-        is_report: whether it is an earlier report.
+        form: how the list is written.
+        splitter: makes lines or values of the text.
+        rows: makes rows of those.
+        is_report: whether the list is an earlier report.
     """
 
     form: Form
     splitter: Splitter
-    parser: CsvParser | JsonParser
+    rows: CsvParser | JsonParser
     is_report: bool = False
+
+    @property
+    def beginning(self) -> Beginning | None:
+        """How delimited text begins, None while that is not known, and for other lists."""
+        return self.rows.beginning if isinstance(self.rows, CsvParser) else None
+
+    def parse(self, text: bytes) -> Iterator[Batch]:
+        """Yield the rows that the text completes, in small batches, some of them empty."""
+        yield from self._parsed(self.splitter.split(text))
+
+    def finish(self, *, cut_short: bool = False) -> Iterator[Batch]:
+        """Yield the rows that the list's end completes.
+
+        Where it was ``cut_short``, what stands after the last line's end is no row: half an id may be another task's.
+        """
+        if not cut_short:
+            yield from self._parsed(self.splitter.finish())
+        yield from self.rows.finish()
+
+    def _parsed(self, parts: Iterator[Lines | BrokenRow]) -> Iterator[Batch]:
+        for part in parts:
+            yield from self.rows.skip(part) if isinstance(part, BrokenRow) else self.rows.parse(part)
 
 
 #: A bracket may also stand around the name of a column, or around the first field of a log.
@@ -84,28 +109,31 @@ _RECORD_SEPARATOR: Final = b"\x1e"
 _BLANK: Final = b" \t\r\n\v\f" + _RECORD_SEPARATOR
 
 
-def reader_of(head: bytes, source: str, reading: Reading, *, ended: bool, sheet: Header | None = None) -> Read | None:
-    """Return what reads a list that begins with this text, None where that depends on what is still to come.
+def parser_of(
+    head: bytes, source: str, options: ReadOptions, *, ended: bool, sheet: Header | None = None
+) -> ListParser | None:
+    """Return the parser of a list that begins with this text, None where that depends on what is still to come.
 
     Args:
         head: the text from its beginning on.
         source: the list's name.
-        reading: what the user says.
+        options: what the user says.
         ended: whether the text is whole.
         sheet: of a spreadsheet, the header of its rows, which are JSON arrays.
 
     Raises:
         ListError: it is no list, or another one than the user says.
     """
-    columns, choice = reading.columns, reading.choice
+    columns, report_filter = options.columns, options.report_filter
     if sheet is not None:
-        _check_statuses(Form.XLSX, choice)
-        return Read(Form.XLSX, LineSplitter(), JsonParser(source, columns=columns, choice=choice, header=sheet))
+        _check_statuses(Form.XLSX, report_filter)
+        parser = JsonParser(source, columns=columns, report_filter=report_filter, header=sheet)
+        return ListParser(Form.XLSX, LineSplitter(), parser)
     first = head.lstrip(_BLANK)
     line, line_end, _ = first.partition(b"\n")
     if not line_end and not ended and len(first) <= LINE_BYTES:
         return None
-    form = reading.form
+    form = options.form
     if form is Form.XLSX:
         raise ListError("it is not an Excel workbook; leave --format out")
     if form is Form.AUTO:
@@ -117,11 +145,13 @@ def reader_of(head: bytes, source: str, reading: Reading, *, ended: bool, sheet:
     if form in {Form.JSONL, Form.JSON}:
         in_array = form is Form.JSON and first.startswith(b"[")
         splitter: Splitter = LineSplitter() if form is Form.JSONL else ValueSplitter(in_array=in_array)
-        parser = JsonParser(source, columns=columns, choice=choice, begins_as_object=first.startswith(b"{"))
-        return Read(form, splitter, parser, is_report=_is_report(line))
-    _check_statuses(form, choice)
-    delimiter = reading.delimiter or ("\t" if form is Form.TSV else None)
-    return Read(form, LineSplitter(), CsvParser(source, delimiter=delimiter, columns=columns))
+        parser = JsonParser(
+            source, columns=columns, report_filter=report_filter, begins_as_object=first.startswith(b"{")
+        )
+        return ListParser(form, splitter, parser, is_report=_is_report(line))
+    _check_statuses(form, report_filter)
+    delimiter = options.delimiter or ("\t" if form is Form.TSV else None)
+    return ListParser(form, LineSplitter(), CsvParser(source, delimiter=delimiter, columns=columns))
 
 
 def _form_of(line: bytes) -> Form:
@@ -145,8 +175,8 @@ def _is_report(line: bytes) -> bool:
     return isinstance(value, dict) and may_be_reported(value) and status_of(value) is not None
 
 
-def _check_statuses(form: Form, choice: Choice) -> None:
-    if choice.reports_only:
+def _check_statuses(form: Form, report_filter: ReportFilter) -> None:
+    if report_filter.reports_only:
         raise ListError(
             f"only an earlier report, which is JSONL, has statuses to choose from; this is {form.upper()}: "
             "leave --only out"

@@ -12,18 +12,17 @@ import orjson
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import IDS, Choice, Columns, Header, named_header, start_of
+from stopcast.sources.columns import IDS, IN_ORDER, Columns, Header, named_header, start_of
 from stopcast.sources.json_values import NOT_UTF_8_JSON
 from stopcast.sources.keys import DoubleKeysError, check_equal, check_keys, stand_once
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
 from stopcast.sources.nested import other_keys, other_values
-from stopcast.sources.report_lines import NO_TASK, LastLines, may_be_reported, status_of
+from stopcast.sources.report_lines import NO_TASK, LastLines, ReportFilter, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
 from stopcast.sources.text import is_utf_8
 from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
 
-_IN_ORDER: Final = (0, 1, 2)
 #: Objects of one list mostly have the same keys. A list with more sorts of them than this is only read more slowly.
 _SHAPES_KEPT: Final = 64
 _ID_NAMES: Final = ("AppId", "RoomId", "TaskId")
@@ -69,7 +68,7 @@ class JsonParser:
     Args:
         source: the list's name.
         columns: the keys of the three ids; a report's lines are read by their own.
-        choice: which of a report's lines to take.
+        report_filter: which of a report's lines to take.
         header: of a spreadsheet's rows, which are arrays.
         begins_as_object: whether the first value is an object.
 
@@ -83,15 +82,15 @@ class JsonParser:
         source: str,
         *,
         columns: Columns,
-        choice: Choice,
+        report_filter: ReportFilter,
         header: Header | None = None,
         begins_as_object: bool = False,
     ) -> None:
         self._source = source
         self._columns = columns
-        self._only_reported = choice.reports_only
-        self._taken = frozenset(status.value for status in choice.statuses)
-        self._not_before = choice.not_before
+        self._only_reported = report_filter.reports_only
+        self._taken = frozenset(status.value for status in report_filter.statuses)
+        self._not_before = report_filter.not_before
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._known_apps = KnownApps()
         self._is_sheet = header is not None
@@ -288,7 +287,7 @@ def _header_of(value: Sequence[Any], columns: Columns) -> Header:
         start = start_of([cells], columns, ended=True)
         if isinstance(start, ListError):
             raise start
-    return Header(IDS, _IN_ORDER, named=False)
+    return Header(IDS, IN_ORDER, named=False)
 
 
 def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> str:

@@ -1,8 +1,9 @@
-"""The lines of an earlier report that is read as a list: which of them counts for a task, and what is known of it."""
+"""An earlier report that is read as a list: which of its lines are taken, and which is the last about a task."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -11,13 +12,30 @@ from stopcast.tasks.identities import IdentityNumbers, identity
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Task
 
-STATUSES: Final = frozenset(status.value for status in Status)
+_STATUSES: Final = frozenset(status.value for status in Status)
+_NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
 _KEYS: Final = frozenset({"status", "attempts", "finished_at"})
 #: A line with one of these names no task, or one that has a line of its own.
 NO_TASK: Final = frozenset({"invalid", "duplicate", "excluded"})
 _IN_DOUBT: Final = 1
 _BEGUN: Final = 2
 _ONE_LINE: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFilter:
+    """Which lines of an earlier report are taken. Of any other list, every row is.
+
+    Attributes:
+        statuses: of the lines to take; by default those that are not good. A line that names no task of its own is
+            never taken.
+        reports_only: whether a list that is no report is refused.
+        not_before: the ``finished_at`` of the oldest line to take, as a report words it; "" for any.
+    """
+
+    statuses: frozenset[Status] = _NOT_GOOD
+    reports_only: bool = False
+    not_before: str = ""
 
 
 def may_be_reported(keys: Collection[str]) -> bool:
@@ -28,7 +46,7 @@ def may_be_reported(keys: Collection[str]) -> bool:
 def status_of(value: Mapping[str, Any]) -> str | None:
     """Return the status of a report's line, None for an object whose status is its own."""
     status = value["status"]
-    return status if isinstance(status, str) and status in STATUSES else None
+    return status if isinstance(status, str) and status in _STATUSES else None
 
 
 class LastLines:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import IO, Any, Final
@@ -17,6 +17,7 @@ import orjson
 from stopcast.errors import ListError
 from stopcast.sources.columns import HEADER_WITHIN, Columns, Header, start_of
 from stopcast.sources.kinds import is_open_document, no_reader_error, open_document_error, zip_error
+from stopcast.sources.text import Detected, Sheet
 
 _ROWS_AT_ONCE: Final = 1000
 _IN_MEMORY: Final = 1 << 23
@@ -25,7 +26,7 @@ _WORKBOOKS: Final = frozenset({"xl/workbook.xml", "xl/workbook.bin"})
 
 
 def rows_of_workbook(
-    head: bytes, chunks: Iterator[bytes], path: str, columns: Columns, found: Callable[[str, Header, int], None]
+    head: bytes, chunks: Iterator[bytes], path: str, columns: Columns, detected: Detected
 ) -> Iterator[bytes]:
     """Yield the rows of the first sheet that has the three columns, with blank lines for those that are no tasks.
 
@@ -34,7 +35,7 @@ def rows_of_workbook(
         chunks: its bytes.
         path: its name, for messages.
         columns: the names of the three columns.
-        found: is called with the sheet's name, its header and that row's number before the first row.
+        detected: gets the sheet before the first row is yielded.
 
     Raises:
         ListError: it is no workbook, or no sheet has the columns.
@@ -57,7 +58,7 @@ def rows_of_workbook(
             raise ListError(f"it is an Excel workbook that cannot be read: {error}") from error
     full = (place for place, row in enumerate(rows) if _is_full(row))
     first = next(islice(full, header.above, None))
-    found(name, header, first + 1)
+    detected.sheet = Sheet(name, header, first + 1)
     skipped = first + header.named
     yield b"\n" * skipped
     for start in range(skipped, len(rows), _ROWS_AT_ONCE):

@@ -11,10 +11,11 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
+from stopcast.sources.columns import Header
 from stopcast.sources.compression import head_of
 from stopcast.sources.lines import LINE_BYTES
 
@@ -45,6 +46,20 @@ _CONFLICT_BEGINS: Final = 8
 _END_OF_FILE: Final = b"\x1a"
 
 
+class Sheet(NamedTuple):
+    """The sheet of a workbook that has the three columns.
+
+    Attributes:
+        name: of the sheet.
+        header: of its rows.
+        line: the header's place in the sheet, or that of the first row where there is none.
+    """
+
+    name: str
+    header: Header
+    line: int
+
+
 @dataclass(slots=True)
 class Detected:
     """How a list's bytes are written. The thread that reads them sets it before it hands over the first of them.
@@ -53,13 +68,13 @@ class Detected:
         compressions: their names, the outermost first.
         encoding: of the text, ``NOT_UTF_8`` where it is not known.
         line_ends: LF, CRLF, CR or CRCRLF.
-        sheet: the sheet's name, where the list is a spreadsheet.
+        sheet: of a workbook.
     """
 
     compressions: tuple[str, ...] = ()
     encoding: str = "UTF-8"
     line_ends: str = "LF"
-    sheet: str | None = None
+    sheet: Sheet | None = None
 
 
 def text_of(chunks: Iterator[bytes], detected: Detected, encoding: str | None = None) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from stopcast.cli.lists.remaining import Remaining, RowsLeft, size_of
 from stopcast.cli.options import ListOptions
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.report.opening import own_stream
-from stopcast.sources import Choice, Columns, Extent, Form, ListReader, Reading, Understood
+from stopcast.sources import Columns, Extent, Form, ListReader, ReadOptions, ReportFilter, Understood
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import ID_PATTERN, Batch, RawRow
@@ -51,21 +51,21 @@ class Lists:
         beginnings: how each list was understood, by its name, once ``batches`` has yielded.
     """
 
-    def __init__(self, lists: Sequence[_List], reading: Reading) -> None:
+    def __init__(self, lists: Sequence[_List], options: ReadOptions) -> None:
         self._lists = list(lists)
-        self._reading = reading
+        self._options = options
         self._remaining: Remaining | None = None
         self._copies: list[tempfile._TemporaryFileWrapper[bytes]] = []
         self.beginnings: dict[str, Beginning] = {}
 
     @classmethod
-    def of(cls, options: ListOptions, *, report: str = "", choice: Choice | None = None) -> Lists:
+    def of(cls, options: ListOptions, *, report: str = "", report_filter: ReportFilter | None = None) -> Lists:
         """Return the lists that the options name.
 
         Args:
             options: of the command.
             report: the report that the command writes, "" for none.
-            choice: which lines of an earlier report to take, unless ``--only`` names statuses.
+            report_filter: which lines of an earlier report to take, unless ``--only`` names statuses.
 
         Raises:
             ConfigurationError: a column or a status is unknown, or a list is the report itself.
@@ -80,12 +80,16 @@ class Lists:
             _check_report(name, report)
         return cls(
             [_List(name, name) for name in names],
-            Reading(
+            ReadOptions(
                 form=Form(options.form),
                 delimiter=None if options.delimiter is None else _delimiter(options.delimiter),
                 encoding=None if options.encoding is None else _encoding(options.encoding),
                 columns=Columns.parse(options.columns) if options.columns else Columns(),
-                choice=(choice or Choice()) if options.only is None else Choice.only(_statuses(options.only)),
+                report_filter=(
+                    ReportFilter(_statuses(options.only), reports_only=True)
+                    if options.only is not None
+                    else report_filter or ReportFilter()
+                ),
             ),
         )
 
@@ -124,7 +128,7 @@ class Lists:
         return reader
 
     def _reader(self, given: _List) -> ListReader:
-        return ListReader(given.path, self._reading, Extent(size_of(given.path)), name=given.name)
+        return ListReader(given.path, self._options, Extent(size_of(given.path)), name=given.name)
 
     def _note_first_row(self, name: str, batch: Batch) -> None:
         beginning = self.beginnings[name]

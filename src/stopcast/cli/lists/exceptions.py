@@ -13,7 +13,7 @@ from stopcast.cli.options import ListOptions
 from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError, ListError
 from stopcast.i18n import N_, _
-from stopcast.sources import Choice
+from stopcast.sources import ReportFilter
 from stopcast.tasks.identities import Identities
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
@@ -39,7 +39,9 @@ async def read_exceptions(options: ListOptions, *, report: str = "") -> Containe
     if [*options.tasks, *names].count("-") > 1:
         raise ConfigurationError("standard input (-) can be read only once; name it once, as a list or with --except")
     lists = Lists.of(
-        replace(options, tasks=names, form="auto", only=None), report=report, choice=Choice(frozenset(Status))
+        replace(options, tasks=names, form="auto", only=None),
+        report=report,
+        report_filter=ReportFilter(frozenset(Status)),
     )
     intake, exceptions = Intake(), Identities()
     async with aclosing(lists.batches()) as batches:

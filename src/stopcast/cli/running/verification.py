@@ -16,7 +16,7 @@ from stopcast.cli.running.job import RunJob
 from stopcast.errors import ConfigurationError, ReportExistsError
 from stopcast.i18n import _
 from stopcast.report.opening import is_file, own_stream
-from stopcast.sources import Choice
+from stopcast.sources import ReportFilter
 from stopcast.stopper import Verifier
 from stopcast.tasks.outcome import Status
 
@@ -36,8 +36,8 @@ def verify_job(options: Options, *, run: CallOptions | None = None) -> RunJob:
         ListError: a list does not exist or cannot be read.
     """
     oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - STATE_KEPT_SECONDS))
-    choice = Choice(frozenset(Status) - _NOTHING_TO_ASK, not_before=oldest)
-    lists = Lists.of(options.lists, report=options.report.path, choice=choice)
+    to_ask = ReportFilter(frozenset(Status) - _NOTHING_TO_ASK, not_before=oldest)
+    lists = Lists.of(options.lists, report=options.report.path, report_filter=to_ask)
     calls = options.calls
     if not calls.sandbox:
         refuse_rehearsals(options.lists.tasks)
