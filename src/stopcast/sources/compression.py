@@ -5,7 +5,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Protocol, cast
@@ -14,7 +14,7 @@ from stopcast.errors import ListError
 from stopcast.sources.chunks import Extent
 
 #: The most that one piece holds, however dense the data is.
-PIECE_BYTES: Final = 1 << 18
+_PIECE_BYTES: Final = 1 << 18
 #: gzip in gzip is a frequent accident of download tools. More layers than this are no accident.
 _LAYERS: Final = 3
 #: zlib's word for "with a gzip header".
@@ -116,7 +116,7 @@ def _zstd_members() -> Callable[[], Member] | None:
 
 
 _BZ2_LEVELS: Final = range(1, 10)
-COMPRESSIONS: Final = (
+_COMPRESSIONS: Final = (
     Compression("gzip", (b"\x1f\x8b",), lambda: _Gzip, "gzip -dc"),
     Compression(
         "bzip2",
@@ -146,8 +146,8 @@ def head_of(chunks: Iterator[bytes], enough: Callable[[bytes], bool]) -> tuple[b
 
 
 def decompressed(
-    chunks: Iterator[bytes], extent: Extent, path: str, found: list[str], *, reader: str = "stopcast run"
-) -> tuple[Iterator[bytes], list[str]]:
+    chunks: Iterator[bytes], extent: Extent, path: str, *, reader: str = "stopcast run"
+) -> tuple[Iterator[bytes], Sequence[str]]:
     """Return what the chunks hold, and the names of the compressions, the outermost first.
 
     ``reader`` is the command that reads the file, for the advice where a package is missing.
@@ -155,25 +155,27 @@ def decompressed(
     Raises:
         ListError: here or while it is iterated: the data is damaged, or a package is missing.
     """
-    head, chunks = head_of(chunks, lambda head: not _undecided(head))
-    for compression in COMPRESSIONS:
-        if head.startswith(compression.magic):
-            if len(found) == _LAYERS:
-                raise ListError(f"it is compressed more than {_LAYERS} times")
-            new = compression.members()
-            if new is None:
-                source = "" if path == "-" else f" {path}"
-                raise ListError(
-                    f"it is {compression.name}: {compression.command}{source} | {reader} -, "
-                    f"or install the extra: pip install 'stopcast[{compression.name}]'"
-                )
-            pieces = _decompressed(chunks, compression, new, extent if not found else Extent())
-            return decompressed(pieces, extent, path, [*found, compression.name], reader=reader)
-    return chunks, found
+    names: list[str] = []
+    while True:
+        head, chunks = head_of(chunks, lambda head: not _undecided(head))
+        compression = next((each for each in _COMPRESSIONS if head.startswith(each.magic)), None)
+        if compression is None:
+            return chunks, names
+        if len(names) == _LAYERS:
+            raise ListError(f"it is compressed more than {_LAYERS} times")
+        new = compression.members()
+        if new is None:
+            source = "" if path == "-" else f" {path}"
+            raise ListError(
+                f"it is {compression.name}: {compression.command}{source} | {reader} -, "
+                f"or install the extra: pip install 'stopcast[{compression.name}]'"
+            )
+        chunks = _decompressed(chunks, compression, new, Extent() if names else extent)
+        names.append(compression.name)
 
 
 def _undecided(head: bytes) -> bool:
-    return any(len(head) < len(magic) and magic.startswith(head) for kind in COMPRESSIONS for magic in kind.magic)
+    return any(len(head) < len(magic) and magic.startswith(head) for kind in _COMPRESSIONS for magic in kind.magic)
 
 
 def _decompressed(
@@ -192,12 +194,12 @@ def _decompressed(
                         break
                     member = new()
                 try:
-                    piece = member.decompress(data, PIECE_BYTES)
+                    piece = member.decompress(data, _PIECE_BYTES)
                 except Exception as error:
                     raise ListError(f"its {compression.name} data is damaged") from error
                 data = b""
                 if member.eof:
                     data, member = member.unused_data, None
-                yield from (piece[at : at + PIECE_BYTES] for at in range(0, len(piece), PIECE_BYTES))
+                yield from (piece[at : at + _PIECE_BYTES] for at in range(0, len(piece), _PIECE_BYTES))
     if member is not None:
         raise ListError(f"its {compression.name} data ends too early; fetch the file again")

@@ -1,4 +1,4 @@
-"""What a file is that is no list of text, by its first bytes, and what to type to make a list of it. A table."""
+"""Files that are not lists, recognised by their first bytes, and what to type to make a list of each."""
 
 from __future__ import annotations
 
@@ -76,15 +76,10 @@ def is_zip(head: bytes) -> bool:
     return head.startswith(_ZIP)
 
 
-def is_open_document(head: bytes) -> bool:
-    """Return whether a zip archive is a spreadsheet of LibreOffice."""
-    return _OPEN_DOCUMENT in head
-
-
 def check_binary(head: bytes, path: str) -> None:
     """Raise a ListError where the first bytes are those of something else than text."""
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
-        raise _error("a tar archive", "tar -xOf {path} | stopcast run -", path)
+        raise kind_error("a tar archive", "tar -xOf {path} | stopcast run -", path)
     _check(_BINARY, head, path)
 
 
@@ -93,31 +88,19 @@ def check_text(head: bytes, path: str) -> None:
     _check(_TEXT, head.lstrip().lower(), path)
 
 
-def zip_error(path: str) -> ListError:
-    """Return the error about an archive that is no spreadsheet."""
-    return _error("a zip archive", "unzip -p {path} | stopcast run -", path)
+def check_zip(head: bytes, path: str) -> None:
+    """Raise a ListError where a zip archive is a spreadsheet of LibreOffice."""
+    if _OPEN_DOCUMENT in head:
+        raise kind_error("a spreadsheet of LibreOffice (.ods)", "soffice --headless --convert-to csv {path}", path)
 
 
-def open_document_error(path: str) -> ListError:
-    """Return the error about a spreadsheet of LibreOffice."""
-    return _error("a spreadsheet of LibreOffice (.ods)", "soffice --headless --convert-to csv {path}", path)
-
-
-def no_reader_error(path: str) -> ListError:
-    """Return the error about a workbook where the package that reads it is missing."""
-    return _error(
-        "an Excel workbook (.xlsx)",
-        N_("pip install 'stopcast[excel]' to read it, or open it, save the sheet as CSV, and name that file"),
-        path,
-    )
+def kind_error(what: str, advice: str, path: str) -> ListError:
+    """Return the error about a file of another kind. In ``advice``, which says what to type, {path} is the file."""
+    advice = advice.format(path=shlex.quote(path))
+    return ListError(f"it is {what}, which cannot be read as a list: {advice}")
 
 
 def _check(kinds: tuple[_Kind, ...], head: bytes, path: str) -> None:
     for kind in kinds:
         if head.startswith(kind.magic):
-            raise _error(kind.what, kind.advice, path)
-
-
-def _error(what: str, advice: str, path: str) -> ListError:
-    advice = advice.format(path=shlex.quote(path))
-    return ListError(f"it is {what}, which cannot be read as a list: {advice}")
+            raise kind_error(kind.what, kind.advice, path)

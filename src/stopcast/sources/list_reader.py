@@ -175,8 +175,7 @@ class ListReader:
     def _decode(self, extent: Extent, raw: Iterator[bytes]) -> Iterator[bytes]:
         """Make text of the file's bytes. This runs in the thread that reads them."""
         name = "LIST" if self._name == STANDARD_INPUT else self._name
-        chunks, names = decompressed(raw, extent, name, [])
-        self._detected.compressions = tuple(names)
+        chunks, self._detected.compressions = decompressed(raw, extent, name)
         head, chunks = head_of(chunks, lambda head: len(head) >= _MAGIC_BYTES or b"\n" in head)
         check_binary(head, name)
         if is_zip(head):

@@ -15,13 +15,17 @@ from typing import IO, Any, Final
 import orjson
 
 from stopcast.errors import ListError
+from stopcast.marking import N_
 from stopcast.sources.columns import HEADER_WITHIN, Columns, Header, start_of
-from stopcast.sources.kinds import is_open_document, no_reader_error, open_document_error, zip_error
+from stopcast.sources.kinds import check_zip, kind_error
 from stopcast.sources.text import Detected, Sheet
 
 _ROWS_AT_ONCE: Final = 1000
 _IN_MEMORY: Final = 1 << 23
 _DATES: Final = (date, datetime, time, timedelta)
+_NO_READER: Final = N_(
+    "pip install 'stopcast[excel]' to read it, or open it, save the sheet as CSV, and name that file"
+)
 _WORKBOOKS: Final = frozenset({"xl/workbook.xml", "xl/workbook.bin"})
 
 
@@ -40,17 +44,16 @@ def rows_of_workbook(
     Raises:
         ListError: it is no workbook, or no sheet has the columns.
     """
-    if is_open_document(head):
-        raise open_document_error(path)
+    check_zip(head, path)
     with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
         for chunk in chunks:
             file.write(chunk)
         if not _is_workbook(file):
-            raise zip_error(path)
+            raise kind_error("a zip archive", "unzip -p {path} | stopcast run -", path)
         try:
             import python_calamine as calamine  # noqa: PLC0415 - an extra
         except ImportError:
-            raise no_reader_error(path) from None
+            raise kind_error("an Excel workbook (.xlsx)", _NO_READER, path) from None
         file.seek(0)
         try:
             name, header, rows = _first_sheet(calamine.CalamineWorkbook.from_filelike(file), columns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -71,7 +71,7 @@ class Detected:
         sheet: of a workbook.
     """
 
-    compressions: tuple[str, ...] = ()
+    compressions: Sequence[str] = ()
     encoding: str = "UTF-8"
     line_ends: str = "LF"
     sheet: Sheet | None = None

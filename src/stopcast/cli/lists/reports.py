@@ -130,7 +130,7 @@ def unpacked(file: FileIO, name: str) -> BufferedReader:
         ListError: here or while it is read: the data is damaged, or a package is missing.
     """
     chunks = iter(partial(file.read, CHUNK_BYTES), b"")
-    return BufferedReader(_Stream(decompressed(chunks, Extent(), name, [], reader="stopcast summary")[0]), CHUNK_BYTES)
+    return BufferedReader(_Stream(decompressed(chunks, Extent(), name, reader="stopcast summary")[0]), CHUNK_BYTES)
 
 
 class _Stream(RawIOBase):
