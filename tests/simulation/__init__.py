@@ -12,10 +12,12 @@ several of them with a shared quota, or workers of one queue. Only what lies bel
 - ``fleet``: the Redis of a shared quota, which runs the quota's own script in an interpreter of Lua.
 - ``redis_server``: the Redis of a queue, below redis-py, which runs the queue's own scripts.
 - ``process``: one simulated process, which runs ``command``, ``library`` or ``worker``.
-- ``story``: what happens to a world: first a phase with faults, then one without, in which all must come to its end.
+- ``machine``: what else a process takes from its machine: clocks, threads, signals, variables.
+- ``author``: what happens to a world: first a phase with faults, then one without, in which all must come to its end.
+- ``story``: everything that judges look at, and how it is lived through.
 - ``troubles``: what happens to a process from outside: signals, kills, standstills, operators.
-- ``judges``, ``library_judges`` and ``worker_judges``: violations, by the API's record, the files, what a program was
-  given, and what Redis holds.
+- ``judges``, and for each program ``command_judges``, ``library_judges`` and ``worker_judges``: violations, by the
+  API's record, the files, what a program was given, and what Redis holds.
 - ``runner``: seeds in forked processes, and shrinking. ``mutants``: proof that the simulator finds things.
 
 Flows in: a seed. Flows out: violations, and a log of what happened. ``python -m simulation SEED`` replays a seed and
@@ -35,5 +37,5 @@ with two reports and one quota; TLS, real threads, and real signals' timing. Oth
 
 To add a kind of fault: a line in ``world.KINDS``, and ``world.happens("my_kind", subject)`` where it is to happen, with
 a subject that names the occasion, such as the task and the number of its call. To add a judge: a generator of sentences
-in ``judges``, and its name in ``judges.JUDGES``. To add a mutant: see ``mutants``.
+in ``judges``, or in those of a program, and its name in ``JUDGES`` there. To add a mutant: see ``mutants``.
 """

@@ -1,49 +1,27 @@
-"""What happens to a world: lives of a process under faults, and then one without, in which all comes to its end."""
+"""The story of a world: everything that judges look at, and how it is lived through."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import logging
-import os
-import random
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from unittest.mock import patch
+from typing import Any
 
 from simulation import judges
-from simulation.api import Api, account_key
-from simulation.command import Command, options_of, output
+from simulation.api import Api
+from simulation.author import Author
+from simulation.command import output
 from simulation.disk import Disk
-from simulation.fleet import Fleet
-from simulation.library import Library
-from simulation.loop import Group, InlineCalls, InlineThread, KilledError, SimulatedLoop, current_group
+from simulation.loop import Group, KilledError, SimulatedLoop
+from simulation.machine import KEY, SECRET, simulated
 from simulation.network import Network
 from simulation.process import Process
 from simulation.record import Record
 from simulation.redis_server import RedisServer
-from simulation.troubles import Life, plan_troubles
-from simulation.worker import Worker, put
 from simulation.world import World
 from stopcast import Task
 from stopcast.cli.log_output import log_output
-
-KEY: Final = "AKSIMULATED"
-SECRET: Final = "c2VjcmV0LW9mLXRoZS1zaW11bGF0b3I"
-#: Between the end of a process and the start of the next one.
-_RESTART_SECONDS: Final = 1.0
-#: Threads of a process that has ended may still finish what they do. A sync takes 3 s at most.
-_LEFT_WITHIN: Final = 3.1
-#: A run in calm weather may need this many lives: what was set aside or given up is tried again.
-_CALM_LIVES: Final = 3
 
 
 @dataclass(slots=True)
@@ -104,8 +82,8 @@ def live(world: World, folder: Path) -> Story:
     loop.lateness = _lateness(world, network)
     loop.set_exception_handler(lambda _, context: _unhandled(story, context))
     messages = io.StringIO()
-    with _simulated(loop, world, messages), log_output(output(world)):
-        author = _Author(story, loop, network, disk)
+    with simulated(loop, world, messages), log_output(output(world)):
+        author = Author(story, loop, network, disk)
         with disk.patched():
             loop.run_until_complete(author.tell())
         story.messages, story.ended_at = messages.getvalue(), loop.time()
@@ -138,193 +116,3 @@ def _killed(story: Story, group: Group) -> None:
     for life in story.lives:
         if life.group is group:
             life.kill()
-
-
-@contextmanager
-def _simulated(loop: SimulatedLoop, world: World, messages: io.StringIO) -> Iterator[None]:
-    """Replace what a process takes from its machine."""
-    random.seed(world.seed)
-    environment = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
-    environment |= {"VOLCENGINE_ACCESS_KEY": KEY, "VOLCENGINE_SECRET_KEY": SECRET, "HOME": "/nonexistent"}
-    for number in range(world.accounts):
-        environment |= {f"TEAM{number}_ACCESS_KEY": account_key(number), f"TEAM{number}_SECRET_KEY": SECRET}
-    with ExitStack() as stack:
-        for target, name, value in (
-            (time, "time", loop.wall_time),
-            (time, "time_ns", lambda: int(loop.wall_time() * 1e9)),
-            (time, "monotonic", loop.time),
-            (threading, "Thread", InlineThread),
-            (signal, "signal", _set_handler),
-            (signal, "getsignal", _handler_of),
-            (signal, "pthread_sigmask", lambda *_: set()),
-            (sys.modules["stopcast.report.writer"], "BlockingCalls", InlineCalls),
-            (sys.modules["stopcast.report.blocking"], "BlockingCalls", InlineCalls),
-            (sys, "stderr", messages),
-            (logging, "_startTime", 0.0),
-        ):
-            stack.enter_context(patch.object(target, name, value))
-        stack.enter_context(patch.dict(os.environ, environment, clear=True))
-        yield
-
-
-def _set_handler(number: int, handler: Any) -> Any:
-    group = current_group()
-    assert group is not None
-    before = group.handlers.get(number, signal.SIG_DFL)
-    group.handlers[number] = handler
-    return before
-
-
-def _handler_of(number: int) -> Any:
-    group = current_group()
-    assert group is not None
-    return group.handlers.get(number, signal.SIG_DFL)
-
-
-class _Author:
-    """Lets things happen, one life of the process after the other."""
-
-    def __init__(self, story: Story, loop: SimulatedLoop, network: Network, disk: Disk) -> None:
-        self._story = story
-        self._world = story.world
-        self._loop = loop
-        self._network = network
-        self._disk = disk
-        self._control = story.folder / "control"
-        self._fleet: Fleet | None = None
-        self._rivals: list[asyncio.Task[None]] = []
-
-    async def tell(self) -> None:
-        """Let the world begin, go through its faults, and come to its end in calm."""
-        story, world = self._story, self._world
-        if world.program == "queue":
-            await self._work_together()
-        elif world.program == "fleet":
-            await self._live_together()
-        else:
-            await self._live_in_turn()
-            await asyncio.gather(*self._rivals)
-        if any(life.running for life in story.lives):
-            return
-        self._network.calm = self._disk.calm = True
-        story.api.end_faults()
-        if self._fleet is not None:
-            self._fleet.end_troubles()
-        if story.queue is not None:
-            story.queue.end_troubles()
-            if story.queue.emptied_at:
-                await self._put(story.tasks)
-        for number in range(world.lives, world.lives + _CALM_LIVES):
-            life = await self._live(number, lambda _: None, calm=True)
-            if life.done or life.running:
-                story.finished = not life.running
-                return
-
-    async def _live_in_turn(self) -> None:
-        for number in range(self._world.lives):
-            life = await self._live(number, plan_troubles)
-            if life.running or life.done:
-                return
-            await asyncio.sleep(_RESTART_SECONDS * self._world.share("restart", number))
-
-    async def _live_together(self) -> None:
-        self._fleet = fleet = Fleet(self._world)
-        note = partial(self._note, "Redis")
-        troubles = asyncio.create_task(fleet.trouble(note))
-        await asyncio.gather(*map(self._live_from_later_on, range(self._world.lives)))
-        troubles.cancel()
-
-    async def _live_from_later_on(self, number: int) -> None:
-        # Workers join and leave. What shares only a quota begins at once, when it is most.
-        if self._world.program == "queue" and number and self._world.share("joins later", number) < 0.5:
-            await asyncio.sleep(self._world.between(0.0, 20.0, "joins", number))
-        await self._live(number, plan_troubles)
-
-    async def _work_together(self) -> None:
-        """Let workers share a queue, some from a later time on, while more tasks come."""
-        story, world = self._story, self._world
-        story.queue = queue = RedisServer(world, self._loop)
-        half = len(story.tasks) // 2
-        await self._put(story.tasks[:half])
-        note = partial(self._note, "the queue's Redis")
-        troubles = asyncio.create_task(queue.trouble(lambda: [life.group for life in story.lives], note))
-        await asyncio.gather(self._live_together(), self._put_later(story.tasks[half:]))
-        if troubles.done():
-            troubles.result()
-        troubles.cancel()
-
-    async def _put_later(self, tasks: list[Task]) -> None:
-        await asyncio.sleep(self._world.between(0.0, 5.0, "put later"))
-        await self._put(tasks)
-
-    async def _put(self, tasks: list[Task]) -> None:
-        if await put(tasks):
-            self._story.put += tasks
-
-    def _note(self, who: str, text: str) -> None:
-        self._story.record.note(self._loop.time(), f"{who}: {text}")
-
-    def _longest(self) -> float:
-        """Return a bound on the time that a life takes."""
-        world = self._world
-        calls = (world.rows + 50) * world.max_attempts
-        # Each permit may meet a dead connection, five times for one attempt.
-        slowest = min(world.cap, 20.0) / (50.0 if {"idle_dropped", "idle_dropped_soon"} & world.kinds.keys() else 1.0)
-        slowest /= 10.0 if {"rate_changed", "steered_by_signals"} & world.kinds.keys() else 1.0
-        # Workers of a queue wait for what others have left, again and again.
-        waiting = 1800.0 if world.program == "queue" else 600.0
-        return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + waiting
-
-    async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
-        programs: dict[str, Any] = {"command": self._command, "queue": self._worker}
-        program = programs.get(self._world.program, self._library)(number, calm=calm)
-        life = Process(f"life-{number}", program, self._loop, self._story.record)
-        self._story.lives.append(life)
-        if not calm and self._world.happens("rival", number):
-            self._rivals.append(asyncio.create_task(self._rival(number)))
-        cut_power = partial(self._disk.cut_power, self._story.folder)
-        plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api, cut_power))
-        await self._end_of(life)
-        return life
-
-    async def _rival(self, number: int) -> None:
-        """Start a second run while one goes on."""
-        world = self._world
-        await asyncio.sleep(10 ** world.between(-3.0, 1.3, "rival", number))
-        # The first life alone has no --resume.
-        place = world.pick((0, world.lives + _CALM_LIVES), "rival resumes", number)
-        rival = Process(f"rival-{number}", self._command(place, calm=False), self._loop, self._story.record)
-        self._story.lives.append(rival)
-        await self._end_of(rival)
-
-    async def _end_of(self, life: Process) -> None:
-        try:
-            async with asyncio.timeout(self._longest()):
-                await life.over.wait()
-        except TimeoutError:
-            self._story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s")
-            return
-        # What it sent arrives, and what it left behind shows.
-        await asyncio.sleep(2 * self._world.latency_seconds + _LEFT_WITHIN)
-        if not life.group.alive:
-            self._disk.close_all(life.group)
-        self._story.violations += judges.left_behind(life, self._loop)
-
-    def _command(self, number: int, *, calm: bool) -> Command:
-        list_path = self._story.folder / f"list-{number}.csv"
-        rows = sorted(self._story.rows, key=lambda row: self._world.share("order", number, row))
-        list_path.write_text("AppId,RoomId,TaskId\n" + "".join(",".join(row) + "\n" for row in rows))
-        until = None
-        if not calm and self._world.happens("until", number):
-            until = self._loop.time() + self._world.timeout_seconds + self._world.between(0.1, 10.0, "until", number)
-        return Command(options_of(self._world, self._story.folder, list_path, number, until=until))
-
-    def _worker(self, _: int, *, calm: bool) -> Worker:
-        assert self._fleet is not None
-        return Worker(self._world, self._story.api, self._fleet, calm=calm)
-
-    def _library(self, number: int, *, calm: bool) -> Library:
-        tasks = self._story.tasks
-        if self._fleet is not None and not calm:
-            tasks = tasks[number :: self._world.lives]
-        return Library(self._world, self._story.api, tasks, calm=calm, fleet=self._fleet)
