@@ -177,6 +177,16 @@ def test_a_report_puts_the_tasks_that_ended_badly_in_again(queue: Shell, api: Em
     assert set(lines_by_task(queue / "b.jsonl")) == set(listed[:4])
 
 
+def test_the_rows_that_a_report_leaves_in_doubt_are_put_in_in_doubt(queue: Shell, api: Emulator, at: At) -> None:
+    api.faults = Faults({"close_after": tasks(1), "throttled": tasks(1, first=1)})
+    listed = write_csv(queue / "list.csv", tasks(2))
+    assert queue.run("run", listed, "-o", "a.jsonl", "--max-attempts", "1", *at).status == 1
+    api.running = set()
+    assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 2
+    assert work(queue, "b.jsonl", *at).status == 0
+    assert settled_by(queue / "b.jsonl", "presumed_stopped") == set(tasks(1))
+
+
 def test_outcomes_can_go_to_the_results_stream_alone(queue: Shell, at: At, there: Any) -> None:
     enqueued(queue, tasks(10))
     assert queue.run("worker", "--until-empty", "--results", *at).status == 0

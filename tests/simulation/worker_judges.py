@@ -105,12 +105,9 @@ def worker_truth(story: Story) -> Iterator[str]:
         for life, work in _workers(story)
         for each in work.outcomes
     ]
-    # What was given up is put in again after a loss, and its doubt is not.
-    lost = bool(_queue(story).emptied_at)
-    given_up = {claim.task for claim in claims if claim.status not in _GOOD} if lost else set()
     for claim in dict.fromkeys(claims):
         call = story.api.truth[claim.task].stopped_by
-        if call is None or ({call.life, claim.life} <= know and claim.task not in given_up):
+        if call is None or {call.life, claim.life} <= know:
             yield from false_claims(story, claim._replace(life=None))
         elif claim.life:
             yield from false_claims(story, claim)

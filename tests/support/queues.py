@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import redis
 
-from stopcast import Outcome, RedisConsumer, RedisQueue, Task
+from stopcast import Outcome, RedisConsumer, RedisQueue, RetryPolicy, Task
 from stopcast.sandbox import Emulator
-from support.streams import stopper_at
+from support.streams import QUICK, stopper_at
 
 #: Seconds of silence after which these tests take a worker for dead.
 SOON: Final = 0.2
@@ -30,11 +30,11 @@ async def put(url: str, *given: Task, **settings: Any) -> tuple[int, int]:
         return await queue.put(given, **settings)
 
 
-async def drained(url: str, emulator: Emulator, **settings: Any) -> list[Outcome]:
+async def drained(url: str, emulator: Emulator, *, retry: RetryPolicy = QUICK, **settings: Any) -> list[Outcome]:
     """Work the queue off, and return the outcomes."""
     outcomes: list[Outcome] = []
     settings = {"claim_after_seconds": SOON, "until_empty": True, **settings}
-    async with stopper_at(emulator) as stopper, RedisConsumer(url, **settings) as consumer:
+    async with stopper_at(emulator, retry=retry) as stopper, RedisConsumer(url, **settings) as consumer:
         async for outcome in stopper.stop_all(consumer):
             outcomes.append(outcome)
             consumer.ack([outcome])

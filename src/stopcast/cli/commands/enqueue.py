@@ -16,12 +16,11 @@ from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from stopcast.tasks.intake import Intake
+    from stopcast.tasks.intake import Accepted, Intake
     from stopcast.tasks.outcome import Outcome
-    from stopcast.tasks.task import Task
 
 _INVALID_SHOWN: Final = 10
-#: Tasks put into the queue at once.
+#: Rows whose tasks are put into the queue at once.
 _BATCH_TASKS: Final = 500
 
 
@@ -114,10 +113,12 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         aclosing(_batches(lists, intake, invalid)) as batches,
     ):
         try:
-            async for tasks in batches:
-                put = await queue.put(tasks, again=again)
-                new += put.new
-                known += put.known
+            async for rows in batches:
+                for in_doubt in (False, True):
+                    tasks = [row.task for row in rows if row.in_doubt is in_doubt]
+                    put = await queue.put(tasks, again=again, in_doubt=in_doubt)
+                    new += put.new
+                    known += put.known
             length = (await queue.status()).length
         except QueueError as error:
             error.add_note(f"{new:,} tasks were put in. Run the same command again: no task is put in twice.")
@@ -140,24 +141,26 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
     return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
 
 
-async def _batches(options: ListOptions, intake: Intake, invalid: list[Outcome]) -> AsyncGenerator[list[Task], None]:
-    """Yield the tasks of the lists, and collect the first invalid rows."""
+async def _batches(
+    options: ListOptions, intake: Intake, invalid: list[Outcome]
+) -> AsyncGenerator[list[Accepted], None]:
+    """Yield the rows of the lists that name tasks, and collect the first invalid rows."""
     from contextlib import aclosing
 
     from stopcast.cli.lists import Lists
     from stopcast.tasks.outcome import Status
 
-    tasks: list[Task] = []
+    rows: list[Accepted] = []
     async with aclosing(Lists.of(options).batches()) as batches:
         async for batch in batches:
             taken = intake.take(batch, 0.0)
-            tasks += [row.task for row in taken.accepted]
+            rows += taken.accepted
             if len(invalid) < _INVALID_SHOWN:
                 invalid += [outcome for outcome in taken.outcomes if outcome.status is Status.INVALID]
             # The next row of a pipe may come much later.
-            if len(tasks) >= _BATCH_TASKS or batch.source == "-":
-                yield tasks
-                tasks = []
+            if len(rows) >= _BATCH_TASKS or batch.source == "-":
+                yield rows
+                rows = []
             if intake.full:
                 break
-    yield tasks
+    yield rows

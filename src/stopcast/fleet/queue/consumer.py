@@ -266,10 +266,12 @@ class RedisConsumer:
     async def _sift(self, entries: list[Entry], settled: Container[bytes] | Identities) -> list[Entry]:
         """Return the entries to work on, and deal with the others."""
         sifted = sift(entries, settled, max_deliveries=self._tending.settings.max_deliveries)
+        # This comes first, because what follows emits events.
+        left = await self._member.with_doubts(sifted.left)
         if sifted.settled:
             await self._member.settle(sifted.settled)
         if sifted.dead:
             await self._member.settle(sifted.dead, elsewhere=self._stream.dead)
             for letter in sifted.letters:
                 self._emit(letter)
-        return sifted.left
+        return left

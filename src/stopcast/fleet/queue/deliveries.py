@@ -57,6 +57,10 @@ class Entry(NamedTuple):
         """Whether a call of an earlier delivery may have stopped the task."""
         return self.earlier > 0 or b"in_doubt" in self.fields
 
+    def doubted(self) -> Entry:
+        """Return the entry in doubt."""
+        return self._replace(fields={**self.fields, b"in_doubt": b"1"})
+
     @property
     def why_bad(self) -> str:
         """Why no call can be made for it, with its id for XRANGE; "" if one can."""

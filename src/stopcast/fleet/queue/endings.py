@@ -20,12 +20,14 @@ class Ending(NamedTuple):
         entry_id: the entry.
         fields: names and values, by turns, of the entry that takes its place elsewhere; none without one.
         forget: the identity of a task that may be put into the queue again, else b"".
+        in_doubt: whether a call may have stopped that task.
         only_mine: whether it stays where another worker has it by then.
     """
 
     entry_id: bytes
     fields: Sequence[bytes] = ()
     forget: bytes = b""
+    in_doubt: bool = False
     only_mine: bool = False
 
 
@@ -54,7 +56,7 @@ def sift(entries: Iterable[Entry], settled: Container[bytes] | Identities, *, ma
             sifted.settled.append(Ending(entry.id))
         elif entry.earlier >= max_deliveries:
             fields = [b"task", entry.text, b"earlier", b"%d" % entry.earlier]
-            sifted.dead.append(Ending(entry.id, fields, known, only_mine=True))
+            sifted.dead.append(Ending(entry.id, fields, known, in_doubt=bool(known), only_mine=True))
             sifted.letters.append(DeadLettered(entry.task or Task("", "", ""), entry.earlier))
         else:
             sifted.left.append(entry)
@@ -72,5 +74,8 @@ def endings_of(acked: Iterable[tuple[Delivery, Outcome]], *, results: bool) -> l
         # of it yet.
         only_mine = not outcome.good
         entries = [*delivery.entries, *(() if only_mine else delivery.lost)]
-        endings += [Ending(entry.id, line if entry is entries[0] else (), forget, only_mine) for entry in entries]
+        in_doubt = bool(forget) and outcome.in_doubt
+        endings += [
+            Ending(entry.id, line if entry is entries[0] else (), forget, in_doubt, only_mine) for entry in entries
+        ]
     return endings

@@ -9,7 +9,8 @@ from typing import Any, Final
 from stopcast.fleet.queue.deliveries import Entry, entry_of
 from stopcast.fleet.queue.endings import Ending
 from stopcast.fleet.queue.failures import data_lost
-from stopcast.fleet.queue.stream import GROUP, IDENTITIES_SECONDS, Agreed, Stream
+from stopcast.fleet.queue.stream import GROUP, Agreed, Stream
+from stopcast.tasks.identities import identity
 
 #: Entries taken at once. Others have their share, and a worker that dies leaves few behind.
 _AT_ONCE: Final = 64
@@ -55,6 +56,14 @@ class Member:
         times = {pending["message_id"]: pending["times_delivered"] for pending in counts}
         return [entry_of(entry, fields, deliveries=times.get(entry, 2)) for entry, fields in entries.items()], complete
 
+    async def with_doubts(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return the entries, in doubt where the queue remembers that their task is."""
+        asked = [identity(entry.task) if entry.task and not entry.in_doubt else b"" for entry in entries]
+        if not any(asked):
+            return list(entries)
+        doubts = set(await self._stream.run("doubts", *filter(None, asked)))
+        return [entry.doubted() if known in doubts else entry for entry, known in zip(entries, asked, strict=True)]
+
     async def forget(self, silent_seconds: float) -> None:
         """Remove from the group the workers that have nothing and were silent this long."""
         await self._stream.run("forget", GROUP, "", int(silent_seconds * 1000))
@@ -74,9 +83,10 @@ class Member:
     async def settle(self, endings: Sequence[Ending], *, elsewhere: str = "") -> None:
         """Take entries out of the stream for good."""
         stream = self._stream
-        arguments: list[Any] = [GROUP, self._name, stream.seen, IDENTITIES_SECONDS]
+        arguments: list[Any] = [GROUP, self._name]
         for ending in endings:
-            arguments += [ending.entry_id, int(ending.only_mine), ending.forget, len(ending.fields), *ending.fields]
+            arguments += [ending.entry_id, int(ending.only_mine), ending.forget, int(ending.in_doubt)]
+            arguments += [len(ending.fields), *ending.fields]
         await stream.run("settle", *arguments, keys=(elsewhere or stream.name,))
 
     async def hand_back(self, fields_of: Callable[[Entry], Sequence[bytes]]) -> int:

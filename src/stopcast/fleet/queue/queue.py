@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 from stopcast.background import END_WITHIN_SECONDS, finish_task
 from stopcast.errors import ConfigurationError, ListError, QueueDataLostError
 from stopcast.fleet.queue.failures import check_version, report_errors
-from stopcast.fleet.queue.stream import IDENTITIES_SECONDS, Stream, connected_stream, split_address
+from stopcast.fleet.queue.stream import Stream, connected_stream, split_address
 from stopcast.tasks.checks import good_keys, why_bad
 from stopcast.tasks.identities import identities_of
 from stopcast.tasks.task import RawRow, RowColumns, Task
@@ -108,7 +108,9 @@ class RedisQueue:
     async def __aexit__(self, *_error: object) -> None:
         await finish_task(asyncio.create_task(self._stack.aclose()), within_seconds=END_WITHIN_SECONDS)
 
-    async def put(self, tasks: Iterable[Task | tuple[str, str, str]], *, again: bool = False) -> Put:
+    async def put(
+        self, tasks: Iterable[Task | tuple[str, str, str]], *, again: bool = False, in_doubt: bool = False
+    ) -> Put:
         """Put tasks in, and return how many were new; wait while the queue is full.
 
         A task that was put in within the last day (at most two) is not put in again, unless it ended badly since then.
@@ -116,7 +118,9 @@ class RedisQueue:
 
         Args:
             tasks: the tasks.
-            again: put in also the tasks that were put in before.
+            again: put in also the tasks that were put in before. They are in doubt.
+            in_doubt: whether an earlier call, of a run for example, may have stopped the tasks. "No such running task"
+                then is ``presumed_stopped``.
 
         Raises:
             ListError: one of them is not a task; those before it may be in the queue.
@@ -131,7 +135,7 @@ class RedisQueue:
             if not all(keys):
                 bad = next(row for row, key in zip(some, keys, strict=True) if not key)
                 raise ListError(f"task {bad.line} cannot be put in: {why_bad(bad)}")
-            added = await self._add(keys, again=again)
+            added = await self._add(keys, again=again, in_doubt=in_doubt)
             new += added
             known += len(keys) - added
         return Put(new, known)
@@ -165,11 +169,10 @@ class RedisQueue:
             number += some
         return number
 
-    async def _add(self, keys: Sequence[bytes], *, again: bool) -> int:
+    async def _add(self, keys: Sequence[bytes], *, again: bool, in_doubt: bool) -> int:
         """Add tasks, each given as its ids with commas between, in one step."""
-        settings = [self._stream.seen, IDENTITIES_SECONDS, self._max_length, int(again)]
         words = chain.from_iterable(zip(identities_of(keys), keys, strict=True))
-        arguments: list[Any] = [*settings, *words]
+        arguments: list[Any] = [self._max_length, int(again), int(in_doubt), *words]
         waits = False
         while (added := await self._run("enqueue", *arguments)) < 0:
             if self._on_full is not None and not waits:

@@ -17,10 +17,12 @@ from stopcast.fleet.queue.failures import STATE_VERSION
 GROUP: Final = "stopcast"
 #: An identity is kept for this long at least, and for twice as long at most. A task runs a day at most, and after that
 #: there is nothing left to stop.
-IDENTITIES_SECONDS: Final = 86_400
+_IDENTITIES_SECONDS: Final = 86_400
 _TIMEOUT_SECONDS: Final = 5.0
 _NAME: Final = re.compile(r"(?!\d+$)[A-Za-z0-9_.:\-]{1,100}")
-_SCRIPTS: Final = ("open", "configure", "enqueue", "settle", "keep", "forget", "revive", "adopt")
+_SCRIPTS: Final = ("open", "configure", "keep", "forget", "revive", "adopt")
+#: Those that remember tasks.
+_REMEMBERING: Final = ("enqueue", "doubts", "settle")
 
 
 def split_address(url: str) -> tuple[str, str]:
@@ -82,7 +84,6 @@ class Stream:
         dead: the stream of tasks that were delivered too often.
         results: the stream of outcomes.
         state: the hash of the queue's id, of its version and of the settings.
-        seen: the prefix of the identities' keys.
     """
 
     def __init__(self, redis: Any, name: str) -> None:
@@ -93,17 +94,17 @@ class Stream:
         self.dead = f"{{{name}}}:dead"
         self.results = f"{{{name}}}:results"
         self.state = f"{{{name}}}:state"
-        self.seen = f"{{{name}}}:seen:"
-        folder = Path(__file__).parent
-        common = (folder / "state.lua").read_text("utf-8")
+        self._memory = [f"{{{name}}}:", _IDENTITIES_SECONDS]
         self._scripts = {
-            script: redis.register_script(common + (folder / f"{script}.lua").read_text("utf-8")) for script in _SCRIPTS
+            **{script: redis.register_script(_text("state", script)) for script in _SCRIPTS},
+            **{script: redis.register_script(_text("state", "memory", script)) for script in _REMEMBERING},
         }
 
     async def run(self, script: str, *arguments: Any, keys: tuple[str, ...] = ()) -> Any:
         """Run a script of this folder, and return its answer."""
+        memory = self._memory if script in _REMEMBERING else ()
         return await self._scripts[script](
-            keys=[self.name, self.state, *keys], args=[STATE_VERSION, self.id, *arguments]
+            keys=[self.name, self.state, *keys], args=[STATE_VERSION, self.id, *memory, *arguments]
         )
 
     async def open(self) -> None:
@@ -143,6 +144,10 @@ class Stream:
         )
         self.id = queue_id.decode()
         return Agreed.of(agreed)
+
+
+def _text(*scripts: str) -> str:
+    return "".join((Path(__file__).parent / f"{script}.lua").read_text("utf-8") for script in scripts)
 
 
 @asynccontextmanager

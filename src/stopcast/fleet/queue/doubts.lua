@@ -1,0 +1,8 @@
+-- Returns those of some tasks' identities that are in doubt. ARGV from 5: the identities.
+local found = {}
+for i = 5, #ARGV do
+  if doubts.has(ARGV[i]) then
+    found[#found + 1] = ARGV[i]
+  end
+end
+return found
