@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.cli.display import messages
+from stopcast.cli.files import check_is_file
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import log
 from stopcast.cli.running.plan import make_plan
-from stopcast.cli.running.steering import check_control_file
 from stopcast.cli.running.targets import Target
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
@@ -32,8 +32,10 @@ def check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
     Raises:
         ConfigurationError: the control file cannot be one, or the deadline leaves no time for a call.
     """
-    if guards.control is not None:
-        check_control_file(guards.control)
+    if (control := guards.control) is not None:
+        check_is_file("--control", control)
+        if not control.parent.is_dir():
+            raise ConfigurationError(f"--control {control}: there is no folder {control.parent}")
     if guards.until is not None and guards.until.left_seconds <= timeout_seconds:
         raise ConfigurationError(
             f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "

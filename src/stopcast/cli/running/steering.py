@@ -19,7 +19,6 @@ from stopcast.cli.display import messages
 from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import N_, _
-from stopcast.report.opening import own_stream
 from stopcast.stopper.task_calls import TaskCalls
 
 _READ_EVERY_SECONDS: Final = 1.0
@@ -232,21 +231,6 @@ ACTIONS: Final = (
     Action(act=Steering.end, word="end", keys="q", label=N_("end"), ends=True),
 )
 _WORDS: Final = tuple(action.word for action in ACTIONS if action.word)
-
-
-def check_control_file(path: Path) -> None:
-    """Check that the path can be that of a control file.
-
-    Raises:
-        ConfigurationError: it is a directory, a pipe or the like, or its folder does not exist.
-    """
-    try:
-        if own_stream(path) is not None or (path.exists() and not path.is_file()):
-            raise ConfigurationError(f"--control {path}: not a regular file")
-        if not path.parent.is_dir():
-            raise ConfigurationError(f"--control {path}: there is no folder {path.parent}")
-    except OSError as error:
-        raise ConfigurationError(f"--control {path}: {error.strerror}. Name another file") from None
 
 
 def _read(path: Path, known: object) -> tuple[object, list[str]]:

@@ -15,7 +15,7 @@ from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Metrics
 from stopcast.cli.running.job import RunJob
 from stopcast.errors import ConfigurationError, ReportExistsError
 from stopcast.i18n import _
-from stopcast.report.opening import is_file, own_stream
+from stopcast.report.opening import is_file, is_stream
 from stopcast.sources import ReportFilter
 from stopcast.stopper import Verifier
 from stopcast.tasks.outcome import Status
@@ -89,9 +89,9 @@ def check_verify_report(report: ReportOptions) -> None:
         ConfigurationError: the run's report cannot be read as a list.
         ReportExistsError: there is a report of an earlier ``--verify``.
     """
-    run_report, path = Path(report.path), _verify_report(report.path)
-    if own_stream(run_report) is not None or (run_report.exists() and not run_report.is_file()):
-        raise ConfigurationError(f"--verify reads the report again, and {run_report} is not a file; name one: -o PATH")
+    path = _verify_report(report.path)
+    if is_stream(report.path):
+        raise ConfigurationError(f"--verify reads the report again, and {report.path} is not a file; name one: -o PATH")
     if path.exists() and not report.resume:
         raise ReportExistsError(f"the report {path} exists already, and --verify writes it. Name another one: -o PATH")
 
