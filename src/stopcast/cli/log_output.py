@@ -18,7 +18,7 @@ from typing import Final, ParamSpec
 
 import click
 
-from stopcast.cli.given import warn_of_given
+from stopcast.cli.option_warnings import warn_of_options
 from stopcast.cli.options.output import OutputOptions
 from stopcast.cli.output import COMMAND_LOG, give_up
 from stopcast.cli.standard_streams import may_be_drawn_on
@@ -145,7 +145,7 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         with speaking(Language.EN) if in_json else nullcontext(), log_output(options, timed=timed):
             try:
                 if context is not None:
-                    warn_of_given(context)
+                    warn_of_options(context)
                 command(*args, **kwargs)
             except StopcastError as error:
                 give_up(error)

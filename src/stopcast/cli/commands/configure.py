@@ -39,8 +39,8 @@ def configure(
     Exit status: 0; 2 wrong usage; 3 Redis cannot be reached.
     """
     from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
+    from stopcast.cli import event_loop
     from stopcast.cli.output import write_text
-    from stopcast.cli.running import wakeup
 
     of_queue, of_quota = (claim_after, max_deliveries) != (None, None), (max_per_second, arrival_jitter) != (None, None)
     if of_queue == of_quota:
@@ -51,7 +51,7 @@ def configure(
     if of_queue:
         if not queue:
             raise click.UsageError("name the queue: --queue URL, or set STOPCAST_QUEUE")
-        write_text(wakeup.run(_configure_queue(queue, claim_after, max_deliveries)))
+        write_text(event_loop.run(_configure_queue(queue, claim_after, max_deliveries)))
         return
     if not quota or not account:
         raise click.UsageError("name the quota: --quota URL and --account NAME")
@@ -61,7 +61,7 @@ def configure(
             f"--max-per-second {max_per_second:g} is above the account's quota of {action.quota_per_second}; "
             f"where the vendor has raised it, add --raised-quota"
         )
-    write_text(wakeup.run(_configure_quota(quota, account, action.name, max_per_second, arrival_jitter)))
+    write_text(event_loop.run(_configure_quota(quota, account, action.name, max_per_second, arrival_jitter)))
 
 
 async def _configure_queue(url: str, claim_after_seconds: float | None, max_deliveries: int | None) -> str:

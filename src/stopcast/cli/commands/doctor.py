@@ -57,8 +57,8 @@ def doctor(*, report: ReportOptions, calls: CallOptions, app_id: str | None, out
 
     Exit status: 0 a run would work; 2 wrong usage; 3 something must be fixed first.
     """
+    from stopcast.cli import event_loop
     from stopcast.cli.output import EXIT_GIVEN_UP, EXIT_GOOD
-    from stopcast.cli.running import wakeup
     from stopcast.tasks.task import ID_PATTERN
 
     if app_id is not None and not ID_PATTERN.fullmatch(app_id):
@@ -66,7 +66,7 @@ def doctor(*, report: ReportOptions, calls: CallOptions, app_id: str | None, out
         raise ConfigurationError(text)
     checkup = _checkup(report, calls, app_id)
     with speaking(Language.EN) if output.as_json else nullcontext():
-        findings = wakeup.run(_examine(checkup, show=not output.as_json))
+        findings = event_loop.run(_examine(checkup, show=not output.as_json))
     failed = sum(finding.state is FindingState.FAILED for finding in findings)
     _print_conclusion(findings, failed, as_json=output.as_json)
     sys.exit(EXIT_GIVEN_UP if failed else EXIT_GOOD)

@@ -60,18 +60,18 @@ def enqueue(
     Exit status: 0 every task is in the queue, or had been put in before; 1 some rows name no task; 2 wrong usage, or a
     list that cannot be read; 3 the queue cannot be used.
     """
+    from stopcast.cli import event_loop
     from stopcast.cli.lists.rehearsals import refuse_rehearsals
-    from stopcast.cli.running import wakeup
 
     if dead_letters:
         if tasks:
             raise click.UsageError("--dead-letters takes no list")
-        sys.exit(wakeup.run(_put_dead_letters_back(queue, output)))
+        sys.exit(event_loop.run(_put_dead_letters_back(queue, output)))
     if not tasks and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("name a list, or pipe one into standard input")
     lists = replace(lists, tasks=tasks or ("-",))
     refuse_rehearsals(lists.tasks)
-    sys.exit(wakeup.run(_put_lists(lists, queue, output, again=again, max_length=max_length)))
+    sys.exit(event_loop.run(_put_lists(lists, queue, output, again=again, max_length=max_length)))
 
 
 async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
@@ -96,7 +96,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
     from contextlib import aclosing
 
     from stopcast.cli.display import queue_messages
-    from stopcast.cli.lists.exceptions import read_exceptions
+    from stopcast.cli.lists.exclusions import read_exclusions
     from stopcast.errors import QueueError
     from stopcast.fleet.queue import RedisQueue
     from stopcast.tasks.intake import Intake
@@ -105,7 +105,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         if not output.quiet:
             log(f"The queue holds {max_length:,} tasks; waiting for its workers.", event="queue_full")
 
-    intake = Intake(limit=lists.limit, excluded=await read_exceptions(lists))
+    intake = Intake(limit=lists.limit, excluded=await read_exclusions(lists))
     invalid: list[Outcome] = []
     new = known = 0
     async with (

@@ -67,10 +67,10 @@ def run(
         )
     options = Options(lists=replace(lists, tasks=tasks or ("-",)), **groups)
     if dry_run:
-        from stopcast.cli.running import wakeup
+        from stopcast.cli import event_loop
         from stopcast.cli.running.plan import print_plan
 
-        sys.exit(wakeup.run(print_plan(options)))
+        sys.exit(event_loop.run(print_plan(options)))
     from stopcast.cli.running.job import execute
     from stopcast.cli.running.stopping import stop_job
 

@@ -31,8 +31,8 @@ def status(*, queue: str | None, quota: str | None, account: str | None, watch: 
     from contextlib import suppress
     from datetime import datetime
 
+    from stopcast.cli import event_loop
     from stopcast.cli.output import log, write_json, write_text
-    from stopcast.cli.running import wakeup
     from stopcast.errors import QueueError, QuotaLostError
 
     if not queue and not quota:
@@ -56,7 +56,7 @@ def status(*, queue: str | None, quota: str | None, account: str | None, watch: 
             await asyncio.sleep(_WATCH_SECONDS)
 
     with suppress(*((KeyboardInterrupt,) if watch else ())):
-        wakeup.run(keep_showing() if watch else show())
+        event_loop.run(keep_showing() if watch else show())
 
 
 async def _ask(queue: str | None, quota: str | None, account: str | None) -> tuple[dict[str, Any], list[str]]:

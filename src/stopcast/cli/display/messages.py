@@ -1,4 +1,4 @@
-"""The sentences that the commands print: plans, progress, totals, queues and quotas. Nothing here prints."""
+"""The sentences about a run: its plan, its progress and its totals. Nothing here prints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from stopcast.api.meanings import message_shown
-from stopcast.cli.display.beginnings import invalid_rows
+from stopcast.cli.display.list_messages import invalid_rows
 from stopcast.i18n import _, duration, ngettext, status_counts, translate
 from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import AccountFigures, Summary

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from stopcast.cli.display import beginnings, messages
+from stopcast.cli.display import list_messages, messages
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import NONE_LEFT, rows_done, rows_to_do
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log
-from stopcast.cli.running.notes import note_of
+from stopcast.cli.running.advice import advice_on
 from stopcast.cli.running.plan import are_unused
 from stopcast.cli.running.user import User
 from stopcast.errors import ListError, ReportExistsError, StopcastError, TimeIsUpError
@@ -80,7 +80,7 @@ def conclude(
         "no_such_task_only": no_such_task_only,
     }
     unused = error is None and not summary.asked and are_unused(options, run.intake, summary.statuses)
-    for warning in beginnings.warnings(run.intake, unused_exceptions=unused):
+    for warning in list_messages.warnings(run.intake, unused_exclusions=unused):
         log(warning, event="list_warning", level=logging.WARNING)
     text = messages.totals(
         summary, options.report.path, done=rows_done(run), to_do=to_do, sandbox=options.calls.sandbox
@@ -91,7 +91,7 @@ def conclude(
             user.log(text, event="summary", summary=as_json)
         if summary.bad and advice is not None:
             user.log(advice, event="not_ended")
-        elif summary.bad and error is None and (note := note_of(None, options)) is not None:
+        elif summary.bad and error is None and (note := advice_on(None, options)) is not None:
             user.log(note, event="advice")
 
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
@@ -101,7 +101,7 @@ def conclude(
     resume_with = None
     if _can_continue(run, options.report.path, error):
         resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError))
-    return Ended(as_json if run.opened else None, status, error, log_totals, note_of(error, options), resume_with)
+    return Ended(as_json if run.opened else None, status, error, log_totals, advice_on(error, options), resume_with)
 
 
 def _can_continue(run: Run, report: str, error: StopcastError) -> bool:

@@ -11,29 +11,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stopcast.accounts.router import Router
+from stopcast.cli import event_loop
 from stopcast.cli.display import messages
 from stopcast.cli.display.attempt_stats import AttemptStats
 from stopcast.cli.display.monitor import RunMonitor
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
-from stopcast.cli.lists.exceptions import read_exceptions
+from stopcast.cli.lists.exclusions import read_exclusions
 from stopcast.cli.lists.remaining import rows_expected
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_GIVEN_UP, give_up, log, write_json
-from stopcast.cli.running import wakeup
+from stopcast.cli.running.answer_watch import AnswerWatch
 from stopcast.cli.running.ending import Ended, conclude
+from stopcast.cli.running.facts import log_opening, shown_facts
 from stopcast.cli.running.guards import check_files, check_guards, confirms_deadline, confirms_plan
 from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.open_files import calls_within_limit
-from stopcast.cli.running.opening import log_opening, shown_facts
 from stopcast.cli.running.session import Session
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, Target, find_target, shared_quotas
 from stopcast.cli.running.user import User
-from stopcast.cli.running.watch import AnswerWatch
 from stopcast.cli.standard_streams import OutputError
 from stopcast.errors import InterruptedRunError, StopcastError
 from stopcast.fleet.connection import without_secrets
@@ -85,7 +85,7 @@ def execute(job: RunJob) -> int:
         SystemExit: with the exit status of the error that ended the job early.
     """
     with Signals() as signals:
-        ended = wakeup.run(run_job(job, User(job.options.output), signals))
+        ended = event_loop.run(run_job(job, User(job.options.output), signals))
     error = ended.error
     if job.options.output.as_json and ended.summary is not None:
         try:
@@ -131,7 +131,7 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
     options, stack = job.options, session.stack
     check_files(options)
     check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
-    excluded = await read_exceptions(options.lists, report=options.report.path)
+    excluded = await read_exclusions(options.lists, report=options.report.path)
     target = await find_target(options, stack)
     most = calls_within_limit(
         options.calls.max_at_once,

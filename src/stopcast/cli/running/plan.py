@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
-from stopcast.cli.display import beginnings, messages
+from stopcast.cli.display import list_messages, messages
 from stopcast.cli.lists import Beginning, Lists
-from stopcast.cli.lists.exceptions import read_exceptions
+from stopcast.cli.lists.exclusions import read_exclusions
 from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_text
@@ -40,7 +40,7 @@ class Plan:
         arrival_jitter: seconds by which the way to the API varies.
         caps: of an accounts file, the cap of each account.
         per_account: the number of tasks of each account in the file, and of None for those that no account claims.
-        unused_exceptions: whether tasks are excluded, and the lists name none of them.
+        unused_exclusions: whether tasks are excluded, and the lists name none of them.
     """
 
     intake: Intake
@@ -50,11 +50,11 @@ class Plan:
     arrival_jitter: float
     caps: Mapping[str, float]
     per_account: Counter[str | None]
-    unused_exceptions: bool = False
+    unused_exclusions: bool = False
 
     def __str__(self) -> str:
-        read = chain.from_iterable(map(beginnings.understood, self.lists))
-        warnings = beginnings.warnings(self.intake, unused_exceptions=self.unused_exceptions)
+        read = chain.from_iterable(map(list_messages.understood, self.lists))
+        warnings = list_messages.warnings(self.intake, unused_exclusions=self.unused_exclusions)
         return "\n".join([*read, self._counts(), *warnings])
 
     def _counts(self) -> str:
@@ -76,7 +76,7 @@ class Plan:
         counts["not_chosen"] = self.intake.not_chosen
         counts["number_ids"] = self.intake.numbers
         counts["rounded_ids"] = self.intake.rounded
-        counts["lists"] = list(map(beginnings.as_json, self.lists))
+        counts["lists"] = list(map(list_messages.as_json, self.lists))
         if self.caps:
             counts["per_account"] = {name: self.per_account[name] for name in self.caps}
             counts["claimed_by_no_account"] = self.per_account[None]
@@ -127,7 +127,7 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
         arrival_jitter=options.calls.arrival_jitter,
         caps={account.name: account.max_per_second or options.calls.max_per_second for account in accounts},
         per_account=per_account,
-        unused_exceptions=are_unused(options, intake, history.statuses),
+        unused_exclusions=are_unused(options, intake, history.statuses),
     )
 
 
@@ -141,7 +141,7 @@ async def print_plan(options: Options) -> int:
     lists = Lists.of(options.lists, report=options.report.path)
     if not options.calls.sandbox:
         refuse_rehearsals(options.lists.tasks)
-    excluded = await read_exceptions(options.lists, report=options.report.path)
+    excluded = await read_exclusions(options.lists, report=options.report.path)
     plan = await make_plan(options, lists, excluded=excluded)
     if options.output.as_json:
         write_json(plan.as_json())

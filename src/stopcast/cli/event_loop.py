@@ -1,4 +1,4 @@
-"""Run a command on an event loop that handles each signal at once."""
+"""Runs the coroutine of a command on an event loop that handles each signal at once."""
 
 from __future__ import annotations
 

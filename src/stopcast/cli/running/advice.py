@@ -1,4 +1,4 @@
-"""What a user should do after a run that did not go well: one command, or none where the next one is to continue."""
+"""What a user should do after a run that did not go well, beside continuing it: the advice on each error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stopcast.i18n import _
 from stopcast.report.opening import is_file
 
 
-def note_of(error: StopcastError | None, options: Options) -> str | None:
+def advice_on(error: StopcastError | None, options: Options) -> str | None:
     """Return what the user should do about the error that ended a run, or about its rows that are not good."""
     report = options.report.path
     match error:

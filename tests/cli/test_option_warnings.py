@@ -1,4 +1,4 @@
-"""How options and lists were given: misspelt variables, visible passwords, a rehearsal's report as a list."""
+"""Warnings about options and lists: misspelt variables, visible passwords, a rehearsal's report as a list."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _INVALID: Final = N_(
 _EMPTY: Final = N_("stopcast: the lists of --except name no task: {names}")
 
 
-async def read_exceptions(options: ListOptions, *, report: str = "") -> Container[bytes]:
+async def read_exclusions(options: ListOptions, *, report: str = "") -> Container[bytes]:
     """Return the identities of the tasks that ``--except`` names.
 
     Their lists are read to their ends, and of an earlier report all lines are taken, whatever their status.
@@ -43,16 +43,16 @@ async def read_exceptions(options: ListOptions, *, report: str = "") -> Containe
         report=report,
         report_filter=ReportFilter(frozenset(Status)),
     )
-    intake, exceptions = Intake(), Identities()
+    intake, excluded = Intake(), Identities()
     async with aclosing(lists.batches()) as batches:
         async for batch in batches:
             taken = intake.take(batch, 0.0)
             for outcome in taken.outcomes:
                 _refuse_invalid(outcome)
-            exceptions.add_all([taken.identities[place] for place in taken.places])
-    if not exceptions:
+            excluded.add_all([taken.identities[place] for place in taken.places])
+    if not excluded:
         log(_(_EMPTY, names=", ".join(names)), event="exceptions_empty", level=logging.WARNING)
-    return exceptions
+    return excluded
 
 
 def _refuse_invalid(outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""Warnings about how a command's options were given: passwords that others can see, and misspelt variables."""
+"""Warnings about how options were given: passwords that others can see, and misspelt variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stopcast.i18n import _
 _PREFIX: Final = "STOPCAST_"
 
 
-def warn_of_given(context: click.Context) -> None:
+def warn_of_options(context: click.Context) -> None:
     """Warn of what may be wrong with the command line and the environment of a command."""
     _warn_of_passwords(context)
     _warn_of_unknown_variables(context)

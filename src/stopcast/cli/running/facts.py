@@ -18,8 +18,8 @@ from stopcast.report.opening import own_stream
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """An account as the log names it."""
+class _Account:
+    """An account as the display and the log name it."""
 
     name: str
     host: str
@@ -104,7 +104,7 @@ def _proxy_of(calls: CallOptions) -> str | None:
     return None if calls.proxy is None or calls.sandbox else Proxy.parse(calls.proxy).shown
 
 
-def _accounts(target: Target, calls: CallOptions, *, stops_tasks: bool) -> Iterator[_Opened]:
+def _accounts(target: Target, calls: CallOptions, *, stops_tasks: bool) -> Iterator[_Account]:
     for account in target.accounts:
         cap = account.cap(calls, stops_tasks=stops_tasks)
-        yield _Opened(account.name, account.endpoint.host, account.endpoint.region, account.key, cap)
+        yield _Account(account.name, account.endpoint.host, account.endpoint.region, account.key, cap)

@@ -57,8 +57,8 @@ def as_json(beginning: Beginning) -> dict[str, Any]:
     }
 
 
-def warnings(intake: Intake, *, unused_exceptions: bool) -> Iterator[str]:
-    """Yield warnings about ids that a program may have changed, and about exceptions that were none."""
+def warnings(intake: Intake, *, unused_exclusions: bool) -> Iterator[str]:
+    """Yield warnings about ids that a program may have changed, and about exclusions that excluded nothing."""
     if number := intake.numbers:
         yield ngettext(
             "1 row has a number as an id: a spreadsheet may have removed zeros at its beginning",
@@ -71,7 +71,7 @@ def warnings(intake: Intake, *, unused_exceptions: bool) -> Iterator[str]:
             "{number:,} rows have an id such as 1001.0, which a program may have made of 1001",
             number,
         )
-    if unused_exceptions:
+    if unused_exclusions:
         yield _("--except excluded no row: the lists name none of its tasks. Compare its ids with those of the lists")
 
 
