@@ -11,10 +11,11 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from stopcast.errors import BackgroundTaskError, ClosedError
 
+_T = TypeVar("_T")
 _LOG: Final = logging.getLogger("stopcast")
 #: How long a task has to end before it is left alone.
 END_WITHIN_SECONDS: Final = 2.0
@@ -84,6 +85,16 @@ async def finish_task(task: asyncio.Task[Any], *, within_seconds: float) -> None
         raise cancelled
     if task.done() and not task.cancelled():
         task.result()
+
+
+async def cancellable(coroutine: Coroutine[Any, Any, _T], *, name: str) -> _T:
+    """Return the coroutine's result. A cancellation of the caller ends it by ``end_task``, whatever swallows one."""
+    task = asyncio.create_task(coroutine, name=name)
+    try:
+        await asyncio.wait((task,))
+    finally:
+        await end_task(task)
+    return task.result()
 
 
 def check_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,19 @@ def test_the_handlers_are_restored_after_the_block() -> None:
     with Signals():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+async def test_a_signal_before_a_run_ends_the_run_where_the_cancellation_was_swallowed() -> None:
+    received: list[tuple[int, bool]] = []
+    with keeping_signals(), Signals() as signals:
+        signals.cancel_task()
+        signal.raise_signal(signal.SIGTERM)
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        signals.hand_over(lambda number, first: received.append((number, first)), lambda _: None)
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0)
+    assert received == [(signal.SIGTERM, True), (signal.SIGINT, False)]
 
 
 def test_a_signal_after_the_block_is_ignored_if_one_came_within_it() -> None:

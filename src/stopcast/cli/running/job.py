@@ -217,7 +217,7 @@ async def _run_one(
             user.log(messages.cut_off(in_flight), event="calls_cut_off", calls=in_flight)
         showing.show_change()
 
-    session.signals.end, session.signals.steer = end, steering.receive
+    session.signals.hand_over(end, steering.receive)
     error: StopcastError | None = None
     with keys_for(steering, showing, screen, options.lists.tasks):
         async with (

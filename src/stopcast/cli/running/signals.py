@@ -59,6 +59,12 @@ class Signals:
         if self.number is not None:
             task.cancel()
 
+    def hand_over(self, end: Callable[[int, bool], object], steer: Callable[[int], object]) -> None:
+        """Let these functions receive the signals. One that has arrived, and whose cancellation was lost, ends now."""
+        self.end, self.steer = end, steer
+        if self.number is not None:
+            end(self.number, True)
+
     def end_now(self) -> None:
         """End the run as SIGINT does."""
         self._receive_end(signal.SIGINT, None)

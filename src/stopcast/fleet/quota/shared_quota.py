@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Self
 
-from stopcast.background import Supervisor
+from stopcast.background import Supervisor, cancellable
 from stopcast.checks import check_methods, check_whole_number
 from stopcast.errors import BackgroundTaskError, ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaSettingsAdopted
@@ -127,7 +127,7 @@ class SharedQuota(Limiter):
     async def __aenter__(self) -> Self:
         await self._ledger.__aenter__()
         try:
-            await self._enter()
+            await cancellable(self._enter(), name=f"entering of the shared quota of {self._account}")
         except BaseException:
             await self._ledger.__aexit__(None, None, None)
             raise
@@ -198,7 +198,7 @@ class SharedQuota(Limiter):
             arrival_jitter=kept.arrival_jitter if arrival_jitter is None else arrival_jitter,
         )
         self._own_settings = wanted
-        await self._lender.change_settings(wanted)
+        await cancellable(self._lender.change_settings(wanted), name=f"settings of the quota of {self._account}")
 
     def hold(self, seconds: float = 0.0) -> None:
         """Record one throttled answer: no call for ``seconds`` (60 at most), and a lower rate after that."""
