@@ -11,13 +11,15 @@ asked for by name. One observer serves a whole process, with any number of Stopp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from functools import cache, partial
 from itertools import product
+from threading import RLock
 from typing import Any, Final
 from weakref import WeakSet
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, values
 
 from stopcast.events import (
     WARNINGS,
@@ -34,6 +36,7 @@ from stopcast.events import (
     TaskRefused,
 )
 from stopcast.ports import CallCounts, Observer, Opened
+from stopcast.tallies import Buckets, Count, Tallies
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
@@ -87,6 +90,7 @@ class PrometheusObserver:
     def __init__(
         self, registry: CollectorRegistry = REGISTRY, *, app_ids: Collection[str] = (), labels: Collection[str] = ()
     ) -> None:
+        labels = tuple(labels)
         self._app_ids = frozenset(app_ids)
         by_app = ("app_id",) if app_ids else ()
         own = {
@@ -94,16 +98,32 @@ class PrometheusObserver:
             "stopcast_attempts": ("verdict", *by_app),
             "stopcast_warnings": ("event",),
         }
-        self._metrics: dict[str, Counter | Gauge | Histogram] = {
-            name: Counter(name, description, (*labels, *own.get(name, ())), registry=registry)
-            for name, description in _COUNTERS.items()
+        self._lock = RLock()
+        # Processes share their metrics by other values than prometheus-client's usual ones.
+        shared = values.ValueClass is not values.MutexValue
+
+        def counter(name: str, text: str) -> Callable[..., Any]:
+            names = (*labels, *own.get(name, ()))
+            if shared:
+                return _by_labels(Counter(name, text, names, registry=registry), names)
+            return Tallies("counter", name, text, names, Count, lock=self._lock, registry=registry).labels
+
+        def histogram(name: str, text: str) -> Callable[..., Any]:
+            bounds = TASK_SECONDS if name == "stopcast_task_seconds" else SECONDS
+            if shared:
+                return _by_labels(Histogram(name, text, labels, registry=registry, buckets=bounds), labels)
+            make = partial(Buckets, bounds)
+            return Tallies("histogram", name, text, labels, make, lock=self._lock, registry=registry).labels
+
+        def gauge(name: str, text: str) -> Callable[..., Any]:
+            return _by_labels(Gauge(name, text, labels, registry=registry), labels)
+
+        self._metrics: dict[str, Callable[..., Any]] = {
+            name: make(name, text)
+            for make, texts in ((counter, _COUNTERS), (histogram, _HISTOGRAMS), (gauge, _GAUGES))
+            for name, text in texts.items()
         }
-        for name, description in _HISTOGRAMS.items():
-            buckets = TASK_SECONDS if name == "stopcast_task_seconds" else SECONDS
-            self._metrics[name] = Histogram(name, description, labels, registry=registry, buckets=buckets)
-        for name, description in _GAUGES.items():
-            self._metrics[name] = Gauge(name, description, labels, registry=registry)
-        self._unlabelled = None if labels else _Counting(self._metrics, self._app_ids, {})
+        self._unlabelled = None if labels else _Counting(self._metrics, self._lock, self._app_ids, {})
 
     def watch(self, opened: Opened) -> None:
         """Export what a Stopper is doing. A Stopper calls this when it is entered."""
@@ -116,7 +136,7 @@ class PrometheusObserver:
         Raises:
             ValueError: the names are not those of ``labels``.
         """
-        return _Counting(self._metrics, self._app_ids, labels)
+        return _Counting(self._metrics, self._lock, self._app_ids, labels)
 
     def __call__(self, event: Event, /) -> None:
         """Count the event.
@@ -129,10 +149,29 @@ class PrometheusObserver:
         self._unlabelled(event)
 
 
-class _Counting:
-    """The metrics of one set of labels, and what each event does to them."""
+def _by_labels(metric: Any, names: Collection[str]) -> Callable[..., Any]:
+    """Return a function of labels that returns the metric's child, or the metric itself where it has none."""
+    return metric.labels if names else lambda: metric
 
-    def __init__(self, metrics: dict[str, Any], app_ids: frozenset[str], labels: dict[str, str]) -> None:
+
+class _Counting:
+    """The metrics of one set of labels, and what each event does to them.
+
+    Args:
+        metrics: of each name, a function of its labels.
+        lock: is held while an event is counted: once, since to lock takes longer than to count.
+        app_ids: that are counted separately.
+        labels: of every metric.
+    """
+
+    def __init__(
+        self,
+        metrics: Mapping[str, Callable[..., Any]],
+        lock: AbstractContextManager[object],
+        app_ids: frozenset[str],
+        labels: Mapping[str, str],
+    ) -> None:
+        self._lock = lock
         self._app_ids = app_ids
         tasks, attempts = metrics["stopcast_tasks"], metrics["stopcast_attempts"]
         by_app = bool(app_ids)
@@ -140,11 +179,11 @@ class _Counting:
         # Looking up a labelled counter costs more than counting.
         @cache
         def tasks_with(status: str, app_id: str) -> Any:
-            return tasks.labels(**labels, status=status, **({"app_id": app_id} if by_app else {}))
+            return tasks(**labels, status=status, **({"app_id": app_id} if by_app else {}))
 
         @cache
         def attempts_with(verdict: str, app_id: str) -> Any:
-            return attempts.labels(**labels, verdict=verdict, **({"app_id": app_id} if by_app else {}))
+            return attempts(**labels, verdict=verdict, **({"app_id": app_id} if by_app else {}))
 
         self._tasks, self._attempts = tasks_with, attempts_with
         # These too are exported from the start, so that an alert sees the first task that failed as an increase.
@@ -152,7 +191,7 @@ class _Counting:
             tasks_with(status, app_id)
 
         def metric(name: str) -> Any:
-            return metrics[name].labels(**labels) if labels else metrics[name]
+            return metrics[name](**labels)
 
         self._connection = metric("stopcast_connection_wait_seconds")
         self._limiter = metric("stopcast_limiter_wait_seconds")
@@ -168,7 +207,7 @@ class _Counting:
         metric("stopcast_tasks_waiting").set_function(lambda: sum(each.waiting for each in tuple(self._counts)))
         retries, warnings = metric("stopcast_retries"), metrics["stopcast_warnings"]
         # Exported from the start, so that an alert sees the first warning as an increase.
-        self._warnings = {kind: warnings.labels(**labels, event=name) for kind, name in WARNINGS.items()}
+        self._warnings = {kind: warnings(**labels, event=name) for kind, name in WARNINGS.items()}
         rate, clock = metric("stopcast_rate_limit_calls_per_second"), metric("stopcast_clock_offset_seconds")
         self._handlers: dict[type[Event], Callable[[Any], object]] = {
             TaskRefused: lambda event: self._count(event.outcome),
@@ -185,10 +224,11 @@ class _Counting:
 
     def __call__(self, event: Event, /) -> None:
         kind = type(event)
-        if (handle := self._handlers.get(kind)) is not None:
-            handle(event)
-        if (warnings := self._warnings.get(kind)) is not None:
-            warnings.inc()
+        with self._lock:
+            if (handle := self._handlers.get(kind)) is not None:
+                handle(event)
+            if (warnings := self._warnings.get(kind)) is not None:
+                warnings.inc()
 
     def watch(self, opened: Opened) -> None:
         self._counts.add(opened.counts)
