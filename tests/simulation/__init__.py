@@ -2,8 +2,9 @@
 
 One seed draws a ``World``: rows, settings, a story of restarts and signals, and which kinds of faults happen how often
 ("swarm": each world has only some kinds). The real command runs in it on virtual time: lists, intake, engine, report,
-in-flight log, limiter, accounts, control file, signals. In other worlds it is a program that uses the library, or
-several of them with a shared quota, or workers of one queue. Only what lies below is simulated:
+in-flight log, limiter, accounts, control file, signals. In other worlds it is two runs of it that share a quota, each
+with a report of its own, a program that uses the library, several of those with a shared quota, or workers of one
+queue. Only what lies below is simulated:
 
 - ``loop``: the event loop and its clock. Processes are groups of tasks on it, which are stopped, continued and killed.
 - ``network``: connections below aiohttp, whose real parser and connector run.
@@ -32,8 +33,8 @@ What can go wrong in the simulator itself:
 - Draws that hang together: each draw is a hash of seed, kind and subject, so that a kind that is switched off leaves
   the others as they were.
 
-Not simulated: a queue's Redis that fails over, or whose clock is set forward by more than the workers' margin; two runs
-with two reports and one quota; TLS, real threads, and real signals' timing. Other tests have TLS, threads and signals.
+Not simulated: a queue's Redis that fails over, or whose clock is set forward by more than the workers' margin; TLS,
+real threads, and real signals' timing. Other tests have TLS, threads and signals.
 
 To add a kind of fault: a line in ``world.KINDS``, and ``world.happens("my_kind", subject)`` where it is to happen, with
 a subject that names the occasion, such as the task and the number of its call. To add a judge: a generator of sentences

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,29 +32,37 @@ _CALM_LIVES: Final = 3
 
 
 class Author:
-    """Lets things happen, one life of the process after the other."""
+    """Lets things happen, one life of the process after the other.
 
-    def __init__(self, story: Story, loop: SimulatedLoop, network: Network, disk: Disk) -> None:
+    Args:
+        fleet: the quota that the processes share, None where they share none.
+    """
+
+    def __init__(self, story: Story, loop: SimulatedLoop, network: Network, disk: Disk, fleet: Fleet | None) -> None:
         self._story = story
         self._world = story.world
         self._loop = loop
         self._network = network
         self._disk = disk
         self._control = story.folder / "control"
-        self._fleet: Fleet | None = None
+        self._fleet = fleet
         self._rivals: list[asyncio.Task[None]] = []
 
     async def tell(self) -> None:
         """Let the world begin, go through its faults, and come to its end in calm."""
         story, world = self._story, self._world
-        if world.program == "queue":
-            await self._work_together()
-        elif world.program == "fleet":
-            await self._live_together()
-        else:
-            await self._live_in_turn()
-            await asyncio.gather(*self._rivals)
-        if any(life.running for life in story.lives):
+        # Two runs share nothing but the quota and the API.
+        parts = [Author(part, self._loop, self._network, self._disk, self._fleet) for part in story.parts]
+        match world.program:
+            case "queue":
+                await self._work_together()
+            case "fleet":
+                await self._share_quota(map(self._live_from_later_on, range(world.lives)))
+            case "runs":
+                await self._share_quota(author.live_in_turn() for author in parts)
+            case _:
+                await self.live_in_turn()
+        if any(life.running for each in (story, *story.parts) for life in each.lives):
             return
         self._network.calm = self._disk.calm = True
         story.api.end_faults()
@@ -64,24 +72,30 @@ class Author:
             story.queue.end_troubles()
             if story.queue.emptied_at:
                 await self._put(story.tasks)
+        await asyncio.gather(*(author.come_to_an_end() for author in parts or [self]))
+
+    async def come_to_an_end(self) -> None:
+        """Live in calm, until a life has come to its end."""
+        story, world = self._story, self._world
         for number in range(world.lives, world.lives + _CALM_LIVES):
             life = await self._live(number, lambda _: None, calm=True)
             if life.done or life.running:
                 story.finished = not life.running
                 return
 
-    async def _live_in_turn(self) -> None:
+    async def live_in_turn(self) -> None:
+        """Live under faults, until a life has come to its end."""
         for number in range(self._world.lives):
             life = await self._live(number, plan_troubles)
             if life.running or life.done:
-                return
+                break
             await asyncio.sleep(_RESTART_SECONDS * self._world.share("restart", number))
+        await asyncio.gather(*self._rivals)
 
-    async def _live_together(self) -> None:
-        self._fleet = fleet = Fleet(self._world)
-        note = partial(self._note, "Redis")
-        troubles = asyncio.create_task(fleet.trouble(note))
-        await asyncio.gather(*map(self._live_from_later_on, range(self._world.lives)))
+    async def _share_quota(self, living: Iterable[Coroutine[Any, Any, None]]) -> None:
+        assert self._fleet is not None
+        troubles = asyncio.create_task(self._fleet.trouble(partial(self._note, "Redis")))
+        await asyncio.gather(*living)
         troubles.cancel()
 
     async def _live_from_later_on(self, number: int) -> None:
@@ -98,7 +112,8 @@ class Author:
         await self._put(story.tasks[:half])
         note = partial(self._note, "the queue's Redis")
         troubles = asyncio.create_task(queue.trouble(lambda: [life.group for life in story.lives], note))
-        await asyncio.gather(self._live_together(), self._put_later(story.tasks[half:]))
+        lives = map(self._live_from_later_on, range(world.lives))
+        await asyncio.gather(self._share_quota(lives), self._put_later(story.tasks[half:]))
         if troubles.done():
             troubles.result()
         troubles.cancel()
@@ -126,16 +141,22 @@ class Author:
         return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + waiting
 
     async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
-        programs: dict[str, Any] = {"command": self._command, "queue": self._worker}
+        programs: dict[str, Any] = {"command": self._command, "runs": self._command, "queue": self._worker}
         program = programs.get(self._world.program, self._library)(number, calm=calm)
-        life = Process(f"life-{number}", program, self._loop, self._story.record)
+        life = Process(f"{self._story.name}life-{number}", program, self._loop, self._story.record)
         self._story.lives.append(life)
         if not calm and self._world.happens("rival", number):
             self._rivals.append(asyncio.create_task(self._rival(number)))
-        cut_power = partial(self._disk.cut_power, self._story.folder)
-        plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api, cut_power))
+        plan(Life(life, self._world, self._loop, self._story.record, self._control, self._story.api, self._cut_power))
         await self._end_of(life)
         return life
+
+    def _cut_power(self) -> None:
+        """End all processes of the machine at once."""
+        for life in self._story.lives:
+            life.kill()
+        self._disk.cut_power(self._story.folder)
+        self._story.record.power_cuts.append(self._loop.time())
 
     async def _rival(self, number: int) -> None:
         """Start a second run while one goes on."""
@@ -143,7 +164,9 @@ class Author:
         await asyncio.sleep(10 ** world.between(-3.0, 1.3, "rival", number))
         # The first life alone has no --resume.
         place = world.pick((0, world.lives + _CALM_LIVES), "rival resumes", number)
-        rival = Process(f"rival-{number}", self._command(place, calm=False), self._loop, self._story.record)
+        rival = Process(
+            f"{self._story.name}rival-{number}", self._command(place, calm=False), self._loop, self._story.record
+        )
         self._story.lives.append(rival)
         await self._end_of(rival)
 

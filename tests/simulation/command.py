@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from simulation.api import account_number
 from simulation.process import Process
@@ -16,6 +17,7 @@ from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.stopping import stop_job
 from stopcast.cli.running.user import User
 from stopcast.engine.halting import HaltAfter
+from stopcast.errors import StopcastError
 
 ENDPOINT = "http://127.0.0.1:8080"
 
@@ -33,11 +35,16 @@ class Command:
         try:
             with Signals() as signals:
                 process.ended = await run_job(stop_job(options), User(options.output), signals)
-            if process.ended.error is not None:
-                give_up(process.ended.error)
-            process.status = process.ended.status
-        except SystemExit as error:
-            process.status = int(error.code or 0)
+            process.status = process.ended.status if process.ended.error is None else _given_up(process.ended.error)
+        except StopcastError as error:
+            process.status = _given_up(error)
+
+
+def _given_up(error: StopcastError) -> int:
+    try:
+        give_up(error)
+    except SystemExit as ended:
+        return int(ended.code or 0)
 
 
 def output(world: World) -> OutputOptions:
@@ -56,6 +63,7 @@ def options_of(world: World, folder: Path, list_path: Path, number: int, *, unti
             timeout_seconds=world.timeout_seconds,
             grace_seconds=world.grace_seconds,
             endpoint=ENDPOINT,
+            **_quota(world),
             accounts=_accounts_file(world, folder) if world.accounts > 1 else None,
         ),
         report=ReportOptions(path=str(folder / "report.jsonl"), resume=number > 0),
@@ -68,6 +76,12 @@ def options_of(world: World, folder: Path, list_path: Path, number: int, *, unti
         ),
         output=output(world),
     )
+
+
+def _quota(world: World) -> dict[str, Any]:
+    if world.program != "runs":
+        return {}
+    return {"quota": "redis://quota", "account": "account", "quota_lost": world.pick((None, 2), "lost_share")}
 
 
 def _accounts_file(world: World, folder: Path) -> str:

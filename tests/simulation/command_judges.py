@@ -38,8 +38,8 @@ def truth(story: Story) -> Iterator[str]:
 
 def one_run_at_a_time(story: Story) -> Iterator[str]:
     """Only one run writes a report: no two send by turns, and one that is refused sends nothing."""
-    order = list(dict.fromkeys(call.life for call in story.record.calls))
-    turns = [life for life, _ in groupby(story.record.calls, key=attrgetter("life"))]
+    order = list(dict.fromkeys(call.life for call in story.calls))
+    turns = [life for life, _ in groupby(story.calls, key=attrgetter("life"))]
     if turns != order:
         yield f"runs over one report send by turns: {turns[:5]}"
     for life in story.lives:
@@ -64,7 +64,7 @@ def ends_by_its_deadline(story: Story) -> Iterator[str]:
         if life.until is None or not life.group.alive:
             continue
         last_call_at = life.until - story.world.timeout_seconds + 0.001
-        if any(call.life == life.group.name and call.sent_at > last_call_at for call in story.record.calls):
+        if any(call.life == life.group.name and call.sent_at > last_call_at for call in story.calls):
             yield f"{life.group.name} sends after {last_call_at:.6f}, and is to end at {life.until:.6f}"
         if life.ended_at is not None and life.ended_at > life.until + 4.5:
             yield f"{life.group.name} ends {life.ended_at - life.until:.1f} s after its deadline"
@@ -86,7 +86,7 @@ def statuses(story: Story) -> Iterator[str]:
 
 def calls_counted(story: Story) -> Iterator[str]:
     """A life counts the calls that it wrote to the wire, and those whose connection died in the same moment."""
-    written = Counter(call.life for call in story.record.calls)
+    written = Counter(call.life for call in story.calls)
     dead = story.record.dropped
     for life in story.lives:
         if life.ended is not None and life.ended.summary is not None:
@@ -101,7 +101,7 @@ def ends_in_time(story: Story) -> Iterator[str]:
     for life in story.lives:
         if life.first_signal_at is None or not life.group.alive:
             continue
-        late = [call for call in story.record.calls if call.life == life.group.name]
+        late = [call for call in story.calls if call.life == life.group.name]
         late = [call for call in late if call.sent_at > life.first_signal_at + 0.001]
         if late:
             yield f"{life.group.name} sends {late[0].task.task_id} at {late[0].sent_at:.6f}, after its first signal"

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
+from simulation.loop import current_group
 from simulation.world import World
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from support.simulated_redis import SimulatedLedger, SimulatedRedis
@@ -20,8 +21,8 @@ _ACCOUNT: Final = "account"
 class _Ledger(SimulatedLedger):
     """A connection that may swallow a cancellation, as redis-py does when it takes a connection from its pool."""
 
-    def __init__(self, fleet: Fleet, name: str) -> None:
-        super().__init__(fleet.redis, _ACCOUNT, lambda: fleet.way_seconds(name))
+    def __init__(self, fleet: Fleet, name: str, account: str) -> None:
+        super().__init__(fleet.redis, account, lambda: fleet.way_seconds(name))
         self._fleet = fleet
         self._name = name
         self._asked = 0
@@ -64,7 +65,16 @@ class Fleet:
     def quota(self, name: str) -> SharedQuota:
         """Return the quota of one process."""
         lost_share = self.world.lives + 1 if self.world.share("lost_share") < 0.5 else None
-        return SharedQuota(_Ledger(self, name), account=_ACCOUNT, max_per_second=self.world.cap, lost_share=lost_share)
+        return self._quota(name, account=_ACCOUNT, max_per_second=self.world.cap, lost_share=lost_share)
+
+    def of_command(self, _: str, **settings: Any) -> SharedQuota:
+        """Return what stands in for the quota of the command's process that runs now."""
+        group = current_group()
+        assert group is not None
+        return self._quota(group.name, **settings)
+
+    def _quota(self, name: str, *, account: str, **settings: Any) -> SharedQuota:
+        return SharedQuota(_Ledger(self, name, account), account=account, **settings)
 
     async def trouble(self, note: Callable[[str], None]) -> None:
         """Let Redis have its troubles, one after the other."""

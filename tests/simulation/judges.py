@@ -10,6 +10,7 @@ from simulation.api import REFUSED
 from simulation.disk import left_open
 from simulation.loop import SimulatedLoop, Thread
 from simulation.machine import SECRET
+from simulation.world import SHARING
 from stopcast import Task
 from stopcast.report.line import read_line
 
@@ -30,9 +31,11 @@ def judge(story: Story) -> list[str]:
     """Return every violation."""
     from simulation import command_judges, library_judges, worker_judges
 
-    own = {"command": command_judges.JUDGES, "queue": worker_judges.JUDGES}.get(
-        story.world.program, library_judges.JUDGES
-    )
+    own = {
+        "command": command_judges.JUDGES,
+        "runs": command_judges.JUDGES,
+        "queue": worker_judges.JUDGES,
+    }.get(story.world.program, library_judges.JUDGES)
     return [f"{judge.__name__}: {sentence}" for judge in (*JUDGES, *own) for sentence in judge(story)]
 
 
@@ -69,7 +72,7 @@ def cap(story: Story) -> Iterator[str]:
 def only_listed(story: Story) -> Iterator[str]:
     """Nothing is sent that no list names."""
     listed = {Task(*row) for row in story.rows if "/" not in row[2]}
-    for task in {call.task for call in story.record.calls} - listed:
+    for task in {call.task for call in story.calls} - listed:
         yield f"{task} was sent, and no list names it"
 
 
@@ -147,7 +150,7 @@ def one_call_at_a_time(story: Story) -> Iterator[str]:
     if _FALSE_ANSWERS & story.world.kinds.keys():
         return
     last: dict[tuple[str, Task], Call] = {}
-    for call in story.record.calls:
+    for call in story.calls:
         before = last.get((call.life, call.task))
         last[call.life, call.task] = call
         if before is None or call.sent_at - before.sent_at > story.world.timeout_seconds - _EPSILON:
@@ -174,7 +177,7 @@ _DEADLY: Final = frozenset(
 
 def connections_last(story: Story) -> Iterator[str]:
     """A server that closes idle connections after a second keeps no call from going out."""
-    if story.world.cap < 5 or story.world.program in {"fleet", "queue"} or _DEADLY & story.world.kinds.keys():
+    if story.world.cap < 5 or story.world.program in SHARING or _DEADLY & story.world.kinds.keys():
         return
     messages = [line["message"] for line in lines_of(story)]
     uses = [life.use for life in story.lives if life.use is not None]

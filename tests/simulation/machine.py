@@ -16,15 +16,18 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from simulation.api import account_key
+from simulation.fleet import Fleet
 from simulation.loop import InlineCalls, InlineThread, SimulatedLoop, current_group
 from simulation.world import World
+from stopcast.cli.running import targets
+from stopcast.fleet.quota.shared_quota import SharedQuota
 
 KEY: Final = "AKSIMULATED"
 SECRET: Final = "c2VjcmV0LW9mLXRoZS1zaW11bGF0b3I"
 
 
 @contextmanager
-def simulated(loop: SimulatedLoop, world: World, messages: io.StringIO) -> Iterator[None]:
+def simulated(loop: SimulatedLoop, world: World, messages: io.StringIO, fleet: Fleet | None) -> Iterator[None]:
     """Replace what a process takes from its machine."""
     random.seed(world.seed)
     environment = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"}}
@@ -43,6 +46,7 @@ def simulated(loop: SimulatedLoop, world: World, messages: io.StringIO) -> Itera
             (sys.modules["stopcast.report.writer"], "BlockingCalls", InlineCalls),
             (sys.modules["stopcast.report.blocking"], "BlockingCalls", InlineCalls),
             (sys, "stderr", messages),
+            (targets, "SharedQuota", SharedQuota if fleet is None else fleet.of_command),
             (logging, "_startTime", 0.0),
         ):
             stack.enter_context(patch.object(target, name, value))

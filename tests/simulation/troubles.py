@@ -72,9 +72,7 @@ def _killed(life: Life) -> None:
 def _power_cut(life: Life) -> None:
     def cut() -> None:
         if life.process.running:
-            life.process.kill()
             life.cut_power()
-            life.record.power_cuts.append(life.loop.time())
 
     life.some_time("power", cut)
 

@@ -93,10 +93,14 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
 OF_THE_KEY: Final = frozenset({"provider_cancelled", "provider_fails", "key_rotated", "key_expires"})
 #: With one of these, no process is held to its times.
 STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer", "blocks_loop"})
-#: The programs: the command; one that uses the library; several of those at once, which share a quota; and workers of
-#: one queue, which share one as well.
-PROGRAMS: Final = ("command", "library", "fleet", "queue")
+#: The programs: the command; one that uses the library; several of those at once, which share a quota; workers of one
+#: queue, which share one as well; and two runs of the command that do.
+PROGRAMS: Final = ("command", "library", "fleet", "queue", "runs")
+_COMMANDS: Final = frozenset({"command", "runs"})
 _QUEUE_SHARE: Final = 0.15
+_RUNS_SHARE: Final = 0.1
+#: Their processes share a quota.
+SHARING: Final = frozenset({"fleet", "queue", "runs"})
 _LIBRARY: Final = (
     "leaves_early",
     "same_task",
@@ -127,10 +131,10 @@ def can_happen(kind: str, program: str) -> bool:
     if kind in _OF_THE_QUEUE or (program == "queue" and kind in _NOT_OF_THE_QUEUE):
         return False
     if kind in _COMMAND or kind in _DISK:
-        return program == "command"
+        return program in _COMMANDS
     if kind.startswith("redis_"):
-        return program in {"fleet", "queue"}
-    return kind not in _LIBRARY or program not in {"command", "queue"}
+        return program in SHARING
+    return kind not in _LIBRARY or program in {"library", "fleet"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +196,8 @@ def draw(seed: int) -> World:
     # Drawn apart, so that the other programs' worlds stay what they were.
     if random.Random(f"queue {seed}").random() < _QUEUE_SHARE:
         program = "queue"
+    if random.Random(f"runs {seed}").random() < _RUNS_SHARE:
+        program = "runs"
     possible = [kind for kind in KINDS if can_happen(kind, program)]
     # Few kinds at once show what many would hide.
     if chance.random() < 0.4:
@@ -205,7 +211,7 @@ def draw(seed: int) -> World:
         kinds=kinds,
         rows=chance.choice([1, 3, 10, 30, 60, 100, 100]),
         apps=chance.choice([1, 1, 2, 5]),
-        accounts=chance.choice([1, 1, 2, 3]) if program == "command" else 1,
+        accounts=chance.choice([1, 1, 2, 3]) if program in _COMMANDS else 1,
         duplicates=chance.choice([0, 0, 2, 5]),
         invalid=chance.choice([0, 0, 1, 3]),
         cap=chance.choice([0.5, 2.5, 5.0, 10.0, 20.0, 50.0, 150.0]),
