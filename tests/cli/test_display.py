@@ -36,7 +36,7 @@ from stopcast.i18n import STATUS_WORDS, Language, speaking
 from stopcast.report.totals import AccountFigures, Summary
 from stopcast.run import Run
 from stopcast.sandbox import Emulator, Faults
-from stopcast.sources.memory import batches_of
+from stopcast.sources.iterables import batches_of
 from support.processes import Shell, read_report, statuses, tasks, until, write_csv
 from support.redis_server import free_port
 from support.terminal import outlive_the_terminal, terminal

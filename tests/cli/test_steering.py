@@ -21,7 +21,7 @@ from stopcast.cli.running.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
-from stopcast.sources.memory import batches_of
+from stopcast.sources.iterables import batches_of
 from support.processes import Shell, end_of, lines_by_task, read_report, statuses, tasks, until, write_csv
 from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 

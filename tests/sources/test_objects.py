@@ -15,7 +15,7 @@ import pytest
 
 from stopcast import Stopper, Task
 from stopcast.sandbox import SANDBOX_CREDENTIALS
-from stopcast.sources.memory import batches_of
+from stopcast.sources.iterables import batches_of
 from stopcast.sources.objects import row_of
 from stopcast.tasks.task import Batch, BrokenRow, RawRow
 

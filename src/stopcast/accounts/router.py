@@ -21,7 +21,7 @@ from stopcast.errors import (
 )
 from stopcast.logs import Observers
 from stopcast.ports import Limiter, Observer
-from stopcast.sources.memory import AnyTasks
+from stopcast.sources.iterables import AnyTasks
 from stopcast.sources.objects import AnyTask
 from stopcast.stopper.health import StopperState
 from stopcast.stopper.one_task import checked, outcome_of

@@ -15,9 +15,17 @@ from typing import Final, NamedTuple
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.beginning import Beginning, begin
 from stopcast.sources.columns import IDS, IN_ORDER, SPACES, Columns, Header
-from stopcast.sources.delimited import RECORD_LINES, Broken, Dialect, NeedMore, Record, lines_with_escapes, read_record
+from stopcast.sources.csv_beginning import Beginning, begin
+from stopcast.sources.csv_records import (
+    RECORD_LINES,
+    Broken,
+    Dialect,
+    NeedMore,
+    Record,
+    lines_with_escapes,
+    read_record,
+)
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import looks_like_a_name
 from stopcast.sources.table import Ids, KnownApps, Table

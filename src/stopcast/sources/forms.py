@@ -10,13 +10,13 @@ from typing import Final, NamedTuple, Protocol
 import orjson
 
 from stopcast.errors import ListError
-from stopcast.sources.beginning import Beginning
 from stopcast.sources.columns import Columns, Header
+from stopcast.sources.csv_beginning import Beginning
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.json_rows import JsonParser
 from stopcast.sources.json_values import FLAT_OBJECT, ValueSplitter
-from stopcast.sources.kinds import check_text
 from stopcast.sources.lines import LINE_BYTES, Lines, LineSplitter
+from stopcast.sources.other_files import check_text
 from stopcast.sources.report_lines import ReportFilter, may_be_reported, status_of
 from stopcast.tasks.task import Batch, BrokenRow
 

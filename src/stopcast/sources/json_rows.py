@@ -13,11 +13,11 @@ import orjson
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import IDS, IN_ORDER, Columns, Header, named_header, start_of
+from stopcast.sources.json_keys import DoubleKeysError, check_equal, check_keys, stand_once
+from stopcast.sources.json_nested import other_keys, other_values
 from stopcast.sources.json_values import NOT_UTF_8_JSON
-from stopcast.sources.keys import DoubleKeysError, check_equal, check_keys, stand_once
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
-from stopcast.sources.nested import other_keys, other_values
 from stopcast.sources.report_lines import NO_TASK, LastLines, ReportFilter, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
 from stopcast.sources.text import is_utf_8

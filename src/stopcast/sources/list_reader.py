@@ -16,8 +16,8 @@ from stopcast.sources.chunks import CHUNK_BYTES, STANDARD_INPUT, Chunks, Extent
 from stopcast.sources.compression import decompressed, head_of
 from stopcast.sources.forms import Form, ListParser, ReadOptions, parser_of
 from stopcast.sources.json_rows import JsonParser
-from stopcast.sources.kinds import check_binary, is_zip
 from stopcast.sources.lines import Lines
+from stopcast.sources.other_files import check_binary, is_zip
 from stopcast.sources.report_lines import LastLines
 from stopcast.sources.text import Detected, text_of
 from stopcast.tasks.task import Batch, BrokenRow

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import Columns
-from stopcast.sources.keys import check_equal
+from stopcast.sources.json_keys import check_equal
 from stopcast.tasks.task import BrokenRow, RawRow, Task
 
 #: A Task, a sequence of the three ids, or an object that has them by name.

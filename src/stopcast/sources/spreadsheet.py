@@ -17,7 +17,7 @@ import orjson
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import HEADER_WITHIN, Columns, Header, start_of
-from stopcast.sources.kinds import check_zip, kind_error
+from stopcast.sources.other_files import check_zip, kind_error
 from stopcast.sources.text import Detected, Sheet
 
 _ROWS_AT_ONCE: Final = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
-from stopcast.sources.memory import AnyTasks
+from stopcast.sources.iterables import AnyTasks
 from stopcast.sources.objects import AnyTask
 from stopcast.stopper.stream import OutcomeStream, in_order
 from stopcast.stopper.task_calls import TaskCalls

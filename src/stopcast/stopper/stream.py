@@ -13,7 +13,7 @@ from stopcast.engine.contracts import AnyDispatcher, RowSink, StreamOptions
 from stopcast.engine.pump import pump
 from stopcast.errors import StopcastError
 from stopcast.ports import Flights, Ownership
-from stopcast.sources.memory import AnyTasks, batches_of, check_tasks
+from stopcast.sources.iterables import AnyTasks, batches_of, check_tasks
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome
 

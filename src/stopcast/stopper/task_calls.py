@@ -24,7 +24,7 @@ from stopcast.events import Event, RunFinished
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
 from stopcast.ports import BareLimiter, Observer, Opened, Transport
-from stopcast.sources.memory import AnyTasks
+from stopcast.sources.iterables import AnyTasks
 from stopcast.sources.objects import AnyTask
 from stopcast.stopper import settings
 from stopcast.stopper.engine import CallSettings, Engine

@@ -10,7 +10,7 @@ from typing import Final
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import HEADER_WITHIN, SPACES, Columns, Header, start_of
-from stopcast.sources.delimited import Broken, Dialect, Record, read_record
+from stopcast.sources.csv_records import Broken, Dialect, Record, read_record
 from stopcast.sources.lines import Lines
 from stopcast.tasks.task import ID_PATTERN
 
