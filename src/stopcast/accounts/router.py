@@ -24,7 +24,7 @@ from stopcast.ports import Limiter, Observer
 from stopcast.sources.iterables import AnyTasks
 from stopcast.sources.objects import AnyTask
 from stopcast.stopper.health import StopperState
-from stopcast.stopper.one_task import checked, outcome_of
+from stopcast.stopper.one_task import checked
 from stopcast.stopper.settings import the_observers
 from stopcast.stopper.stream import OutcomeStream, Streams, in_order
 from stopcast.stopper.task_calls import TaskCalls
@@ -257,7 +257,7 @@ class Router:
         if account is None:
             return dispatcher.refuse_unclaimed(found)
         if account in dispatcher.accounts:
-            return await outcome_of(found, self.stoppers[account].dispatcher, priority=priority)
+            return await self.stoppers[account].dispatcher.call(found, priority=priority).outcome()
         raise AccountsGivenUpError({account: dispatcher.given_up[account]})
 
     def stop_all(self, tasks: AnyTasks, *, priority: int = 0) -> OutcomeStream:

@@ -124,6 +124,20 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(map(repr, cut)) + (f" and {more} more" if more else "")
 
 
+class DoubleKeysError(ListError):
+    """An object has two keys for the same id, and they can mean different tasks."""
+
+
+def check_equal(names: Sequence[str], values: Sequence[object], name: str) -> None:
+    """Check that the values that an object has under several names for one id are equal.
+
+    Raises:
+        DoubleKeysError: they are not.
+    """
+    if any(value != values[0] for value in values[1:]):
+        raise DoubleKeysError(f"{name} stands under several keys with different values: {shown(names)}")
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """Where the ids of a table stand.

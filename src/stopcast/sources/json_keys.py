@@ -6,30 +6,15 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from stopcast.errors import ListError
-from stopcast.sources.columns import shown
+from stopcast.sources.columns import DoubleKeysError
 
 #: How JSON may write a letter of a key in another way.
 _ESCAPED_LETTER: Final = b"\\u00"
 
 
-class DoubleKeysError(ListError):
-    """An object has two keys for the same id, and they can mean different tasks."""
-
-
 def stand_once(text: bytes, keys: Iterable[str], number: int) -> bool:
     """Return whether it is plain that each key stands once in each of a number of objects, whose text this is."""
     return _ESCAPED_LETTER not in text and all(text.count(f'"{key}"'.encode()) == number for key in keys)
-
-
-def check_equal(names: Sequence[str], values: Sequence[object], name: str) -> None:
-    """Check that the values that an object has under several names for one id are equal.
-
-    Raises:
-        DoubleKeysError: they are not.
-    """
-    if any(value != values[0] for value in values[1:]):
-        raise DoubleKeysError(f"{name} stands under several keys with different values: {shown(names)}")
 
 
 def check_keys(text: bytes, keys: Sequence[str]) -> None:

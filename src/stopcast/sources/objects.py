@@ -7,31 +7,28 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import Columns
-from stopcast.sources.json_keys import check_equal
+from stopcast.sources.columns import IDS, Columns, DoubleKeysError, check_equal
 from stopcast.tasks.task import BrokenRow, RawRow, Task
 
 #: A Task, a sequence of the three ids, or an object that has them by name.
 AnyTask: TypeAlias = Task | Sequence[str] | Mapping[str, str] | Any
 _COLUMNS: Final = Columns()
 _SHORT_COLUMNS: Final = Columns("app", "room", "task")
-_IDS: Final = 3
 _NO_TASK: Final = N_("neither a Task, nor three strings, nor an object with an AppId, a RoomId and a TaskId")
 _Get: TypeAlias = Callable[[Any, str], object]
 
 
 def row_of(task: Any, line: int) -> RawRow | BrokenRow:
     """Return the ids of an object as a row. Names are compared without case, ``_``, ``-`` and spaces."""
-    if type(task) in _BY_PLACE and len(task) == _IDS:
+    if type(task) in _BY_PLACE and len(task) == IDS:
         app_id, room_id, task_id = task
         return RawRow(app_id, room_id, task_id, line)
     if (named := _names_of(task)) is not None and (row := _by_name(task, *named, line)) is not None:
         return row
     # Text is a sequence too, of its characters.
     ordered = isinstance(task, Sequence) and not isinstance(task, str | bytes | bytearray)
-    if (ordered or _is_database_row(type(task))) and not isinstance(task, Mapping) and len(task) == _IDS:
+    if (ordered or _is_database_row(type(task))) and not isinstance(task, Mapping) and len(task) == IDS:
         app_id, room_id, task_id = task
         return RawRow(app_id, room_id, task_id, line)
     return BrokenRow(_NO_TASK, line)
@@ -85,7 +82,7 @@ def _by_name(task: object, names: tuple[str, ...], get: _Get, line: int) -> RawR
         values = [get(task, names[place]) for place in places]
         try:
             check_equal([names[place] for place in places], values, name)
-        except ListError as error:
+        except DoubleKeysError as error:
             return BrokenRow(str(error), line)
         ids.append(values[0] if values else None)
     return RawRow(ids[0], ids[1], ids[2], line)

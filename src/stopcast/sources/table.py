@@ -28,7 +28,7 @@ class Table:
         columns: what the user calls the columns.
 
     Attributes:
-        is_plain: whether the next row can only be a row, unless it looks like a header.
+        header: of the next row.
     """
 
     def __init__(self, header: Header, columns: Columns) -> None:
@@ -47,13 +47,12 @@ class Table:
         texts = [cell.strip(SPACES) if isinstance(cell, str) else "x" for cell in cells if cell is not None]
         if not any(texts) or (len(texts) == 1 and texts[0].isspace()):
             return None
+        ids = self.ids(cells)
         if self._after_header or len(cells) < self.header.width:
             # A row of types, of dashes, or a border may stand below the header; a footer at the end.
-            ids = self.ids(cells)
             if is_decoration(texts) or (self._after_header and not isinstance(ids, str) and are_types(ids)):
                 return None
             self._after_header = False
-        ids = self.ids(cells)
         is_odd = isinstance(ids, str) or any(map(looks_like_a_name, ids))
         if is_odd and (reason := self._why_header(cells, ids)) is not None:
             return reason

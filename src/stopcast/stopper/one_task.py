@@ -1,10 +1,9 @@
-"""One task in, its outcome out: the direct way to the dispatcher, for a call that is no part of a stream."""
+"""Checks the one task of a call that is no part of a stream."""
 
 from __future__ import annotations
 
 import time
 
-from stopcast.engine.dispatch import Dispatcher
 from stopcast.sources.objects import AnyTask, row_of
 from stopcast.tasks.checks import names_a_task, shown_task, why_bad
 from stopcast.tasks.outcome import Outcome, Status
@@ -28,16 +27,3 @@ def checked(task: AnyTask) -> Task | Outcome:
 
 def _invalid(task: Task, reason: str) -> Outcome:
     return Outcome(task, Status.INVALID, message=reason, line=_LINE, finished_at=time.time())
-
-
-async def outcome_of(task: AnyTask, dispatcher: Dispatcher, *, priority: int) -> Outcome:
-    """Return the outcome of one task. Callers that wait for the same task share its call.
-
-    Raises:
-        StopcastError: the task was not sent, because the calls have ended.
-    """
-    found = checked(task)
-    if isinstance(found, Outcome):
-        dispatcher.refuse(found)
-        return found
-    return await dispatcher.call(found, priority=priority).outcome()

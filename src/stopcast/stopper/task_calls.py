@@ -30,7 +30,7 @@ from stopcast.stopper import settings
 from stopcast.stopper.engine import CallSettings, Engine
 from stopcast.stopper.health import StopperState
 from stopcast.stopper.leaving import Leaving
-from stopcast.stopper.one_task import outcome_of
+from stopcast.stopper.one_task import checked
 from stopcast.stopper.stream import OutcomeStream, Streams
 from stopcast.tasks.outcome import Outcome
 
@@ -269,8 +269,12 @@ class TaskCalls:
         if self._engine is not None:
             self._engine.report_rate()
 
-    def _call(self, task: AnyTask, priority: int) -> Awaitable[Outcome]:
-        return outcome_of(task, self.dispatcher, priority=priority)
+    async def _call(self, task: AnyTask, priority: int) -> Outcome:
+        dispatcher, found = self.dispatcher, checked(task)
+        if isinstance(found, Outcome):
+            dispatcher.refuse(found)
+            return found
+        return await dispatcher.call(found, priority=priority).outcome()
 
     def _call_all(self, tasks: AnyTasks, priority: int) -> OutcomeStream:
         return self._streams.stream(tasks, self.dispatcher, priority=priority)
