@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from stopcast.errors import ConfigurationError, ReportError, ReportExistsError, ReportLockedError
-from stopcast.i18n import N_
+from stopcast.marking import N_
 from stopcast.report.blocking import in_thread
 
 _LOG: Final = logging.getLogger("stopcast")

@@ -86,16 +86,14 @@ class Chunks:
     """The bytes of one list, or what ``decode`` makes of them.
 
     Use it in a ``with`` block: leaving that ends the reading at once and waits for nothing, whatever is still to come.
+
+    Args:
+        path: a file or a FIFO, "-" for standard input; it is opened with the block.
+        extent: is kept true.
+        decode: runs in the thread.
     """
 
     def __init__(self, path: str, extent: Extent | None = None, *, decode: Decode = iter) -> None:
-        """Remember what to read.
-
-        Args:
-            path: a file or a FIFO, "-" for standard input; it is opened with the block.
-            extent: is kept true.
-            decode: runs in the thread.
-        """
         self._path = path
         self._decode = decode
         self._extent = extent or Extent()
@@ -156,7 +154,7 @@ class Chunks:
         # Plain descriptors: a file object would warn, and take its buffer's lock along, when the thread is left behind.
         source = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC) if own else _standard_input()
         try:
-            watch = _Watch(source)
+            watch = _Watch(source, self._extent)
             poll = select.poll()
             poll.register(source, select.POLLIN)
             poll.register(self._alarm, select.POLLIN)
@@ -169,7 +167,6 @@ class Chunks:
                 except BlockingIOError:  # a descriptor that another program made non-blocking
                     continue
                 watch.see(chunk)
-                self._extent.changed = watch.changed
                 if not chunk:
                     return
                 self._extent.read(len(chunk))
@@ -184,16 +181,17 @@ class _Watch:
 
     What is only appended is read as well.
 
-    Attributes:
-        changed: whether the file was written to.
+    Args:
+        descriptor: of the file.
+        extent: its ``changed`` is set.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, extent: Extent) -> None:
         self._descriptor = descriptor
+        self._extent = extent
         self._status = os.fstat(descriptor)
         self._is_file = stat.S_ISREG(self._status.st_mode)
         self._tail = b""
-        self.changed = False
 
     def see(self, chunk: bytes) -> None:
         """See what was just read, b"" at the end.
@@ -205,7 +203,7 @@ class _Watch:
             return
         status = os.fstat(self._descriptor)
         if (status.st_mtime_ns, status.st_size) != (self._status.st_mtime_ns, self._status.st_size):
-            self._status, self.changed = status, True
+            self._status, self._extent.changed = status, True
             begins = os.lseek(self._descriptor, 0, os.SEEK_CUR) - len(chunk)
             if os.pread(self._descriptor, len(self._tail), begins - len(self._tail)) != self._tail:
                 raise ListError("it was written anew while it was read: when it is whole, continue with --resume")
