@@ -473,11 +473,11 @@ def test_the_list_of_places_includes_those_after_the_first_usable_one(home: Path
     assert SECRET not in repr(sources)
 
 
-def test_a_name_with_control_characters_is_shown_quoted(home: Path) -> None:
+def test_a_name_with_control_characters_is_shown_with_escapes(home: Path) -> None:
     values = {"access-key": "AK", "secret-key": "sk"}
     put_config(home, current="\x1b[2J", **{"\x1b[2J": values})
 
-    assert find(home).credentials.source == f"{CONFIG}, profile '\\x1b[2J'"
+    assert find(home).credentials.source == f"{CONFIG}, profile \\x1b[2J"
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(

@@ -35,10 +35,11 @@ class Entry:
     @property
     def key(self) -> str:
         """The name without what people spell in different ways."""
-        return _key(self.name)
+        return normalized(self.name)
 
 
-def _key(name: str) -> str:
+def normalized(name: str) -> str:
+    """Return a name without what people spell in different ways."""
     return re.sub(r"[- ]", "_", name.strip().lower().lstrip("-"))
 
 
@@ -63,14 +64,14 @@ def find(word: str, names: Iterable[Entry]) -> Entry | None:
     names = list(names)
     if word.startswith("-"):
         names = [entry for entry in names if entry.name.startswith("-")]
-    found = next((entry for entry in names if entry.key == _key(word)), None)
+    found = next((entry for entry in names if entry.key == normalized(word)), None)
     return found or _code_of_a_family(word) or _mentioned(word)
 
 
 def near(word: str, names: Iterable[Entry]) -> list[str]:
     """Return the names that are spelled nearly like the word, or hold it as a part."""
     by_key = {entry.key: entry.name for entry in names}
-    key = _key(word)
+    key = normalized(word)
     part = re.compile(f"(^|[_.]){re.escape(key)}" if len(key) < _LONG else re.escape(key))
     holding = filter(part.search, by_key) if len(key) >= _SHORTEST_MENTION else ()
     return [by_key[each] for each in dict.fromkeys((*near_names(key, by_key), *holding))][:_NEAR]

@@ -22,7 +22,7 @@ from stopcast.cli.option_warnings import warn_of_options
 from stopcast.cli.options.output import OutputOptions
 from stopcast.cli.output import COMMAND_LOG, give_up
 from stopcast.cli.standard_streams import may_be_drawn_on
-from stopcast.cli.wrapping import wrapped_for
+from stopcast.cli.wrapping import STANDARD_ERROR, wrapped_for
 from stopcast.errors import StopcastError
 from stopcast.i18n import Language, speaking, translate, values_given, visible
 
@@ -32,7 +32,6 @@ _LOG: Final = logging.getLogger("stopcast")
 _COMMON: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: The library's level by ``--verbose``: warnings; what is out of the ordinary; every call and every task.
 _LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
-_STANDARD_ERROR: Final = 2
 #: Events that the command itself reports at its end, once and with what to do.
 _SAID_AT_THE_END: Final = frozenset({"calls_ended", "dead_lettered"})
 
@@ -110,7 +109,7 @@ class _Text(logging.Formatter):
         # Each line of a message, because logs are searched and cut by lines.
         time = f"{datetime.fromtimestamp(record.created):%Y-%m-%d %H:%M:%S} " if self._timed else ""  # noqa: DTZ006 - local
         shown = "\n".join(time + visible(line) for line in text.split("\n"))
-        return shown if self._timed else wrapped_for(_STANDARD_ERROR, shown)
+        return shown if self._timed else wrapped_for(STANDARD_ERROR, shown)
 
 
 class _Json(logging.Formatter):

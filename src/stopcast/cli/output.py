@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 import click
 
 from stopcast.cli.standard_streams import OutputError, StandardOutput
-from stopcast.cli.wrapping import wrapped_for
+from stopcast.cli.wrapping import STANDARD_OUTPUT, wrapped_for
 from stopcast.errors import (
     ConfigurationError,
     InterruptedRunError,
@@ -26,7 +26,6 @@ from stopcast.i18n import _, translate
 #: The command's own messages.
 COMMAND_LOG: Final = logging.getLogger("stopcast.command")
 
-_STANDARD_OUTPUT: Final = 1
 EXIT_GOOD, EXIT_BAD_ROWS, EXIT_USAGE, EXIT_GIVEN_UP = range(4)
 
 
@@ -55,7 +54,7 @@ def write_text(text: str) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    write_stdout(wrapped_for(_STANDARD_OUTPUT, text))
+    write_stdout(wrapped_for(STANDARD_OUTPUT, text))
 
 
 def write_json(value: object, *, patience_seconds: float | None = None) -> None:

@@ -7,6 +7,7 @@ import re
 from typing import Final
 from unicodedata import east_asian_width
 
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 #: Where a line of Chinese may be broken. There are no spaces, and no line begins with a closing mark.
 BREAKS: Final = re.compile(r"(?<=[\u4e00-\u9fff，。；：、）”])(?=[\u4e00-\u9fff（“`A-Za-z0-9-])")  # noqa: RUF001
 #: A line that is a command. It stays whole, so that it can be copied.

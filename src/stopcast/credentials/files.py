@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, NoReturn
 import orjson
 
 from stopcast.credentials import vendor
-from stopcast.marking import N_
+from stopcast.i18n import N_, visible
 
 #: Chooses one of the profiles in the ``ve`` command's file.
 PROFILE_VARIABLE: Final = "VOLCENGINE_PROFILE"
@@ -141,7 +141,7 @@ def pick_profile(text: str, asked: str | None) -> SourceValues:
     mode = (profile.get("mode") or "AK") if isinstance(profile, dict) else None
     if not isinstance(mode, str):
         raise_broken(f"profile {name!r} is not an object, or its mode is not a string")
-    values = SourceValues(profile, f", profile {printable(name)}")
+    values = SourceValues(profile, f", profile {visible(name)}")
     login = mode.strip().lower()
     if login == "ak":
         return values
@@ -196,8 +196,3 @@ def _check_once(pairs: list[tuple[str, object]]) -> None:
 def raise_broken(reason: str) -> NoReturn:
     """Raise the error for a place that a person filled in and that cannot be used."""
     raise UnusableError(SourceState.BROKEN, reason)
-
-
-def printable(text: str) -> str:
-    """Return a name from outside in a form that cannot disturb a terminal."""
-    return text if text.isprintable() else repr(text)

@@ -23,14 +23,13 @@ from stopcast.credentials.files import (
     pick_ini,
     pick_object,
     pick_profile,
-    printable,
     raise_broken,
     read_file,
 )
 from stopcast.credentials.value import Credentials, CredentialsProvider, check_value
 from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import ConfigurationError, CredentialsUnavailableError
-from stopcast.i18n import N_
+from stopcast.i18n import N_, visible
 
 _USABLE: Final = N_("usable")
 
@@ -140,8 +139,8 @@ class FilePlace:
         """Return the place's name."""
         path = search.environ.get(self.path_variable)
         if path:
-            return f"{printable(path)} ({self.path_variable})"
-        return printable(self.path) if self.path.startswith("/") else f"~/{self.path}"
+            return f"{visible(path)} ({self.path_variable})"
+        return visible(self.path) if self.path.startswith("/") else f"~/{self.path}"
 
     def required_because(self, search: Search) -> str:
         """Return why no other place may be used instead, "" where any other may be."""

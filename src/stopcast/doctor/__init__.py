@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from stopcast.api.endpoint import Endpoint
 from stopcast.credentials.value import Credentials
-from stopcast.doctor.connection import check_network, check_report, connect, find_addresses
+from stopcast.doctor.connection import check_report, connect, find_addresses, network_advice
 from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.doctor.key import check_application, check_clock, check_key, find_key
 from stopcast.errors import StopcastError
@@ -78,7 +78,7 @@ async def _examine_endpoint(
                 finding = await step
         except TimeoutError:
             words = _("no answer from {host} within {seconds:g} s", host=host, seconds=checkup.timeout_seconds)
-            finding = Finding(_("connection"), FindingState.FAILED, words, check_network())
+            finding = Finding(_("connection"), FindingState.FAILED, words, network_advice())
         reached = finding.state is not FindingState.FAILED
         if proxy is not None and reached and finding.part == _("connection"):
             finding = finding._replace(words=_("to the proxy {proxy}", proxy=proxy.shown))

@@ -19,7 +19,7 @@ _LINE_BYTES: Final = 350
 _LEAST_FREE_BYTES: Final = 50 << 20
 
 
-def check_network() -> str:
+def network_advice() -> str:
     """Return the advice where the API cannot be reached."""
     return _(
         "Check that this machine's network and firewall let HTTPS out. Name a proxy by --proxy: HTTPS_PROXY is ignored"
@@ -61,7 +61,7 @@ async def connect(host: str, port: int, *, secure: bool) -> Finding:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
         words = _("no connection to port {port} of {host}: {reason}", port=port, host=host, reason=reason)
-        return Finding(_("connection"), FindingState.FAILED, words, check_network())
+        return Finding(_("connection"), FindingState.FAILED, words, network_advice())
     tls = writer.get_extra_info("ssl_object")
     writer.close()
     if tls is None:

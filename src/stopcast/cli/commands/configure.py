@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stopcast.cli.log_output import report_errors
+from stopcast.cli.options.calls import check_cap
 from stopcast.cli.options.option import Number, Whole, option, queue_option
 
 
@@ -56,11 +57,8 @@ def configure(
     if not quota or not account:
         raise click.UsageError("name the quota: --quota URL and --account NAME")
     action = GET_WEBCAST_TASK if verifying else STOP_WEBCAST
-    if max_per_second is not None and max_per_second > action.quota_per_second and not raised_quota:
-        raise click.UsageError(
-            f"--max-per-second {max_per_second:g} is above the account's quota of {action.quota_per_second}; "
-            f"where the vendor has raised it, add --raised-quota"
-        )
+    if max_per_second is not None:
+        check_cap(max_per_second, action.quota_per_second, raised=raised_quota)
     write_text(event_loop.run(_configure_quota(quota, account, action.name, max_per_second, arrival_jitter)))
 
 

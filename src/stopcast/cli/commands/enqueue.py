@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from stopcast.tasks.intake import Accepted, Intake
     from stopcast.tasks.outcome import Outcome
 
-_INVALID_SHOWN: Final = 10
 #: Rows whose tasks are put into the queue at once.
 _BATCH_TASKS: Final = 500
 
@@ -135,7 +134,7 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         "length": length,
     }
     if not output.quiet:
-        log(queue_messages.enqueued(counts, invalid[:_INVALID_SHOWN], queue.name), event="enqueued", counts=counts)
+        log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)
     if output.as_json:
         write_json(counts)
     return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
@@ -147,6 +146,7 @@ async def _batches(
     """Yield the rows of the lists that name tasks, and collect the first invalid rows."""
     from contextlib import aclosing
 
+    from stopcast.cli.display.list_messages import INVALID_SHOWN
     from stopcast.cli.lists import Lists
     from stopcast.tasks.outcome import Status
 
@@ -155,7 +155,7 @@ async def _batches(
         async for batch in batches:
             taken = intake.take(batch, 0.0)
             rows += taken.accepted
-            if len(invalid) < _INVALID_SHOWN:
+            if len(invalid) < INVALID_SHOWN:
                 invalid += [outcome for outcome in taken.outcomes if outcome.status is Status.INVALID]
             # The next row of a pipe may come much later.
             if len(rows) >= _BATCH_TASKS or batch.source == "-":

@@ -104,12 +104,10 @@ def summary(
 
 def _selects(listed: str) -> Callable[[Status, str | None], bool]:
     """Return whether rows are listed that have this status or code, however it is spelled."""
-    wanted = _spelling(listed)
-    return lambda status, reason: wanted in {_spelling(status), _spelling(reason or "")}
+    from stopcast.cli.glossary import normalized
 
-
-def _spelling(name: str) -> str:
-    return name.lower().replace("-", "_").replace(" ", "_")
+    wanted = normalized(listed)
+    return lambda status, reason: wanted in {normalized(status), normalized(reason or "")}
 
 
 def _check_listed(listed: str, figures: ReportFigures) -> None:
@@ -118,12 +116,13 @@ def _check_listed(listed: str, figures: ReportFigures) -> None:
     Raises:
         ConfigurationError: no status and no code of the reports has this name.
     """
+    from stopcast.cli.glossary import normalized
     from stopcast.errors import ConfigurationError
     from stopcast.i18n import _
     from stopcast.tasks.outcome import Status
 
     codes = [total.key for total in figures.by_reason()]
-    if _spelling(listed) not in map(_spelling, (*Status, *codes)):
+    if normalized(listed) not in map(normalized, (*Status, *codes)):
         statuses = [status.value for status in Status if figures.total.statuses[status]]
         there = _(", ").join((*statuses, *codes)) or _("none")
         raise ConfigurationError(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _NAMES = ("AppId", "RoomId", "TaskId")
 _VALUE_CHARACTERS = 40
+#: The rows that name no task are shown up to this many.
+INVALID_SHOWN = 10
 
 
 def understood(beginning: Beginning) -> Iterator[str]:
@@ -80,8 +82,9 @@ def _shown(value: object) -> str:
     return text if len(text) <= _VALUE_CHARACTERS else text[:_VALUE_CHARACTERS] + "…"
 
 
-def invalid_rows(shown: Sequence[Outcome], number: int) -> Iterator[str]:
+def invalid_rows(first: Sequence[Outcome], number: int) -> Iterator[str]:
     """Yield a line for each of the first rows that name no task, and one with the number of the others."""
+    shown = first[:INVALID_SHOWN]
     for outcome in shown:
         place = f"{outcome.source}:{outcome.line}"
         yield "  " + _("{place}: {message}", place=place, message=outcome.message)

@@ -116,14 +116,14 @@ def until(seconds: float) -> str:
 
 
 def moment(seconds: float, *, dated: bool = False) -> str:
-    """Return the local time of day at so many seconds from now, with its day if that is not today or if ``dated``."""
+    """Return the local time of day some seconds from now, with its day if that is not today or if ``dated``."""
     at = local_time(seconds)
     clock = "%H:%M:%S" if seconds < _SOON_SECONDS else "%H:%M"
     return at.strftime(f"%Y-%m-%d {clock}" if dated or at.date() != local_time(0).date() else clock)
 
 
 def local_time(seconds: float) -> datetime:
-    """Return the local time at so many seconds from now, to the nearest second: 06:00 is never shown as 05:59."""
+    """Return the local time some seconds from now, to the nearest second: 06:00 is never shown as 05:59."""
     return (datetime.now().astimezone() + timedelta(seconds=seconds + 0.5)).replace(microsecond=0)
 
 

@@ -104,11 +104,7 @@ class _Tick(NamedTuple):
 
 
 class RunMonitor:
-    """Takes snapshots of a run. The rates in one are averages since the snapshots before it.
-
-    Attributes:
-        options: of the command.
-    """
+    """Takes snapshots of a run. The rates in one are averages since the snapshots before it."""
 
     def __init__(
         self,
@@ -125,7 +121,7 @@ class RunMonitor:
         self._stopper = stopper
         self._lists = lists
         self._attempts = attempts
-        self.options = options
+        self._options = options
         self._loop = asyncio.get_running_loop()
         self._ticks = deque([_Tick(self._loop.time(), 0, 0)])
         self._rates: deque[float] = deque(maxlen=60)
@@ -136,11 +132,11 @@ class RunMonitor:
         run, attempts, stopper = self._run, self._attempts, self._stopper
         summary, done = run.summary(), rows_done(run)
         calls_rate, rows_rate = self._tick(done)
-        to_do = rows_to_do(run, self._lists.rows_left(), limit=self.options.lists.limit)
+        to_do = rows_to_do(run, self._lists.rows_left(), limit=self._options.lists.limit)
         latencies = sorted(attempts.latencies)
-        paused, until = stopper.paused and run.ending is None, self.options.guards.until
+        paused, until = stopper.paused and run.ending is None, self._options.guards.until
         goes_on = run.ending is None and not paused
-        cap = limited_to = self.options.calls.max_per_second
+        cap = limited_to = self._options.calls.max_per_second
         limiters = [stopper.limiter]
         if isinstance(stopper, Router):
             cap, limited_to = stopper.max_per_second, stopper.limited_to
@@ -197,7 +193,7 @@ class RunMonitor:
         if self._stopper.paused:
             return _("paused")
         if run.canary.left:
-            return _("only the first {number:,} (canary)", number=self.options.guards.canary)
+            return _("only the first {number:,} (canary)", number=self._options.guards.canary)
         return ""
 
 

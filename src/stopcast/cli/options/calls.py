@@ -34,6 +34,19 @@ def _proxy(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     return value
 
 
+def check_cap(max_per_second: float, quota: int, *, raised: bool) -> None:
+    """Refuse a cap above the account's quota, unless the vendor has raised that.
+
+    Raises:
+        ConfigurationError: the cap is too high.
+    """
+    if max_per_second > quota and not raised:
+        raise ConfigurationError(
+            f"--max-per-second {max_per_second:g} is above the account's quota of {quota}; "
+            f"where the vendor has raised it, add --raised-quota"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
     """How the API is called.

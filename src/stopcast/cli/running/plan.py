@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
@@ -24,8 +24,6 @@ from stopcast.limiters.pacer import full_rate
 from stopcast.report.history import ReportHistory, peek_history
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
-
-_INVALID_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
     async with aclosing(lists.batches()) as batches:
         async for batch in batches:
             outcomes = intake.take(batch, 0.0).outcomes
-            if len(invalid) < _INVALID_SHOWN:
+            if len(invalid) < list_messages.INVALID_SHOWN:
                 invalid += [outcome for outcome in outcomes if outcome.status is Status.INVALID]
             if intake.full:
                 break
@@ -121,7 +119,7 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
             per_account[account_of(app_id)] += number
     return Plan(
         intake=intake,
-        invalid=invalid[:_INVALID_SHOWN],
+        invalid=invalid,
         lists=list(lists.beginnings.values()),
         max_per_second=options.calls.max_per_second,
         arrival_jitter=options.calls.arrival_jitter,

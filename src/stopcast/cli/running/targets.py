@@ -13,6 +13,7 @@ from stopcast.accounts.keys import find_key
 from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
 from stopcast.cli.options import CallOptions, Options
+from stopcast.cli.options.calls import check_cap
 from stopcast.cli.output import log
 from stopcast.credentials.chain import find_credentials
 from stopcast.credentials.places import Search
@@ -60,12 +61,7 @@ class TargetAccount:
         """Open the limiter, and return a function that makes the calls' object, which is of this kind."""
         action, calls = kind.action, options.calls
         max_per_second = self.cap(calls, stops_tasks=action.stops_tasks)
-        quota = action.quota_per_second
-        if max_per_second > quota and not (self.endpoint.loopback or calls.raised_quota):
-            raise ConfigurationError(
-                f"--max-per-second {max_per_second:g} is above the account's quota of {quota}; "
-                f"where the vendor has raised it, add --raised-quota"
-            )
+        check_cap(max_per_second, action.quota_per_second, raised=calls.raised_quota or self.endpoint.loopback)
         limiter = await self._limiter(action.name, max_per_second, calls, stack)
         return lambda observers_of: kind(
             self.credentials,

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from stopcast.cli.options import OutputOptions
 from stopcast.cli.output import log
-from stopcast.cli.wrapping import wrapped_for
+from stopcast.cli.wrapping import STANDARD_ERROR, wrapped_for
 from stopcast.i18n import _
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
-
-_STANDARD_ERROR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class User:
     async def confirms(self, question: str) -> bool:
         """Return whether the user answers yes."""
         # Not click's own question: it blocks the event loop, and with it the signals.
-        click.echo(wrapped_for(_STANDARD_ERROR, _("{question} [y/N]: ", question=question)), nl=False, err=True)
+        click.echo(wrapped_for(STANDARD_ERROR, _("{question} [y/N]: ", question=question)), nl=False, err=True)
         try:
             with Chunks(STANDARD_INPUT) as typed:
                 answer = await typed.next()
