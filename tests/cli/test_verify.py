@@ -200,6 +200,17 @@ def test_a_task_that_still_runs_gives_status_1_and_a_command_that_stops_it(
     assert statuses(shell / "again.jsonl") == {"stopped": 1}
 
 
+def test_no_command_that_stops_tasks_is_printed_where_no_task_still_runs(
+    shell: Shell, api: Emulator, asked: At
+) -> None:
+    listed = tasks(2)
+    api.states = {listed[0]: TaskState(3, "StopByAPI", 5), listed[1]: TaskState(1)}
+    ended = shell.run("verify", write_csv(shell / "list.csv", listed), *asked)
+    assert (ended.status, "1 not started" in ended.err) == (1, True)
+    assert "stopcast verify list.csv -o" in ended.err
+    assert "stopcast run" not in ended.err
+
+
 def test_a_resumed_verification_skips_tasks_that_have_ended(shell: Shell, api: Emulator, asked: At) -> None:
     listed = tasks(4)
     name = write_csv(shell / "list.csv", listed)

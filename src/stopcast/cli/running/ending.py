@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from stopcast.errors import ListError, ReportExistsError, StopcastError, TimeIsU
 from stopcast.i18n import _
 from stopcast.report.opening import is_file, is_stream
 from stopcast.run import Run
+from stopcast.tasks.outcome import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def conclude(
     error: StopcastError | None,
     *,
     no_such_task_only: bool,
-    advice: str | None = None,
+    advice: Callable[[Collection[Status]], str] | None = None,
     from_lists: bool = True,
 ) -> Ended:
     """Return how a run ended, and log its totals unless they have to follow an error.
@@ -63,7 +64,7 @@ def conclude(
         user: reads the log.
         error: what ended the run early.
         no_such_task_only: whether every answer was that there is no such running task.
-        advice: what to do about rows that are not good, where this is more than to look at them.
+        advice: what to do about rows that are not good, by their statuses, where this is more than to look at them.
         from_lists: whether its rows come from lists. What is left of a queue is for other workers too.
     """
     summary = run.summary()
@@ -90,7 +91,7 @@ def conclude(
         if error is None or summary.calls or summary.statuses:
             user.log(text, event="summary", summary=as_json)
         if summary.bad and advice is not None:
-            user.log(advice, event="not_ended")
+            user.log(advice(summary.statuses), event="not_ended")
         elif summary.bad and error is None and (note := advice_on(None, options)) is not None:
             user.log(note, event="advice")
 

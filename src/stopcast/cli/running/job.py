@@ -43,6 +43,7 @@ from stopcast.report.opening import is_terminal
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.stopper.task_calls import TaskCalls
+from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Batch
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class RunJob:
         deliveries: opens the queue, where the rows come from one.
         queues: URLs of the queues whose state belongs to the metrics.
         ask: whether the user may be asked before the first call.
-        advice: is logged after a run with rows that are not good.
+        advice: takes the statuses of the rows; what is logged after a run with rows that are not good.
         verification: what follows a run that came to its end, None for nothing.
         verify_after_seconds: how long the last tasks have to end before that.
     """
@@ -73,7 +74,7 @@ class RunJob:
     deliveries: Callable[[User], AbstractAsyncContextManager[Deliveries]] | None = None
     queues: Collection[str] = ()
     ask: bool = False
-    advice: str | None = None
+    advice: Callable[[Collection[Status]], str] | None = None
     verification: Callable[[], RunJob | None] | None = None
     verify_after_seconds: float = 0.0
 

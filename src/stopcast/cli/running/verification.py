@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -50,14 +52,16 @@ def verify_job(options: Options, *, run: CallOptions | None = None) -> RunJob:
         lists=lists,
         rows=lambda _run: lists.batches(),
         # The sandbox is gone then, and with it its tasks.
-        advice=None
-        if calls.sandbox
-        else _(
-            "Ask again about those that have not ended:\n  {ask}\nStop those that still run:\n  {stop}",
-            ask=ask_again_command(options),
-            stop=run_again_command(replace(options, calls=run or calls), only=Status.STILL_RUNNING),
-        ),
+        advice=None if calls.sandbox else partial(_advice, options, run or calls),
     )
+
+
+def _advice(options: Options, run: CallOptions, statuses: Collection[Status]) -> str:
+    ask = _("Ask again about those that have not ended:\n  {command}", command=ask_again_command(options))
+    if Status.STILL_RUNNING not in statuses:
+        return ask
+    stop = run_again_command(replace(options, calls=run), only=Status.STILL_RUNNING)
+    return "\n".join((ask, _("Stop those that still run:\n  {command}", command=stop)))
 
 
 def verification_of(options: Options) -> RunJob | None:
