@@ -31,7 +31,9 @@ from stopcast.cli.display.monitor import RunMonitor, RunSnapshot
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
-from stopcast.cli.options import ListOptions, Options
+from stopcast.cli.options import ListOptions, Options, OutputOptions
+from stopcast.cli.running.steering import Steering
+from stopcast.cli.running.user import User
 from stopcast.i18n import STATUS_WORDS, Language, speaking
 from stopcast.report.totals import AccountFigures, Summary
 from stopcast.run import Run
@@ -259,7 +261,8 @@ def test_without_the_display_a_line_is_logged_every_ten_seconds(
     async def main() -> None:
         async with virtual_stopper(Api(stopped)) as stopper:
             stopping = Run(stopper, tmp_path / "report")
-            monitor = RunMonitor(stopping, stopper, lists, AttemptStats(), options("list.csv"))
+            steering = Steering(stopper, User(OutputOptions()), end=lambda: None)
+            monitor = RunMonitor(stopping, stopper, lists, AttemptStats(), options("list.csv"), steering=steering)
             async with Progress(monitor, None):
                 await stopping.stop_lists(batches_of(tasks(5000)))
 

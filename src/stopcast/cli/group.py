@@ -33,7 +33,7 @@ _COMMANDS: Final = (
 )
 
 
-#: Of every command. ``Language.chosen`` reads its value before any option is read: errors of usage follow it too.
+#: An option of every command. ``Language.chosen`` reads it before click does, so that it holds for errors of usage too.
 _LANG: Final = Option(
     ["--lang"],
     type=click.Choice([language.value for language in Language]),

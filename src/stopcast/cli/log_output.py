@@ -62,15 +62,15 @@ def log_output(options: OutputOptions, *, timed: bool = False) -> Iterator[None]
         logging.root.removeHandler(handler)
 
 
-def is_a_log(command: str | None, *, dry_run: bool) -> bool:
-    """Return whether standard error of a command is a log with times, and not for somebody who sits in front of it."""
+def logs_with_times(command: str | None, *, dry_run: bool) -> bool:
+    """Return whether each line of a command's log has its time, because no person watches it on a terminal."""
     return command in _LONG_COMMANDS and not dry_run and not may_be_drawn_on()
 
 
 def asks_for_a_log() -> bool:
     """Return whether the arguments ask for a log with times, or as JSON, before any option is read."""
     arguments = sys.argv[1:]
-    return _asks_for_json(arguments) or is_a_log(next(iter(arguments), None), dry_run="--dry-run" in arguments)
+    return _asks_for_json(arguments) or logs_with_times(next(iter(arguments), None), dry_run="--dry-run" in arguments)
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
@@ -140,7 +140,7 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         options = options if isinstance(options, OutputOptions) else OutputOptions()
         in_json = options.log_format == "json"
         context = click.get_current_context(silent=True)
-        timed = is_a_log(context.info_name if context else None, dry_run=bool(kwargs.get("dry_run")))
+        timed = logs_with_times(context.info_name if context else None, dry_run=bool(kwargs.get("dry_run")))
         with speaking(Language.EN) if in_json else nullcontext(), log_output(options, timed=timed):
             try:
                 if context is not None:

@@ -21,7 +21,7 @@ from stopcast.tasks.outcome import Status
 
 #: Rates are averages over this time.
 _RATE_SECONDS: Final = 10.0
-#: Throttling that takes less of the rate than this is not worth a word.
+#: Throttling is shown where it leaves less than this share of the rate.
 _SLOWED: Final = 0.95
 
 
@@ -104,7 +104,7 @@ class _Tick(NamedTuple):
 
 
 class RunMonitor:
-    """Takes snapshots of a run. The rates in one are averages since the snapshots before it."""
+    """Takes snapshots of a run. Its rates are averages over the snapshots of the last ten seconds."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class RunMonitor:
         attempts: AttemptStats,
         options: Options,
         *,
-        steering: Steered | None = None,
+        steering: Steered,
     ) -> None:
         self._steering = steering
         self._run = run
@@ -165,8 +165,8 @@ class RunMonitor:
             latency_p95=latencies[len(latencies) * 95 // 100] if latencies else None,
             errors=list(reversed(attempts.errors.values())),
             paused=paused,
-            to_continue=self._steering.ways_to_continue() if self._steering is not None else (),
-            keys=self._steering.key_labels() if self._steering is not None else (),
+            to_continue=self._steering.ways_to_continue(),
+            keys=self._steering.key_labels(),
             until=None if until is None else max(0.0, until.left_seconds),
         )
 

@@ -22,7 +22,7 @@ __all__ = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """All options of a command that makes calls. A group that the command does not have is as if not given."""
+    """All options of a command that makes calls. A group that the command does not have holds its defaults."""
 
     lists: ListOptions
     calls: CallOptions = field(default_factory=CallOptions)

@@ -62,7 +62,7 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]
     return click.option(*declarations, cls=Option, **attributes)
 
 
-def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> str:  # noqa: ARG001 - click's signature
+def _require_queue(ctx: click.Context, param: click.Parameter, value: str | None) -> str:  # noqa: ARG001 - click's signature
     if not value:
         raise click.UsageError("name the queue: --queue URL, or set STOPCAST_QUEUE", ctx)
     return value
@@ -73,7 +73,7 @@ def queue_option(*, required: bool = True) -> Callable[[Callable[..., None]], Ca
     return option(
         "--queue",
         metavar="URL",
-        callback=_named if required else None,
+        callback=_require_queue if required else None,
         help="redis://host:6379/0/NAME; a password: better in STOPCAST_QUEUE.",
     )
 

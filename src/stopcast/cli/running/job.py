@@ -55,7 +55,7 @@ class RunJob:
     """One run of a command.
 
     Attributes:
-        calls: what the API is asked for each task.
+        calls: makes the calls: Stopper or Verifier.
         options: of the command.
         lists: the lists, none where the rows come from a queue.
         rows: yields the rows. It is iterated once the run has read its report.
