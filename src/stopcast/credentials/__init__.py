@@ -1,1 +1,5 @@
-"""The account's key: the value, the places where people keep it, and the vendor's logins that issue it."""
+"""The account's key: the ``value``, and where it is found.
+
+``chain`` searches the ``places`` where people keep a key. Some of them are ``files``; where a file only says how to log
+in, ``vendor`` asks the vendor's own providers.
+"""

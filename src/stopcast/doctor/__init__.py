@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import urlsplit
 
 from stopcast.api.endpoint import Endpoint
@@ -68,26 +69,22 @@ async def _examine_endpoint(
     # Behind a proxy only that is reached from here, and the first call shows whether it reaches the API.
     address = urlsplit(endpoint.url if proxy is None else proxy.url)
     host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
-    reached = True
-    for step in (find_addresses(host, port), connect(host, port, secure=address.scheme == "https")):
-        if not reached:
-            step.close()
-            continue
+    for check in (find_addresses, partial(connect, secure=address.scheme == "https")):
         try:
             async with asyncio.timeout(checkup.timeout_seconds):
-                finding = await step
+                finding = await check(host, port)
         except TimeoutError:
             words = _("no answer from {host} within {seconds:g} s", host=host, seconds=checkup.timeout_seconds)
             finding = Finding(_("connection"), FindingState.FAILED, words, network_advice())
-        reached = finding.state is not FindingState.FAILED
-        if proxy is not None and reached and finding.part == _("connection"):
+        if finding.state is FindingState.FAILED:
+            yield finding
+            yield Finding(_("clock"), FindingState.NOT_TRIED, _("the API cannot be reached"))
+            return
+        if proxy is not None and finding.part == _("connection"):
             finding = finding._replace(words=_("to the proxy {proxy}", proxy=proxy.shown))
         yield finding
-    if reached:
-        finding, offsets[endpoint.url] = await check_clock(endpoint, checkup)
-        yield finding
-    else:
-        yield Finding(_("clock"), FindingState.NOT_TRIED, _("the API cannot be reached"))
+    finding, offsets[endpoint.url] = await check_clock(endpoint, checkup)
+    yield finding
 
 
 async def _examine_key(endpoint: Endpoint, key: Credentials | None, offset: float | None, checkup: Checkup) -> Finding:

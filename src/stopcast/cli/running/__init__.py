@@ -1,1 +1,14 @@
-"""What the commands that make calls share: one run as a value, and the parts that it is executed with."""
+"""What the commands that make calls share.
+
+A job says what is done with which rows: ``stopping`` makes that of run, ``verification`` that of verify, and
+``queue_worker`` that of worker. ``job`` executes it, on the loop of ``cli.event_loop``:
+
+1. Before the first call: ``guards`` checks and asks, with the ``plan`` of what the lists hold; ``targets`` finds the
+   accounts, their keys and limiters; ``open_files`` makes room for their sockets.
+2. ``facts`` logs what the run is, or the display shows it, and ``metrics`` serves its metrics.
+3. During the run ``signals`` and ``keys`` reach ``steering``, which also follows the control file; ``answer_watch``
+   looks at what the API answers. What the user reads goes through ``user``.
+4. ``ending`` logs the totals and says how to go on, with the ``advice`` on what ended the run.
+
+``session`` is what a run and the verification after it share. ``plan`` alone is what ``--dry-run`` prints.
+"""
