@@ -28,11 +28,13 @@ from stopcast.events import (
     RetryPlanned,
     Throttled,
 )
+from stopcast.making import maker
 from stopcast.ports import Limiter
 from stopcast.tasks.outcome import Outcome, Status
 
 #: Of the full rate: the rate climbs all the time, and a change of this size is worth an event.
 _RATE_STEP: Final = 1 / 20
+make_attempt_finished: Final = maker(AttemptFinished)
 _NO_ANSWER: Final = Reply(None, readable=False, message="the call was cut off before its answer came")
 _BROKEN_OFF: Final = Reply(None, readable=False, message="an unexpected error ended the call")
 
@@ -262,7 +264,7 @@ class Attempts:
     def _event(self, job: Job, attempt: Attempt, reply: Reply, verdict: Verdict, started_at: float) -> AttemptFinished:
         now = self._working_time.now()
         answer_seconds = 0.0 if attempt.permit_at is None else now - attempt.permit_at
-        return AttemptFinished(
+        return make_attempt_finished(
             task=job.task,
             action=self._action.name,
             attempt=job.attempts + 1,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stopcast.api.answers import Reply
 from stopcast.events import AttemptFinished
+from stopcast.making import maker
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from stopcast.engine.origin import Origin
     from stopcast.tasks.intake import Accepted
 
-_NO_REPLY = Reply(None)
+_NO_REPLY: Final = Reply(None)
+make_outcome: Final = maker(Outcome)
 
 
 class Job(NamedTuple):
@@ -57,7 +59,7 @@ class Job(NamedTuple):
 
     def outcome(self, status: Status, reply: Reply, *, attempts: int, first_at: float) -> Outcome:
         """Return the job's end, as this answer gives it. To be called on the event loop."""
-        return Outcome(
+        return make_outcome(
             self.task,
             status,
             attempts,
