@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stopcast.errors import ReportError
-from stopcast.report.history import ReportHistory, peek_history, read_history, tidy
+from stopcast.report.history import ReportHistory, continue_history, peek_history, tidy
 from stopcast.report.line import line_of
 from stopcast.tasks.identities import identity
 from stopcast.tasks.intake import Intake
@@ -41,7 +41,7 @@ def tidied(path: Path) -> list[dict[str, object]]:
 
     async def rewrite() -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
-        await tidy(descriptor, path, await read_history(descriptor, path))
+        await tidy(descriptor, path, await continue_history(descriptor, path, check=lambda _: None))
         os.close(descriptor)
 
     asyncio.run(rewrite())
@@ -133,7 +133,7 @@ def test_a_line_that_a_crash_cut_off_is_removed(tmp_path: Path, end: bytes) -> N
     whole = path.read_bytes()
     path.write_bytes(whole + end)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
-    history = asyncio.run(read_history(descriptor, path))
+    history = asyncio.run(continue_history(descriptor, path, check=lambda _: None))
     os.close(descriptor)
     assert (path.read_bytes(), history.torn_bytes) == (whole, len(end))
 
@@ -200,7 +200,7 @@ def test_a_report_that_cannot_be_replaced_is_overwritten_and_a_kill_in_between_l
         # What the copying had done to the report by then.
         path.write_bytes(path.read_bytes()[200:])
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
-        history = asyncio.run(read_history(descriptor, path))
+        history = asyncio.run(continue_history(descriptor, path, check=lambda _: None))
         os.close(descriptor)
         assert history.statuses == {Status.STOPPED: 2}
     else:

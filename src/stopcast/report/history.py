@@ -184,55 +184,48 @@ async def peek_history(path: Path) -> ReportHistory:
     except OSError as error:
         raise ReportError(f"the report {path} cannot be read: {error.strerror}") from None
     try:
-        return await read_history(descriptor, path, repair=False)
+        return (await _read(descriptor, path))[0]
     finally:
         os.close(descriptor)
 
 
 async def continue_history(descriptor: int, path: Path, *, check: Callable[[ReportHistory], None]) -> ReportHistory:
-    """Do what ``read_history`` does for a report that a run continues.
+    """Read the report that a run continues, and repair its end: a torn last line is cut off, and the last one ended.
+
+    Before that ``check`` is called: what it raises leaves the file unchanged.
 
     Raises:
-        ReportError: it cannot be continued.
+        ReportError: it cannot be continued, or a line in it is not a report's. In the latter case it is unchanged.
     """
     try:
-        return await read_history(descriptor, path, check=check)
+        await finish_overwriting(descriptor, path)
+        history, reader = await _read(descriptor, path)
+        check(history)
+        if reader.torn:
+            os.ftruncate(descriptor, history.size)
+        if reader.unended:
+            history.size += os.write(descriptor, b"\n")
     except OSError as error:
         raise ReportError(
             f"the report {path} cannot be continued: {error.strerror}. Copy it to another file system, and continue "
             f"the copy: -o PATH --resume"
         ) from None
+    return history
 
 
-async def read_history(
-    descriptor: int,
-    path: Path,
-    *,
-    repair: bool = True,
-    check: Callable[[ReportHistory], None] | None = None,
-) -> ReportHistory:
-    """Read the whole report, and cut off a torn last line unless ``repair`` is False.
-
-    Before that ``check`` is called: what it raises leaves the file unchanged.
+async def _read(descriptor: int, path: Path) -> tuple[ReportHistory, LineReader]:
+    """Read the whole report, and change nothing.
 
     Raises:
-        ReportError: a line in it is not a report's. The file is unchanged.
+        ReportError: a line in it is not a report's.
     """
-    if repair:
-        await finish_overwriting(descriptor, path)
     history, reader = ReportHistory(), LineReader(str(path))
     async for lines in lines_of(descriptor):
         for values in reader.read(lines):
             history.read(values)
     reader.finish(is_report=has_in_flight_log(path))
     history.size, history.torn_bytes = reader.size, len(reader.torn)
-    if check is not None:
-        check(history)
-    if repair and reader.torn:
-        os.ftruncate(descriptor, history.size)
-    if repair and reader.unended:
-        history.size += os.write(descriptor, b"\n")
-    return history
+    return history, reader
 
 
 async def tidy(descriptor: int, path: Path, history: ReportHistory) -> None:

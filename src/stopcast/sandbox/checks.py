@@ -21,7 +21,7 @@ from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
 from stopcast.api.endpoint import VERSIONS
 from stopcast.api.signing import SIGNATURE_LIFETIME, canonical_query, signature, signing_key
 from stopcast.credentials.value import Credentials
-from stopcast.tasks.task import ID_PATTERN, Task
+from stopcast.tasks.task import ID_NAMES, ID_PATTERN, Task
 
 
 class RefusedError(Exception):
@@ -115,9 +115,9 @@ def read_task(action: Action, target: Target, body: bytes) -> Task:
         parameters: Any = target.parameters if action is GET_WEBCAST_TASK else orjson.loads(body)
     except orjson.JSONDecodeError:
         raise RefusedError("InvalidParameter") from None
-    if not isinstance(parameters, dict) or parameters.keys() - {"AppId", "RoomId", "TaskId"}:
+    if not isinstance(parameters, dict) or parameters.keys() - set(ID_NAMES):
         raise RefusedError("InvalidParameter")
-    if len(parameters) < len(Task._fields):
+    if len(parameters) < len(ID_NAMES):
         raise RefusedError("MissingParameter")
     task = Task(parameters["AppId"], parameters["RoomId"], parameters["TaskId"])
     if not all(isinstance(value, str) and ID_PATTERN.fullmatch(value) for value in task):

@@ -27,14 +27,13 @@ from stopcast.sources.json_nested import other_keys, other_values
 from stopcast.sources.json_values import NOT_UTF_8_JSON
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import are_names, looks_like_a_name
-from stopcast.sources.report_lines import NO_TASK, LastLines, ReportFilter, may_be_reported, status_of
+from stopcast.sources.report_lines import WITHOUT_TASK, LastLines, ReportFilter, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
 from stopcast.sources.text import is_utf_8
-from stopcast.tasks.task import Batch, BrokenRow, RawRow, RowColumns
+from stopcast.tasks.task import ID_NAMES, Batch, BrokenRow, RawRow, RowColumns
 
 #: Objects of one list mostly have the same keys. A list with more sorts of them than this is only read more slowly.
 _SHAPES_KEPT: Final = 64
-_ID_NAMES: Final = ("AppId", "RoomId", "TaskId")
 #: A spreadsheet keeps 15 digits of a number.
 _EXACT_BELOW: Final = 10**15
 _NAME_VALUES: Final = N_("names instead of ids")
@@ -219,9 +218,9 @@ class JsonParser:
 
     def _take_reported(self, value: dict[str, Any], status: str, number: int, found: _Rows) -> None:
         doubt: bool | None = value.get("in_doubt") is True
-        if status not in NO_TASK and self.last_lines is not None:
+        if status not in WITHOUT_TASK and self.last_lines is not None:
             doubt = self.last_lines.doubt_if_last(value, status)
-        if status in NO_TASK or doubt is None:
+        if status in WITHOUT_TASK or doubt is None:
             found.left_out += 1
         elif status not in self._taken:
             found.left_out += 1
@@ -255,7 +254,7 @@ class JsonParser:
     def _from_sheet(self, ids: Sequence[Any], found: _Rows) -> tuple[Any, Any, Any] | str:
         """Return the ids of a spreadsheet's row as text, or why they are spoiled."""
         texts: list[Any] = []
-        for name, id_ in zip(_ID_NAMES, ids, strict=True):
+        for name, id_ in zip(ID_NAMES, ids, strict=True):
             if isinstance(id_, dict):
                 return f"{name} is a date or a time, as spreadsheets make of ids such as 1-2; format the column as text"
             if isinstance(id_, int | float) and not isinstance(id_, bool):

@@ -15,7 +15,7 @@ from stopcast.tasks.task import BrokenRow, RawRow, Task
 AnyTask: TypeAlias = Task | Sequence[str] | Mapping[str, str] | Any
 _COLUMNS: Final = Columns()
 _SHORT_COLUMNS: Final = Columns("app", "room", "task")
-_NO_TASK: Final = N_("neither a Task, nor three strings, nor an object with an AppId, a RoomId and a TaskId")
+_NOT_A_TASK: Final = N_("neither a Task, nor three strings, nor an object with an AppId, a RoomId and a TaskId")
 _Get: TypeAlias = Callable[[Any, str], object]
 
 
@@ -31,7 +31,7 @@ def row_of(task: Any, line: int) -> RawRow | BrokenRow:
     if (ordered or _is_database_row(type(task))) and not isinstance(task, Mapping) and len(task) == IDS:
         app_id, room_id, task_id = task
         return RawRow(app_id, room_id, task_id, line)
-    return BrokenRow(_NO_TASK, line)
+    return BrokenRow(_NOT_A_TASK, line)
 
 
 def _is_database_row(kind: type) -> bool:

@@ -10,13 +10,13 @@ import orjson
 
 from stopcast.tasks.identities import IdentityNumbers, identity
 from stopcast.tasks.outcome import Status
-from stopcast.tasks.task import Task
+from stopcast.tasks.task import ID_NAMES, Task
 
 _STATUSES: Final = frozenset(status.value for status in Status)
 _NOT_GOOD: Final = frozenset(status for status in Status if not status.good)
 _KEYS: Final = frozenset({"status", "attempts", "finished_at"})
 #: A line with one of these names no task, or one that has a line of its own.
-NO_TASK: Final = frozenset({"invalid", "duplicate", "excluded"})
+WITHOUT_TASK: Final = frozenset({"invalid", "duplicate", "excluded"})
 _IN_DOUBT: Final = 1
 _BEGUN: Final = 2
 _ONE_LINE: Final = 4
@@ -72,7 +72,7 @@ class LastLines:
                 continue
             if not isinstance(value, dict) or not may_be_reported(value) or (status := status_of(value)) is None:
                 continue
-            if status in NO_TASK or (status not in self._taken and not self._tasks):
+            if status in WITHOUT_TASK or (status not in self._taken and not self._tasks):
                 continue
             digest = _identity_of(value)
             number = self._tasks[digest]
@@ -93,4 +93,4 @@ class LastLines:
 
 
 def _identity_of(value: Mapping[str, Any]) -> bytes:
-    return identity(Task(*(str(value.get(key) or "") for key in ("AppId", "RoomId", "TaskId"))))
+    return identity(Task(*(str(value.get(key) or "") for key in ID_NAMES)))

@@ -7,9 +7,8 @@ import time
 from stopcast.sources.objects import AnyTask, row_of
 from stopcast.tasks.checks import names_a_task, shown_task, why_bad
 from stopcast.tasks.outcome import Outcome, Status
-from stopcast.tasks.task import BrokenRow, Task
+from stopcast.tasks.task import NO_TASK, BrokenRow, Task
 
-_NO_TASK = Task("", "", "")
 _LINE = 1
 
 
@@ -19,7 +18,7 @@ def checked(task: AnyTask) -> Task | Outcome:
         return task
     row = row_of(task, _LINE)
     if isinstance(row, BrokenRow):
-        return _invalid(_NO_TASK, row.reason)
+        return _invalid(NO_TASK, row.reason)
     if not names_a_task(row):
         return _invalid(shown_task(row), why_bad(row))
     return shown_task(row)

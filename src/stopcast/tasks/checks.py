@@ -8,9 +8,8 @@ from itertools import chain
 from typing import Any, Final
 
 from stopcast.marking import N_
-from stopcast.tasks.task import ID_PATTERN, RowColumns, Task
+from stopcast.tasks.task import ID_NAMES, ID_PATTERN, RowColumns, Task
 
-_NAMES: Final = ("AppId", "RoomId", "TaskId")
 _ID_CHARACTERS: Final = 128
 _ALLOWED: Final = bytes(code for code in range(128) if ID_PATTERN.fullmatch(chr(code)))
 #: No id may hold a comma, so one match over the three together checks each of them.
@@ -108,7 +107,7 @@ def names_a_task(row: Sequence[object]) -> bool:
 
 def why_bad(row: Sequence[object]) -> str:
     """Return what is wrong with the first value that is not an id."""
-    for name, value in zip(_NAMES, row[:3], strict=True):
+    for name, value in zip(ID_NAMES, row[:3], strict=True):
         if not isinstance(value, str):
             if value is None:
                 return f"{name} is missing"

@@ -18,12 +18,11 @@ from stopcast.marking import N_
 from stopcast.tasks.checks import good_keys, rounded, shown_task, why_bad
 from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, place_fingerprint, row_fingerprint
 from stopcast.tasks.outcome import Outcome, Status
-from stopcast.tasks.task import OTHERS, Batch, RowColumns, Task
+from stopcast.tasks.task import NO_TASK, OTHERS, Batch, RowColumns, Task
 
 _APPS_COUNTED: Final = 1000
 _DUPLICATE: Final = N_("the same task as an earlier row")
 _EXCLUDED: Final = N_("--except names this task")
-_NO_TASK: Final = Task("", "", "")
 
 
 class Accepted(NamedTuple):
@@ -218,7 +217,7 @@ class Intake:
             else:
                 row = rows[place]
                 outcomes.append(ended(shown_task(row), Status.INVALID, message=why_bad(row), line=row.line))
-        outcomes += [ended(_NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
+        outcomes += [ended(NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
         app_ids: Any = rows.ids[0]
         self._count_apps(app_ids if all_sent else [app_ids[place] for place in places])
         sent = range(len(rows)) if all_sent else places

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, overload
 
+#: What the API and the lists call the three ids.
+ID_NAMES: Final = ("AppId", "RoomId", "TaskId")
 #: The form of a whole AppId, RoomId or TaskId (the vendor's page of StopWebcast).
 ID_PATTERN: Final = re.compile(r"[a-zA-Z0-9_@\-.]{1,128}")
 #: The name of all others, where only the first AppIds are counted separately. No AppId has parentheses.
@@ -19,6 +21,10 @@ class Task(NamedTuple):
     app_id: str
     room_id: str
     task_id: str
+
+
+#: In the outcome of a row that could not be read.
+NO_TASK: Final = Task("", "", "")
 
 
 class RawRow(NamedTuple):
@@ -81,16 +87,20 @@ class BrokenRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows of one list, in the list's order. The broken rows are separate.
+    """Some rows of one list, in the list's order.
 
-    ``source`` is the list's name as the user gave it, "-" for standard input, None for a list made in memory.
-    ``left_out`` counts rows that the list's own statuses say need nothing (a report that is read as a list),
-    ``too_old`` those that were finished longer ago than is wanted.
-    ``not_chosen`` counts those rows of ``left_out`` that only have another status than the user asked for, ``numbers``
-    the rows of a spreadsheet whose ids are numbers, so that leading zeros may be gone. ``read_to`` is the last line
-    that was read for the batch, where its rows have the lines of another list; otherwise 0.
-    ``in_doubt`` says of each row whether a call of an earlier run or delivery may have stopped its task unseen; None of
-    none. ``already_unique`` says that the source gives each task once, as a queue does.
+    Attributes:
+        source: the list's name as the user gave it, "-" for standard input, None for a list made in memory.
+        rows: those that could be read.
+        broken: the others.
+        left_out: how many rows of an earlier report need nothing, by their statuses.
+        too_old: how many of them were finished longer ago than is wanted.
+        in_doubt: of each row, whether a call of an earlier run or delivery may have stopped its task unseen; None where
+            that is true of none.
+        already_unique: whether the source gives each task once, as a queue does.
+        not_chosen: how many rows of ``left_out`` only have another status than the user asked for.
+        numbers: how many rows of a spreadsheet have ids that are numbers, so that leading zeros may be gone.
+        read_to: the last line that was read for the batch, where its rows have the lines of another list; otherwise 0.
     """
 
     source: str | None
