@@ -40,7 +40,7 @@ from stopcast.ports import Transport as Transport
 from stopcast.ports import TransportError as TransportError
 from stopcast.stopper import Stopper as Stopper
 from stopcast.stopper import Verifier as Verifier
-from stopcast.stopper.health import StopperState as StopperState
+from stopcast.stopper.state import StopperState as StopperState
 from stopcast.stopper.stream import OutcomeStream as OutcomeStream
 from stopcast.tasks.outcome import Outcome as Outcome
 from stopcast.tasks.outcome import Status as Status

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stopcast.accounts.routes import Routes, merge_routes
+from stopcast.checks import is_finite, is_number
 from stopcast.credentials.files import read_text
 from stopcast.errors import ConfigurationError
 
@@ -142,7 +143,7 @@ def _rate(table: dict[str, Any], name: str) -> float | None:
     rate = table.get("max_per_second")
     if rate is None:
         return None
-    if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 < rate < float("inf"):
+    if not is_number(rate) or not is_finite(rate) or rate <= 0:
         raise ConfigurationError(f"account {name}: max_per_second is to be a number above 0")
     return float(rate)
 

@@ -23,9 +23,9 @@ from stopcast.logs import Observers
 from stopcast.ports import Limiter, Observer
 from stopcast.sources.iterables import AnyTasks
 from stopcast.sources.objects import AnyTask
-from stopcast.stopper.health import StopperState
 from stopcast.stopper.one_task import checked
-from stopcast.stopper.settings import the_observers
+from stopcast.stopper.settings import resolve_observers
+from stopcast.stopper.state import StopperState
 from stopcast.stopper.stream import OutcomeStream, Streams, in_order
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Outcome
@@ -76,7 +76,7 @@ class Router:
         self.stoppers: Final = dict(stoppers)
         self.routes: Final = Routes(routes)
         self._max_backlog = max_backlog
-        self._observers = Observers(the_observers(observers))
+        self._observers = Observers(resolve_observers(observers))
         self._streams = Streams()
         self._dispatcher: RoutingDispatcher | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -35,7 +36,9 @@ class Routes:
             if not _FORM.fullmatch(route):
                 raise ConfigurationError(f"{route!r} is neither an AppId nor a pattern with * or ?")
         self._exact = {route: account for route, account in routes.items() if not _is_pattern(route)}
-        self._patterns = [(_compiled(route), account) for route, account in routes.items() if _is_pattern(route)]
+        self._patterns = [
+            (re.compile(fnmatch.translate(route)), account) for route, account in routes.items() if _is_pattern(route)
+        ]
         # A list has few AppIds, but a hostile one may have any number.
         self.account_of = lru_cache(maxsize=_REMEMBERED)(self._find)
 
@@ -43,7 +46,7 @@ class Routes:
         """Return the account that the AppId belongs to, None if no account claims it."""
         if (account := self._exact.get(app_id)) is not None:
             return account
-        return next((account for pattern, account in self._patterns if pattern.fullmatch(app_id)), None)
+        return next((account for pattern, account in self._patterns if pattern.match(app_id)), None)
 
 
 def merge_routes(accounts: Mapping[str, Iterable[str]]) -> dict[str, str]:
@@ -62,9 +65,3 @@ def merge_routes(accounts: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 def _is_pattern(route: str) -> bool:
     return "*" in route or "?" in route
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    # Several stars in a row would make the search of a regular expression quadratic and worse.
-    simple = re.sub(r"\*+", "*", pattern)
-    return re.compile("".join({"*": ".*", "?": "."}.get(sign, re.escape(sign)) for sign in simple), re.DOTALL)

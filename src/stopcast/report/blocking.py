@@ -1,4 +1,4 @@
-"""Calls that may block for ever, in a thread of their own that does not keep the process from ending."""
+"""Writing and syncing files, which may block for ever, and a thread for it that does not keep the process alive."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from stopcast.limiters import Unlimited
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
 from stopcast.ports import Limiter, Transport
-from stopcast.stopper.health import StopperState
+from stopcast.stopper.state import StopperState
 
 #: Calls that connect or wait for their permit, at most, and for how long. At the cap they bridge slow handshakes.
 _MAX_UNSENT: Final = 64

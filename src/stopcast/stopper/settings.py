@@ -1,4 +1,4 @@
-"""The settings of a Stopper: what makes no sense is refused when it is given, with words."""
+"""What a Stopper makes of its arguments. What makes no sense is refused when it is given, with words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stopcast.logs import LOG
 from stopcast.ports import BareLimiter, Limiter, Observer, as_limiter
 
 
-def the_credentials(
+def resolve_credentials(
     given: Credentials | CredentialsProvider | None,
 ) -> tuple[Credentials | CredentialsProvider, str | None]:
     """Return the credentials and the region that came with them, from the environment and the files if None is given.
@@ -40,7 +40,7 @@ def the_credentials(
     return given, None
 
 
-def the_endpoint(given: str | Endpoint | None, action: Action, key_region: str | None) -> Endpoint:
+def resolve_endpoint(given: str | Endpoint | None, action: Action, key_region: str | None) -> Endpoint:
     """Return the endpoint of the action.
 
     Raises:
@@ -52,7 +52,9 @@ def the_endpoint(given: str | Endpoint | None, action: Action, key_region: str |
     return given.of(action.name)
 
 
-def the_limiter(given: BareLimiter | None, max_per_second: float | None, action: Action, *, loopback: bool) -> Limiter:
+def resolve_limiter(
+    given: BareLimiter | None, max_per_second: float | None, action: Action, *, loopback: bool
+) -> Limiter:
     """Return the cap.
 
     Raises:
@@ -75,7 +77,7 @@ def the_limiter(given: BareLimiter | None, max_per_second: float | None, action:
     return TokenBucket(max_per_second)
 
 
-def the_observers(given: Sequence[Observer]) -> tuple[Observer, ...]:
+def resolve_observers(given: Sequence[Observer]) -> tuple[Observer, ...]:
     """Return the observers.
 
     Raises:

@@ -28,9 +28,9 @@ from stopcast.sources.iterables import AnyTasks
 from stopcast.sources.objects import AnyTask
 from stopcast.stopper import settings
 from stopcast.stopper.engine import CallSettings, Engine
-from stopcast.stopper.health import StopperState
 from stopcast.stopper.leaving import Leaving
 from stopcast.stopper.one_task import checked
+from stopcast.stopper.state import StopperState
 from stopcast.stopper.stream import OutcomeStream, Streams
 from stopcast.tasks.outcome import Outcome
 
@@ -70,9 +70,9 @@ class TaskCalls:
         check_instance("retry", retry, RetryPolicy)
         check_instance("halt_after", halt_after, HaltAfter)
         check_instance("deduplicate", deduplicate, bool)
-        self._credentials, key_region = settings.the_credentials(credentials)
-        self.endpoint = settings.the_endpoint(endpoint, self.action, key_region)
-        self.limiter = settings.the_limiter(limiter, max_per_second, self.action, loopback=self.endpoint.loopback)
+        self._credentials, key_region = settings.resolve_credentials(credentials)
+        self.endpoint = settings.resolve_endpoint(endpoint, self.action, key_region)
+        self.limiter = settings.resolve_limiter(limiter, max_per_second, self.action, loopback=self.endpoint.loopback)
         self._network = Network.of(
             proxy=proxy,
             ssl_context=ssl,
@@ -101,7 +101,7 @@ class TaskCalls:
             deduplicate=deduplicate,
         )
         self._drain_seconds = drain_seconds
-        self._observers = settings.the_observers(observers)
+        self._observers = settings.resolve_observers(observers)
         self._account = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streams = Streams()

@@ -1,4 +1,4 @@
-"""How the calls of a Stopper or a Router are: whether they are made, and what ended them."""
+"""The states of a Stopper, a Verifier or a Router."""
 
 from __future__ import annotations
 
