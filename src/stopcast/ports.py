@@ -80,6 +80,14 @@ class Limiter(ABC):
     full_rate: float | None = None
     adjustable: bool = False
 
+    @property
+    def permit_seconds(self) -> float:
+        """Seconds for which the permit that ``acquire`` has just returned may be used.
+
+        A call that is not sent by then asks for another one. Infinite where a late call is known to the limiter.
+        """
+        return math.inf
+
     @abstractmethod
     async def acquire(self) -> None:
         """Return when one call may go out now.
@@ -123,6 +131,10 @@ class _AdaptedLimiter(Limiter):
         self.limited_to = getattr(bare, "limited_to", self.max_per_second)
         self.full_rate = getattr(bare, "full_rate", None)
         self.adjustable = hasattr(bare, "limit_to")
+
+    @property
+    def permit_seconds(self) -> float:
+        return getattr(self._bare, "permit_seconds", super().permit_seconds)
 
     async def acquire(self) -> None:
         await self._bare.acquire()

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from simulation.judges import GOOD, REFUSED_STATUS, Claim, false_claims, lines_of
+from simulation.world import STANDSTILLS
 from stopcast import Task
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def in_the_end(story: Story) -> Iterator[str]:
 
 def ends_by_its_deadline(story: Story) -> Iterator[str]:
     """With --until, the last call goes out one timeout before that time, and then the run ends."""
-    if {"stall", "stopped", "late_timer"} & story.world.kinds.keys():
+    if STANDSTILLS & story.world.kinds.keys():
         return
     for life in story.lives:
         if life.until is None or not life.group.alive:
@@ -105,7 +106,7 @@ def ends_in_time(story: Story) -> Iterator[str]:
         late = [call for call in late if call.sent_at > life.first_signal_at + 0.001]
         if late:
             yield f"{life.group.name} sends {late[0].task.task_id} at {late[0].sent_at:.6f}, after its first signal"
-        if "stall" in world.kinds or "stopped" in world.kinds:
+        if {"stall", "stopped", "write_slow"} & world.kinds.keys():
             continue
         ended_at = life.ended_at or float("inf")
         if ended_at - life.first_signal_at > world.grace_seconds + 4.5:

@@ -100,7 +100,7 @@ class Disk:
         group = self._living()
         if group is None:
             return int(self._real["write"](descriptor, data))
-        self._writes += 1
+        self._block()
         room = len(data)
         if self._is_full() or self._dies(group):
             room = int(len(data) * self.world.share("torn", self._writes))
@@ -115,6 +115,8 @@ class Disk:
     def pwrite(self, descriptor: int, data: Any, offset: int) -> int:
         """Write in a file."""
         group = self._living()
+        if group is not None:
+            self._block()
         if group is not None and self._is_full() and offset + len(data) > os.fstat(descriptor).st_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if group is not None and (file := _file_at(descriptor)) is not None:
@@ -161,6 +163,11 @@ class Disk:
         self._waits += 1
         slow = not self.calm and self.world.happens("sync_slow", self._waits)
         return self.world.between(0.1, 3.0, "sync_slow", self._waits) if slow else 0.001
+
+    def _block(self) -> None:
+        self._writes += 1
+        if not self.calm and self.world.happens("write_slow", self._writes):
+            self.loop.block(self.world.pick((0.01, 0.1, 0.6, 3.0), "write_slow", self._writes))
 
     def _is_full(self) -> bool:
         # In a time of three seconds, it is full or not.

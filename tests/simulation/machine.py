@@ -39,6 +39,7 @@ def simulated(loop: SimulatedLoop, world: World, messages: io.StringIO, fleet: F
             (time, "time", loop.wall_time),
             (time, "time_ns", lambda: int(loop.wall_time() * 1e9)),
             (time, "monotonic", loop.time),
+            (os, "getpid", lambda: 1),
             (threading, "Thread", InlineThread),
             (signal, "signal", _set_handler),
             (signal, "getsignal", _handler_of),

@@ -85,6 +85,7 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "disk_full": (0.1, 0.5),  # for three seconds
     "sync_fails": (0.05, 0.3),  # with EIO, once for each
     "sync_slow": (0.1, 0.5),  # up to 3 s
+    "write_slow": (0.02, 0.2),  # it blocks the process for up to 3 s
     "power_cut": (0.3, 1.0),  # once in a life: lines that were not synced are lost, from any byte on
 }
 
@@ -92,7 +93,7 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
 #: With one of these, a program has a provider of credentials.
 OF_THE_KEY: Final = frozenset({"provider_cancelled", "provider_fails", "key_rotated", "key_expires"})
 #: With one of these, no process is held to its times.
-STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer", "blocks_loop"})
+STANDSTILLS: Final = frozenset({"stall", "stopped", "late_timer", "blocks_loop", "write_slow"})
 #: The programs: the command; one that uses the library; several of those at once, which share a quota; workers of one
 #: queue, which share one as well; and two runs of the command that do.
 PROGRAMS: Final = ("command", "library", "fleet", "queue", "runs")
@@ -115,7 +116,7 @@ _LIBRARY: Final = (
     *OF_THE_KEY,
 )
 _COMMAND: Final = ("until", "signalled", "signalled_twice", "paused", "rate_changed", "steered_by_signals", "rival")
-_DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow", "power_cut")
+_DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow", "write_slow", "power_cut")
 
 
 #: Of the library's kinds, those of a worker; and of a fleet's, those that a queue does not withstand.

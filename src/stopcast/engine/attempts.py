@@ -125,6 +125,9 @@ class Attempts:
             assert attempt.interrupt is not None, "a call has a reply or was interrupted"  # noqa: S101 - an invariant
             if attempt.sent:
                 job = self._tried(job, attempt, _NO_ANSWER, started_at, doubtful=True)
+            elif job.feed.flights is not None and not job.in_doubt:
+                # The note of a call is written even where its permit turns out to be too old.
+                job.feed.flights.end([job.task])
             return Interrupted(job, attempt.interrupt)
         verdict = judge(reply)
         calls = job.history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from stopcast.engine.account import Account
 from stopcast.engine.job import Job
 from stopcast.engine.slot import Interrupt, Slot
 from stopcast.errors import EndpointError
+from stopcast.limiters.clock import monotonic
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.ports import Answer, Limiter, Request, Transport, TransportError
 
@@ -59,12 +61,22 @@ class _NotAdmittedError(Exception):
 class _CallGate:
     """The gate of one call. Fills ``stopcast.ports.Gate``."""
 
-    __slots__ = ("_caller", "_request", "_slot", "clock_offset", "limiter_seconds", "permit_at", "signer")
+    __slots__ = (
+        "_caller",
+        "_request",
+        "_slot",
+        "_usable_until",
+        "clock_offset",
+        "limiter_seconds",
+        "permit_at",
+        "signer",
+    )
 
     def __init__(self, caller: Caller, slot: Slot, request: Request) -> None:
         self._caller = caller
         self._slot = slot
         self._request = request
+        self._usable_until = math.inf
         self.limiter_seconds = 0.0
         self.permit_at: float | None = None
         self.signer: Signer | None = None
@@ -75,6 +87,8 @@ class _CallGate:
         asked_at = caller.now()
         await caller.limiter.acquire()
         self.limiter_seconds += caller.now() - asked_at
+        # Not by the loop's clock: uvloop's stands still while a step runs.
+        self._usable_until = monotonic() + caller.limiter.permit_seconds
         if self._slot.interrupted:
             raise _NotAdmittedError(Interrupt.TAKEN_BACK)
 
@@ -94,6 +108,9 @@ class _CallGate:
         if feed.flights is not None:
             # The note comes first. Where it cannot be written, there is no call.
             feed.flights.begin(job.task, job.identity)
+            # Its write blocks for as long as the disk is busy. The note stays, so that the next permit is not lost too.
+            if monotonic() > self._usable_until:
+                raise _NotAdmittedError
         now = caller.now()
         slot.sending(now)
         self.permit_at = now

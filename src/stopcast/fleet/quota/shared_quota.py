@@ -6,6 +6,7 @@ Here callers wait for the slots that ``Keeper`` has in hand, and go on with a sh
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -105,6 +106,8 @@ class SharedQuota(Limiter):
         # One call waits for its slot, the others in their order behind it.
         self._turn = asyncio.Lock()
         self._observers: list[Callable[[Event], None]] = []
+        #: When the slot of the permit that was given last is over.
+        self._usable_until = math.inf
         self._supervisor: Supervisor | None = None
         self._failure: BackgroundTaskError | None = None
 
@@ -118,6 +121,11 @@ class SharedQuota(Limiter):
 
     def _share_rate(self) -> float:
         return 0.0 if self._share is None else self._share.full_rate
+
+    @property
+    def permit_seconds(self) -> float:
+        """Seconds until the slot of the last permit is over. No other process knows of a call that goes later."""
+        return self._usable_until - self._clock()
 
     @property
     def rate(self) -> float:
@@ -235,7 +243,9 @@ class SharedQuota(Limiter):
         if wait > 0:
             await self._sleeper.sleep(wait)
             return False
-        return keeper.slots.use(now)
+        permitted = keeper.slots.use(now)
+        self._usable_until = keeper.slots.usable_until
+        return permitted
 
     def _check_open(self) -> None:
         if self._failure is not None:
@@ -248,6 +258,7 @@ class SharedQuota(Limiter):
         await self._sleeper.sleep(outage.since + _HORIZON - self._clock())
         if self._keeper.outage is outage:
             await share.acquire()
+        self._usable_until = math.inf  # a share counts late calls by itself
         return self._keeper.outage is outage and self._supervisor is not None
 
     def _adopt(self, settings: QuotaSettings) -> None:

@@ -71,15 +71,16 @@ class SlotsInHand:
 
     Attributes:
         last: the moment of the last slot in hand; 0 when there never was one.
+        usable_until: the end of the slot that was used last.
     """
 
-    __slots__ = ("_held_until", "_left_out", "_most", "_slots", "_window", "last")
+    __slots__ = ("_held_until", "_left_out", "_most", "_slots", "_window", "last", "usable_until")
 
     def __init__(self, settings: QuotaSettings) -> None:
         self._slots: deque[float] = deque()
         self._held_until = 0.0
         self._left_out = 0
-        self.last = 0.0
+        self.last = self.usable_until = 0.0
         self.lay_out_anew(settings)
 
     def __len__(self) -> int:
@@ -126,4 +127,5 @@ class SlotsInHand:
         if late > LATE_SLOTS or slot < self._held_until or self._window.wait(now, self._most) > 0:
             return False
         self._window.add(now)
+        self.usable_until = slot + LATE_SLOTS
         return True
