@@ -11,22 +11,29 @@ from typing import Any, Final, NamedTuple
 
 from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
-from stopcast.i18n import Both, Language, Verbatim, language, translate, visible
+from stopcast.i18n import N_, Both, Language, Verbatim, language, translate, visible
 
-#: Reasons that a summary shows where an answer has no code. "HTTP 502" is one more.
-NO_ANSWER: Final = "no answer"
-NO_CONNECTION: Final = "no connection"
-NOT_SENT: Final = "not sent"
-NO_TASK: Final = "no task"
-NO_ACCOUNT: Final = "no account"
-NOT_ENDED: Final = "not ended"
+#: Reasons that are shown where an answer has no code. "HTTP 502" is one more.
+NO_ANSWER: Final = N_("no answer")
+NO_CONNECTION: Final = N_("no connection")
+NOT_SENT: Final = N_("not sent")
+NO_TASK: Final = N_("no task")
+NO_ACCOUNT: Final = N_("no account")
+NOT_ENDED: Final = N_("not ended")
+WITHOUT_CODE: Final = frozenset({NO_ANSWER, NO_CONNECTION, NOT_SENT, NO_TASK, NO_ACCOUNT, NOT_ENDED})
 HTTP: Final = "HTTP "
-_WITHOUT_CODE: Final = frozenset({NO_ANSWER, NO_CONNECTION, NOT_SENT, NO_TASK, NO_ACCOUNT, NOT_ENDED})
+
+
+def without_code(http_status: int | None, *, sent: bool) -> str:
+    """Return what replaces the code of an attempt whose answer has none; ``sent`` is whether there was a connection."""
+    if http_status is not None:
+        return f"{HTTP}{http_status}"
+    return NO_ANSWER if sent else NO_CONNECTION
 
 
 def message_shown(reason: str | None, message: str) -> Verbatim:
     """Return a message in the language of the command if it is ours. One that came with a code is the API's."""
-    ours = reason is None or reason in _WITHOUT_CODE or reason.startswith(HTTP)
+    ours = reason is None or reason in WITHOUT_CODE or reason.startswith(HTTP)
     return Verbatim(visible(translate(message) if ours else message))
 
 
@@ -83,9 +90,9 @@ def explain(
     """
     if reason.startswith(HTTP):
         status = reason.removeprefix(HTTP)
-        without_code = Both(*(text.format(status=status) for text in meanings().without_code))
+        meaning = Both(*(text.format(status=status) for text in meanings().without_code))
         advice = meanings().verdicts[judge(Reply(int(status), readable=False))].advice
-        explanation = Explanation(without_code, advice)
+        explanation = Explanation(meaning, advice)
     else:
         explanation = explanation_of(reason, judge(Reply(http_status, code=reason)))
     into = into or language()

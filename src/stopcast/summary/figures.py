@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from stopcast.accounts.routes import UNCLAIMED
-from stopcast.api.meanings import HTTP, NO_ACCOUNT, NO_ANSWER, NO_CONNECTION, NO_TASK, NOT_ENDED, NOT_SENT
+from stopcast.api.meanings import NO_ACCOUNT, NO_TASK, NOT_ENDED, NOT_SENT, without_code
 from stopcast.report.line import SANDBOX, task_of
 from stopcast.summary.calls import CallFigures, Kind
 from stopcast.summary.latest_per_task import LatestPerTask, LineResult
@@ -172,7 +172,7 @@ class ReportFigures:
         if reason is None:
             if status.good:
                 return None
-            reason = _without_code(status, values)
+            reason = _reason_without_code(status, values)
         known = self.samples.get(reason)
         if known is None:
             if len(self.samples) >= MOST_REASONS:
@@ -194,7 +194,7 @@ class ReportFigures:
         return message
 
 
-def _without_code(status: Status, values: dict[str, Any]) -> str:
+def _reason_without_code(status: Status, values: dict[str, Any]) -> str:
     if status is Status.INVALID:
         return NO_TASK
     if status is Status.SET_ASIDE:
@@ -202,7 +202,6 @@ def _without_code(status: Status, values: dict[str, Any]) -> str:
     http_status = values.get("http_status")
     if status in ASKED and http_status == _HTTP_OK:
         return NOT_ENDED
-    if http_status in HTTP_STATUSES:
-        return f"{HTTP}{http_status}"
     attempts = attempts_of(values)
-    return NO_CONNECTION if attempts and unsent_of(values, attempts) == attempts else NO_ANSWER
+    none_sent = 0 < attempts == unsent_of(values, attempts)
+    return without_code(http_status if http_status in HTTP_STATUSES else None, sent=not none_sent)

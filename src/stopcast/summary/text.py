@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from stopcast.api.meanings import (
-    NO_ACCOUNT,
-    NO_ANSWER,
-    NO_CONNECTION,
-    NO_TASK,
-    NOT_ENDED,
-    NOT_SENT,
-    explain,
-    message_shown,
-)
+from stopcast.api.meanings import WITHOUT_CODE, explain, message_shown
 from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts, visible
 from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total, WorstSecond
 from stopcast.summary.latency import Durations
@@ -26,16 +17,6 @@ _APPS_SHOWN: Final = 20
 _ATTEMPTS_SHOWN: Final = 6
 
 
-#: What a summary shows where an answer has no code, and for codes beyond those that are listed.
-REASON_NAMES: Final = {
-    NO_ANSWER: N_("no answer"),
-    NO_CONNECTION: N_("no connection"),
-    NOT_SENT: N_("not sent"),
-    NO_TASK: N_("no task"),
-    NO_ACCOUNT: N_("no account"),
-    NOT_ENDED: N_("not ended"),
-    OTHERS: N_("others"),
-}
 #: The steps that come after a list of the rows.
 _TODO: Final = {
     Todo.RUN_AGAIN: N_("run the rows again that are not good: {command}"),
@@ -87,7 +68,9 @@ def _lines(figures: ReportFigures, reports: Sequence[str], report: str, caps: Ma
 
 def reason_name(reason: str) -> str:
     """Return a code as it is, or what stands for one in the language of the command."""
-    return _(REASON_NAMES[reason]) if reason in REASON_NAMES else visible(reason)
+    if reason == OTHERS:
+        return _("others")
+    return _(reason) if reason in WITHOUT_CODE else visible(reason)
 
 
 def rehearsed(figures: ReportFigures) -> str:
@@ -180,7 +163,14 @@ def _example(reason: str, sample: Sample) -> Iterator[str]:
 
 def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
     timeline = calls.timeline
-    yield from _numbers(calls)
+    if calls.calls:
+        yield _calls_for(calls.calls, calls.sent, _(", ").join(_attempts(calls)))
+    if calls.unsent:
+        yield ngettext(
+            "1 attempt had no connection; nothing was sent in it",
+            "{number:,} attempts had no connection; nothing was sent in them",
+            calls.unsent,
+        )
     began, ended = utc(timeline.began_at), utc(timeline.ended_at)
     if began is None or ended is None:
         return
@@ -214,22 +204,6 @@ def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
             "(not included: {number:,} retries, because a report does not record their times)",
             calls.retries,
         )
-
-
-def _numbers(calls: CallFigures) -> Iterator[str]:
-    if calls.calls:
-        yield _calls_for(calls.calls, calls.sent, _(", ").join(_attempts(calls)))
-    if calls.unsent:
-        yield unsent(calls)
-
-
-def unsent(calls: CallFigures) -> str:
-    """Return how many attempts were no calls."""
-    return ngettext(
-        "1 attempt had no connection; nothing was sent in it",
-        "{number:,} attempts had no connection; nothing was sent in them",
-        calls.unsent,
-    )
 
 
 def _busiest(worst: WorstSecond, cap: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
-from stopcast.api.meanings import NO_ANSWER, NO_CONNECTION
+from stopcast.api.meanings import without_code
 from stopcast.events import (
     AppSetAside,
     AttemptFinished,
@@ -96,8 +96,7 @@ class AttemptStats:
             self._count_error(attempt)
 
     def _count_error(self, attempt: AttemptFinished) -> None:
-        without_status = NO_ANSWER if attempt.sent else NO_CONNECTION
-        code = attempt.code or (f"HTTP {attempt.http_status}" if attempt.http_status else without_status)
+        code = attempt.code or without_code(attempt.http_status, sent=attempt.sent)
         before = self.errors.pop(code, None)
         number = before.number + 1 if before else 1
         self.errors[code] = ErrorCount(
