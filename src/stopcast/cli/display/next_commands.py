@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -100,15 +100,14 @@ def _program() -> list[str]:
 def _variables() -> dict[str, str]:
     """Return the environment variables that set options of this command, without those that hold a secret."""
     context = click.get_current_context(silent=True)
-    return {} if context is None else dict(_set_by_variables(context))
-
-
-def _set_by_variables(context: click.Context) -> Iterator[tuple[str, str]]:
-    for parameter in context.command.params:
-        name, source = str(parameter.envvar), context.get_parameter_source(parameter.name or "")
-        value = os.environ.get(name, "")
-        if source is ParameterSource.ENVIRONMENT and not has_password(value):
-            yield name, value
+    if context is None:
+        return {}
+    names = (
+        str(parameter.envvar)
+        for parameter in context.command.params
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT
+    )
+    return {name: value for name in names if not has_password(value := os.environ.get(name, ""))}
 
 
 def _path(name: str) -> str:

@@ -62,7 +62,18 @@ class TargetAccount:
         action, calls = kind.action, options.calls
         max_per_second = self.cap(calls, stops_tasks=action.stops_tasks)
         check_cap(max_per_second, action.quota_per_second, raised=calls.raised_quota or self.endpoint.loopback)
-        limiter = await self._limiter(action.name, max_per_second, calls, stack)
+        limiter: Limiter = TokenBucket(max_per_second, arrival_jitter=calls.arrival_jitter)
+        if calls.quota is not None:
+            limiter = await stack.enter_async_context(
+                SharedQuota(
+                    calls.quota,
+                    account=_account_of_quota(calls, self.name),
+                    action=action.name,
+                    max_per_second=max_per_second,
+                    arrival_jitter=calls.arrival_jitter,
+                    lost_share=calls.quota_lost,
+                )
+            )
         return lambda observers_of: kind(
             self.credentials,
             endpoint=self.endpoint,
@@ -74,22 +85,6 @@ class TargetAccount:
             halt_after=options.guards.halt_after,
             drain_seconds=0,
             observers=observers_of(self.name),
-        )
-
-    async def _limiter(
-        self, action: str, max_per_second: float, options: CallOptions, stack: AsyncExitStack
-    ) -> Limiter:
-        if options.quota is None:
-            return TokenBucket(max_per_second, arrival_jitter=options.arrival_jitter)
-        return await stack.enter_async_context(
-            SharedQuota(
-                options.quota,
-                account=_account_of_quota(options, self.name),
-                action=action,
-                max_per_second=max_per_second,
-                arrival_jitter=options.arrival_jitter,
-                lost_share=options.quota_lost,
-            )
         )
 
 
