@@ -49,6 +49,13 @@ def test_the_map_of_the_code_is_the_contract_on_imports() -> None:
     assert words(listed[1]) == adapters
 
 
+def test_the_map_of_the_code_names_places_that_exist() -> None:
+    named = re.findall(r"`([a-z_/.]+)`", page("code").partition("## Where to change what")[2].partition("\n## ")[0])
+    source = ROOT / "src/stopcast"
+    assert [name for name in named if not ((source / name).exists() or (source / f"{name}.py").exists())] == []
+    assert len(named) > 15
+
+
 def test_every_metric_and_every_event_is_in_the_manual() -> None:
     from prometheus_client import CollectorRegistry
 
