@@ -181,7 +181,7 @@ class Engine:
             action=self._settings.action.name,
             make_signer=self._signer,
             observe=self._observers.notify,
-            on_failure=self._stop,
+            on_failure=lambda error: self.dispatcher.stop(error),  # noqa: PLW0108 - made later
         )
 
     def _signer(self, credentials: Credentials) -> Signer:
@@ -202,9 +202,6 @@ class Engine:
         rate, most = self._settings.limiter.rate, self._most_unsent
         # Asked several times for each call.
         return most if rate is None or rate * _UNSENT_SECONDS >= most else max(1, int(rate * _UNSENT_SECONDS))
-
-    def _stop(self, error: StopcastError) -> None:
-        self.dispatcher.stop(error)
 
     def _on_ended(self, error: StopcastError) -> None:
         if isinstance(error, ORDERED_ENDS):

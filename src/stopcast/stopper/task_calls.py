@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from ssl import SSLContext
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
@@ -33,6 +33,13 @@ from stopcast.stopper.one_task import checked
 from stopcast.stopper.state import StopperState
 from stopcast.stopper.stream import OutcomeStream, Streams
 from stopcast.tasks.outcome import Outcome
+
+
+class _Block(NamedTuple):
+    """What there is from the moment the block is entered until it is left."""
+
+    engine: Engine
+    leaving: Leaving
 
 
 class TaskCalls:
@@ -106,8 +113,7 @@ class TaskCalls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streams = Streams()
         self._entering = False
-        self._engine: Engine | None = None
-        self._leaving: Leaving | None = None
+        self._block: _Block | None = None
 
     def name_account(self, name: str) -> None:
         """Let log lines call its account so. A Router names the account of each of its Stoppers."""
@@ -115,19 +121,19 @@ class TaskCalls:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        if self._engine is not None or self._entering or self._loop not in {None, loop}:
+        if self._block is not None or self._entering or self._loop not in {None, loop}:
             raise ClosedError(
                 f"this {type(self).__name__} is open already, or on another event loop; make one for each"
             )
         self._loop = loop
         self._entering = True
         try:
-            await self._enter(loop)
+            self._block = await self._enter(loop)
         finally:
             self._entering = False
         return self
 
-    async def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _enter(self, loop: asyncio.AbstractEventLoop) -> _Block:
         given = self._credentials
         credentials = given if isinstance(given, Credentials) else await ask(given)
         async with AsyncExitStack() as stack:
@@ -146,34 +152,31 @@ class TaskCalls:
             observers.watch(Opened(self.endpoint.url, credentials.expires_at, engine.dispatcher))
             await stack.enter_async_context(engine)
             stack.callback(_report_end, observers.notify, engine.dispatcher, self.meter, loop.time())
-            self._leaving = Leaving(
+            leaving = Leaving(
                 engine.dispatcher,
                 self._streams,
                 drain_seconds=self._drain_seconds,
                 close=stack.pop_all().aclose,
             )
-        self._engine = engine
+        return _Block(engine, leaving)
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         error = ClosedError(f"the {type(self).__name__} was left")
-        if self._leaving is None:
-            raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
+        leaving = self._entered.leaving
         try:
-            await self._leaving.leave(
-                error, cancelled=exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
-            )
+            await leaving.leave(error, cancelled=exc_type is not None and issubclass(exc_type, asyncio.CancelledError))
         finally:
-            self._engine = self._leaving = None
+            self._block = None
 
     def __del__(self) -> None:
-        if (leaving := self.__dict__.get("_leaving")) is not None:
+        if (block := self.__dict__.get("_block")) is not None:
             warnings.warn(
                 f"unclosed {type(self).__name__}: its `async with` block was never left",
                 ResourceWarning,
                 source=self,
                 stacklevel=2,
             )
-            leaving.abandon()
+            block.leaving.abandon()
 
     def drain(self) -> Awaitable[None]:
         """Make no further call, and let the calls in flight finish: for a handler of SIGTERM.
@@ -186,9 +189,7 @@ class TaskCalls:
         Raises:
             ClosedError: outside the ``async with`` block, or on another event loop.
         """
-        if self._leaving is None:
-            raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
-        return self._leaving.drain(ClosedError(f"the {type(self).__name__} is draining"))
+        return self._entered.leaving.drain(ClosedError(f"the {type(self).__name__} is draining"))
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -197,23 +198,23 @@ class TaskCalls:
         Raises:
             ClosedError: outside the ``async with`` block.
         """
-        return self._entered.dispatcher
+        return self._entered.engine.dispatcher
 
     @property
-    def _entered(self) -> Engine:
-        if self._engine is None:
+    def _entered(self) -> _Block:
+        if self._block is None:
             raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
-        return self._engine
+        return self._block
 
     @property
     def is_open(self) -> bool:
         """Whether this is inside the ``async with`` block. Whether calls are made is in ``state``."""
-        return self._engine is not None
+        return self._block is not None
 
     @property
     def state(self) -> StopperState:
         """Whether calls are made, for a health check."""
-        return StopperState.CLOSED if self._engine is None else self._engine.state
+        return StopperState.CLOSED if self._block is None else self._block.engine.state
 
     @property
     def error(self) -> StopcastError | None:
@@ -221,7 +222,7 @@ class TaskCalls:
 
         It stays while a refused key is on trial, until an answer accepts the key.
         """
-        return None if self._engine is None else self._engine.error
+        return None if self._block is None else self._block.engine.error
 
     def retry_key(self) -> bool:
         """Try the key again that was refused for good: with one call, and once that is accepted, with all.
@@ -235,7 +236,7 @@ class TaskCalls:
         Raises:
             ClosedError: outside the ``async with`` block, or on another event loop.
         """
-        return self._entered.retry_key()
+        return self._entered.engine.retry_key()
 
     @property
     def paused(self) -> bool:
@@ -266,8 +267,8 @@ class TaskCalls:
                 whose rate cannot be changed (see ``stopcast.Limiter.limit_to``).
         """
         self.limiter.limit_to(calls_per_second)
-        if self._engine is not None:
-            self._engine.report_rate()
+        if self._block is not None:
+            self._block.engine.report_rate()
 
     async def _call(self, task: AnyTask, priority: int) -> Outcome:
         dispatcher, found = self.dispatcher, checked(task)
