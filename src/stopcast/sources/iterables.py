@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from itertools import count
 from typing import Final
 
@@ -45,39 +45,25 @@ async def batches_of(tasks: AnyTasks) -> AsyncGenerator[Batch, None]:
         async for task in tasks:
             yield task if isinstance(task, Batch) else _batch([task], places)
         return
-    iterator = iter(tasks)
-    read_all = False
-    while not read_all:
-        chunk = _Chunk()
-        read_all = chunk.read(iterator)
-        if chunk.tasks:
-            yield _batch(chunk.tasks, places)
-        if chunk.error is not None:
-            raise chunk.error
-        if chunk.seconds > _TURN_SECONDS:
-            await asyncio.sleep(min(chunk.seconds, _LONGEST_PAUSE_SECONDS))
-
-
-class _Chunk:
-    """Some items of a sync iterable, and what it raised after them."""
-
-    def __init__(self) -> None:
-        self.tasks: list[AnyTask] = []
-        self.error: Exception | None = None
-        self.seconds = 0.0
-
-    def read(self, iterator: Iterator[AnyTask]) -> bool:
-        """Read until there are enough, or the time is up; return whether nothing follows."""
-        began = time.perf_counter()
-        try:
-            for task in iterator:
-                self.tasks.append(task)
-                self.seconds = time.perf_counter() - began
-                if len(self.tasks) == _BATCH or self.seconds > _TURN_SECONDS:
-                    return False
-        except Exception as error:  # noqa: BLE001 - the tasks that were read before it come first
-            self.error = error
-        return True
+    chunk: list[AnyTask] = []
+    error: Exception | None = None
+    began = time.perf_counter()
+    try:
+        for task in tasks:
+            chunk.append(task)
+            seconds = time.perf_counter() - began
+            if len(chunk) < _BATCH and seconds <= _TURN_SECONDS:
+                continue
+            yield _batch(chunk, places)
+            if seconds > _TURN_SECONDS:
+                await asyncio.sleep(min(seconds, _LONGEST_PAUSE_SECONDS))
+            chunk, began = [], time.perf_counter()
+    except Exception as raised:  # noqa: BLE001 - the tasks that were read before it come first
+        error = raised
+    if chunk:
+        yield _batch(chunk, places)
+    if error is not None:
+        raise error
 
 
 def _batch(tasks: Iterable[object], places: Iterable[int]) -> Batch:
