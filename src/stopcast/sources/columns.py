@@ -16,7 +16,7 @@ IN_ORDER: Final = (0, 1, 2)
 _KEYS: Final = ("app", "room", "task")
 #: The rows in which a header is looked for. A title or two may stand above it.
 HEADER_WITHIN: Final = 16
-#: A word of fewer letters is no name of a column that the words above do not hold.
+#: The name of a column that ``names`` does not know has at least this many letters.
 _NAME_LETTERS: Final = 3
 #: The most cells of a title row.
 _TITLE_CELLS: Final = 2

@@ -77,6 +77,7 @@ class CsvParser:
         self._known_apps = KnownApps()
         self._held = Lines((), [])
         self._above: Sequence[RawRow] = ()
+        #: Whether rows follow an empty line, so that empty lines divide the list into parts: no extremes stand below.
         self._has_parts = False
 
     @property
