@@ -16,6 +16,7 @@ from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from stopcast.cli.lists import Lists
     from stopcast.tasks.intake import Accepted, Intake
     from stopcast.tasks.outcome import Outcome
 
@@ -60,7 +61,6 @@ def enqueue(
     list that cannot be read; 3 the queue cannot be used.
     """
     from stopcast.cli import event_loop
-    from stopcast.cli.lists.rehearsals import refuse_rehearsals
 
     if dead_letters:
         if tasks:
@@ -69,7 +69,6 @@ def enqueue(
     if not tasks and sys.stdin is not None and sys.stdin.isatty():
         raise click.UsageError("name a list, or pipe one into standard input")
     lists = replace(lists, tasks=tasks or ("-",))
-    refuse_rehearsals(lists.tasks)
     sys.exit(event_loop.run(_put_lists(lists, queue, output, again=again, max_length=max_length)))
 
 
@@ -91,10 +90,11 @@ async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
     return EXIT_GOOD
 
 
-async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, again: bool, max_length: int) -> int:
+async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, again: bool, max_length: int) -> int:
     from contextlib import aclosing
 
     from stopcast.cli.display import queue_messages
+    from stopcast.cli.lists import Lists
     from stopcast.cli.lists.exclusions import read_exclusions
     from stopcast.errors import QueueError
     from stopcast.fleet.queue import RedisQueue
@@ -104,7 +104,8 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
         if not output.quiet:
             log(f"The queue holds {max_length:,} tasks; waiting for its workers.", event="queue_full")
 
-    intake = Intake(limit=lists.limit, excluded=await read_exclusions(lists))
+    lists = Lists.of(options)
+    intake = Intake(limit=options.limit, excluded=await read_exclusions(options))
     invalid: list[Outcome] = []
     new = known = 0
     async with (
@@ -140,18 +141,15 @@ async def _put_lists(lists: ListOptions, url: str, output: OutputOptions, *, aga
     return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
 
 
-async def _batches(
-    options: ListOptions, intake: Intake, invalid: list[Outcome]
-) -> AsyncGenerator[list[Accepted], None]:
+async def _batches(lists: Lists, intake: Intake, invalid: list[Outcome]) -> AsyncGenerator[list[Accepted], None]:
     """Yield the rows of the lists that name tasks, and collect the first invalid rows."""
     from contextlib import aclosing
 
     from stopcast.cli.display.list_messages import INVALID_SHOWN
-    from stopcast.cli.lists import Lists
     from stopcast.tasks.outcome import Status
 
     rows: list[Accepted] = []
-    async with aclosing(Lists.of(options).batches()) as batches:
+    async with aclosing(lists.batches()) as batches:
         async for batch in batches:
             taken = intake.take(batch, 0.0)
             rows += taken.accepted

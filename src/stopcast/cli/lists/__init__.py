@@ -59,17 +59,25 @@ class Lists:
         self.beginnings: dict[str, Beginning] = {}
 
     @classmethod
-    def of(cls, options: ListOptions, *, report: str = "", report_filter: ReportFilter | None = None) -> Lists:
+    def of(
+        cls,
+        options: ListOptions,
+        *,
+        report: str = "",
+        report_filter: ReportFilter | None = None,
+        rehearsals: bool = False,
+    ) -> Lists:
         """Return the lists that the options name.
 
         Args:
             options: of the command.
             report: the report that the command writes, "" for none.
             report_filter: which lines of an earlier report to take, unless ``--only`` names statuses.
+            rehearsals: whether a list may be the report of a run with ``--sandbox``.
 
         Raises:
             ConfigurationError: a column or a status is unknown, or a list is the report itself.
-            ListError: a list does not exist or cannot be read.
+            ListError: a list does not exist, cannot be read, or is the report of a rehearsal.
         """
         names = options.tasks
         if names.count("-") > 1:
@@ -78,6 +86,10 @@ class Lists:
             if name != STANDARD_INPUT:
                 _check(Path(name))
             _check_report(name, report)
+        if not rehearsals:
+            from stopcast.cli.lists.rehearsals import refuse_rehearsals
+
+            refuse_rehearsals(names)
         return cls(
             [_List(name, name) for name in names],
             ReadOptions(

@@ -42,6 +42,7 @@ async def read_exclusions(options: ListOptions, *, report: str = "") -> Containe
         replace(options, tasks=names, form="auto", only=None),
         report=report,
         report_filter=ReportFilter(frozenset(Status)),
+        rehearsals=True,
     )
     intake, excluded = Intake(), Identities()
     async with aclosing(lists.batches()) as batches:

@@ -55,8 +55,8 @@ class Remaining:
     def take(self, batch: Batch) -> None:
         """Count the rows of a batch that was read from the list."""
         self._rows += len(batch.rows) + len(batch.broken) + batch.left_out
-        last_lines = [rows[-1].line for rows in (batch.rows, batch.broken) if rows]
-        self._last_line = max(self._last_line, batch.read_to, *([] if batch.read_to else last_lines))
+        last_line = max((rows[-1].line for rows in (batch.rows, batch.broken) if rows), default=0)
+        self._last_line = max(self._last_line, batch.read_to or last_line)
 
     def end(self) -> None:
         """Record that the list was read to its end, so that nothing after the last row counts as left."""

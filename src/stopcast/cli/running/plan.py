@@ -15,7 +15,6 @@ from stopcast.accounts.routes import Routes
 from stopcast.cli.display import list_messages, messages
 from stopcast.cli.lists import Beginning, Lists
 from stopcast.cli.lists.exclusions import read_exclusions
-from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_text
 from stopcast.errors import ConfigurationError
@@ -136,9 +135,7 @@ def are_unused(options: Options, intake: Intake, statuses: Mapping[Status, int])
 
 async def print_plan(options: Options) -> int:
     """Print the plan, and return the exit status."""
-    lists = Lists.of(options.lists, report=options.report.path)
-    if not options.calls.sandbox:
-        refuse_rehearsals(options.lists.tasks)
+    lists = Lists.of(options.lists, report=options.report.path, rehearsals=options.calls.sandbox)
     excluded = await read_exclusions(options.lists, report=options.report.path)
     plan = await make_plan(options, lists, excluded=excluded)
     if options.output.as_json:

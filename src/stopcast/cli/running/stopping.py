@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from stopcast.cli.lists import Lists
-from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import Options
 from stopcast.cli.running.job import RunJob
 from stopcast.cli.running.verification import check_verify_report, verification_of
@@ -20,9 +19,7 @@ def stop_job(options: Options, *, verify_after_seconds: float | None = None) -> 
         ListError: a list does not exist or cannot be read.
         ReportExistsError: the verification's report exists.
     """
-    lists = Lists.of(options.lists, report=options.report.path)
-    if not options.calls.sandbox:
-        refuse_rehearsals(options.lists.tasks)
+    lists = Lists.of(options.lists, report=options.report.path, rehearsals=options.calls.sandbox)
     if verify_after_seconds is not None:
         check_verify_report(options.report)
     return RunJob(

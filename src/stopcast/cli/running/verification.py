@@ -12,7 +12,6 @@ from typing import Final
 from stopcast.api.actions import GET_WEBCAST_TASK, STATE_KEPT_SECONDS
 from stopcast.cli.display.next_commands import ask_again_command, run_again_command
 from stopcast.cli.lists import Lists
-from stopcast.cli.lists.rehearsals import refuse_rehearsals
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
 from stopcast.cli.running.job import RunJob
 from stopcast.errors import ConfigurationError, ReportExistsError
@@ -39,10 +38,8 @@ def verify_job(options: Options, *, run: CallOptions | None = None) -> RunJob:
     """
     oldest = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - STATE_KEPT_SECONDS))
     to_ask = ReportFilter(frozenset(Status) - _NOTHING_TO_ASK, not_before=oldest)
-    lists = Lists.of(options.lists, report=options.report.path, report_filter=to_ask)
+    lists = Lists.of(options.lists, report=options.report.path, report_filter=to_ask, rehearsals=options.calls.sandbox)
     calls = options.calls
-    if not calls.sandbox:
-        refuse_rehearsals(options.lists.tasks)
     if run is None and calls.max_per_second == GET_WEBCAST_TASK.quota_per_second:
         # The cap of questions says nothing about that of a run.
         calls = replace(calls, max_per_second=CallOptions().max_per_second)
