@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import select
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Final
 
-from stopcast.marking import N_
-
 #: How a file system says that it cannot sync a file.
 _CANNOT_SYNC: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-_LOG: Final = logging.getLogger("stopcast")
-_NO_SYNC: Final = N_("the file system of the report {path} cannot sync files: a power cut may lose the last lines")
 
 
 class BlockingCalls:
@@ -116,18 +110,3 @@ def sync(descriptor: int, *, data_only: bool = False) -> bool:
             raise
         return False
     return True
-
-
-class SyncedReport:
-    """Syncs one report, and logs a warning once if its file system cannot."""
-
-    def __init__(self, descriptor: int, path: Path) -> None:
-        self._descriptor = descriptor
-        self._path = path
-        self._warned = False
-
-    def sync(self) -> None:
-        """Put the report on the disk. Blocks, so it belongs in a thread."""
-        if not sync(self._descriptor) and not self._warned:
-            self._warned = True
-            _LOG.warning("%s", _NO_SYNC.format(path=self._path), extra={"event": "report_not_synced"})

@@ -13,10 +13,11 @@ from typing import Final
 
 from stopcast.errors import ReportError
 from stopcast.ports import Pausable
-from stopcast.report.blocking import BlockingCalls, SyncedReport, cut_off, torn_bytes, write_all
+from stopcast.report.blocking import BlockingCalls, cut_off, torn_bytes, write_all
 from stopcast.report.in_flight import InFlightLog
 from stopcast.report.line import line_of
 from stopcast.report.opening import own_stream
+from stopcast.report.synced import SyncedReport
 from stopcast.tasks.outcome import Outcome, Status
 
 #: The most lines in a group, and the longest time that a line waits for its group.
@@ -84,9 +85,8 @@ class Report:
         self._error: ReportError | None = None
         #: Linux reports a failed sync only once. The data may be lost even if a later sync succeeds.
         self._sync_error: ReportError | None = None
-        #: Whether the file ends in a torn line, which only a resumed run can remove. No line may follow it.
-        self._torn = False
-        self._paused = self._finishing = False
+        #: ``_torn`` says that the file ends in a torn line, which only a resumed run can remove: no line may follow.
+        self._torn = self._paused = self._finishing = False
         self._wait_seconds: float | None = None
         self._waiting_over: asyncio.Future[None] = self._loop.create_future()
         self._deadlines: list[asyncio.TimerHandle] = []
@@ -153,6 +153,7 @@ class Report:
                 torn = torn_bytes(group, written)
                 self._torn = not cut_off(self._descriptor, torn)
                 written -= torn
+            self._file.size += written
             # Count the lines only if necessary: counting takes a sixth of the time that formatting takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
 
@@ -271,9 +272,8 @@ class Report:
             raise ReportError(f"{error}{lost}") from error.__cause__
 
     def _cancel_timers(self) -> None:
-        for timer in (self._sync_timer, *self._deadlines):
-            if timer is not None:
-                timer.cancel()
+        for timer in filter(None, (self._sync_timer, *self._deadlines)):
+            timer.cancel()
 
     def _write_rest(self) -> ReportError | None:
         if not self._regular:

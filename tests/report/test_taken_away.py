@@ -1,0 +1,72 @@
+"""A report that another program deletes, cuts or moves while a run writes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stopcast.sandbox import Emulator
+from support.processes import Shell, end_of, lines_by_task, read_report, statuses, tasks, until, write_csv
+
+REPORT = "stopcast-report.jsonl"
+SLOW = ("--max-per-second", "40", "-y")
+
+
+@pytest.fixture
+def disturbed(shell: Shell, api: Emulator) -> Iterator[Callable[[Callable[[Path], object]], tuple[int, str]]]:
+    """Runs a list of 100 tasks, does something to the report after its first lines, and returns status and log."""
+
+    def run(disturb: Callable[[Path], object]) -> tuple[int, str]:
+        report = shell / REPORT
+        process = shell.start("run", write_csv(shell / "list.csv", tasks(100)), "--endpoint", api.url, *SLOW)
+        until(lambda: report.exists() and report.read_bytes().count(b"\n") > 5)
+        disturb(report)
+        ended = end_of(process)
+        return ended.status, ended.err
+
+    yield run
+
+
+def test_a_report_that_is_deleted_ends_the_run_and_has_all_its_lines_again(
+    shell: Shell, api: Emulator, disturbed: Callable[..., tuple[int, str]]
+) -> None:
+    status, log = disturbed(Path.unlink)
+    assert (status, len(read_report(shell / REPORT))) == (3, api.calls)
+    assert api.calls < 100
+    assert "all its lines are in the new file" in log
+    assert shell.run("run", "list.csv", "--endpoint", api.url, "--resume").status == 0
+    assert (api.calls, set(lines_by_task(shell / REPORT).values())) == (100, {1})
+    assert set(statuses(shell / REPORT)) == {"stopped"}
+
+
+def test_the_lines_of_a_deleted_report_overwrite_no_other_file(
+    shell: Shell, api: Emulator, disturbed: Callable[..., tuple[int, str]]
+) -> None:
+    def replace(report: Path) -> None:
+        (shell / "mine").write_text("mine")
+        (shell / "mine").replace(report)
+
+    status, log = disturbed(replace)
+    assert (status, (shell / REPORT).read_text()) == (3, "mine")
+    assert f"{REPORT}.saved" in log
+    assert len(read_report(shell / f"{REPORT}.saved")) == api.calls
+
+
+def test_a_report_that_is_cut_ends_the_run(
+    shell: Shell, api: Emulator, disturbed: Callable[..., tuple[int, str]]
+) -> None:
+    status, log = disturbed(lambda report: os.truncate(report, 0))
+    assert (status, "lines are lost" in log) == (3, True)
+    assert api.calls < 100
+
+
+def test_a_report_that_is_moved_has_all_lines_and_a_warning_says_where(
+    shell: Shell, disturbed: Callable[..., tuple[int, str]]
+) -> None:
+    status, log = disturbed(lambda report: report.rename(shell / "moved.jsonl"))
+    assert (status, statuses(shell / "moved.jsonl")) == (0, {"stopped": 100})
+    assert log.count("has moved the report") == 1
+    assert str(shell / "moved.jsonl") in log
