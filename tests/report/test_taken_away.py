@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ SLOW = ("--max-per-second", "40", "-y")
 
 
 @pytest.fixture
-def disturbed(shell: Shell, api: Emulator) -> Iterator[Callable[[Callable[[Path], object]], tuple[int, str]]]:
+def disturbed(shell: Shell, api: Emulator) -> Callable[[Callable[[Path], object]], tuple[int, str]]:
     """Runs a list of 100 tasks, does something to the report after its first lines, and returns status and log."""
 
     def run(disturb: Callable[[Path], object]) -> tuple[int, str]:
@@ -27,7 +27,7 @@ def disturbed(shell: Shell, api: Emulator) -> Iterator[Callable[[Callable[[Path]
         ended = end_of(process)
         return ended.status, ended.err
 
-    yield run
+    return run
 
 
 def test_a_report_that_is_deleted_ends_the_run_and_has_all_its_lines_again(
@@ -55,9 +55,7 @@ def test_the_lines_of_a_deleted_report_overwrite_no_other_file(
     assert len(read_report(shell / f"{REPORT}.saved")) == api.calls
 
 
-def test_a_report_that_is_cut_ends_the_run(
-    shell: Shell, api: Emulator, disturbed: Callable[..., tuple[int, str]]
-) -> None:
+def test_a_report_that_is_cut_ends_the_run(api: Emulator, disturbed: Callable[..., tuple[int, str]]) -> None:
     status, log = disturbed(lambda report: os.truncate(report, 0))
     assert (status, "lines are lost" in log) == (3, True)
     assert api.calls < 100

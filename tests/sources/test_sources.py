@@ -649,6 +649,7 @@ async def test_a_stray_quote_swallows_no_task(written: Written, lines: list[str]
         ['a,"r,t1,x', "a,r,t2,x", 'a,r",t3,x'],
         ['a,r,t1,"pasted:', *(f"a,r,t{number},x" for number in range(50)), 'end"'],
         ['a,r,t1,x,y,"wrong width', "a,r,t-KEEP,x", 'two"'],
+        ['a,r,t1,"5 inches', 'a,r,t-KEEP,"'],
         ['a,r,t1,"as Spark escapes \\"', 'a,r,t-KEEP,important"'],
         ['a,r,t1,"as Spark escapes \\"', "a,r,t-KEEP,x", 'said \\"yes\\""'],
     ],

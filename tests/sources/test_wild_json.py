@@ -14,6 +14,11 @@ SAMPLES = [
     Sample(
         "JSON.stringify in UTF-16 (PowerShell >)", ("\ufeff" + json.dumps(OBJECTS, indent=2)).encode("utf-16-le"), BOTH
     ),
+    Sample("an array with null before its objects", json.dumps([None, *OBJECTS]), BOTH, invalid=1),
+    Sample("an array with null, on many lines", json.dumps([None, *OBJECTS], indent=1), BOTH, invalid=1),
+    Sample(
+        "arrays with words of another system", '["tenant","task","room"]\n["acme","t1","r1"]\n', refusal="--columns"
+    ),
     Sample("jq .", "\n".join(json.dumps(value, indent=2) for value in OBJECTS), BOTH),
     Sample("jq -c", "\n".join(map(json.dumps, OBJECTS)), BOTH),
     Sample("objects without anything between", "".join(map(json.dumps, OBJECTS)), BOTH),

@@ -75,7 +75,7 @@ class SyncedReport:
 
     def _name_now(self) -> str:
         with suppress(OSError):
-            name = os.readlink(f"/proc/self/fd/{self._descriptor}")
+            name = str(Path(f"/proc/self/fd/{self._descriptor}").readlink())
             if not name.endswith(_DELETED_NAME):
                 return name
         return _ANOTHER_FILE

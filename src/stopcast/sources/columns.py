@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stopcast.errors import ConfigurationError, ListError
-from stopcast.sources.names import are_names, is_decoration
+from stopcast.sources.names import are_names, is_decoration, may_be_names
 from stopcast.tasks.task import ID_PATTERN
 
 IDS: Final = 3
@@ -113,8 +113,21 @@ class Columns:
 
 
 def _plain(name: str) -> str:
-    plain = name.translate(_IGNORED).casefold()
+    plain = _decoded(name).translate(_IGNORED).casefold()
     return _SAME_NAMES.get(plain, plain)
+
+
+def _decoded(name: str) -> str:
+    """Return a column's name. Where it is not UTF-8, it is taken for GB18030, as Excel saves a CSV in China."""
+    try:
+        return name if _is_whole(name) else name.encode("utf-8", "surrogateescape").decode("gb18030", "replace")
+    except UnicodeEncodeError:  # a program's own string
+        return name
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether the text holds no byte that is not UTF-8, which is kept as half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def shown(names: Sequence[str]) -> str:
@@ -235,13 +248,13 @@ def _without_blank_end(cells: Sequence[str]) -> Sequence[str]:
 def _without_header(rows: Sequence[Sequence[str]], columns: Columns, *, ended: bool) -> Header | ListError | None:
     """Decide whether a first row that can be a task is one, or a header with other names."""
     cells = [cell.strip(SPACES) for cell in rows[0]]
-    if columns != Columns() or are_names(cells[:IDS]):
+    if columns != Columns() or may_be_names(cells[:IDS]):
         return _no_header(cells, columns)
     if all(len(cell) >= _NAME_LETTERS and not _has_digit(cell) for cell in cells[:IDS]):
         if len(rows) == 1 and not ended:
             return None
-        # Names, and below them ids: an AppId has digits.
-        if len(rows) > 1 and _has_digit(rows[1][0]):
+        # Names, and below them ids.
+        if len(rows) > 1 and any(map(_has_digit, rows[1][:IDS])):
             return _no_header(cells, columns)
     return Header(len(cells), IN_ORDER, named=False)
 
@@ -255,6 +268,11 @@ def _no_header(row: Sequence[str], columns: Columns) -> ListError:
     names = [cell.strip(SPACES) for cell in row]
     places = columns.places(names)
     missing = [name for name, place in zip(columns.names, places, strict=True) if place is None]
+    if len(missing) == IDS and not all(map(_is_whole, names)):
+        return ListError(
+            f"the first row is not UTF-8, and names no column that is known: {shown(names)}. Name the encoding of the "
+            f"list, such as --encoding gb18030, and its columns: --columns app=NAME,room=NAME,task=NAME"
+        )
     if len(missing) < IDS or columns != Columns():
         unnamed = (key for key, place in zip(_KEYS, places, strict=True) if place is None)
         return ListError(

@@ -252,7 +252,11 @@ class CsvParser:
     def _task_of(self, line: bytes) -> Ids | None:
         """Return the ids of the task that a line names if it is a row of its own, or None if it names no task."""
         record = read_record([line], self._dialect, ended=True, width=self._table.header.width)
-        return self._table.task(record.fields) if isinstance(record, Record) else None
+        if isinstance(record, Record):
+            return self._table.task(record.fields)
+        # The quote that makes it none may be stray as well, behind the ids.
+        text = self._dialect.text(line)
+        return None if text is None else self._table.task(text.partition('"')[0].split(self._dialect.delimiter))
 
 
 def _in_order(less: str, more: str) -> bool:

@@ -101,7 +101,7 @@ class ListParser(NamedTuple):
 #: A bracket may also stand around the name of a column, or around the first field of a log.
 _JSON_BEGINS: Final = re.compile(rb'\{|\[\s*(?:[\[{"\]]|(?:-?\d[\d.eE+-]*|true|false|null)\s*[,\]]|\Z)')
 #: An array whose first element is an object or another array.
-_NESTED: Final = re.compile(rb"\[\s*[\[{]")
+_NESTED: Final = re.compile(rb"\[\s*(?:null\s*,\s*)*[\[{]")
 #: How a line ends within which no value ends.
 _OPEN_ENDS: Final = (b",", b"{", b"[", b"}", b"]")
 #: RFC 7464 puts it before each value.
@@ -163,8 +163,10 @@ def _form_of(line: bytes) -> Form:
         goes_on = first is not None and line[first.end() :].lstrip(b" \t,").startswith((b"{", b"["))
         is_open = _NESTED.match(line) or line == b"[" or line.endswith(_OPEN_ENDS)
         return Form.JSON if goes_on or is_open else Form.JSONL
-    is_table = isinstance(value, list) and (not value or isinstance(value[0], dict | list))
-    return Form.JSON if is_table else Form.JSONL
+    if not isinstance(value, list):
+        return Form.JSONL
+    full = [item for item in value if item is not None]
+    return Form.JSON if not full or isinstance(full[0], dict | list) else Form.JSONL
 
 
 def _is_report(line: bytes) -> bool:

@@ -26,7 +26,7 @@ from stopcast.sources.json_keys import check_keys, stand_once
 from stopcast.sources.json_nested import other_keys, other_values
 from stopcast.sources.json_values import NOT_UTF_8_JSON
 from stopcast.sources.lines import Lines
-from stopcast.sources.names import are_names, looks_like_a_name
+from stopcast.sources.names import looks_like_a_name, may_be_names
 from stopcast.sources.report_lines import WITHOUT_TASK, LastLines, ReportFilter, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
 from stopcast.sources.text import is_utf_8
@@ -291,7 +291,7 @@ def _header_of(value: Sequence[Any], columns: Columns) -> Header:
         return Header(max(len(value), max(places) + 1), places, named=False)
     if (header := named_header(cells, columns)) is not None:
         return header
-    if len(cells) == IDS and are_names(cells):
+    if len(cells) == IDS and may_be_names(cells):
         start = start_of([cells], columns, ended=True)
         if isinstance(start, ListError):
             raise start

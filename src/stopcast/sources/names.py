@@ -63,6 +63,11 @@ def are_names(cells: Sequence[str]) -> bool:
     return len(names) == len(cells) or any(words[-1].endswith(_KINDS_OF_ID) for words in names)
 
 
+def may_be_names(cells: Sequence[str]) -> bool:
+    """Return whether a first row may hold names instead of ids, because one of them looks like a name."""
+    return are_names(cells) or any(map(looks_like_a_name, cells))
+
+
 def are_types(cells: Iterable[object]) -> bool:
     """Return whether each cell holds the type of a column, as some databases write below the header."""
     found = [_TYPE.fullmatch(cell.strip().lower()) if isinstance(cell, str) else None for cell in cells]

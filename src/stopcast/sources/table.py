@@ -15,6 +15,10 @@ HEADER_AGAIN: Final = N_("the header again")
 _OTHER_HEADER: Final = N_("a header with other columns; the rows below it are read by it")
 _UNKNOWN_HEADER: Final = N_("a header with other names; the rows below it cannot be read")
 _BELOW_IT: Final = N_("below a header with other names")
+_SHIFTED: Final = N_(
+    "one field more than the header, and the last one is empty: either the first one is the row's number, as R writes "
+    "it without a name in the header, or the last delimiter is stray"
+)
 _APPS_KEPT: Final = 4096
 
 Ids = tuple[Any, Any, Any]
@@ -63,6 +67,8 @@ class Table:
         width = self.header.width
         if len(cells) > width and any(cell.strip(SPACES) if isinstance(cell, str) else cell for cell in cells[width:]):
             return N_("{fields} fields in {width} columns").format(fields=len(cells), width=width)
+        if len(cells) == width + 1 and self._may_be_shifted(cells):
+            return _SHIFTED
         app, room, task = (_stripped(cells[place]) if place < len(cells) else None for place in self.header.places)
         return app, room, task
 
@@ -72,6 +78,14 @@ class Table:
         if isinstance(ids, str) or not all(ID_PATTERN.fullmatch(id_ or "") for id_ in ids):
             return None
         return ids
+
+    def _may_be_shifted(self, cells: Sequence[Any]) -> bool:
+        """Return whether a row with an empty field more than the header may have its number before the first one.
+
+        R writes the numbers of rows so, without a name in the header.
+        """
+        number, *shifted = (cell.strip(SPACES) if isinstance(cell, str) else "" for cell in cells)
+        return number.isdecimal() and all(ID_PATTERN.fullmatch(shifted[place]) for place in self.header.places)
 
     def _why_header(self, cells: Sequence[Any], ids: Ids | str) -> str | None:
         """Return why a row is broken that is a further header, None for any other row.
