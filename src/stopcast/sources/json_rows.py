@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from stopcast.checks import is_number
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import (
@@ -257,14 +258,10 @@ class JsonParser:
         for name, id_ in zip(ID_NAMES, ids, strict=True):
             if isinstance(id_, dict):
                 return f"{name} is a date or a time, as spreadsheets make of ids such as 1-2; format the column as text"
-            if isinstance(id_, int | float) and not isinstance(id_, bool):
-                if abs(id_) >= _EXACT_BELOW:
-                    return f"{name} is a number of more than 15 digits, of which a spreadsheet keeps only 15"
-                if id_ == int(id_):
-                    texts.append(str(int(id_)))
-                    continue
-            texts.append(id_)
-        found.numbers += any(isinstance(id_, int | float) for id_ in ids)
+            if is_number(id_) and abs(id_) >= _EXACT_BELOW:
+                return f"{name} is a number of more than 15 digits, of which a spreadsheet keeps only 15"
+            texts.append(str(int(id_)) if is_number(id_) and id_ == int(id_) else id_)
+        found.numbers += any(map(is_number, ids))
         app, room, task = texts
         return app, room, task
 
