@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -45,6 +46,7 @@ from stopcast.ports import CallCounts, Opened
 
 #: The boundaries that the convention requires for ``http.client.request.duration``.
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+_METHODS: Final = {action.name: action.method for action in (STOP_WEBCAST, GET_WEBCAST_TASK)}
 _TASK_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 
@@ -145,6 +147,8 @@ class _Instruments:
         self, meter: Meter, attributes: Mapping[str, AttributeValue], server: Mapping[str, AttributeValue]
     ) -> None:
         self._attributes = dict(attributes)
+        # Most calls have the same attributes.
+        self._with_status = cache(lambda status: {**self._attributes, "stopcast.status": status})
         self.counts: WeakSet[CallCounts] = WeakSet()
         self.name_server(server)
         self._observe(meter, "stopcast.calls_in_flight", "{call}", "Calls without an answer yet.", "in_flight")
@@ -183,10 +187,17 @@ class _Instruments:
 
     def name_server(self, server: Mapping[str, AttributeValue]) -> None:
         """Give the calls' metrics the server's address from now on."""
-        self._http = {
-            action.name: {**self._attributes, "http.request.method": action.method, **server}
-            for action in (STOP_WEBCAST, GET_WEBCAST_TASK)
-        }
+
+        @cache
+        def of_call(action: str, http_status: int | None, error_type: str | None) -> dict[str, AttributeValue]:
+            call = {
+                "http.request.method": _METHODS[action],
+                "http.response.status_code": http_status,
+                "error.type": error_type,
+            }
+            return {**self._attributes, **server, **_present(call)}
+
+        self._of_call = of_call
 
     def _observe(self, meter: Meter, name: str, unit: str, description: str, count: str) -> None:
         def observe(_: CallbackOptions) -> list[Observation]:
@@ -205,16 +216,13 @@ class _Instruments:
     def warning(self, name: str) -> None:
         self._warnings.add(1, {**self._attributes, "stopcast.event": name})
 
-    def _with_status(self, status: str) -> dict[str, AttributeValue]:
-        return {**self._attributes, "stopcast.status": status}
-
     def _attempt(self, event: AttemptFinished) -> None:
         self._connection.record(event.connection_seconds, self._attributes)
         # Without a permit there was no request, so no wait to measure.
         if event.answer_seconds:
             self._limiter.record(event.limiter_seconds, self._attributes)
-            outcome = {"http.response.status_code": event.http_status, "error.type": _error_type(event)}
-            self._duration.record(event.answer_seconds, {**self._http[event.action], **_present(outcome)})
+            attributes = self._of_call(event.action, event.http_status, _error_type(event))
+            self._duration.record(event.answer_seconds, attributes)
 
 
 def _attempt(event: AttemptFinished) -> dict[str, AttributeValue]:
