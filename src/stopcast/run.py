@@ -55,7 +55,7 @@ class Run:
         excluded: identities of tasks that are never sent, whatever the lists say.
 
     Attributes:
-        past: the history of the report. ``past.statuses`` counts its old lines and the new ones together.
+        history: what the report says. ``history.statuses`` counts its old lines and the new ones together.
         intake: counts the rows.
         finished: outcomes of this run.
         opened: whether the report was opened.
@@ -97,7 +97,7 @@ class Run:
         self._ended_at: float | None = None
         self._interrupted = False
         self.ending: StopcastError | None = None
-        self.past = ReportHistory()
+        self.history = ReportHistory()
         self.intake = Intake(limit=limit)
         self.finished = 0
         self._unsent = 0
@@ -121,10 +121,10 @@ class Run:
             self.opened = True
             in_flight = None
             if own_stream(self._path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode):
-                self.past = await self._read_history(descriptor)
+                self.history = await self._read_history(descriptor)
                 if self._deliveries is None and self._stopper.action.stops_tasks:
                     in_flight = stack.enter_context(closing(self._in_flight_log()))
-            await self._stop_lists(batches, descriptor, in_flight)
+            await self._send_rows(batches, descriptor, in_flight)
 
     async def _open(self, stack: ExitStack) -> int:
         descriptor = await open_report(self._path, resume=self._resume)
@@ -141,8 +141,8 @@ class Run:
 
     def _in_flight_log(self) -> InFlightLog:
         most = self._stopper.dispatcher.most_outstanding + _READ_AHEAD
-        log = open_in_flight_log(self._path, most=most, settled=self.past.settled)
-        self.past.settled.doubt(log.left, others_too=log.incomplete)
+        log = open_in_flight_log(self._path, most=most, settled=self.history.settled)
+        self.history.settled.doubt(log.left, others_too=log.incomplete)
         return log
 
     async def _read_history(self, descriptor: int) -> ReportHistory:
@@ -169,13 +169,13 @@ class Run:
             for each in (ending, task):
                 await end_task(each)
 
-    async def _stop_lists(self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None) -> None:
+    async def _send_rows(self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None) -> None:
         await self._unless_ended(sync_folder(self._path), name="sync of the report's folder")
         dispatcher = self._stopper.dispatcher
         deliveries = self._deliveries
         self.intake = Intake(
             limit=self._limit,
-            settled=self.past.settled if deliveries is None else None,
+            settled=self.history.settled if deliveries is None else None,
             excluded=self._excluded,
         )
         report = self._report = Report(
@@ -191,8 +191,8 @@ class Run:
 
         def deliver(outcome: Outcome) -> None:
             report.write(outcome)
-            self.past.replaced_by(outcome)
-            self.past.statuses[outcome.status] += 1
+            self.history.replaced_by(outcome)
+            self.history.statuses[outcome.status] += 1
             self.finished += 1
             self._unsent += outcome.unsent
             sink.consumed()
@@ -213,15 +213,15 @@ class Run:
         try:
             await pump(batches, self.intake, sink, canary=self.canary.left)
             # Of lists that were not read to their ends it is not known which rows they still have.
-            corrected = not self.intake.full and self.past.correct(self.intake)
+            corrected = not self.intake.full and self.history.correct(self.intake)
         finally:
             try:
                 await dispatcher.close()
             finally:
                 sink.close()
                 await self._finish(report)
-            if self.past.lines_replaced or corrected:
-                await self._unless_ended(tidy(descriptor, self._path, self.past), name="tidying of the report")
+            if self.history.lines_replaced or corrected:
+                await self._unless_ended(tidy(descriptor, self._path, self.history), name="tidying of the report")
 
     async def _finish(self, report: Report) -> None:
         try:
@@ -229,7 +229,7 @@ class Run:
         except ReportError as error:
             # An outcome without a line does not count in the totals either.
             for outcome in report.unwritten:
-                self.past.statuses[outcome.status] -= 1
+                self.history.statuses[outcome.status] -= 1
                 self.finished -= 1
             if report.stuck and self.ending is not None:
                 self.ending.add_note(str(error))
@@ -274,7 +274,7 @@ class Run:
         # Its source delivers such a row again, and then it counts again.
         given_back = 0 if self._sink is None else self._sink.given_back
         return Summary(
-            statuses=+self.past.statuses,
+            statuses=+self.history.statuses,
             calls=meter.calls,
             unsent=self._unsent,
             worst_second=meter.worst_second,

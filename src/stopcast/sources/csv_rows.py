@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import IDS, IN_ORDER, SPACES, Columns, Header
+from stopcast.sources.columns import IDS, IN_ORDER, SPACES, Columns
 from stopcast.sources.csv_beginning import Beginning, begin
 from stopcast.sources.csv_records import (
     RECORD_LINES,
@@ -72,8 +72,10 @@ class CsvParser:
         self._delimiter = delimiter
         self._columns = columns
         self.beginning: Beginning | None = None
-        self._dialect = Dialect(delimiter or ",")
-        self._table = Table(Header(0, IN_ORDER), columns)
+        #: These three are set with the beginning.
+        self._dialect: Dialect
+        self._table: Table
+        self._plain_bytes: bytes
         self._known_apps = KnownApps()
         self._held = Lines((), [])
         self._above: Sequence[RawRow] = ()

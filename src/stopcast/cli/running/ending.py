@@ -68,9 +68,10 @@ def conclude(
         from_lists: whether its rows come from lists. What is left of a queue is for other workers too.
     """
     summary = run.summary()
-    if run.past.torn_bytes:
+    if run.history.torn_bytes:
         torn = _(
-            "The last line of the report was incomplete; its {number} bytes were removed.", number=run.past.torn_bytes
+            "The last line of the report was incomplete; its {number} bytes were removed.",
+            number=run.history.torn_bytes,
         )
         user.log(torn, event="report_mended")
     to_do = rows_to_do(run, lists.rows_left(), limit=options.lists.limit) if from_lists else NONE_LEFT
