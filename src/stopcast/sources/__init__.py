@@ -9,7 +9,7 @@ how the list was understood. Whether a row names a task is not checked here. ``l
    list.
 2. The first line says what the text is (``forms``): lines of delimited text (``csv_rows``) or JSON values
    (``json_rows``), which are one a line (``lines``) or not (``json_values``).
-3. The first rows say where the ids stand (``csv_beginning``, ``columns``, ``names``); each later row is read by that
+3. The first rows say where the ids stand (``csv_beginning``, ``header``, ``columns``); each later row is read by that
    (``table``). A list that is an earlier report is filtered (``report_lines``).
 
 The objects of a program take a shorter way: ``iterables`` reads them, and ``objects`` finds the ids of each.

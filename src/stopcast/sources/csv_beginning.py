@@ -9,8 +9,9 @@ from typing import Final
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import HEADER_WITHIN, SPACES, Columns, Header, start_of
+from stopcast.sources.columns import SPACES, Columns
 from stopcast.sources.csv_records import Broken, Dialect, Record, read_record
+from stopcast.sources.header import HEADER_WITHIN, Header, start_of
 from stopcast.sources.lines import Lines
 from stopcast.tasks.task import ID_PATTERN
 

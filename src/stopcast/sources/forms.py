@@ -10,9 +10,10 @@ from typing import Final, NamedTuple, Protocol
 import orjson
 
 from stopcast.errors import ListError
-from stopcast.sources.columns import Columns, Header
+from stopcast.sources.columns import Columns
 from stopcast.sources.csv_beginning import Beginning
 from stopcast.sources.csv_rows import CsvParser
+from stopcast.sources.header import Header
 from stopcast.sources.json_rows import JsonParser
 from stopcast.sources.json_values import FLAT_OBJECT, ValueSplitter
 from stopcast.sources.lines import LINE_BYTES, Lines, LineSplitter

@@ -13,16 +13,8 @@ import orjson
 from stopcast.checks import is_number
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import (
-    IDS,
-    IN_ORDER,
-    Columns,
-    DoubleKeysError,
-    Header,
-    check_equal,
-    named_header,
-    start_of,
-)
+from stopcast.sources.columns import IDS, IN_ORDER, Columns, DoubleKeysError, check_equal
+from stopcast.sources.header import Header, named_header, start_of
 from stopcast.sources.json_keys import check_keys, stand_once
 from stopcast.sources.json_nested import other_keys, other_values
 from stopcast.sources.json_values import NOT_UTF_8_JSON

@@ -16,7 +16,8 @@ import orjson
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import HEADER_WITHIN, Columns, Header, start_of
+from stopcast.sources.columns import Columns
+from stopcast.sources.header import HEADER_WITHIN, Header, start_of
 from stopcast.sources.other_files import check_zip, kind_error
 from stopcast.sources.text import Detected, Sheet
 

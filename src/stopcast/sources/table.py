@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import SPACES, Columns, Header, named_header
+from stopcast.sources.columns import SPACES, Columns
+from stopcast.sources.header import Header, named_header
 from stopcast.sources.names import are_types, is_decoration, looks_like_a_name
 from stopcast.tasks.task import ID_PATTERN
 

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 from stopcast.errors import ListError
 from stopcast.marking import N_
-from stopcast.sources.columns import Header
 from stopcast.sources.compression import head_of
+from stopcast.sources.header import Header
 from stopcast.sources.lines import LINE_BYTES
 
 #: Byte order marks. UTF-32's begins as UTF-16's does, and so stands before it.
