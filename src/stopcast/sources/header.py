@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from stopcast.errors import ListError
@@ -84,8 +84,8 @@ def _start_at(cells: Sequence[str], columns: Columns, above: int) -> Header | Li
     except ListError as error:
         return error
     if header is not None:
-        return Header(header.width, header.places, above=above)
-    return _no_header(cells, columns) if any(place is not None for place in columns.places(cells)) else None
+        return replace(header, above=above)
+    return _no_header(cells, columns) if any(columns.every_place(cells)) else None
 
 
 def _may_be_a_title(cells: Sequence[str]) -> bool:
