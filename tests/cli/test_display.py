@@ -33,7 +33,7 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
 from stopcast.cli.options import ListOptions, Options, OutputOptions
 from stopcast.cli.running.steering import Steering
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.i18n import STATUS_WORDS, Language, speaking
 from stopcast.report.totals import AccountFigures, Summary
 from stopcast.run import Run

@@ -21,7 +21,7 @@ from stopcast import virtual_clock
 from stopcast.background import Supervisor
 from stopcast.cli.options import MetricsOptions, OutputOptions
 from stopcast.cli.running.metrics import metrics
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.events import TaskRefused
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.tasks.outcome import Outcome, Status

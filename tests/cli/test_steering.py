@@ -17,7 +17,7 @@ from stopcast.accounts.router import Router
 from stopcast.cli.options import OutputOptions
 from stopcast.cli.options.guards import seconds_until
 from stopcast.cli.running.steering import Steering
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.run import Run
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults

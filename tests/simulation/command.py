@@ -15,7 +15,7 @@ from stopcast.cli.output import give_up
 from stopcast.cli.running.job import run_job
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.stopping import stop_job
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.engine.halting import HaltAfter
 from stopcast.errors import StopcastError
 

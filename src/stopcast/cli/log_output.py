@@ -43,10 +43,11 @@ P = ParamSpec("P")
 
 @contextmanager
 def log_output(options: OutputOptions, *, timed: bool = False) -> Iterator[None]:
-    """Write the log on standard error while the block lasts; as text with the time of each line, if that is wanted."""
+    """Write the log on standard error while the block lasts: as JSON in English, or as text, perhaps with times."""
+    in_json = options.log_format == "json"
     handler = _StandardError()
-    handler.setFormatter(_Json() if options.log_format == "json" else _Text(timed=timed))
-    if options.log_format != "json":
+    handler.setFormatter(_Json() if in_json else _Text(timed=timed))
+    if not in_json:
         handler.addFilter(lambda record: getattr(record, "event", None) not in _SAID_AT_THE_END)
     # At the root, so that a record of another library has the same form.
     logging.root.addHandler(handler)
@@ -55,7 +56,8 @@ def log_output(options: OutputOptions, *, timed: bool = False) -> Iterator[None]
     # The command's own messages are written at any level of the library's log.
     COMMAND_LOG.setLevel(logging.INFO)
     try:
-        yield
+        with speaking(Language.EN) if in_json else nullcontext():
+            yield
     finally:
         for logger, level in zip((_LOG, COMMAND_LOG), levels_before, strict=True):
             logger.setLevel(level)
@@ -80,9 +82,8 @@ def _asks_for_json(arguments: list[str]) -> bool:
 @contextmanager
 def log_before_options() -> Iterator[None]:
     """Write the log as the arguments ask for it, where the options could not be read or do not count any more."""
-    in_json = _asks_for_json(sys.argv[1:])
-    options = OutputOptions(log_format="json" if in_json else "text")
-    with speaking(Language.EN) if in_json else nullcontext(), log_output(options, timed=asks_for_a_log()):
+    options = OutputOptions(log_format="json" if _asks_for_json(sys.argv[1:]) else "text")
+    with log_output(options, timed=asks_for_a_log()):
         yield
 
 
@@ -138,10 +139,9 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         options = kwargs.get("output")
         options = options if isinstance(options, OutputOptions) else OutputOptions()
-        in_json = options.log_format == "json"
         context = click.get_current_context(silent=True)
         timed = logs_with_times(context.info_name if context else None, dry_run=bool(kwargs.get("dry_run")))
-        with speaking(Language.EN) if in_json else nullcontext(), log_output(options, timed=timed):
+        with log_output(options, timed=timed):
             try:
                 if context is not None:
                     warn_of_options(context)

@@ -11,7 +11,8 @@ import click
 from stopcast.cli.log_output import report_errors
 from stopcast.cli.options import ListOptions, OutputOptions
 from stopcast.cli.options.option import Whole, option, queue_option, takes
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json
+from stopcast.cli.user import User
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -78,13 +79,8 @@ async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
 
     async with RedisQueue(url) as queue:
         number = await queue.put_dead_letters_back()
-    if not output.quiet:
-        log(
-            queue_messages.dead_letters_back(number, queue.name),
-            event="dead_letters_back",
-            queue=queue.name,
-            number=number,
-        )
+    text = queue_messages.dead_letters_back(number, queue.name)
+    User(output).log(text, event="dead_letters_back", queue=queue.name, number=number)
     if output.as_json:
         write_json({"dead_letters": number})
     return EXIT_GOOD
@@ -100,9 +96,10 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
     from stopcast.fleet.queue import RedisQueue
     from stopcast.tasks.intake import Intake
 
+    user = User(output)
+
     def log_full() -> None:
-        if not output.quiet:
-            log(f"The queue holds {max_length:,} tasks; waiting for its workers.", event="queue_full")
+        user.log(f"The queue holds {max_length:,} tasks; waiting for its workers.", event="queue_full")
 
     lists = Lists.of(options)
     intake = Intake(limit=options.limit, excluded=await read_exclusions(options))
@@ -134,8 +131,7 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
         "not_chosen": intake.not_chosen,
         "length": length,
     }
-    if not output.quiet:
-        log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)
+    user.log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)
     if output.as_json:
         write_json(counts)
     return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD

@@ -7,7 +7,7 @@ A job says what is done with which rows: ``stopping`` makes that of run, ``verif
    accounts, their keys and limiters; ``open_files`` makes room for their sockets.
 2. ``facts`` logs what the run is, or the display shows it, and ``metrics`` serves its metrics.
 3. During the run ``signals`` and ``keys`` reach ``steering``, which also follows the control file; ``answer_watch``
-   looks at what the API answers. What the user reads goes through ``user``.
+   looks at what the API answers.
 4. ``ending`` logs the totals and says how to go on, with the ``advice`` on what ended the run.
 
 ``session`` is what a run and the verification after it share. ``plan`` alone is what ``--dry-run`` prints.

@@ -15,7 +15,7 @@ from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log
 from stopcast.cli.running.advice import advice_on
 from stopcast.cli.running.plan import are_unused
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.errors import ListError, ReportExistsError, StopcastError, TimeIsUpError
 from stopcast.i18n import _
 from stopcast.report.opening import is_file, is_stream

@@ -11,7 +11,7 @@ from stopcast.api.network import Proxy
 from stopcast.cli.display import messages
 from stopcast.cli.options import CallOptions, Options
 from stopcast.cli.running.targets import Target
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _, duration, ngettext
 from stopcast.report.opening import own_stream

@@ -15,7 +15,7 @@ from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import log
 from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.targets import Target
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _
 from stopcast.report.opening import own_stream

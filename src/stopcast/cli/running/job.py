@@ -33,8 +33,8 @@ from stopcast.cli.running.session import Session
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, Target, find_target, shared_quotas
-from stopcast.cli.running.user import User
 from stopcast.cli.standard_streams import OutputError
+from stopcast.cli.user import User
 from stopcast.errors import InterruptedRunError, StopcastError
 from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _, duration

@@ -14,7 +14,7 @@ from stopcast.cli.files import check_may_be_written
 from stopcast.cli.options import MetricsOptions
 from stopcast.cli.output import log
 from stopcast.cli.running.targets import ObserversOf
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
 
 if TYPE_CHECKING:

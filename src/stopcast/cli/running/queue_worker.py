@@ -12,7 +12,7 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.options import Options, ReportOptions
 from stopcast.cli.output import EXIT_BAD_ROWS, log
 from stopcast.cli.running.job import RunJob, execute
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.events import DeadLettered, Event
 from stopcast.fleet.queue import RedisConsumer
 from stopcast.i18n import ngettext

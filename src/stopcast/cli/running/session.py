@@ -9,7 +9,7 @@ from typing import Self
 
 from stopcast.background import Supervisor
 from stopcast.cli.running.signals import Signals
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.errors import BackgroundTaskError
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from stopcast.accounts.router import Router
 from stopcast.background import Supervisor
 from stopcast.cli.display import messages
-from stopcast.cli.running.user import User
+from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import N_, _
 from stopcast.stopper.task_calls import TaskCalls

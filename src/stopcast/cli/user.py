@@ -1,4 +1,4 @@
-"""What a run says to its user and asks: log messages, unless they are not wanted, and one question."""
+"""The user of a command: log messages, unless they are not wanted, and a question."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The user of a command, reached over the standard streams.
+    """The user of a command, over the standard streams.
 
     Attributes:
         output: what the user wants to read.
