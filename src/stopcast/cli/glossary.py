@@ -50,12 +50,12 @@ def entries(context: click.Context) -> Iterator[Entry]:
     commands = {name: command for name in group.list_commands(context) if (command := group.get_command(context, name))}
     for topic in pages():
         yield Entry(topic, partial(_topic, topic, is_command=topic in commands))
-    yield Entry(CODES, lambda: "\n\n".join(explain_code(code) for code in known_codes()))
+    yield Entry(CODES, lambda: "\n\n".join(_explain_code(code) for code in known_codes()))
     for name, command in commands.items():
         yield Entry(name, partial(_usage, name, command, context), formatted=True)
     yield from _statuses()
     for code in known_codes():
-        yield Entry(code, partial(explain_code, code))
+        yield Entry(code, partial(_explain_code, code))
     yield from _options(commands)
 
 
@@ -99,7 +99,7 @@ def known_codes() -> list[str]:
     return list(dict.fromkeys((*VERDICTS, *meanings().codes, "FlowLimitExceeded")))
 
 
-def explain_code(code: str) -> str:
+def _explain_code(code: str) -> str:
     """Return what an error code means and what to do about it."""
     from stopcast.api.meanings import explain
 
@@ -113,10 +113,10 @@ def _code_of_a_family(word: str) -> Entry | None:
     from stopcast.api.verdict import Verdict, judge
 
     if _HTTP_STATUS.fullmatch(word):
-        return Entry(word.upper(), partial(explain_code, word.upper()))
+        return Entry(word.upper(), partial(_explain_code, word.upper()))
     if " " in word or judge(Reply(400, code=word)) is Verdict.UNKNOWN_REFUSAL:
         return None
-    return Entry(word, partial(explain_code, word))
+    return Entry(word, partial(_explain_code, word))
 
 
 def _topic(topic: str, *, is_command: bool) -> str:

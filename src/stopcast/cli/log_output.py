@@ -64,7 +64,7 @@ def log_output(options: OutputOptions, *, timed: bool = False) -> Iterator[None]
         logging.root.removeHandler(handler)
 
 
-def logs_with_times(command: str | None, *, dry_run: bool) -> bool:
+def _logs_with_times(command: str | None, *, dry_run: bool) -> bool:
     """Return whether each line of a command's log has its time, because no person watches it on a terminal."""
     return command in _LONG_COMMANDS and not dry_run and not may_be_drawn_on()
 
@@ -72,7 +72,7 @@ def logs_with_times(command: str | None, *, dry_run: bool) -> bool:
 def asks_for_a_log() -> bool:
     """Return whether the arguments ask for a log with times, or as JSON, before any option is read."""
     arguments = sys.argv[1:]
-    return _asks_for_json(arguments) or logs_with_times(next(iter(arguments), None), dry_run="--dry-run" in arguments)
+    return _asks_for_json(arguments) or _logs_with_times(next(iter(arguments), None), dry_run="--dry-run" in arguments)
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
@@ -140,7 +140,7 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
         options = kwargs.get("output")
         options = options if isinstance(options, OutputOptions) else OutputOptions()
         context = click.get_current_context(silent=True)
-        timed = logs_with_times(context.info_name if context else None, dry_run=bool(kwargs.get("dry_run")))
+        timed = _logs_with_times(context.info_name if context else None, dry_run=bool(kwargs.get("dry_run")))
         with log_output(options, timed=timed):
             try:
                 if context is not None:

@@ -17,7 +17,7 @@ from stopcast.summary.timeline import Timeline
 from stopcast.tasks.outcome import ASKED
 
 #: A task with more attempts is counted with this many.
-MOST_ATTEMPTS: Final = 100
+_MOST_ATTEMPTS: Final = 100
 _YEAR_SECONDS: Final = 366 * 86400
 
 
@@ -77,9 +77,9 @@ class CallFigures:
         self.calls += calls
         self.unsent += unsent
         self.retries += calls if unsent else calls - 1
-        self.attempts[min(attempts, MOST_ATTEMPTS)] += 1
+        self.attempts[min(attempts, _MOST_ATTEMPTS)] += 1
         if calls:
-            self.calls_for_task[min(calls, MOST_ATTEMPTS)] += 1
+            self.calls_for_task[min(calls, _MOST_ATTEMPTS)] += 1
         took = values.get("seconds")
         ended_ms = self._moment_ms(values.get("finished_at"))
         if ended_ms is None or not isinstance(took, int | float) or not 0 <= took < _YEAR_SECONDS:

@@ -30,9 +30,9 @@ from stopcast.tasks.task import OTHERS
 
 #: The first AppIds, reasons, and messages of each reason that are met are listed, at most this many; all others are
 #: counted together.
-MOST_APPS: Final = 1000
-MOST_REASONS: Final = 200
-MOST_MESSAGES: Final = 10
+_MOST_APPS: Final = 1000
+_MOST_REASONS: Final = 200
+_MOST_MESSAGES: Final = 10
 _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})
 _HTTP_OK: Final = 200
 
@@ -161,7 +161,7 @@ class ReportFigures:
 
     def _app(self, app_id: str) -> str:
         if app_id not in self._apps:
-            if len(self._apps) >= MOST_APPS:
+            if len(self._apps) >= _MOST_APPS:
                 return OTHERS
             self._apps.add(app_id)
         return app_id
@@ -175,7 +175,7 @@ class ReportFigures:
             reason = _reason_without_code(status, values)
         known = self.samples.get(reason)
         if known is None:
-            if len(self.samples) >= MOST_REASONS:
+            if len(self.samples) >= _MOST_REASONS:
                 return OTHERS
             self.samples[reason] = sample_of(values)
         elif known.request_id is None and values.get("request_id"):
@@ -188,7 +188,7 @@ class ReportFigures:
             return None
         places = self._places.setdefault(reason, {})
         if message not in places:
-            if len(places) >= MOST_MESSAGES:
+            if len(places) >= _MOST_MESSAGES:
                 return OTHERS
             places[message] = place_of(values)
         return message

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stopcast.tasks.outcome import Status
 
 #: The most rows in the page's table of what needs attention.
-ROWS_LISTED: Final = 1000
+_ROWS_LISTED: Final = 1000
 _LINES_AT_ONCE: Final = 500
 
 
@@ -85,7 +85,7 @@ def summary(
         raise click.UsageError("--list prints JSON lines already, and goes without --json")
     report = shlex.join(reports)
     with Reports(reports, twice=listed is not None) as opened:
-        figures = opened.figures(most_listed=ROWS_LISTED if html else 0, selects=_selects(listed) if listed else None)
+        figures = opened.figures(most_listed=_ROWS_LISTED if html else 0, selects=_selects(listed) if listed else None)
         caps = _caps(figures, max_per_second)
         if html:
             _write_page(html, figures, reports, caps, endpoint=endpoint, account=account)

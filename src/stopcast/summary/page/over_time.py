@@ -18,7 +18,7 @@ _DAY_SECONDS: Final = 86400
 #: The share of the axis that a gap must take for its text beside the table.
 _ROOM_FOR_A_TEXT: Final = 0.03
 #: From the bottom up. Bad statuses come first: on top of tall bars their small ones would be overlooked.
-STACKED: Final = tuple(sorted(STATUS_WORDS, key=lambda status: status.good))
+_STACKED: Final = tuple(sorted(STATUS_WORDS, key=lambda status: status.good))
 
 
 class _Series(NamedTuple):
@@ -84,7 +84,7 @@ def ends_chart(timeline: Timeline, title: str) -> Chart:
         return lambda each: each.ended[status]
 
     series = [
-        _Series(f"s {status}", _(STATUS_WORDS[status]), number_of(status)) for status in STACKED if status in ended
+        _Series(f"s {status}", _(STATUS_WORDS[status]), number_of(status)) for status in _STACKED if status in ended
     ]
     top = ceiling(max(column.bin.ended.total() for column in axis.columns) / seconds * 1.04)
     return Chart(
