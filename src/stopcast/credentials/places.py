@@ -31,8 +31,6 @@ from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import ConfigurationError, CredentialsUnavailableError
 from stopcast.i18n import N_, visible
 
-_USABLE: Final = N_("usable")
-
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
@@ -50,8 +48,8 @@ class CredentialSource:
     """
 
     place: str
-    state: SourceState
-    description: str
+    state: SourceState = SourceState.USABLE
+    description: str = N_("usable")
     credentials: Credentials | None = None
     provider: CredentialsProvider | None = None
     region: str | None = None
@@ -121,9 +119,7 @@ class EnvironmentPlace:
     def check(self, _search: Search, values: SourceValues, place: str) -> CredentialSource:
         """Check the values and return the usable source; raise UnusableError where they cannot be used."""
         credentials = _credentials(values.by_name, self.names, source=place)
-        return CredentialSource(
-            place, SourceState.USABLE, _USABLE, credentials, None, credentials.region, values.warnings
-        )
+        return CredentialSource(place, credentials=credentials, region=credentials.region, warnings=values.warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +162,18 @@ class FilePlace:
             provider = profile_provider(values.profile, values.mode, self._path(search), source=place)
             value = values.by_name.get(self.names.region)
             region = _text(self.names.region, value, region=True) if value else None
-            return CredentialSource(place, SourceState.USABLE, _USABLE, None, provider, region, values.warnings)
+            return CredentialSource(place, provider=provider, region=region, warnings=values.warnings)
         credentials = _credentials(values.by_name, self.names, source=place)
 
         async def read_again() -> Credentials:
             return self._read_again(search, place)
 
         return CredentialSource(
-            place, SourceState.USABLE, _USABLE, credentials, read_again, credentials.region, values.warnings
+            place,
+            credentials=credentials,
+            provider=read_again,
+            region=credentials.region,
+            warnings=values.warnings,
         )
 
     def _read_again(self, search: Search, place: str) -> Credentials:
