@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from stopcast.sandbox import Emulator
-from support.processes import Shell, lines_by_task, obey_permissions, statuses, tasks, write_csv
+from support.processes import Shell, csv_of, lines_by_task, obey_permissions, statuses, tasks, write_csv
 from support.usage import refused
 
 At = tuple[str, ...]
@@ -68,7 +68,7 @@ def test_a_list_whose_first_row_is_neither_header_nor_task_is_reported_in_one_li
 
 
 def test_a_truncated_gzip_list_gives_status_2_and_keeps_the_outcomes(shell: Shell, api: Emulator, at: At) -> None:
-    whole = gzip.compress("".join(f"{','.join(task)}\n" for task in tasks(200)).encode(), mtime=0)
+    whole = gzip.compress(csv_of(tasks(200)).encode(), mtime=0)
     (shell / "list.csv.gz").write_bytes(whole[:-20])
     ended = shell.run("run", "list.csv.gz", *at)
     assert ended.status == 2

@@ -14,6 +14,7 @@ from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
 from support.processes import (
     Shell,
+    csv_of,
     end_of,
     lines_by_task,
     read_report,
@@ -147,7 +148,7 @@ def test_the_good_rows_of_a_dirty_list_are_put_in_and_the_others_are_reported(qu
 
 def test_a_list_is_in_the_queue_once_after_enqueue_was_killed_three_times(queue: Shell, there: Any) -> None:
     listed = tasks(5000)
-    text = "".join(f"{','.join(task)}\n" for task in listed).encode()
+    text = csv_of(listed).encode()
 
     def some_more(before: int) -> bool:
         return bool(there.xlen("tasks") > min(before, 1500))

@@ -151,9 +151,14 @@ def tasks(number: int, *, app: str = "app", first: int = 0) -> list[Task]:
     return [Task(app, f"room-{n}", f"task-{n}") for n in range(first, first + number)]
 
 
+def csv_of(listed: Iterable[Task]) -> str:
+    """Return a list with its header."""
+    return "AppId,RoomId,TaskId\n" + "".join(f"{','.join(task)}\n" for task in listed)
+
+
 def write_csv(path: Path, listed: Iterable[Task]) -> str:
     """Write a list, and return its name for the command line."""
-    path.write_text("AppId,RoomId,TaskId\n" + "".join(f"{','.join(task)}\n" for task in listed))
+    path.write_text(csv_of(listed))
     return path.name
 
 

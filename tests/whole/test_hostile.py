@@ -21,7 +21,7 @@ from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 from stopcast.sandbox.thread import serving
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
-from support.processes import Shell, end_of, lines_by_task, read_report, statuses, tasks, until
+from support.processes import Shell, end_of, lines_by_task, read_report, statuses, tasks, until, write_csv
 
 At = tuple[str, ...]
 REPORT = "stopcast-report.jsonl"
@@ -187,7 +187,7 @@ def test_no_secret_is_in_what_a_run_says_or_writes_or_in_the_list_of_processes(s
         latency_seconds=0.02,
     )
     with serving(Emulator(quota_per_second=None, credentials=with_secrets(shell), faults=faults)) as api:
-        (shell / "list.csv").write_text("".join(f"{','.join(task)}\n" for task in tasks(300)))
+        write_csv(shell / "list.csv", tasks(300))
         process = shell.start(
             "run", "list.csv", "--endpoint", api.url, "-v", "--json", "--max-per-second", "500", fresh=True
         )
