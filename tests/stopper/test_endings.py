@@ -40,6 +40,27 @@ async def test_closing_a_stream_sends_no_more_of_it(complaints: list[str]) -> No
     assert complaints == []
 
 
+async def test_a_program_whose_end_cancels_every_task_ends_an_open_stopper_without_an_error(
+    api: Emulator, complaints: list[str]
+) -> None:
+    stopper, was_called = stopper_at(api), asyncio.Event()
+
+    async def serve() -> None:
+        async with stopper:
+            await stopper.stop(TASK)
+            was_called.set()
+            await asyncio.Event().wait()
+
+    service = asyncio.create_task(serve())
+    await was_called.wait()
+    # As asyncio.run does at its end; its order is random.
+    for task in [service, *asyncio.all_tasks() - {service, asyncio.current_task()}]:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await service
+    assert complaints == []
+
+
 async def test_a_producers_error_after_its_stream_was_closed_is_not_logged(complaints: list[str]) -> None:
     may_fail, failing = asyncio.Event(), asyncio.Event()
 

@@ -110,8 +110,10 @@ class Workers:
             self._loop.create_task(self._work(), name="stopcast worker").add_done_callback(self._on_end)
 
     def _wake(self) -> None:
-        self._starting += 1
-        self._idle.pop()[1].set_result(None)
+        _, woken = self._idle.pop()
+        if not woken.cancelled():  # by the end of the program, which cancels every task
+            self._starting += 1
+            woken.set_result(None)
 
     def _end_stagger(self) -> None:
         self._stagger = None
@@ -174,10 +176,10 @@ class Workers:
         try:
             await woken
         finally:
-            if woken.cancelled():
-                self._idle.remove(entry)
-            else:
+            if not woken.cancelled():
                 self._starting -= 1
+            elif entry in self._idle:
+                self._idle.remove(entry)
 
     def take_back_unsent(self, feed: Origin | None = None) -> None:
         """Interrupt the calls that are not sent yet, of one feed or of all."""
