@@ -1,4 +1,4 @@
-"""Refuses settings that make no sense, when they are given and with words; finds the names that may have been meant."""
+"""Checks of settings, which refuse with words what makes no sense; and the names that a misspelt word may mean."""
 
 from __future__ import annotations
 

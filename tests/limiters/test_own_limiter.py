@@ -8,7 +8,8 @@ import pytest
 
 from stopcast.errors import ConfigurationError
 from stopcast.limiters import Unlimited
-from stopcast.ports import Limiter, as_limiter
+from stopcast.limiters.own_limiter import as_limiter
+from stopcast.ports import Limiter
 
 
 class Bare:

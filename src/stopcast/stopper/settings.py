@@ -13,8 +13,9 @@ from stopcast.credentials.places import Search
 from stopcast.credentials.value import Credentials, CredentialsProvider, check_credentials
 from stopcast.errors import ConfigurationError
 from stopcast.limiters import TokenBucket
+from stopcast.limiters.own_limiter import as_limiter
 from stopcast.logs import LOG
-from stopcast.ports import BareLimiter, Limiter, Observer, as_limiter
+from stopcast.ports import BareLimiter, Limiter, Observer
 
 
 def resolve_credentials(
