@@ -195,8 +195,10 @@ def otel(sampled: float) -> Sequence[Observer]:
 
 
 def in_a_service(place: Place, observers: Callable[[], Sequence[Observer]], use: Use) -> Job:
-    # Here, because it is the import that loads the HTTP client.
+    # Here, because it is the import that loads the HTTP client, and the observers import their libraries.
     from stopcast import Stopper, Unlimited
+
+    made = observers()
 
     async def run() -> None:
         tasks = (TASK._replace(task_id=f"webcast-{number:010d}") for number in range(place.calls))
@@ -205,7 +207,7 @@ def in_a_service(place: Place, observers: Callable[[], Sequence[Observer]], use:
             endpoint=place.endpoint,
             limiter=Unlimited(),
             max_at_once=place.at_once,
-            observers=observers(),
+            observers=made,
         ) as stopper:
             good = await use(stopper, tasks)
         _check(place, good)
