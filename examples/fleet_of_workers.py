@@ -31,7 +31,8 @@ def sandbox() -> tuple[subprocess.Popen[str], dict[str, str]]:
 
 def fleet(redis: str, directory: Path) -> None:
     api, names = sandbox()
-    (directory / "list.csv").write_text("".join(f"app,room-{n},record\n" for n in range(TASKS)))
+    rows = "".join(f"app,room-{n},record\n" for n in range(TASKS))
+    (directory / "list.csv").write_text(f"AppId,RoomId,TaskId\n{rows}")
     names |= {"STOPCAST_QUEUE": f"{redis}/fleet", "STOPCAST_QUOTA": redis, "STOPCAST_ACCOUNT": "main"}
     environment = {**os.environ, **names}
 

@@ -47,7 +47,9 @@ def test_an_excluded_task_is_never_sent_and_has_one_line(shell: Shell, api: Emul
 def test_several_lists_of_exceptions_and_standard_input_count_together(shell: Shell, api: Emulator, at: At) -> None:
     first = write_csv(shell / "one.csv", tasks(1))
     name = write_csv(shell / "list.csv", tasks(4))
-    ended = shell.run("run", name, *at, "--except", first, "--except", "-", given=b"app,room-2,task-2\n")
+    ended = shell.run(
+        "run", name, *at, "--except", first, "--except", "-", given=b"AppId,RoomId,TaskId\napp,room-2,task-2\n"
+    )
     assert ended.status == 0
     assert api.stopped == {tasks(4)[1], tasks(4)[3]}
 
