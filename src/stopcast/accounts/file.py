@@ -31,7 +31,7 @@ _PLACE: Final = re.compile(r"\(at [^()]*\)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class AccountEntry:
     """One account of the file. Of ``profile``, ``environment`` and ``credentials_file`` exactly one is given.
 
     Attributes:
@@ -58,7 +58,7 @@ class Account:
     max_per_second: float | None = None
 
 
-def parse_accounts(text: str, *, directory: Path) -> tuple[list[Account], dict[str, str]]:
+def parse_accounts(text: str, *, directory: Path) -> tuple[list[AccountEntry], dict[str, str]]:
     """Return the accounts of a file, and the account's name by AppId or pattern.
 
     Args:
@@ -99,7 +99,7 @@ def _refuse_secrets(table: dict[str, Any], where: str) -> None:
             )
 
 
-def _account(name: str, table: Any, directory: Path) -> Account:
+def _account(name: str, table: Any, directory: Path) -> AccountEntry:
     if not _NAME.fullmatch(name) or not isinstance(table, dict):
         raise ConfigurationError("an account begins with [accounts.NAME], the name in letters, digits, - and _")
     if unknown := sorted(table.keys() - _KEYS):
@@ -117,7 +117,7 @@ def _account(name: str, table: Any, directory: Path) -> Account:
         raise ConfigurationError(f"account {name}: config_file goes with profile")
     if not _PREFIX.fullmatch(given.get("environment", "A")):
         raise ConfigurationError(f"account {name}: environment is what the variables' names begin with, such as TEAM_A")
-    return Account(
+    return AccountEntry(
         name=name,
         apps=_apps(table, name),
         profile=given.get("profile"),
@@ -155,7 +155,7 @@ def _path(value: str | None, directory: Path) -> Path | None:
         raise ConfigurationError(f"{value}: this user has no home directory that ~ could stand for") from None
 
 
-def read_accounts(path: str) -> tuple[list[Account], dict[str, str]]:
+def read_accounts(path: str) -> tuple[list[AccountEntry], dict[str, str]]:
     """Return the accounts of the file, and the account's name by AppId or pattern.
 
     Raises:

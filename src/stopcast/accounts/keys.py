@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stopcast.accounts.file import Account
+from stopcast.accounts.file import AccountEntry
 from stopcast.credentials.files import SourceState, pick_ini, pick_object, read_text
 from stopcast.credentials.places import (
     PROFILE_PLACE,
@@ -18,7 +18,7 @@ from stopcast.credentials.places import (
 from stopcast.errors import ConfigurationError
 
 
-def find_key(account: Account, search: Search) -> CredentialSource:
+def find_key(account: AccountEntry, search: Search) -> CredentialSource:
     """Return the place of the account's key, which can be used.
 
     Raises:
@@ -30,7 +30,7 @@ def find_key(account: Account, search: Search) -> CredentialSource:
     return source
 
 
-def read_key(account: Account, search: Search) -> CredentialSource:
+def read_key(account: AccountEntry, search: Search) -> CredentialSource:
     """Return what the place of the account's key holds."""
     # Another variable that names a profile or a key belongs to another account.
     environ = {name: value for name, value in search.environ.items() if name != "VOLCENGINE_PROFILE"}

@@ -28,7 +28,7 @@ class RefusedError(Exception):
     """A call is refused. The text is one of the codes in ``REFUSALS``."""
 
 
-class Target(NamedTuple):
+class RequestTarget(NamedTuple):
     """The target in a request's first line."""
 
     path: str
@@ -39,11 +39,11 @@ class Target(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def read_target(raw_path: str) -> Target:
+def read_target(raw_path: str) -> RequestTarget:
     """Split the received path and query. The query in the result is the canonical one."""
     path, _, query = raw_path.partition("?")
     parameters = dict(parse_qsl(query, keep_blank_values=True))
-    return Target(
+    return RequestTarget(
         path, canonical_query(parameters), parameters.pop("Action", ""), parameters.pop("Version", ""), parameters
     )
 
@@ -64,7 +64,7 @@ def _unix_time(x_date: str) -> float:
 
 
 def check_signature(
-    credentials: Credentials, target: Target, *, method: str, headers: Mapping[str, str], body: bytes, now: float
+    credentials: Credentials, target: RequestTarget, *, method: str, headers: Mapping[str, str], body: bytes, now: float
 ) -> str:
     """Return the region in the signature; raise RefusedError unless the signature fits the received request.
 
@@ -101,7 +101,7 @@ def check_signature(
     return claim["region"]
 
 
-def check_action(target: Target, *, method: str) -> Action:
+def check_action(target: RequestTarget, *, method: str) -> Action:
     """Return the action; raise RefusedError unless the API has it in this version."""
     for action in (STOP_WEBCAST, GET_WEBCAST_TASK):
         if (method, target.path, target.action) == (action.method, "/", action.name) and target.version in VERSIONS:
@@ -109,7 +109,7 @@ def check_action(target: Target, *, method: str) -> Action:
     raise RefusedError("InvalidActionOrVersion")
 
 
-def read_task(action: Action, target: Target, body: bytes) -> Task:
+def read_task(action: Action, target: RequestTarget, body: bytes) -> Task:
     """Return the task; raise RefusedError if an id is missing or malformed, or if there is any other parameter."""
     try:
         parameters: Any = target.parameters if action is GET_WEBCAST_TASK else orjson.loads(body)

@@ -24,7 +24,7 @@ _JSON_IN_A_LOG: Final = re.compile(rb'[^{]+\{\s*"[^"]*"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class CsvBeginning:
     """How a list begins.
 
     Attributes:
@@ -63,7 +63,7 @@ class _Reading:
         return False, self.start.named is (columns.by_place is not None), self.start.above, -self.cells
 
 
-def begin(lines: Lines, delimiter: str | None, columns: Columns, *, ended: bool) -> Beginning | None:
+def begin(lines: Lines, delimiter: str | None, columns: Columns, *, ended: bool) -> CsvBeginning | None:
     """Return how a list begins whose first lines these are, None where that depends on lines that are still to come.
 
     Raises:
@@ -92,7 +92,7 @@ def begin(lines: Lines, delimiter: str | None, columns: Columns, *, ended: bool)
             place, record = best.records[header.above]
             _check_header(texts[place + 1 : place + record.lines], best.delimiter, header)
             used = place + record.lines if header.named else place
-            return Beginning(best.delimiter, header, lines.numbers[place], used)
+            return CsvBeginning(best.delimiter, header, lines.numbers[place], used)
 
 
 def _read(texts: Sequence[bytes], delimiter: str, columns: Columns, *, ended: bool) -> _Reading:

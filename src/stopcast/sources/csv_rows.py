@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from stopcast.errors import ListError
 from stopcast.marking import N_
 from stopcast.sources.columns import IDS, IN_ORDER, SPACES, Columns
-from stopcast.sources.csv_beginning import Beginning, begin
+from stopcast.sources.csv_beginning import CsvBeginning, begin
 from stopcast.sources.csv_records import (
     RECORD_LINES,
     Broken,
@@ -71,7 +71,7 @@ class CsvParser:
         self._source = source
         self._delimiter = delimiter
         self._columns = columns
-        self.beginning: Beginning | None = None
+        self.beginning: CsvBeginning | None = None
         #: These three are set with the beginning.
         self._dialect: Dialect
         self._table: Table
@@ -128,7 +128,7 @@ class CsvParser:
         self._above = batch.rows or self._above
         return batch
 
-    def _begin(self, beginning: Beginning) -> None:
+    def _begin(self, beginning: CsvBeginning) -> None:
         self.beginning = beginning
         self._dialect = Dialect(beginning.delimiter)
         # The bytes that need no special treatment in a field.

@@ -11,7 +11,7 @@ import orjson
 
 from stopcast.errors import ListError
 from stopcast.sources.columns import Columns
-from stopcast.sources.csv_beginning import Beginning
+from stopcast.sources.csv_beginning import CsvBeginning
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.header import Header
 from stopcast.sources.json_rows import JsonParser
@@ -77,7 +77,7 @@ class ListParser(NamedTuple):
     is_report: bool = False
 
     @property
-    def beginning(self) -> Beginning | None:
+    def beginning(self) -> CsvBeginning | None:
         """How delimited text begins, None while that is not known, and for other lists."""
         return self.rows.beginning if isinstance(self.rows, CsvParser) else None
 

@@ -18,7 +18,7 @@ from stopcast.errors import ConfigurationError
 from stopcast.i18n import N_, Language, _, ngettext, speaking
 
 if TYPE_CHECKING:
-    from stopcast.accounts.file import Account
+    from stopcast.accounts.file import AccountEntry
     from stopcast.api.endpoint import Endpoint
     from stopcast.doctor import AccountToCheck, Checkup, Finding
 
@@ -75,7 +75,7 @@ def doctor(*, report: ReportOptions, calls: CallOptions, app_id: str | None, out
 def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> Checkup:
     from pathlib import Path
 
-    from stopcast.accounts.file import Account, read_accounts
+    from stopcast.accounts.file import AccountEntry, read_accounts
     from stopcast.accounts.routes import Routes
     from stopcast.api.network import Network, Proxy
     from stopcast.doctor import Checkup
@@ -99,7 +99,7 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
         source = click.get_current_context().get_parameter_source("calls_account")
         if calls.account and source is not click.core.ParameterSource.ENVIRONMENT:
             raise click.UsageError(_("--account needs --accounts FILE, which names the accounts"))
-        checked = [_to_check(Account(name="", apps=()), calls)]
+        checked = [_to_check(AccountEntry(name="", apps=()), calls)]
     return Checkup(
         accounts=checked,
         report=Path(report.path),
@@ -110,7 +110,7 @@ def _checkup(report: ReportOptions, calls: CallOptions, app_id: str | None) -> C
     )
 
 
-def _to_check(account: Account, calls: CallOptions) -> AccountToCheck:
+def _to_check(account: AccountEntry, calls: CallOptions) -> AccountToCheck:
     """Return an account of an accounts file, or the one without a name, with what the options give to all accounts."""
     from stopcast.accounts.keys import read_key
     from stopcast.credentials.chain import list_sources

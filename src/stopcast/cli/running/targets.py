@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from stopcast.accounts.file import Account, read_accounts
+from stopcast.accounts.file import AccountEntry, read_accounts
 from stopcast.accounts.keys import find_key
 from stopcast.accounts.router import Router
 from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
@@ -148,7 +148,7 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
     if calls.sandbox and calls.endpoint:
         raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
     routes: dict[str, str] | None = None
-    accounts = [Account(name="", apps=())]
+    accounts = [AccountEntry(name="", apps=())]
     if calls.accounts is not None:
         accounts, routes = read_accounts(calls.accounts)
     if calls.sandbox:
@@ -156,7 +156,7 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
     return Target([_real_account(calls, account, verbose=options.output.verbose > 0) for account in accounts], routes)
 
 
-async def _sandbox_account(options: CallOptions, account: Account, stack: AsyncExitStack) -> TargetAccount:
+async def _sandbox_account(options: CallOptions, account: AccountEntry, stack: AsyncExitStack) -> TargetAccount:
     from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 
     emulator = await stack.enter_async_context(Emulator())
@@ -169,7 +169,7 @@ async def _sandbox_account(options: CallOptions, account: Account, stack: AsyncE
     )
 
 
-def _real_account(options: CallOptions, account: Account, *, verbose: bool) -> TargetAccount:
+def _real_account(options: CallOptions, account: AccountEntry, *, verbose: bool) -> TargetAccount:
     search = Search.here()
     found = find_key(account, search) if account.name else find_credentials(search)
     for warning in found.warnings:
