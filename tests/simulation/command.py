@@ -12,7 +12,7 @@ from simulation.world import World
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Options, OutputOptions, ReportOptions
 from stopcast.cli.options.guards import Deadline
 from stopcast.cli.output import give_up
-from stopcast.cli.running.job import run_job
+from stopcast.cli.running.execution import run_job
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.stopping import stop_job
 from stopcast.cli.user import User
@@ -23,7 +23,7 @@ ENDPOINT = "http://127.0.0.1:8080"
 
 
 class Command:
-    """Runs the command over a list, as ``stopcast.cli.running.job.execute`` does."""
+    """Runs the command over a list, as ``stopcast.cli.running.execution.execute`` does."""
 
     def __init__(self, options: Options) -> None:
         self._options = options

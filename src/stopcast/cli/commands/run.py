@@ -71,7 +71,7 @@ def run(
         from stopcast.cli.running.plan import print_plan
 
         sys.exit(event_loop.run(print_plan(options)))
-    from stopcast.cli.running.job import execute
+    from stopcast.cli.running.execution import execute
     from stopcast.cli.running.stopping import stop_job
 
     sys.exit(execute(stop_job(options, verify_after_seconds=verify_after if verify else None)))

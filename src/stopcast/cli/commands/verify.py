@@ -37,7 +37,7 @@ def verify(tasks: tuple[str, ...], *, lists: ListOptions, **groups: Any) -> None
     Exit status: 0 every task that was asked about has ended; 1 some have not, or it is not known; 2, 3, 130 and 143 as
     of stopcast run.
     """
-    from stopcast.cli.running.job import execute
+    from stopcast.cli.running.execution import execute
     from stopcast.cli.running.verification import verify_job
 
     sys.exit(execute(verify_job(Options(lists=replace(lists, tasks=tasks), **groups))))

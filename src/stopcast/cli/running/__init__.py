@@ -1,7 +1,7 @@
 """What the commands that make calls share.
 
 A job says what is done with which rows: ``stopping`` makes that of run, ``verification`` that of verify, and
-``queue_worker`` that of worker. ``job`` executes it, on the loop of ``cli.event_loop``:
+``queue_worker`` that of worker. ``execution`` executes a ``job``, on the loop of ``cli.event_loop``:
 
 1. Before the first call: ``guards`` checks and asks, with the ``plan`` of what the lists hold; ``targets`` finds the
    accounts, their keys and limiters; ``open_files`` makes room for their sockets.

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from stopcast.cli.display import list_messages, messages
 from stopcast.cli.display.next_commands import resume_command
-from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import NONE_LEFT, rows_done, rows_to_do
-from stopcast.cli.options import Options
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log
 from stopcast.cli.running.advice import advice_on
+from stopcast.cli.running.job import RunJob
 from stopcast.cli.running.plan import are_unused
 from stopcast.cli.user import User
 from stopcast.errors import ListError, ReportExistsError, StopcastError, TimeIsUpError
 from stopcast.i18n import _
 from stopcast.report.opening import is_file, is_stream
 from stopcast.run import Run
-from stopcast.tasks.outcome import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +42,24 @@ class Ended:
     resume_with: str | None = None
 
 
-def conclude(
-    run: Run,
-    lists: Lists,
-    options: Options,
-    user: User,
-    error: StopcastError | None,
-    *,
-    no_such_task_only: bool,
-    advice: Callable[[Collection[Status]], str] | None = None,
-    from_lists: bool = True,
-) -> Ended:
+def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, no_such_task_only: bool) -> Ended:
     """Return how a run ended, and log its totals unless they have to follow an error.
 
     Args:
         run: the run.
-        lists: its lists.
-        options: of the command.
+        job: what it was to do.
         user: reads the log.
         error: what ended the run early.
         no_such_task_only: whether every answer was that there is no such running task.
-        advice: what to do about rows that are not good, by their statuses, where this is more than to look at them.
-        from_lists: whether its rows come from lists. What is left of a queue is for other workers too.
     """
-    summary = run.summary()
+    summary, options = run.summary(), job.options
     if run.history.torn_bytes:
         torn = _(
             "The last line of the report was incomplete; its {number} bytes were removed.",
             number=run.history.torn_bytes,
         )
         user.log(torn, event="report_mended")
-    to_do = rows_to_do(run, lists.rows_left(), limit=options.lists.limit) if from_lists else NONE_LEFT
+    to_do = NONE_LEFT if job.deliveries else rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
     as_json = {
         **summary.as_json(),
         "number_ids": run.intake.numbers,
@@ -91,8 +76,8 @@ def conclude(
     def log_totals() -> None:
         if error is None or summary.calls or summary.statuses:
             user.log(text, event="summary", summary=as_json)
-        if summary.bad and advice is not None:
-            user.log(advice(summary.statuses), event="not_ended")
+        if summary.bad and job.advice is not None:
+            user.log(job.advice(summary.statuses), event="not_ended")
         elif summary.bad and error is None and (note := advice_on(None, options)) is not None:
             user.log(note, event="advice")
 

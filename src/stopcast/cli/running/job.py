@@ -1,53 +1,19 @@
-"""One run of a command: what it consists of, as a value, and how it is executed."""
+"""One run of a command as a value: what is done with which rows."""
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import AsyncGenerator, Callable, Collection, Container
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
-from stopcast.accounts.router import Router
-from stopcast.cli import event_loop
-from stopcast.cli.display import messages
-from stopcast.cli.display.attempt_stats import AttemptStats
-from stopcast.cli.display.monitor import RunMonitor
-from stopcast.cli.display.next_commands import resume_command
-from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.lists import Lists
-from stopcast.cli.lists.exclusions import read_exclusions
-from stopcast.cli.lists.remaining import rows_expected
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_GIVEN_UP, give_up, log, write_json
-from stopcast.cli.running.answer_watch import AnswerWatch
-from stopcast.cli.running.ending import Ended, conclude
-from stopcast.cli.running.facts import log_opening, shown_facts
-from stopcast.cli.running.guards import check_files, check_guards, confirms_deadline, confirms_plan
-from stopcast.cli.running.keys import keys_for
-from stopcast.cli.running.metrics import metrics
-from stopcast.cli.running.open_files import calls_within_limit
-from stopcast.cli.running.session import Session
-from stopcast.cli.running.signals import Signals
-from stopcast.cli.running.steering import Steering
-from stopcast.cli.running.targets import MakeCalls, Target, find_target, shared_quotas
-from stopcast.cli.standard_streams import OutputError
 from stopcast.cli.user import User
-from stopcast.errors import InterruptedRunError, StopcastError
-from stopcast.fleet.connection import without_secrets
-from stopcast.i18n import _, duration
 from stopcast.ports import Deliveries
-from stopcast.report.opening import is_terminal
 from stopcast.run import Run
-from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Batch
-
-if TYPE_CHECKING:
-    from stopcast.cli.display.screen import Screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +25,11 @@ class RunJob:
         options: of the command.
         lists: the lists, none where the rows come from a queue.
         rows: yields the rows. It is iterated once the run has read its report.
-        deliveries: opens the queue, where the rows come from one.
+        deliveries: opens the queue, where the rows come from one. What is left of a queue is for other workers too.
         queues: URLs of the queues whose state belongs to the metrics.
         ask: whether the user may be asked before the first call.
-        advice: takes the statuses of the rows; what is logged after a run with rows that are not good.
+        advice: returns what to do about rows that are not good, by their statuses, where this is more than to look at
+            them.
         verification: what follows a run that came to its end, None for nothing.
         verify_after_seconds: how long the last tasks have to end before that.
     """
@@ -77,206 +44,3 @@ class RunJob:
     advice: Callable[[Collection[Status]], str] | None = None
     verification: Callable[[], RunJob | None] | None = None
     verify_after_seconds: float = 0.0
-
-
-def execute(job: RunJob) -> int:
-    """Run the job, print its summary, and return the exit status.
-
-    Raises:
-        SystemExit: with the exit status of the error that ended the job early.
-    """
-    with Signals() as signals:
-        ended = event_loop.run(run_job(job, User(job.options.output), signals))
-    error = ended.error
-    if job.options.output.as_json and ended.summary is not None:
-        try:
-            # After a signal the command ends, whether the summary's reader takes it or not.
-            write_json(ended.summary, patience_seconds=None if signals.number is None else 1.5)
-        except OutputError as output_error:
-            if error is None:
-                give_up(output_error)
-            error.add_note(str(output_error))
-    if error is not None:
-        give_up(
-            error,
-            log_totals=ended.log_totals,
-            advice=ended.advice,
-            resume_with=ended.resume_with,
-            from_stdin=STANDARD_INPUT in job.options.lists.tasks,
-        )
-    return ended.status
-
-
-async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
-    """Run the job, and its verification, and return how it ended.
-
-    Raises:
-        StopcastError: the job could not begin.
-    """
-    signals.cancel_task()
-    try:
-        async with AsyncExitStack() as stack:
-            stack.callback(job.lists.close)
-            ended = await _run_both(Session.begin(user, signals, stack), job)
-            # The result stands: what is left is to close what was opened.
-            signals.disregard()
-            return ended
-    except asyncio.CancelledError:
-        if signals.number is None:
-            raise
-        return Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
-
-
-async def _run_both(session: Session, job: RunJob) -> Ended:
-    """Run the job, and then its verification."""
-    options, stack = job.options, session.stack
-    check_files(options)
-    check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
-    excluded = await read_exclusions(options.lists, report=options.report.path)
-    target = await find_target(options, stack)
-    most = calls_within_limit(
-        options.calls.max_at_once,
-        sockets_per_call=2 if options.calls.sandbox else 1,
-        accounts=len(target.accounts),
-    )
-    make_calls = await target.open_limiters(job.calls, _bounded(options, most), stack)
-    confirmed = await confirms_deadline(options.guards, session.user)
-    if job.ask and confirmed:
-        confirmed = await confirms_plan(options, job.lists, target, session.user, excluded)
-    if not confirmed:
-        log("Nothing was sent.", event="not_confirmed")
-        return Ended(None, EXIT_GIVEN_UP)
-    ended = await _run_one(session, job, target, make_calls, excluded=excluded)
-    if job.verification is None or ended.error is not None or ended.summary is None:
-        return ended
-    if (verification := job.verification()) is None:
-        return ended
-    session.signals.cancel_task()
-    if job.verify_after_seconds >= 1:
-        text = _("In {duration} the API is asked whether they ended.", duration=duration(job.verify_after_seconds))
-        session.user.log(text, event="verification_planned")
-    try:
-        await asyncio.sleep(job.verify_after_seconds)
-    except asyncio.CancelledError:
-        if (number := session.signals.number) is None:
-            raise
-        return replace(ended, error=InterruptedRunError(number), resume_with=resume_command())
-    make_calls = await target.open_limiters(verification.calls, _bounded(verification.options, most), stack)
-    verified = await _run_one(session, verification, target, make_calls)
-    summary = {**ended.summary, "verify": verified.summary}
-    return replace(verified, summary=summary, status=max(ended.status, verified.status))
-
-
-def _bounded(options: Options, most: int) -> Options:
-    return replace(options, calls=replace(options.calls, max_at_once=min(options.calls.max_at_once, most)))
-
-
-async def _run_one(
-    session: Session,
-    job: RunJob,
-    target: Target,
-    make_calls: MakeCalls,
-    *,
-    excluded: Container[bytes] = frozenset(),
-) -> Ended:
-    """Run the job alone: open what it needs, make the calls, and conclude."""
-    options, user, stack = job.options, session.user, session.stack
-    run: Run | None = None
-
-    def expected() -> float:
-        return math.nan if run is None else rows_expected(run, job.lists.rows_left(), limit=options.lists.limit)
-
-    observers_of = await stack.enter_async_context(
-        metrics(
-            options.metrics,
-            user,
-            session.supervisor,
-            by_account=options.calls.accounts is not None,
-            queues=job.queues,
-            quotas=shared_quotas(target, options.calls, job.calls.action.name),
-            rows_expected=None if job.deliveries else expected,
-        )
-    )
-    screen = _show_opening(user, job, target)
-    attempts = AttemptStats()
-    stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
-    await stack.enter_async_context(stopper)
-    run = await _open_run(session, job, stopper, excluded)
-    steering = Steering(
-        stopper, user, session.signals.end_now, options.guards.control, ending=lambda: run.ending is not None
-    )
-    watch = AnswerWatch(run, stopper, attempts, give_up_seconds=options.guards.give_up_unanswered)
-    watching = session.supervisor.start(watch.watch(), name="watch over the answers")
-    showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
-
-    def end(number: int, first: bool) -> None:
-        in_flight = stopper.dispatcher.in_flight
-        run.interrupt(number)
-        if first:
-            steering.log_end()
-        elif in_flight:
-            user.log(messages.cut_off(in_flight), event="calls_cut_off", calls=in_flight)
-        showing.show_change()
-
-    session.signals.hand_over(end, steering.receive)
-    error: StopcastError | None = None
-    with keys_for(steering, showing, screen, options.lists.tasks):
-        async with (
-            nullcontext() if options.output.quiet else showing,
-            aclosing(job.rows(run)) as batches,
-            steering.following(session.supervisor),
-        ):
-            try:
-                await run.stop_lists(batches)
-            except StopcastError as caught:
-                error = caught
-    await session.supervisor.end(watching)
-    watch.warn_of_ids()
-    return conclude(
-        run,
-        job.lists,
-        options,
-        user,
-        error or watch.all_apps_refused,
-        no_such_task_only=watch.no_such_task_only,
-        advice=job.advice,
-        from_lists=job.deliveries is None,
-    )
-
-
-def _show_opening(user: User, job: RunJob, target: Target) -> Screen | None:
-    """Return the screen that shows the run, or log what it does where there is none."""
-    options, stops_tasks = job.options, job.calls.action.stops_tasks
-    lists = messages.list_names(options.lists.tasks or [without_secrets(queue) for queue in job.queues])
-    doing = _("Stopping {lists}", lists=lists) if stops_tasks else _("Asking about {lists}", lists=lists)
-    screen = None
-    # The lines of a report on the terminal and the drawing would overwrite each other.
-    if not is_terminal(options.report.path):
-        screen = screen_for(options.output, doing=doing, facts=shown_facts(target, options.calls))
-    if (deadline := options.guards.until) is not None and (screen is not None or options.output.log_format == "json"):
-        user.log(messages.until(deadline.left_seconds), event="deadline")
-    if screen is None:
-        log_opening(user, target, options, doing=doing, stops_tasks=stops_tasks)
-    return screen
-
-
-async def _open_run(session: Session, job: RunJob, stopper: TaskCalls | Router, excluded: Container[bytes]) -> Run:
-    """Return the run, which a background task that fails ends."""
-    options, user = job.options, session.user
-    deadline = options.guards.until
-    run = Run(
-        stopper,
-        Path(options.report.path),
-        resume=options.report.resume,
-        limit=options.lists.limit,
-        grace_seconds=options.calls.grace_seconds,
-        canary=options.guards.canary or 0,
-        # The event loop's clock is monotonic too, but need not be the same.
-        ends_at=None if deadline is None else asyncio.get_running_loop().time() + deadline.left_seconds,
-        deliveries=await session.stack.enter_async_context(job.deliveries(user)) if job.deliveries else None,
-        sandbox=options.calls.sandbox,
-        excluded=excluded,
-    )
-    run.canary.on_passed = lambda tasks: user.log(messages.canary_passed(tasks), event="canary_passed", tasks=tasks)
-    session.failure.add_done_callback(lambda failure: run.end(failure.result()))
-    return run

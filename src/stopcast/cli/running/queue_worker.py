@@ -11,7 +11,8 @@ from stopcast.cli.display.next_commands import dead_letters_command
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import Options, ReportOptions
 from stopcast.cli.output import EXIT_BAD_ROWS, log
-from stopcast.cli.running.job import RunJob, execute
+from stopcast.cli.running.execution import execute
+from stopcast.cli.running.job import RunJob
 from stopcast.cli.user import User
 from stopcast.events import DeadLettered, Event
 from stopcast.fleet.queue import RedisConsumer
