@@ -186,6 +186,25 @@ async def test_a_slow_sync_delays_neither_lines_nor_notes(tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
+async def test_notes_are_synced_although_no_line_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, fdatasync, synced = tmp_path / "report.jsonl", os.fdatasync, threading.Event()
+
+    def noticed(descriptor: int) -> None:
+        fdatasync(descriptor)
+        synced.set()
+
+    monkeypatch.setattr(os, "fdatasync", noticed)
+    descriptor = await open_report(path, resume=False)
+    log = open_in_flight_log(path, most=10, settled=())
+    report = Report(descriptor, path, on_error=lambda _: None, in_flight=log)
+    log.begin(outcome(1).task, identity(outcome(1).task))
+    # The API answers nothing, so that no outcome comes.
+    await until_true(synced.is_set)
+    await report.finish()
+    log.close()
+    os.close(descriptor)
+
+
 # The command
 
 

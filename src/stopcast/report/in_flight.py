@@ -17,7 +17,7 @@ import errno
 import logging
 import os
 import struct
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -58,6 +58,11 @@ class InFlightLog:
         self._size = first_free + _WIDTH * most
         self._free = list(range(self._size - _WIDTH, first_free - _WIDTH, -_WIDTH))
         self._places: dict[Task, int] = {}
+        self._on_note: Callable[[], object] = lambda: None
+
+    def when_noted(self, act: Callable[[], object]) -> None:
+        """Call ``act`` whenever a note was written: it is to be synced soon."""
+        self._on_note = act
 
     @property
     def left(self) -> Collection[bytes]:
@@ -83,6 +88,7 @@ class InFlightLog:
             except OSError as error:
                 self._free.append(place)
                 raise ReportError(f"{self._path} cannot be written: {error.strerror}") from None
+            self._on_note()
         self._places[task] = place
 
     def end(self, tasks: Iterable[Task]) -> None:

@@ -27,7 +27,7 @@ _GROUP_SECONDS: Final = 0.1
 _PAUSE_AT_OUTCOMES: Final = 256
 #: Lines with these statuses free no note: they are about a row that is not sent, and a note is about a task that is.
 _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED})
-#: The time between two syncs. A power cut may lose the lines written since the last one.
+#: The time between two syncs. A power cut may lose the lines and notes written since the last one.
 _SYNC_SECONDS: Final = 0.8
 #: The time that a write or a sync may still take after a cancellation.
 _LONGEST_LAST_WAIT_SECONDS: Final = 1.5
@@ -90,6 +90,9 @@ class Report:
         self._wait_seconds: float | None = None
         self._waiting_over: asyncio.Future[None] = self._loop.create_future()
         self._deadlines: list[asyncio.TimerHandle] = []
+        if in_flight is not None:
+            # Where the API answers nothing, there are notes and no lines.
+            in_flight.when_noted(self._plan_sync)
 
     def write(self, outcome: Outcome) -> None:
         """Take one outcome. After an error it is kept: the disk may have room again when the report is finished."""
@@ -187,8 +190,7 @@ class Report:
             return
         if self._on_durable is not None:
             self._not_durable += written
-        if self._sync_timer is None:
-            self._sync_timer = self._loop.call_later(_SYNC_SECONDS, self._sync)
+        self._plan_sync()
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
@@ -213,13 +215,17 @@ class Report:
         self._sync_error = self._sync_error or self._described(error)
         self._fail(error)
 
+    def _plan_sync(self) -> None:
+        if self._sync_timer is None:
+            self._sync_timer = self._loop.call_later(_SYNC_SECONDS, self._sync)
+
     def _sync(self) -> None:
         """Sync the written lines in the thread, now or some time after its present sync."""
         if self._sync_timer is not None:
             self._sync_timer.cancel()
             self._sync_timer = None
         if self._syncing is not None:
-            self._sync_timer = self._loop.call_later(_SYNC_SECONDS, self._sync)
+            self._plan_sync()
             return
         self._syncing = self._thread.start(self._sync_files)
         self._syncing.add_done_callback(partial(self._synced, len(self._not_durable)))
