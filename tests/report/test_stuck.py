@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,37 @@ async def test_a_slow_sync_delays_neither_lines_nor_notes(tmp_path: Path, monkey
     assert len(read_report(path)) == 65
     released.set()
     await report.finish()
+    log.close()
+    os.close(descriptor)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_a_note_stays_until_the_line_of_its_task_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fsync, released = tmp_path / "report.jsonl", os.fsync, threading.Event()
+
+    def slow(descriptor: int) -> None:
+        assert released.wait(20)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    descriptor = await open_report(path, resume=False)
+    log = open_in_flight_log(path, most=10, settled=())
+    report = Report(descriptor, path, on_error=lambda _: None, in_flight=log)
+    first, second = outcome(1), replace(outcome(2), status=Status.GAVE_UP, in_doubt=True)
+    for each in (first, second):
+        log.begin(each.task, identity(each.task))
+        report.write(each)
+    await until_true(lambda: report.running)
+    assert len(read_report(path)) == 2
+    # A power cut may keep this note, and lose the lines above.
+    log.begin(outcome(3).task, identity(outcome(3).task))
+    notes = (tmp_path / "report.jsonl.inflight").read_bytes()
+    assert all(identity(outcome(number).task) in notes for number in (1, 2, 3))
+    released.set()
+    await report.finish()
+    log.end([outcome(3).task])
     log.close()
     os.close(descriptor)
     assert list(tmp_path.iterdir()) == [path]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -10,7 +10,7 @@ from simulation.api import REFUSED
 from simulation.disk import left_open
 from simulation.loop import SimulatedLoop, Thread
 from simulation.machine import SECRET
-from simulation.world import SHARING
+from simulation.world import SHARING, STANDSTILLS
 from stopcast import Task
 from stopcast.report.line import read_line
 
@@ -83,10 +83,15 @@ def lines_of(story: Story) -> list[dict[str, Any]]:
     return [values for line in story.report.read_bytes().splitlines() if (values := read_line(line)) is not None]
 
 
-#: A power cut may cost what was written since the last sync: notes and lines of a second, of more where it is slow, and
-#: of the time until the next run where a sync failed and so ended this one.
-_LOST_SECONDS: Final = 6.0
-_LOST_SECONDS_WHERE_SYNCS_FAIL: Final = 60.0
+#: A power cut may cost what was written since the last sync: notes and lines of a second.
+_LOST_SECONDS: Final = 1.0
+#: With these it may cost more: one slow sync waits for another, a process that stands still syncs nothing, and after a
+#: sync that failed the next run does it.
+_LOST_SECONDS_MORE: Final[Mapping[str, float]] = {
+    "sync_slow": 6.8,
+    **dict.fromkeys(STANDSTILLS, 45.0),
+    "sync_fails": 60.0,
+}
 
 
 class Claim(NamedTuple):
@@ -105,6 +110,17 @@ class Claim(NamedTuple):
     at: float = float("inf")
 
 
+def _is_lost(story: Story, call: Call) -> bool:
+    """Return whether a power cut may have cost the note of a call."""
+    seconds = _LOST_SECONDS + sum(more for kind, more in _LOST_SECONDS_MORE.items() if kind in story.world.kinds)
+    for cut in story.record.power_cuts:
+        # What a killed process has written last is synced by the next one.
+        ends = (life.killed_at for life in story.lives if life.group.name == call.life and life.killed_at is not None)
+        if 0 <= min((cut, *ends)) - call.sent_at < seconds and call.sent_at <= cut:
+            return True
+    return False
+
+
 def false_claims(story: Story, claim: Claim) -> Iterator[str]:
     """Compare an outcome with the truth."""
     task, status = claim.task, claim.status
@@ -112,8 +128,7 @@ def false_claims(story: Story, claim: Claim) -> Iterator[str]:
         return
     true = story.api.truth[task]
     call = true.stopped_by
-    lost_seconds = _LOST_SECONDS_WHERE_SYNCS_FAIL if "sync_fails" in story.world.kinds else _LOST_SECONDS
-    if call is not None and any(0 <= cut - call.sent_at < lost_seconds for cut in story.record.power_cuts):
+    if call is not None and _is_lost(story, call):
         return
     ours = call is not None and claim.life in {None, call.life}
     if status == "stopped" and not ours:

@@ -29,6 +29,7 @@ class Process:
         error: what it raised that the command does not expect.
         started_at: virtual time.
         ended_at: virtual time.
+        killed_at: virtual time, None for one that was not killed.
         first_signal_at: virtual time.
         until: virtual time at which it has to have ended, by its own options.
     """
@@ -46,6 +47,7 @@ class Process:
         self.cancelled = False
         self.started_at = loop.time()
         self.ended_at: float | None = None
+        self.killed_at: float | None = None
         self.first_signal_at: float | None = None
         self.second_signal_at: float | None = None
         self.until: float | None = None
@@ -86,6 +88,7 @@ class Process:
         if self.running:
             self._note("is killed")
             self.group.alive = False
+            self.killed_at = self._loop.time()
             for wire in self.group.wires:
                 wire.lost()
             self.over.set()

@@ -2,8 +2,8 @@
 
 A call that was cut off may have stopped its task. When the task is sent again, "no such running task" must not be taken
 for "it had ended before our first call". So a note with the task's identity is in this file from before its call until
-either the call certainly did nothing, or the task's line is in the report. A note survives the death of the process at
-any moment (a power cut may cost the last second of notes).
+either the call certainly did nothing, or the task's line is in the report and on the disk. A note survives the death of
+the process at any moment (a power cut may cost the last second of notes).
 
 The file belongs to the report's real file, and not to one of its names: its header has the file's device and inode, and
 where the file system has extended attributes, the report's file has the path of its log.
@@ -100,9 +100,10 @@ class InFlightLog:
                     self._write(place, _FREE)
 
     def settled(self, tasks: Iterable[Task]) -> None:
-        """Free the notes of tasks whose lines settle them; another note is written over each.
+        """Free the notes of tasks whose lines are on the disk; another note is written over each.
 
-        The next run ignores a note of a task that the report settles, so that erasing it would be a waste.
+        The next run ignores a note of a task that the report settles or leaves in doubt, so that erasing it would be a
+        waste.
         """
         for task in tasks:
             if (place := self._places.pop(task, None)) is not None:

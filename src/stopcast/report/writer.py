@@ -46,7 +46,7 @@ class Report:
         on_durable: called on the event loop with outcomes whose lines would survive a power cut. Pipes and devices
             cannot be synced; for them it is called when the lines have been written.
         calls: the calls to pause while too many outcomes wait for the thread.
-        in_flight: the in-flight log, whose notes are freed when the lines are written.
+        in_flight: the in-flight log. A task's note stays until its line would survive a power cut.
         sandbox: whether each line is marked as a sandbox's.
         asked: whether each line is marked as one of ``verify``.
     """
@@ -74,7 +74,7 @@ class Report:
         self._line = partial(line_of, sandbox=sandbox, asked=asked)
         #: Outcomes without a line yet. The thread may be writing the first of them.
         self._outcomes: list[Outcome] = []
-        #: Outcomes that are written but not synced; only filled if there is an ``on_durable`` to call with them.
+        #: Outcomes that are written but not synced; only filled if something depends on that.
         self._not_durable: list[Outcome] = []
         self._loop = asyncio.get_running_loop()
         self._thread = BlockingCalls("report")
@@ -182,13 +182,13 @@ class Report:
     def _written(self, lines: int) -> None:
         written = self._outcomes[:lines]
         if self._in_flight is not None:
-            self._in_flight.settled(it.task for it in written if it.status.settled and it.status not in _ROWS_ONLY)
-            self._in_flight.end(it.task for it in written if not it.status.settled)
+            # Nothing of these is in doubt, and they are sent again.
+            self._in_flight.end(it.task for it in written if not (it.status.settled or it.in_doubt))
         del self._outcomes[:lines]
         if not self._regular:
             self._call_on_durable(written)
             return
-        if self._on_durable is not None:
+        if self._on_durable is not None or self._in_flight is not None:
             self._not_durable += written
         self._plan_sync()
 
@@ -241,6 +241,8 @@ class Report:
         if (error := syncing.exception()) is not None:
             self._fail_to_sync(error)
         elif self._sync_error is None:
+            if self._in_flight is not None:
+                self._in_flight.settled(it.task for it in synced if it.status not in _ROWS_ONLY)
             self._call_on_durable(synced)
 
     async def finish(self) -> None:
