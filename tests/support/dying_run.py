@@ -23,6 +23,7 @@ from stopcast.cli import main
 from stopcast.cli.group import group
 
 CHANGES = ("open", "write", "pwrite", "ftruncate", "truncate", "replace", "unlink")
+HEADER = "AppId,RoomId,TaskId"
 TASKS = 6
 #: The kernel copies so few bytes of one page at once, and a kill waits for that.
 NOTE_BYTES = 16
@@ -94,9 +95,9 @@ def scenario(url: str, *, resumed: bool, at: int) -> dict[str, Any]:
     listed, report = Path(f"{app}.csv"), Path(f"{app}.jsonl")
     options = (str(listed), "-o", str(report), "--endpoint", url, "--max-per-second", "100000", "--max-attempts", "1")
     if resumed:
-        listed.write_text("".join(f"{row}\n" for row in rows[:4]))
+        listed.write_text("".join(f"{row}\n" for row in [HEADER, *rows[:4]]))
         run(*options)
-    listed.write_text("".join(f"{row}\n" for row in [*rows, rows[0], f"{app},,x"]))
+    listed.write_text("".join(f"{row}\n" for row in [HEADER, *rows, rows[0], f"{app},,x"]))
     died = run(*options, "--resume", dies_at=at)
     ended = run(*options, "--resume")
     left = sorted(path.name for path in Path().glob(f"{app}.jsonl?*"))
