@@ -9,9 +9,9 @@ from typing import Any
 from simulation.api import account_number
 from simulation.process import Process
 from simulation.world import World
+from stopcast.cli.errors import give_up
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Options, OutputOptions, ReportOptions
 from stopcast.cli.options.guards import Deadline
-from stopcast.cli.output import give_up
 from stopcast.cli.running.execution import run_job
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.stopping import stop_job

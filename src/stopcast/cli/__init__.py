@@ -1,9 +1,10 @@
 """The command line, and its entry point.
 
 ``group`` finds the command, which is a module of ``commands``. Its options are declared in ``options``. Around it
-``log_output`` writes the log on standard error, and turns its errors into lines and exit statuses by ``output``, which
-prints on standard output too; both write to the ``standard_streams``. A command reads its lists by ``lists``, makes its
-calls by ``running``, and shows what it does by ``display``. What click itself prints is translated by ``click_texts``.
+``log_output`` writes the log on standard error, and ``errors`` turns an error into lines and an exit status; ``output``
+prints on standard output. Both streams are those of ``standard_streams``. A command reads its lists by ``lists``, makes
+its calls by ``running``, and shows what it does by ``display``. What click itself prints is translated by
+``click_texts``.
 
 Nothing is imported before it is needed, click included, so that ``stopcast --help`` answers at once.
 """

@@ -8,22 +8,16 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Final, ParamSpec
+from typing import Final
 
-import click
-
-from stopcast.cli.option_warnings import warn_of_options
 from stopcast.cli.options.output import OutputOptions
-from stopcast.cli.output import COMMAND_LOG, give_up
+from stopcast.cli.output import COMMAND_LOG
 from stopcast.cli.standard_streams import may_be_drawn_on
 from stopcast.cli.wrapping import STANDARD_ERROR, wrapped_for
-from stopcast.errors import StopcastError
 from stopcast.i18n import Language, speaking, translate, values_given, visible
 
 #: Not imported from stopcast.logs, which imports every event: a plan needs none of them.
@@ -37,8 +31,6 @@ _SAID_AT_THE_END: Final = frozenset({"calls_ended", "dead_lettered"})
 
 #: They work through lists or a queue. That may take hours, and their log may be read next morning.
 _LONG_COMMANDS: Final = frozenset({"run", "verify", "enqueue", "worker"})
-
-P = ParamSpec("P")
 
 
 @contextmanager
@@ -64,7 +56,7 @@ def log_output(options: OutputOptions, *, timed: bool = False) -> Iterator[None]
         logging.root.removeHandler(handler)
 
 
-def _logs_with_times(command: str | None, *, dry_run: bool) -> bool:
+def logs_with_times(command: str | None, *, dry_run: bool) -> bool:
     """Return whether each line of a command's log has its time, because no person watches it on a terminal."""
     return command in _LONG_COMMANDS and not dry_run and not may_be_drawn_on()
 
@@ -72,7 +64,7 @@ def _logs_with_times(command: str | None, *, dry_run: bool) -> bool:
 def asks_for_a_log() -> bool:
     """Return whether the arguments ask for a log with times, or as JSON, before any option is read."""
     arguments = sys.argv[1:]
-    return _asks_for_json(arguments) or _logs_with_times(next(iter(arguments), None), dry_run="--dry-run" in arguments)
+    return _asks_for_json(arguments) or logs_with_times(next(iter(arguments), None), dry_run="--dry-run" in arguments)
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
@@ -130,26 +122,3 @@ class _Json(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         # Not orjson: text from outside may not be valid Unicode.
         return json.dumps(line, default=str)
-
-
-def report_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Return the command with its log on standard error, where each StopcastError is one line and an exit status."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        options = kwargs.get("output")
-        options = options if isinstance(options, OutputOptions) else OutputOptions()
-        context = click.get_current_context(silent=True)
-        timed = _logs_with_times(context.info_name if context else None, dry_run=bool(kwargs.get("dry_run")))
-        with log_output(options, timed=timed):
-            try:
-                if context is not None:
-                    warn_of_options(context)
-                command(*args, **kwargs)
-            except StopcastError as error:
-                give_up(error)
-            except KeyboardInterrupt:
-                # It came before there was a run that could end by itself.
-                raise SystemExit(128 + signal.SIGINT) from None
-
-    return wrapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stopcast.cli.log_output import report_errors
+from stopcast.cli.errors import report_errors
 from stopcast.cli.options.calls import check_cap
 from stopcast.cli.options.option import Number, Whole, option, queue_option
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.log_output import report_errors
+from stopcast.cli.errors import report_errors
 from stopcast.cli.options import ListOptions, OutputOptions
 from stopcast.cli.options.option import Whole, option, queue_option, takes
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json

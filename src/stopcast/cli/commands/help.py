@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from stopcast.cli.log_output import report_errors
+from stopcast.cli.errors import report_errors
 from stopcast.cli.manual import ENGLISH_ONLY
 from stopcast.cli.wrapping import BREAKS
 from stopcast.i18n import _

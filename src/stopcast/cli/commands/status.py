@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from stopcast.cli.log_output import report_errors
+from stopcast.cli.errors import report_errors
 from stopcast.cli.options.option import option, queue_option
 from stopcast.i18n import _
 

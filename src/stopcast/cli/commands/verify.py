@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stopcast.cli.log_output import report_errors
+from stopcast.cli.errors import report_errors
 from stopcast.cli.options import CallOptions, ListOptions, Options, OutputOptions, ReportOptions
 from stopcast.cli.options.option import takes
 

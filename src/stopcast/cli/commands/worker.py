@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stopcast.cli.log_output import report_errors
+from stopcast.cli.errors import report_errors
 from stopcast.cli.options import (
     CallOptions,
     GuardOptions,

@@ -17,10 +17,11 @@ from stopcast.cli.display.attempt_stats import AttemptStats
 from stopcast.cli.display.monitor import RunMonitor
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.display.progress import Progress, screen_for
+from stopcast.cli.errors import give_up
 from stopcast.cli.lists.exclusions import read_exclusions
 from stopcast.cli.lists.remaining import rows_expected
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_GIVEN_UP, give_up, log, write_json
+from stopcast.cli.output import EXIT_GIVEN_UP, log, write_json
 from stopcast.cli.running.answer_watch import AnswerWatch
 from stopcast.cli.running.ending import Ended, conclude
 from stopcast.cli.running.facts import log_opening, shown_facts
