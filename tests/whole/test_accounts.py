@@ -224,8 +224,8 @@ def write(path: Path, rows: Sequence[Task | str], form: str) -> None:
 
 
 def task(number: int) -> Task:
-    room = {3: GONE, 5: REFUSED}.get(number % 7, "room")
-    return Task(BAD_APP if number % 11 == 10 else "app", room, f"task-{number}")
+    room = {3: GONE, 5: REFUSED}.get(number % 7, "room-1")
+    return Task(BAD_APP if number % 11 == 10 else "app-1", room, f"task-{number}")
 
 
 ROWS = st.lists(st.one_of(st.integers(0, 60).map(task), st.sampled_from(["empty", "short", "odd"])), max_size=90)
