@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from stopcast.summary import Timeline
 from stopcast.summary.page.columns import columns_of
 from stopcast.summary.page.numbers import percent
+from stopcast.summary.timeline import Timeline
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 from support.documents import page

@@ -5,23 +5,7 @@
 ``text``, ``as_json`` and ``page``, with the ``next_steps`` that are left to do.
 """
 
-from stopcast.summary.calls import CallFigures, Kind
+from stopcast.summary.calls import Kind
 from stopcast.summary.figures import ReportFigures
-from stopcast.summary.samples import ListedRow, Place, Sample
-from stopcast.summary.timeline import Bin, Timeline, WorstSecond
-from stopcast.summary.totals import MessageTotal, RowGroup, Total
 
-__all__ = [
-    "Bin",
-    "CallFigures",
-    "Kind",
-    "ListedRow",
-    "MessageTotal",
-    "Place",
-    "ReportFigures",
-    "RowGroup",
-    "Sample",
-    "Timeline",
-    "Total",
-    "WorstSecond",
-]
+__all__ = ["Kind", "ReportFigures"]

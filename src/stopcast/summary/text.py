@@ -7,10 +7,14 @@ from typing import Final
 
 from stopcast.api.meanings import WITHOUT_CODE, explain, message_shown
 from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts, visible
-from stopcast.summary import CallFigures, Kind, ReportFigures, Sample, Total, WorstSecond
+from stopcast.summary.calls import CallFigures, Kind
+from stopcast.summary.figures import ReportFigures
 from stopcast.summary.latency import Durations
 from stopcast.summary.next_steps import Todo, next_steps
+from stopcast.summary.samples import Sample
+from stopcast.summary.timeline import WorstSecond
 from stopcast.summary.times import moment, seconds, utc, zone
+from stopcast.summary.totals import Total
 from stopcast.tasks.task import OTHERS
 
 _APPS_SHOWN: Final = 20

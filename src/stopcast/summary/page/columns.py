@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from stopcast.summary import Bin, Timeline
+from stopcast.summary.timeline import Bin, Timeline
 
 #: A run of empty bins is a gap if it is longer than this, and than an eighth of the bins that are not empty.
 _SHOWN_EMPTY: Final = 4

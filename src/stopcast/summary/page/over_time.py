@@ -7,10 +7,10 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from stopcast.i18n import STATUS_WORDS, _, duration
-from stopcast.summary import Bin, Timeline
 from stopcast.summary.page.chart import HIGH, WIDE, Area, Chart, Label, Layer, Line, Table, bar, ceiling, scale_labels
 from stopcast.summary.page.columns import Column, columns_of
 from stopcast.summary.page.numbers import rate
+from stopcast.summary.timeline import Bin, Timeline
 from stopcast.summary.times import clock, moment, zone
 from stopcast.tasks.outcome import Status
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from stopcast.i18n import Language, _, language, ngettext
-from stopcast.summary import Kind, ReportFigures
+from stopcast.summary.calls import Kind
+from stopcast.summary.figures import ReportFigures
 from stopcast.summary.next_steps import Todo, asked_only, next_steps
 from stopcast.summary.page import sections
 from stopcast.summary.page.templating import environment, source

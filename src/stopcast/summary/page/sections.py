@@ -9,13 +9,16 @@ from typing import Any, Final
 
 from stopcast.api.meanings import explain, message_shown
 from stopcast.i18n import Verbatim, _, ngettext
-from stopcast.summary import CallFigures, Kind, ListedRow, MessageTotal, ReportFigures, Total
+from stopcast.summary.calls import CallFigures, Kind
+from stopcast.summary.figures import ReportFigures
 from stopcast.summary.page.chart import Chart
 from stopcast.summary.page.latency_chart import latency_chart
 from stopcast.summary.page.numbers import cut, percent, rate, took
 from stopcast.summary.page.over_time import ends_chart, first_calls_chart, retries_chart
+from stopcast.summary.samples import ListedRow
 from stopcast.summary.text import CALLS_OF_KIND, reason_name, rows_with_message
 from stopcast.summary.times import clock, seconds, zone
+from stopcast.summary.totals import MessageTotal, Total
 from stopcast.tasks.task import OTHERS
 
 _CODES_SHOWN: Final = 30
