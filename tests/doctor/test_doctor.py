@@ -10,8 +10,8 @@ import pytest
 import trustme
 
 from stopcast.doctor import FindingState
-from stopcast.doctor.connection import check_report
 from stopcast.doctor.key import IMPOSSIBLE_TASK, masked
+from stopcast.doctor.report import check_report
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.thread import serving
 from stopcast.tasks.task import ID_PATTERN

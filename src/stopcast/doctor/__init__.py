@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from stopcast.api.endpoint import Endpoint
 from stopcast.credentials.value import Credentials
-from stopcast.doctor.connection import check_report, connect, find_addresses, network_advice
+from stopcast.doctor.connection import connect, find_addresses, network_advice
 from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.doctor.key import check_application, check_clock, check_key, find_key
+from stopcast.doctor.report import check_report
 from stopcast.errors import StopcastError
 from stopcast.i18n import _
 
