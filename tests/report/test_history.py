@@ -7,7 +7,6 @@ import gzip
 import json
 import lzma
 import os
-import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from stopcast.tasks.identities import identity
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Batch, RawRow, Task
+from support.memory import peak_memory
 from support.processes import Shell, lines_by_task, statuses, tasks, write_csv
 
 At = tuple[str, ...]
@@ -253,26 +253,24 @@ def bytes_a_row(rows: int, kind: str) -> float:
     def line(number: int, status: Status) -> dict[str, object]:
         return {"AppId": "app", "RoomId": "room", "TaskId": str(number), "status": status, "in_doubt": True}
 
-    tracemalloc.start()
-    history = ReportHistory()
-    for number in range(rows):
-        history.read(line(number, status))
-        if kind == "duplicate":
-            history.read(line(number, Status.STOPPED))
-    intake = Intake(settled=history.settled)
-    for start in range(0, rows, 250):
-        listed = [RawRow("app", "room", str(number), number) for number in range(start, start + 250)]
-        intake.take(Batch("list", listed * times), 0.0)
-        for number in range(start, start + 250):
-            history.replaced_by(Outcome(Task("app", "room", str(number)), Status.STOPPED))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    with peak_memory() as peak:
+        history = ReportHistory()
+        for number in range(rows):
+            history.read(line(number, status))
+            if kind == "duplicate":
+                history.read(line(number, Status.STOPPED))
+        intake = Intake(settled=history.settled)
+        for start in range(0, rows, 250):
+            listed = [RawRow("app", "room", str(number), number) for number in range(start, start + 250)]
+            intake.take(Batch("list", listed * times), 0.0)
+            for number in range(start, start + 250):
+                history.replaced_by(Outcome(Task("app", "room", str(number)), Status.STOPPED))
     assert history.lines_replaced == (rows if kind == "replaced" else 0)
     assert intake.reported_earlier == (rows if kind == "duplicate" else 0)
-    return peak / rows / times
+    return peak.bytes / rows / times
 
 
-@pytest.mark.parametrize("rows", [20_000, 27_000, 40_000])
 @pytest.mark.parametrize("kind", ["settled", "replaced", "duplicate"])
-def test_a_resumed_run_takes_at_most_50_bytes_a_row(rows: int, kind: str) -> None:
-    assert bytes_a_row(rows, kind) < 50
+def test_a_resumed_run_takes_at_most_50_bytes_a_row(kind: str) -> None:
+    # So many that the shelves of identities have just grown: a row takes less with fewer rows, and with more.
+    assert bytes_a_row(27_000, kind) < 50
