@@ -430,7 +430,7 @@ def random_csv(path: Path, rows: int) -> Path:
 
 @pytest.mark.parametrize("name", ["list.csv", "list.csv.gz"])
 async def test_the_rows_left_of_a_large_list_are_estimated_from_its_size(tmp_path: Path, name: str) -> None:
-    lists = Lists.of(options(str(random_csv(tmp_path / name, 200_000))).lists)
+    lists = Lists.of(options(str(random_csv(tmp_path / name, 60_000))).lists)
     taken = 0
     assert lists.rows_left() is None
     async with aclosing(lists.batches()) as batches:
@@ -438,7 +438,7 @@ async def test_the_rows_left_of_a_large_list_are_estimated_from_its_size(tmp_pat
             taken += len(batch.rows)
             left = lists.rows_left()
             assert left is not None
-            assert left.number == pytest.approx(200_000 - taken, abs=20_000)
+            assert left.number == pytest.approx(60_000 - taken, abs=6_000)
     assert lists.rows_left() == RowsLeft(0, exact=True)
 
 

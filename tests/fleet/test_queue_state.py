@@ -70,7 +70,7 @@ async def test_tasks_that_something_else_took_from_their_worker_or_skipped_are_d
     url: str, there: Any, tamper: Any
 ) -> None:
     await put(url, *tasks(10))
-    await joined(url)
+    await joined(url, claim_after_seconds=SOON)  # the first worker decides
     leave_pending(there, worker="dead", count=4)
     tamper(there)
     async with Emulator(running=tasks(10)[4:], quota_per_second=None) as emulator:

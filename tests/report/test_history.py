@@ -138,6 +138,20 @@ def test_a_line_that_a_crash_cut_off_is_removed(tmp_path: Path, end: bytes) -> N
     assert (path.read_bytes(), history.torn_bytes) == (whole, len(end))
 
 
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.DUPLICATE, Status.INVALID])
+def test_a_line_that_is_cut_off_at_any_of_its_bytes_is_removed(tmp_path: Path, status: Status) -> None:
+    first, last = line_of(Outcome(A, Status.STOPPED)), line_of(Outcome(B, status, message="why", line=3, source="list"))
+    path = tmp_path / "r"
+    for cut in range(1, len(last) + 1):
+        path.write_bytes(first + last[:cut])
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+        history = asyncio.run(continue_history(descriptor, path, check=lambda _: None))
+        os.close(descriptor)
+        # A line that lacks its end alone is whole: its end is written.
+        assert path.read_bytes() == first + (last if cut >= len(last) - 1 else b""), cut
+        assert history.statuses.total() == 1 + (cut >= len(last) - 1), cut
+
+
 @pytest.mark.parametrize("content", [b"{", b'{"AppId":"a","RoomId":"r","TaskId":"t"', bytes(9), b'{"AppId":nul'])
 def test_a_file_without_a_whole_line_is_cut_off_only_where_it_is_known_to_be_a_report(
     tmp_path: Path, content: bytes

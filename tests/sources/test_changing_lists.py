@@ -12,10 +12,11 @@ from stopcast.errors import ListError
 from stopcast.tasks.task import RowColumns
 from support.lists import open_list
 
-#: More than is read ahead.
-ROWS = 200_000
-HEADER = "AppId,RoomId,TaskId\n"
-LISTED = HEADER + "".join(f"app,room-{number:06},task-{number:06}\n" for number in range(ROWS))
+#: More than is read ahead, in few rows.
+ROWS = 10_000
+HEADER = "AppId,RoomId,TaskId,Note\n"
+NOTE = "n" * 250
+LISTED = HEADER + "".join(f"app,room-{number:06},task-{number:06},{NOTE}\n" for number in range(ROWS))
 
 
 async def read(path: Path, change: Callable[[], object]) -> tuple[list[str], str]:
@@ -32,7 +33,7 @@ async def read(path: Path, change: Callable[[], object]) -> tuple[list[str], str
     return found, ""
 
 
-@pytest.mark.parametrize("end", ["", "app,room-1,task-x\n"])
+@pytest.mark.parametrize("end", ["", "app,room-1,task-x,\n"])
 async def test_what_is_appended_is_read(tmp_path: Path, end: str) -> None:
     path = tmp_path / "list.csv"
     path.write_text(LISTED)

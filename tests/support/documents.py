@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -53,13 +55,18 @@ def masked(text: str) -> str:
     return re.sub(r"( ?不到 |under |(?<=[\u4e00-\u9fff]) )?[0-9][0-9.,]*", "N", text).strip()
 
 
-def assert_tests_pass(directory: Path, number: int, *settings: str) -> None:
+def assert_tests_pass(directory: Path, number: int, *settings: str, plugins: Iterable[str] = ()) -> None:
     """Run the tests in a directory as a user of the library would, and fail unless this number passes.
 
-    ``settings`` are lines of its pytest.ini; by default pytest-asyncio is in auto mode, with a loop for each test.
+    ``settings`` are lines of its pytest.ini; by default pytest-asyncio is in auto mode, with a loop for each test. No
+    plugin is loaded but pytest-asyncio and ``plugins``: those of this environment take a second to import.
     """
     lines = dict(line.split(" = ", 1) for line in (*_DEFAULTS, *settings))
     (directory / "pytest.ini").write_text("[pytest]\n" + "".join(f"{name} = {it}\n" for name, it in lines.items()))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+    loaded = [word for plugin in ("pytest_asyncio.plugin", *plugins) for word in ("-p", plugin)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *loaded]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, f"{number} passed" in done.stdout) == (0, True), done.stdout
