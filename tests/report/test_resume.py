@@ -211,7 +211,7 @@ def test_a_report_that_is_read_as_a_list_says_what_is_in_doubt(shell: Shell, api
     name = write_csv(shell / "list.csv", [*lost, *refused, *tasks(1, first=6)])
     assert shell.run("run", name, *at, "--max-attempts", "1", "-o", "first.jsonl").status == 1
     assert statuses(shell / "first.jsonl") == {"gave_up": 6, "already_stopped": 1}
-    rows = [*(shell / "first.jsonl").read_text().splitlines(), '["app","room-6","task-6"]']
+    rows = [*(shell / "first.jsonl").read_text().splitlines(), '{"AppId":"app","RoomId":"room-6","TaskId":"task-6"}']
     (shell / "first.jsonl").write_text("".join(f"{row}\n" for row in rows))
     assert shell.run("run", "first.jsonl", *at).status == 0
     assert settled_by(shell / REPORT, "presumed_stopped") == {*lost, *refused}
