@@ -223,7 +223,7 @@ async def test_a_worker_that_comes_back_does_not_take_its_tasks_back_and_adds_no
         batch = await anext(batches)
         (entry,) = there.xpending_range("tasks", "stopcast", "-", "+", 1)
         there.xclaim("tasks", "stopcast", "other", 0, [entry["message_id"]])
-        await asleep._member.keep([entry["message_id"].encode()])
+        await asleep._member.keep([entry["message_id"].encode()], asleep._tending.settings)
         (entry,) = there.xpending_range("tasks", "stopcast", "-", "+", 1)
         assert entry["consumer"] == "other"
         async with Emulator(quota_per_second=None) as emulator:

@@ -126,6 +126,7 @@ async def test_a_background_task_that_dies_ends_the_stream_with_its_cause(
         consumer.give_back([])
         with pytest.raises(BackgroundTaskError, match="signs of life") as caught:
             await coming
+        monkeypatch.undo()
     assert isinstance(caught.value.__cause__, TypeError)
 
 

@@ -82,6 +82,16 @@ def test_a_confirmation_counts_for_the_entries_that_were_asked_about(clock: Cloc
     assert [deliveries.still_ours(task) for task in tasks(2)] == [True, False]
 
 
+def test_an_entry_that_was_settled_and_is_there_again_is_handed_back_in_doubt(clock: Clock) -> None:
+    deliveries = Deliveries("queue", clock)
+    (settled, unsent), (unseen,) = entries(2), entries(1, first=2)
+    deliveries.take([settled, unsent], ours_until=1010)
+    deliveries.ack([Outcome(TASK, Status.STOPPED, line=1)])
+    deliveries.settled(1)
+    doubts = [b"in_doubt" in deliveries.fields_back(entry) for entry in (settled, unsent, unseen)]
+    assert doubts == [True, False, False]
+
+
 def test_a_row_that_was_given_back_comes_again_with_its_line_once_it_is_confirmed(clock: Clock) -> None:
     deliveries = Deliveries("queue", clock)
     deliveries.take(entries(2), ours_until=1010)

@@ -21,8 +21,25 @@ _AGREED = Agreed(_SETTINGS, 0.0)
 class _Member:
     """Redis has all of the worker's entries whenever it is asked."""
 
-    async def keep(self, ids: Sequence[bytes]) -> tuple[Agreed, set[bytes]]:
+    kept = 0
+
+    async def keep(self, ids: Sequence[bytes], _: Settings) -> tuple[Agreed, set[bytes]]:
+        self.kept += 1
         return _AGREED, set(ids)
+
+
+def _tending(outage: Outage, member: Any) -> Tending:
+    clock = asyncio.get_running_loop().time
+    return Tending(
+        member,
+        Deliveries("tasks", clock),
+        outage,
+        own=_SETTINGS,
+        agreed=_AGREED,
+        results="",
+        clock=clock,
+        emit=lambda _: None,
+    )
 
 
 def _claims_after(*, away_seconds: float, there_seconds: float) -> float:
@@ -31,17 +48,7 @@ def _claims_after(*, away_seconds: float, there_seconds: float) -> float:
     async def main() -> float:
         loop = asyncio.get_running_loop()
         outage = Outage("tasks", lambda _: None)
-        member: Any = _Member()
-        tending = Tending(
-            member,
-            Deliveries("tasks", loop.time),
-            outage,
-            own=_SETTINGS,
-            agreed=_AGREED,
-            results="",
-            clock=loop.time,
-            emit=lambda _: None,
-        )
+        tending = _tending(outage, _Member())
         running = asyncio.create_task(tending.run())
         began_at = loop.time()
         while not tending.may_claim and loop.time() < began_at + 3600:
@@ -70,3 +77,20 @@ def test_after_an_outage_the_others_have_as_long_to_give_a_sign_of_life() -> Non
 
 def test_after_a_long_outage_no_worker_waits_longer_than_claim_after() -> None:
     assert 600 + 59 <= _claims_after(away_seconds=600.0, there_seconds=3600.0) <= 600 + 65
+
+
+@pytest.mark.parametrize(("away_seconds", "waits"), [(0.0, 0.0), (0.5, 0.5), (60.0, 2.5)])
+def test_after_an_outage_all_workers_give_a_sign_of_life_before_one_reads(away_seconds: float, waits: float) -> None:
+    async def main() -> tuple[int, float]:
+        loop, member, outage = asyncio.get_running_loop(), _Member(), Outage("tasks", lambda _: None)
+        tending = _tending(outage, member)
+        began_at = loop.time()
+        while loop.time() < began_at + away_seconds:
+            await outage.failed("reading", OSError())
+        back_at = loop.time()
+        await tending.before_reading()
+        return member.kept, loop.time() - back_at
+
+    kept, seconds = in_virtual_time(main)
+    assert kept == (away_seconds > 0)
+    assert waits <= seconds <= waits + 0.3

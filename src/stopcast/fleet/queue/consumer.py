@@ -167,17 +167,27 @@ class RedisConsumer:
         await asyncio.wait([self._tending_task, *filter(None, [self._asking])])
         try:
             try:
-                await self._tending.settle_acked()
+                await self._hand_back()
             except self._outage.errors as error:
-                # Outcomes that can never be appended: their tasks go back into the queue, in doubt.
-                if permanent(error, self.queue) is None:
+                if permanent(error, self.queue) is not None:
                     raise
-            self.handed_back = await self._member.hand_back(self._deliveries.fields_back)
+                # A connection that broke is made anew, and that Redis has lost its last writes is an error once.
+                await self._hand_back()
             self.left = 0
         except (StopcastError, *self._outage.errors) as error:
             if isinstance(permanent(error, self.queue), QueueDataLostError):
                 self.left = 0
             self._left_because = words_of(error)
+
+    async def _hand_back(self) -> None:
+        await self._tending.keep()
+        try:
+            await self._tending.settle_acked()
+        except self._outage.errors as error:
+            # Outcomes that can never be appended: their tasks go back into the queue, in doubt.
+            if permanent(error, self.queue) is None:
+                raise
+        self.handed_back += await self._member.hand_back(self._deliveries.fields_back)
 
     async def _disconnect(self) -> None:
         if self._asking is not None:
@@ -253,6 +263,7 @@ class RedisConsumer:
         return asked.result()
 
     async def _ask(self) -> tuple[list[Entry], float]:
+        await self._tending.before_reading()
         self._deliveries.begin_request()
         ours_until, claim_after = self._tending.ours_until(), self._tending.settings.claim_after_seconds
         if self._tending.may_claim:

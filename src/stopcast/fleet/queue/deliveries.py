@@ -76,6 +76,12 @@ class Entry(NamedTuple):
         return f"entry {self.id.decode()} of the queue names no task: {reason} (found {text})"
 
 
+def place_of(entry_id: bytes) -> tuple[int, int]:
+    """Return the place of an entry among those of a stream; that of no entry is before all."""
+    milliseconds, _, number = entry_id.partition(b"-")
+    return int(milliseconds or 0), int(number or 0)
+
+
 def entry_of(entry_id: bytes, fields: Mapping[bytes, bytes], *, deliveries: int = 1) -> Entry:
     """Return an entry that was delivered this often, and before that as the entry whose place it took."""
     earlier = fields.get(b"earlier", b"0")
@@ -127,6 +133,7 @@ class Deliveries:
         self._by_id: dict[bytes, Delivery] = {}
         self._returned: list[Delivery] = []
         self._settled: set[bytes] = set()
+        self._newest = b""
         self.acked: list[tuple[Delivery, Outcome]] = []
 
     @property
@@ -144,6 +151,7 @@ class Deliveries:
         broken: list[BrokenRow] = []
         self._returned, returned = [], self._returned
         for entry in entries:
+            self._newest = max(self._newest, entry.id, key=place_of)
             if entry.id in self._settled:
                 continue
             task = None if (reason := entry.why_bad) else entry.task
@@ -250,10 +258,14 @@ class Deliveries:
 
     def fields_back(self, entry: Entry) -> list[bytes]:
         """Return the fields of the entry that replaces this one in the stream when it is handed back."""
-        delivery = self._by_id.get(entry.id)
         fields = [b"task", entry.text]
         if entry.earlier:
             fields += [b"earlier", b"%d" % entry.earlier]
-        if entry.in_doubt or (delivery is not None and (delivery.sent or delivery.in_doubt)):
+        if (delivery := self._by_id.get(entry.id)) is not None:
+            in_doubt = delivery.sent or delivery.in_doubt
+        else:
+            # One that was settled is there again where Redis has lost its last writes.
+            in_doubt = place_of(entry.id) <= place_of(self._newest)
+        if in_doubt or entry.in_doubt:
             fields += [b"in_doubt", b"1"]
         return fields

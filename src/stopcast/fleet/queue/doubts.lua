@@ -1,6 +1,6 @@
--- Returns those of some tasks' identities that are in doubt. ARGV from 5: the identities.
+-- Returns those of some tasks' identities that are in doubt. ARGV from 7: the identities.
 local found = {}
-for i = 5, #ARGV do
+for i = 7, #ARGV do
   if doubts.has(ARGV[i]) then
     found[#found + 1] = ARGV[i]
   end

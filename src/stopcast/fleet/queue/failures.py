@@ -15,9 +15,12 @@ from stopcast.fleet.connection import NO_CLUSTER, is_cluster
 #: The version of the data in Redis. Version 0.1 of stopcast wrote none.
 STATE_VERSION: Final = 2
 _PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 2.0
-#: What Redis 7 and Redis 6 add to an error that a command inside a script raised.
-_SCRIPT: Final = re.compile(r" script: [0-9a-f]{40}, on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ ")
+#: Between two tries, while Redis is away.
+LONGEST_PAUSE_SECONDS: Final = 2.0
+#: What state.lua, Redis 7 and Redis 6 add to an error of a script.
+_SCRIPT: Final = re.compile(
+    r"^STOPCASTBACK | script: [0-9a-f]{40}, on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
+)
 
 
 def words_of(error: BaseException) -> str:
@@ -57,7 +60,6 @@ def _wrong_type(queue: str, _: str) -> QueueError:
 #: By the first word of an error. The scripts of this folder return those that begin with STOPCAST.
 _PERMANENT: Final[Mapping[str, Callable[[str, str], StopcastError]]] = {
     "STOPCASTGONE": data_lost,
-    "NOGROUP": data_lost,
     "STOPCASTVERSION": _other_version,
     "STOPCASTTYPE": _no_stream,
     "WRONGTYPE": _wrong_type,
@@ -140,17 +142,26 @@ class Outage:
             self._began_at = asyncio.get_running_loop().time()
             self._emit(QueueLost(words_of(error)))
         self._failing.add(activity)
+        await self.pause(self._pause_seconds)
+        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, at most until ``close``."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._pause_seconds):
+            async with asyncio.timeout(seconds):
                 await self._closing.wait()
-        self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+
+    def away_seconds(self, activity: str) -> float:
+        """Return the seconds for which Redis has been away, 0 if the activity did not fail."""
+        return asyncio.get_running_loop().time() - self._began_at if activity in self._failing else 0.0
 
     def succeeded(self, activity: str) -> float:
         """Return the seconds for which Redis was away, 0 if the activity had not failed."""
         if activity not in self._failing:
             return 0.0
+        away_seconds = self.away_seconds(activity)
         self._failing.remove(activity)
         if not self._failing:
             self._pause_seconds = _PAUSE_SECONDS
             self._emit(QueueFound())
-        return asyncio.get_running_loop().time() - self._began_at
+        return away_seconds

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from stopcast.fleet.queue.deliveries import Entry, entry_of
+from stopcast.fleet.queue.deliveries import Entry, entry_of, place_of
 from stopcast.fleet.queue.endings import Ending
 from stopcast.fleet.queue.failures import data_lost
-from stopcast.fleet.queue.stream import GROUP, Agreed, Stream
+from stopcast.fleet.queue.stream import GROUP, Agreed, Settings, Stream
 from stopcast.tasks.identities import identity
 
 #: Entries taken at once. Others have their share, and a worker that dies leaves few behind.
 _AT_ONCE: Final = 64
 #: The oldest entries of the stream: those that workers have are fewer.
 _LOOKED_AT: Final = 1000
+#: Tasks of a worker that are in doubt after Redis has lost its last writes: those of a minute, and 0.5 MB.
+_RECENT: Final = 10_000
 #: Entries settled or kept in one step.
 STEP: Final = 500
 #: The name that version 0.1 gave its workers. It knows neither the queue's id nor its settings.
@@ -32,6 +35,7 @@ class Member:
         self._stream = stream
         self._name = name
         self._cursor = b"0-0"
+        self._recent: deque[bytes] = deque(maxlen=_RECENT)
 
     async def read(self, *, wait_seconds: float) -> list[Entry]:
         """Return entries that no worker had yet, waiting for some at most this long."""
@@ -39,7 +43,9 @@ class Member:
         answer = await self._ask(
             lambda pipe: pipe.xreadgroup(GROUP, self._name, {stream.name: ">"}, count=_AT_ONCE, block=milliseconds)
         )
-        return [entry_of(entry_id, fields) for _, found in answer for entry_id, fields in found]
+        entries = [entry_of(entry_id, fields) for _, found in answer for entry_id, fields in found]
+        stream.newest = max([stream.newest, *(entry.id for entry in entries)], key=place_of)
+        return entries
 
     async def claim(self, idle_seconds: float) -> tuple[list[Entry], bool]:
         """Take over entries of workers that were silent this long; return them, and whether these were the last."""
@@ -58,32 +64,48 @@ class Member:
 
     async def with_doubts(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the entries, in doubt where the queue remembers that their task is."""
-        asked = [identity(entry.task) if entry.task and not entry.in_doubt else b"" for entry in entries]
+        asked = [identity(entry.task) if entry.task else b"" for entry in entries]
         if not any(asked):
             return list(entries)
+        self._recent.extend(filter(None, asked))
         doubts = set(await self._stream.run("doubts", *filter(None, asked)))
         return [entry.doubted() if known in doubts else entry for entry, known in zip(entries, asked, strict=True)]
 
+    async def _doubt_recent(self) -> None:
+        """Have Redis remember that the worker's last tasks are in doubt, if it has lost its last writes.
+
+        It may deliver them as if for the first time, or they may be put in again.
+        """
+        if self._stream.went_back:
+            recent = list(self._recent)
+            for start in range(0, len(recent), STEP):
+                await self._stream.run("doubt", *recent[start : start + STEP])
+            self._stream.went_back = False
+
     async def forget(self, silent_seconds: float) -> None:
         """Remove from the group the workers that have nothing and were silent this long."""
-        await self._stream.run("forget", GROUP, "", int(silent_seconds * 1000))
+        await self._stream.run("forget", "", int(silent_seconds * 1000))
 
     async def adopt(self) -> None:
         """Put entries into the stream again that no worker has any more, although one had them."""
-        await self._stream.run("adopt", GROUP, _LOOKED_AT)
+        await self._stream.run("adopt", _LOOKED_AT)
 
-    async def keep(self, ids: Sequence[bytes]) -> tuple[Agreed, set[bytes]]:
-        """Give a sign of life; return the queue's settings, and which of these entries are still the member's."""
+    async def keep(self, ids: Sequence[bytes], settings: Settings) -> tuple[Agreed, set[bytes]]:
+        """Give a sign of life; return the queue's settings, and which of these entries are still the member's.
+
+        ``settings`` are those that the member knows.
+        """
+        await self._doubt_recent()
         ours: set[bytes] = set()
         for start in range(0, len(ids) or 1, STEP):
-            agreed, kept = await self._stream.run("keep", GROUP, self._name, *ids[start : start + STEP])
+            agreed, kept = await self._stream.run("keep", self._name, *settings.words, *ids[start : start + STEP])
             ours.update(kept)
         return Agreed.of(agreed), ours
 
     async def settle(self, endings: Sequence[Ending], *, elsewhere: str = "") -> None:
         """Take entries out of the stream for good."""
         stream = self._stream
-        arguments: list[Any] = [GROUP, self._name]
+        arguments: list[Any] = [self._name]
         for ending in endings:
             arguments += [ending.entry_id, int(ending.only_mine), ending.forget, int(ending.in_doubt)]
             arguments += [len(ending.fields), *ending.fields]
@@ -108,7 +130,7 @@ class Member:
             endings = [Ending(entry.id, fields_of(entry), only_mine=True) for entry in entries]
             await self.settle([*endings, *(Ending(entry_id, only_mine=True) for entry_id in gone)])
             number += len(entries)
-        await stream.run("forget", GROUP, self._name, 0)
+        await stream.run("forget", self._name, 0)
         return number
 
     async def is_empty(self) -> bool:

@@ -1,14 +1,14 @@
 -- Comes before the scripts that remember tasks, after state.lua: which tasks were put in, and which of them are in doubt.
--- ARGV[3] and ARGV[4]: the prefix of the keys, and the seconds for which an identity is kept at least, and twice as long
+-- ARGV[5] and ARGV[6]: the prefix of the keys, and the seconds for which an identity is kept at least, and twice as long
 -- at most.
 --
 -- Identities lie in hashes of about a hundred, by their first two bytes: 25 bytes each instead of 100 as keys.
-local kept = tonumber(ARGV[4])
+local kept = tonumber(ARGV[6])
 local period = math.floor(tonumber(redis.call('TIME')[1]) / kept)
 
 local function memory(name)
   local function place(identity, at)
-    return ARGV[3] .. string.format('%s:%d:%02x%02x', name, at, identity:byte(1, 2)), identity:sub(3)
+    return ARGV[5] .. string.format('%s:%d:%02x%02x', name, at, identity:byte(1, 2)), identity:sub(3)
   end
   local function has(identity)
     for at = period - 1, period do

@@ -1,5 +1,5 @@
 -- Opens the queue, and makes it where there is none. Returns its id, and for a worker the settings.
--- KEYS from 3: what has to be a stream, or absent. ARGV from 3: the group, an id for a new queue, and for a worker
+-- KEYS from 3: what has to be a stream, or absent. ARGV from 5: an id for a new queue, and for a worker
 -- claim-after in milliseconds and the deliveries.
 --
 -- A stream without a state was filled by other programs or by version 0.1, and is taken as it is. A state whose stream
@@ -11,22 +11,13 @@ for i = 3, #KEYS do
   end
 end
 redis.call('XLEN', stream) -- raises an error if the key is no stream
-local has_group, groups = false, redis.pcall('XINFO', 'GROUPS', stream)
-for _, group in ipairs(groups.err and {} or groups) do
-  has_group = has_group or group[2] == ARGV[3]
-end
-if not id or (joined and not has_group) then
-  id = ARGV[4]
+if not id or (joined and not about_group()) then
+  id = ARGV[5]
   redis.call('HSET', state, 'version', ARGV[1], 'id', id)
   redis.call('HDEL', state, 'joined')
 end
-if not ARGV[5] then
+if not ARGV[6] then
   return {id}
 end
-if not has_group then
-  redis.call('XGROUP', 'CREATE', stream, ARGV[3], '0', 'MKSTREAM')
-end
-redis.call('HSET', state, 'joined', '1')
-redis.call('HSETNX', state, 'claim_after_ms', ARGV[5])
-redis.call('HSETNX', state, 'max_deliveries', ARGV[6])
+join(ARGV[6], ARGV[7])
 return {id, settings()}

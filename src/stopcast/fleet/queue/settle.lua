@@ -1,5 +1,5 @@
 -- Takes entries out of the stream for good, and writes another entry in place of each one that has words.
--- KEYS[3]: where the other entries go. ARGV from 5: the group, the consumer, then for each entry: its id, '1' if the
+-- KEYS[3]: where the other entries go. ARGV from 7: the consumer, then for each entry: its id, '1' if the
 -- consumer must still hold it, the identity to forget ('' to keep it), '1' if a call may have stopped that task, and the
 -- number and the words of the other entry's fields. Returns how many were taken out.
 --
@@ -12,7 +12,7 @@ local refusal = refuse_other_types(other)
 if refusal then
   return refusal
 end
-local group, consumer, settled, i = ARGV[5], ARGV[6], 0, 7
+local consumer, settled, i = ARGV[7], 0, 8
 while i <= #ARGV do
   local entry, only_mine, identity, words = ARGV[i], ARGV[i + 1] == '1', ARGV[i + 2], tonumber(ARGV[i + 4])
   if ARGV[i + 3] == '1' then

@@ -22,7 +22,7 @@ _TIMEOUT_SECONDS: Final = 5.0
 _NAME: Final = re.compile(r"(?!\d+$)[A-Za-z0-9_.:\-]{1,100}")
 _SCRIPTS: Final = ("open", "configure", "keep", "forget", "revive", "adopt")
 #: Those that remember tasks.
-_REMEMBERING: Final = ("enqueue", "doubts", "settle")
+_REMEMBERING: Final = ("enqueue", "doubt", "doubts", "settle")
 
 
 def split_address(url: str) -> tuple[str, str]:
@@ -55,6 +55,11 @@ class Settings(NamedTuple):
     claim_after_seconds: float
     max_deliveries: int
 
+    @property
+    def words(self) -> tuple[int, int]:
+        """The settings as the scripts take them."""
+        return max(1, round(self.claim_after_seconds * 1000)), self.max_deliveries
+
 
 class Agreed(NamedTuple):
     """The settings as the queue holds them.
@@ -81,6 +86,8 @@ class Stream:
         redis: the client.
         name: of the queue, and of its stream.
         id: the queue's, made by chance with it; "" before ``open``. Another id, or none, means that its data is gone.
+        newest: the newest entry that was read, by which Redis finds out that it has lost its last writes.
+        went_back: whether it found that out.
         dead: the stream of tasks that were delivered too often.
         results: the stream of outcomes.
         state: the hash of the queue's id, of its version and of the settings.
@@ -90,6 +97,8 @@ class Stream:
         self.redis = redis
         self.name = name
         self.id = ""
+        self.newest = b""
+        self.went_back = False
         # In a cluster the braces keep all keys of a queue on one node.
         self.dead = f"{{{name}}}:dead"
         self.results = f"{{{name}}}:results"
@@ -102,14 +111,21 @@ class Stream:
 
     async def run(self, script: str, *arguments: Any, keys: tuple[str, ...] = ()) -> Any:
         """Run a script of this folder, and return its answer."""
+        from redis import ResponseError  # noqa: PLC0415 - slow to import
+
         memory = self._memory if script in _REMEMBERING else ()
-        return await self._scripts[script](
-            keys=[self.name, self.state, *keys], args=[STATE_VERSION, self.id, *memory, *arguments]
-        )
+        about = (STATE_VERSION, self.id, GROUP, self.newest, *memory)
+        try:
+            return await self._scripts[script](keys=[self.name, self.state, *keys], args=[*about, *arguments])
+        except ResponseError as error:
+            if str(error).startswith("STOPCASTBACK"):
+                # It is an error only once.
+                self.newest, self.went_back = b"", True
+            raise
 
     async def open(self) -> None:
         """Make the queue where there is none, and learn its id."""
-        (queue_id,) = await self.run("open", GROUP, secrets.token_hex(8))
+        (queue_id,) = await self.run("open", secrets.token_hex(8))
         self.id = queue_id.decode()
 
     def close(self) -> None:
@@ -133,15 +149,7 @@ class Stream:
 
         ``appends_to`` are keys that have to be streams, or absent.
         """
-        milliseconds = round(settings.claim_after_seconds * 1000)
-        queue_id, agreed = await self.run(
-            "open",
-            GROUP,
-            secrets.token_hex(8),
-            max(1, milliseconds),
-            settings.max_deliveries,
-            keys=tuple(appends_to),
-        )
+        queue_id, agreed = await self.run("open", secrets.token_hex(8), *settings.words, keys=tuple(appends_to))
         self.id = queue_id.decode()
         return Agreed.of(agreed)
 

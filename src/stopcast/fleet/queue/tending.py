@@ -10,13 +10,15 @@ from typing import Final
 from stopcast.events import Event, QueueOldWorker, QueueSettingsAdopted
 from stopcast.fleet.queue.deliveries import Deliveries
 from stopcast.fleet.queue.endings import endings_of
-from stopcast.fleet.queue.failures import Outage
+from stopcast.fleet.queue.failures import LONGEST_PAUSE_SECONDS, Outage
 from stopcast.fleet.queue.member import STEP, Member
 from stopcast.fleet.queue.stream import Agreed, Settings
 
 #: The part of claim-after for which entries are ours after a sign of life. The rest is for a call that is on its way:
 #: it has to arrive before the call of the worker that takes the task over.
 _OURS: Final = 0.9
+#: The others have given a sign of life so long after Redis is back.
+_OTHERS_BACK_SECONDS: Final = LONGEST_PAUSE_SECONDS + 0.5
 
 
 class Tending:
@@ -77,7 +79,7 @@ class Tending:
             self._wake.clear()
             try:
                 if self._now() >= self._keep_at:
-                    await self._keep()
+                    await self.keep()
                 await self.settle_acked()
                 self.succeeded("writing")
             except self._outage.errors as error:
@@ -95,6 +97,16 @@ class Tending:
         if confirm:
             self._keep_at = self._now()
         self._wake.set()
+
+    async def before_reading(self) -> None:
+        """After Redis was away give a sign of life before anything is read, and give the others time for theirs.
+
+        Redis may have lost its last writes. It learns that from those who had the entries, and they learn that they
+        have them no longer.
+        """
+        if away_seconds := self._outage.away_seconds("reading"):
+            await self.keep()
+            await self._outage.pause(min(away_seconds, _OTHERS_BACK_SECONDS))
 
     def ours_until(self) -> float:
         """Return until when entries are ours, at the least, if Redis is asked about them now."""
@@ -136,11 +148,12 @@ class Tending:
             await self._member.settle(endings_of(some, results=bool(self._results)), elsewhere=self._results)
             self._deliveries.settled(len(some))
 
-    async def _keep(self) -> None:
+    async def keep(self) -> None:
+        """Give a sign of life, and learn which entries are still ours."""
         # A row that is given back while Redis is asked asks again, and the answer counts from before the question.
         self._keep_at = self._now() + self.settings.claim_after_seconds / 4
         ids, ours_until = self._deliveries.ids, self.ours_until()
-        agreed, ours = await self._member.keep(ids)
+        agreed, ours = await self._member.keep(ids, self.settings)
         self._adopt(agreed)
         self._deliveries.confirm(ids, ours, ours_until=ours_until)
         self._ours_until = ours_until

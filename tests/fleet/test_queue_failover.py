@@ -1,0 +1,99 @@
+"""A Redis that goes on without its last writes, as a replica does that became the master: no status is false."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, closing
+from typing import Any
+
+import pytest
+import redis
+
+from stopcast import RedisConsumer, Status
+from stopcast.events import Event, QueueFound, QueueLost
+from stopcast.sandbox import Emulator
+from support.processes import tasks
+from support.queues import drained, put
+from support.streams import eventually, stopper_at
+
+
+@pytest.fixture
+def kept(redis_url: str) -> Iterator[Callable[[], Callable[[], None]]]:
+    """Returns how to go back to what Redis holds now."""
+    raw: Any
+    with closing(redis.Redis.from_url(redis_url)) as raw:
+
+        def keep() -> Callable[[], None]:
+            held = {key: raw.dump(key) for key in raw.scan_iter()}
+
+            def go_back() -> None:
+                raw.flushall()
+                for key, value in held.items():
+                    raw.restore(key, 0, value)
+                raw.script_flush()
+                raw.client_kill_filter(_type="normal", skipme=True)
+
+            return go_back
+
+        yield keep
+
+
+async def test_a_task_whose_delivery_and_outcome_redis_has_lost_is_delivered_again_in_doubt(
+    url: str, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(3))
+    events: list[Event] = []
+    async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
+        async with RedisConsumer(url, observers=[events.append]) as consumer:
+            go_back = kept()
+            async with aclosing(stopper.stop_all(consumer)) as outcomes:
+                for _ in range(3):
+                    consumer.ack([await anext(outcomes)])
+            await eventually(lambda: not consumer._deliveries.acked)
+            go_back()
+            await eventually(lambda: QueueFound() in events)
+        again = await drained(url, emulator)
+    assert QueueLost("Redis has lost its last writes") in events
+    assert {(outcome.task, outcome.status) for outcome in again} == {
+        (task, Status.PRESUMED_STOPPED) for task in tasks(3)
+    }
+
+
+async def test_a_task_whose_entry_redis_has_lost_as_well_is_in_doubt_when_it_is_put_in_again(
+    url: str, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(1))
+    async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
+        async with RedisConsumer(url) as consumer, aclosing(stopper.stop_all(consumer)) as outcomes:
+            consumer.ack([await anext(outcomes)])
+            await eventually(lambda: not consumer._deliveries.acked)
+            go_back = kept()
+            await put(url, *tasks(1, first=1))
+            consumer.ack([await anext(outcomes)])
+            await eventually(lambda: not consumer._deliveries.acked)
+            go_back()
+        assert await put(url, *tasks(2)) == (1, 1)
+        (outcome,) = await drained(url, emulator)
+    assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+
+
+async def test_a_worker_stays_in_a_queue_whose_redis_forgot_that_it_joined(
+    url: str, there: Any, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(2))
+    go_back = kept()
+    events: list[Event] = []
+    async with (
+        Emulator(quota_per_second=None) as emulator,
+        stopper_at(emulator) as stopper,
+        RedisConsumer(url, observers=[events.append]) as consumer,
+        aclosing(stopper.stop_all(consumer)) as outcomes,
+    ):
+        for _ in range(2):
+            consumer.ack([await anext(outcomes)])
+        await eventually(lambda: not consumer._deliveries.acked)
+        go_back()
+        again = [await anext(outcomes) for _ in range(2)]
+        consumer.ack(again)
+        await eventually(lambda: not there.xlen("tasks"))
+    assert {outcome.status for outcome in again} == {Status.PRESUMED_STOPPED}
