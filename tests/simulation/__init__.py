@@ -33,8 +33,8 @@ What can go wrong in the simulator itself:
 - Draws that hang together: each draw is a hash of seed, kind and subject, so that a kind that is switched off leaves
   the others as they were.
 
-Not simulated: a queue's Redis that fails over, or whose clock is set forward by more than the workers' margin; TLS,
-real threads, and real signals' timing. Other tests have TLS, threads and signals.
+Not simulated: a queue's Redis whose clock is set forward by more than the workers' margin; TLS, real threads, and real
+signals' timing. Other tests have TLS, threads and signals.
 
 To add a kind of fault: a line in ``world.KINDS``, and ``world.happens("my_kind", subject)`` where it is to happen, with
 a subject that names the occasion, such as the task and the number of its call. To add a judge: a generator of sentences

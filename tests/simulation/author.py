@@ -70,7 +70,7 @@ class Author:
             self._fleet.end_troubles()
         if story.queue is not None:
             story.queue.end_troubles()
-            if story.queue.emptied_at:
+            if story.queue.emptied_at or story.queue.failovers:
                 await self._put(story.tasks)
         await asyncio.gather(*(author.come_to_an_end() for author in parts or [self]))
 
@@ -121,6 +121,10 @@ class Author:
     async def _put_later(self, tasks: list[Task]) -> None:
         await asyncio.sleep(self._world.between(0.0, 5.0, "put later"))
         await self._put(tasks)
+        for place in range(3):
+            if self._world.happens("put_again", place):
+                await asyncio.sleep(self._world.between(0.0, 20.0, "put again", place))
+                await self._put(self._story.tasks)
 
     async def _put(self, tasks: list[Task]) -> None:
         if await put(tasks):

@@ -22,6 +22,13 @@ class Hold(NamedTuple):
     entry: bytes
 
 
+class Failover(NamedTuple):
+    """A replica became the master: what was written after ``kept_at`` is lost."""
+
+    at: float
+    kept_at: float
+
+
 class RedisServer:
     """Answers its connections in turn, and has its troubles.
 
@@ -30,6 +37,7 @@ class RedisServer:
         streams: what it keeps.
         holds: who had which entry when.
         emptied_at: virtual times at which it lost its data.
+        failovers: when a replica became the master that lacked the last writes.
     """
 
     def __init__(self, world: World, loop: SimulatedLoop) -> None:
@@ -38,6 +46,7 @@ class RedisServer:
         self.calm = False
         self.holds: list[Hold] = []
         self.emptied_at: list[float] = []
+        self.failovers: list[Failover] = []
         self.clock_set_by = 0.0
         self.streams = SimulatedStreams(lambda: loop.wall_time() + self.clock_set_by, self._hold)
         self.wires: list[RedisWire] = []
@@ -113,6 +122,20 @@ class RedisServer:
         if seconds > 1.0:
             await self.restarted(group, seconds)
 
+    async def failed_over(self, group: Group, seconds: float) -> None:
+        """Break all connections, and go on with a replica that lacks the last writes, and the scripts."""
+        kept_at, go_back = self.loop.time(), self.streams.kept()
+        await asyncio.sleep(self.world.between(0.0, 2.0, "lag", seconds))
+        queue_id = self._queue_id()
+        go_back()
+        self.failovers.append(Failover(self.loop.time(), kept_at))
+        if self._queue_id() != queue_id:
+            self.emptied_at.append(self.loop.time())
+        await self.restarted(group, seconds)
+
+    def _queue_id(self) -> bytes | None:
+        return self.streams.hashes.get(b"{tasks}:state", {}).get(b"id")
+
     async def clock_set(self, _: Group, seconds: float) -> None:
         """Have another time from now on: set back, or forward by what the workers' margin allows."""
         forward = 0.09 * self.world.claim_after_seconds
@@ -131,6 +154,7 @@ _TROUBLES: Final[Mapping[str, Callable[[RedisServer, Group, float], Awaitable[No
     "redis_restarted": RedisServer.restarted,
     "redis_emptied": RedisServer.emptied,
     "redis_cut_off": RedisServer.cut_off,
+    "redis_failed_over": RedisServer.failed_over,
     "redis_clock_set": RedisServer.clock_set,
 }
 

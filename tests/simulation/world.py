@@ -73,13 +73,14 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "redis_away": (0.2, 0.5),
     "redis_restarted": (0.2, 0.5),
     "redis_emptied": (0.2, 0.5),
-    "redis_failed_over": (0.2, 0.5),
+    "redis_failed_over": (0.2, 0.5),  # to a replica that lacks the last writes
     "redis_clock_set": (0.2, 0.5),
     "redis_slow": (0.02, 0.2),
     "redis_swallows": (0.5, 1.0),  # the first cancellation of a task that asks it
     # The Redis of a queue.
     "redis_cut_off": (0.3, 0.7),  # from one worker or all, for up to 40 s
     "redis_answer_lost": (0.01, 0.1),  # the connection is reset before the answers
+    "put_again": (0.5, 1.0),  # all tasks, up to three times
     # The disk.
     "killed_in_write": (0.02, 0.2),  # at any byte of what is being written to the report
     "disk_full": (0.1, 0.5),  # for three seconds
@@ -121,8 +122,8 @@ _DISK: Final = ("killed_in_write", "disk_full", "sync_fails", "sync_slow", "writ
 
 #: Of the library's kinds, those of a worker; and of a fleet's, those that a queue does not withstand.
 _OF_WORKERS: Final = frozenset({"leaves_early"})
-_OF_THE_QUEUE: Final = frozenset({"redis_cut_off", "redis_answer_lost"})
-_NOT_OF_THE_QUEUE: Final = frozenset({"redis_failed_over", "redis_swallows"})
+_OF_THE_QUEUE: Final = frozenset({"redis_cut_off", "redis_answer_lost", "put_again"})
+_NOT_OF_THE_QUEUE: Final = frozenset({"redis_swallows"})
 
 
 def can_happen(kind: str, program: str) -> bool:

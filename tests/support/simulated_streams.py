@@ -6,6 +6,7 @@ Only the commands that ``stopcast.fleet.queue`` uses, with the answers of Redis 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, Final
@@ -72,6 +73,15 @@ class SimulatedStreams:
         """Lose everything."""
         self.streams.clear()
         self.hashes.clear()
+
+    def kept(self) -> Callable[[], None]:
+        """Return how to go back to what is kept now."""
+        streams, hashes = deepcopy(self.streams), deepcopy(self.hashes)
+
+        def go_back() -> None:
+            self.streams, self.hashes = streams, hashes
+
+        return go_back
 
     def forget_scripts(self) -> None:
         """Forget the scripts, as a server does that starts anew."""
