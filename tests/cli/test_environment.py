@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -191,6 +192,26 @@ def test_a_low_hard_limit_on_open_files_bounds_the_calls_and_the_run_says_so(
     assert f"the limit on open files is {most}" in ended.err
     assert "ulimit -n" in ended.err
     assert (shell / REPORT).exists() == (status == 0)
+
+
+@pytest.mark.parametrize("most", [5, 6, 7, 8, 10])
+@pytest.mark.parametrize("command", ["run list.csv", "run list.csv --dry-run", "doctor"])
+def test_no_limit_on_open_files_leads_to_a_traceback(shell: Shell, at: At, most: int, command: str) -> None:
+    write_csv(shell / "list.csv", tasks(3))
+    options = () if command.endswith("--dry-run") else at[:2]
+    before = partial(limit, resource.RLIMIT_NOFILE, most, most)
+    ended = end_of(shell.start(*command.split(), *options, before=before))
+    assert ended.without_traceback, ended.err
+    assert ended.status in {0, 2, 3}
+
+
+def test_a_working_directory_that_was_deleted_is_named_in_one_line(shell: Shell, at: At) -> None:
+    (shell / "gone").mkdir()
+    listed = shell / write_csv(shell / "list.csv", tasks(2))
+    command = f"cd gone; rmdir ../gone; exec {sys.executable} -m stopcast run {listed} {shlex.join(at)}"
+    ended = end_of(shell.start("-c", command, program=("sh",)))
+    assert ended.status == 3
+    assert ended.err == "stopcast: the working directory does not exist any more. Change to another one: cd DIR\n"
 
 
 @pytest.mark.parametrize(

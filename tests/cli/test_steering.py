@@ -134,6 +134,12 @@ def test_until_refuses_any_other_text(text: str) -> None:
         seconds_until(text, NOON)
 
 
+@pytest.mark.parametrize("text", ["8761h", f"{10**12}m", f"{10**30}s", "9" * 5000 + "h"])
+def test_until_refuses_a_time_beyond_a_year(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"too long|06:00"):
+        seconds_until(text, NOON)
+
+
 def test_when_time_is_up_no_call_is_in_flight_and_the_remaining_rows_are_counted(shell: Shell, api: Emulator) -> None:
     name = write_csv(shell / "list.csv", tasks(900))
     options = ("--endpoint", api.url, "--max-per-second", "50", "--timeout", "1", "--until", "3s")

@@ -302,6 +302,8 @@ def test_a_variable_that_is_set_wrong_ends_the_search(home: Path, environ: dict[
         (CONFIG, {"profiles": profile(**{"access-key": f'"{SECRET}"'})}, "access-key is in quotes or brackets"),
         (CONFIG, {"profiles": profile(**{"secret-key": f"<{SECRET}>"})}, "secret-key is in quotes or brackets"),
         (INI, f"[default]\naccess_key_id='{SECRET}'\nsecret_access_key=s", "access_key_id is in quotes or brackets"),
+        (CONFIG, {"profiles": profile(**{"access-key": SECRET, "secret-key": "AKLTNjQy"})}, "perhaps exchanged"),
+        (INI, f"[default]\naccess_key_id={SECRET}\nsecret_access_key=AKTPa", "perhaps exchanged"),
         (CONFIG, {"profiles": profile(region="cn/north")}, "region holds a character that is not allowed in a region"),
         (CONFIG, {"profiles": profile("other")}, "there is no profile 'default'"),
         (INI, f"secret_access_key = {SECRET}", "no section; write [default]"),

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import resource
 import signal
 import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+from stopcast.errors import ConfigurationError
+from stopcast.i18n import N_
 
 T = TypeVar("T")
+TOO_FEW_FILES: Final = N_(
+    "the limit on open files is {limit}, which leaves no room for calls. Raise it: ulimit -n 1024"
+)
+#: Those of the loop, and those that wake it on a signal.
+_LOOP_FILES: Final = 5
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -19,7 +30,27 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         with _woken_by_signals():
             return await main
 
+    try:
+        # It opens three files. Where it cannot, Python prints what is left of it.
+        _check_room_for_files()
+    except ConfigurationError:
+        main.close()
+        raise
     return asyncio.run(run_main())
+
+
+def _check_room_for_files() -> None:
+    opened: list[int] = []
+    try:
+        opened.extend(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(_LOOP_FILES))
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        raise ConfigurationError(TOO_FEW_FILES.format(limit=limit)) from None
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 @contextmanager

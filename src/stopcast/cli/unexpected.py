@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -20,6 +21,8 @@ _UNEXPECTED = N_(
 _ENVIRONMENT = N_(
     "stopcast: {path}: {reason}. The environment variable {variable} names this path: unset it, or name another one."
 )
+_TOO_MANY_FILES = N_("stopcast: too many files are open. Raise the limit: ulimit -n 1024")
+_NO_DIRECTORY = N_("stopcast: the working directory does not exist any more. Change to another one: cd DIR")
 
 
 def report_unexpected(error: Exception) -> int:
@@ -42,6 +45,10 @@ def report_unexpected(error: Exception) -> int:
 def _line(error: Exception) -> str:
     if isinstance(error, StopcastError):
         return f"stopcast: {error}"
+    if isinstance(error, FileNotFoundError) and not _has_working_directory():
+        return _NO_DIRECTORY
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return _TOO_MANY_FILES
     if isinstance(error, OSError) and error.filename is not None:
         path = os.fsdecode(error.filename)
         for variable, value in os.environ.items():
@@ -56,6 +63,14 @@ def _line(error: Exception) -> str:
     # The text of the error may be long, and hold line ends.
     text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
     return _UNEXPECTED.format(error=text, version=installed)
+
+
+def _has_working_directory() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - it alone asks the system
+    except OSError:
+        return False
+    return True
 
 
 def _verbose() -> bool:

@@ -26,7 +26,7 @@ from stopcast.credentials.files import (
     raise_broken,
     read_file,
 )
-from stopcast.credentials.value import Credentials, CredentialsProvider, check_value
+from stopcast.credentials.value import Credentials, CredentialsProvider, check_order, check_value
 from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import ConfigurationError, CredentialsUnavailableError
 from stopcast.i18n import N_, visible
@@ -241,6 +241,10 @@ def _credentials(values: Mapping[str, object], names: Names, *, source: str) -> 
     if missing := [name for name in pair if name not in given]:
         raise_broken(f"{' and '.join(secrets)} without {' and '.join(missing)}")
     checked = {name: _text(name, value, region=name == names.region) for name, value in given.items()}
+    try:
+        check_order(checked[names.access_key], checked[names.secret_key])
+    except ConfigurationError as error:
+        raise_broken(str(error))
     return Credentials(
         access_key=checked[names.access_key],
         secret_key=checked[names.secret_key],

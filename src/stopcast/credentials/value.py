@@ -48,6 +48,8 @@ REGION_PATTERN: Final = re.compile(r"[a-zA-Z0-9-]{1,64}")
 _VISIBLE: Final = re.compile(r"[!-~]+")
 #: What a key was perhaps pasted with.
 _WRAPPED: Final = frozenset("\"'`<>{}[]()")
+#: How the vendor's access keys begin: those of an account or a user, and temporary ones.
+_ACCESS_KEYS: Final = ("AKLT", "AKTP")
 
 
 def check_value(name: str, value: object, *, region: bool = False) -> str:
@@ -71,6 +73,16 @@ def check_value(name: str, value: object, *, region: bool = False) -> str:
     return value
 
 
+def check_order(access_key: str, secret_key: str) -> None:
+    """Refuse a key and a secret that were exchanged: the beginning of the access key is shown, and all of it is sent.
+
+    Raises:
+        ConfigurationError: the secret looks like an access key, and the access key does not.
+    """
+    if secret_key.startswith(_ACCESS_KEYS) and not access_key.startswith(_ACCESS_KEYS):
+        raise ConfigurationError("the secret looks like an access key: the two are perhaps exchanged")
+
+
 def check_credentials(credentials: Credentials) -> None:
     """Refuse credentials that cannot be sent.
 
@@ -79,6 +91,7 @@ def check_credentials(credentials: Credentials) -> None:
     """
     check_value("access_key", credentials.access_key)
     check_value("secret_key", credentials.secret_key)
+    check_order(credentials.access_key, credentials.secret_key)
     if credentials.session_token not in {None, ""}:
         check_value("session_token", credentials.session_token)
     if credentials.region not in {None, ""}:

@@ -18,7 +18,8 @@ from stopcast.errors import ConfigurationError
 if TYPE_CHECKING:
     from stopcast.engine.halting import HaltAfter
 
-_DURATION: Final = re.compile(r"(?a:(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?)")
+#: Ten digits are enough for any time, and few enough to count with.
+_DURATION: Final = re.compile(r"(?a:(?:(\d{1,10})h)?(?:(\d{1,10})m)?(?:(\d{1,10})s)?)")
 _TIME: Final = re.compile(r"(?a:(\d{1,2}):(\d{2}))")
 
 
@@ -107,6 +108,9 @@ class GuardOptions:
     yes: bool = setting("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
+_LONGEST_SECONDS: Final = 8760 * 3600
+
+
 def seconds_until(text: str, now: datetime) -> float:
     """Return the seconds from ``now`` to the next such time of day there, or the seconds of a duration.
 
@@ -121,5 +125,7 @@ def seconds_until(text: str, now: datetime) -> float:
         return next(left for moment in moments if (left := (moment - now.astimezone(UTC)).total_seconds()) > 0)
     if (match := _DURATION.fullmatch(words)) and any(map(int, filter(None, match.groups()))):
         hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return 3600.0 * hours + 60.0 * minutes + seconds
+        if (left := 3600 * hours + 60 * minutes + seconds) > _LONGEST_SECONDS:
+            raise ConfigurationError(f"{text!r} is too long: name at most 8760h, a year")
+        return float(left)
     raise ConfigurationError(f"{text!r} is neither a time of day, such as 06:00, nor a duration, such as 90m or 1h30m")

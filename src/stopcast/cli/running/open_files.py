@@ -7,13 +7,13 @@ import resource
 from contextlib import suppress
 from typing import Final
 
+from stopcast.cli.event_loop import TOO_FEW_FILES
 from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import N_, _
 
 #: For the lists, the report, Redis, the metrics, and what Python keeps open.
 _OTHER_FILES: Final = 64
-_TOO_FEW: Final = N_("the limit on open files is {limit}, which leaves no room for calls. Raise it: ulimit -n 1024")
 _BOUNDED: Final = N_(
     "stopcast: the limit on open files is {limit}: at most {calls} calls in flight, and not {wanted}. The rate may "
     "stay below the cap. Raise the limit: ulimit -n {needed}"
@@ -36,7 +36,7 @@ def calls_within_limit(wanted: int, *, sockets_per_call: int, accounts: int) -> 
     limit = _raised_limit(needed)
     calls = (limit - _OTHER_FILES) // per_call
     if calls < 1:
-        raise ConfigurationError(_TOO_FEW.format(limit=limit))
+        raise ConfigurationError(TOO_FEW_FILES.format(limit=limit))
     if calls >= wanted:
         return wanted
     text = _(_BOUNDED, limit=limit, calls=calls, wanted=wanted, needed=needed)
