@@ -108,7 +108,7 @@ def _read_pipe(file: FileIO) -> bytes:
             _check_size(data)
             continue
         has_ended = piece is not None and bool(data)
-        # Without that: nothing yet, or no writer yet.
+        # Else nothing was written yet, or no writer has opened the pipe yet.
         if has_ended or ((events := poll.poll(left * 1000)) and not events[0][1] & select.POLLIN):
             return bytes(data)
     raise TimeoutError(errno.ETIMEDOUT, N_("a pipe that was not filled and closed in time"))
@@ -155,7 +155,7 @@ def pick_profile(text: str, asked: str | None) -> SourceValues:
 def pick_ini(text: str, _asked: str | None) -> SourceValues:
     """Return the values in the section ``[default]`` of an ini file."""
     # Raw, because % has no special meaning in a secret.
-    # Without a section whose values count in every other one: a key and its secret belong together.
+    # No default section: its values would count in every other one, and a key and its secret belong together.
     parser = configparser.RawConfigParser(default_section="")
     try:
         parser.read_string(text)

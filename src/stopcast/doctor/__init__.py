@@ -67,7 +67,7 @@ async def _examine_endpoint(
     words = _("{host}, signed for region {region}", host=endpoint.host, region=endpoint.region)
     yield Finding(_("endpoint"), FindingState.OK, words)
     proxy = checkup.network.proxy
-    # Behind a proxy only that is reached from here, and the first call shows whether it reaches the API.
+    # With a proxy only the proxy is reached from here. The first call shows whether it reaches the API.
     address = urlsplit(endpoint.url if proxy is None else proxy.url)
     host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
     for check in (find_addresses, partial(connect, secure=address.scheme == "https")):

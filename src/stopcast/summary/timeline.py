@@ -87,7 +87,7 @@ class Timeline:
             self._add_first_call(began_ms)
             shares = shares[1:]
         elif calls:
-            # Which attempts had no connection is not known. Most often it came back.
+            # It is not known which attempts had no connection. Most often those were the first ones.
             shares = shares[-calls:]
         else:
             return

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _WRITE_EVERY_SECONDS: Final = 5.0
 #: How the file begins: with the help of the first metric.
 _FILE_BEGINS: Final = b"# HELP stopcast_"
-#: With one of these prometheus-client keeps metrics in files that several processes share. A run is one process.
+#: Where one of these is set, prometheus-client keeps metrics in files that processes share. A run is one process.
 _SHARED_BY_PROCESSES: Final = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
 

@@ -21,7 +21,7 @@ from stopcast.sources import ReportFilter
 from stopcast.stopper import Verifier
 from stopcast.tasks.outcome import Status
 
-#: There is no task, or it is known to have ended, or it is not to end.
+#: Rows without a task of their own, tasks that have ended, and tasks that are not to be stopped.
 _NOTHING_TO_ASK: Final = frozenset({Status.INVALID, Status.DUPLICATE, Status.EXCLUDED, Status.ENDED})
 
 
@@ -41,14 +41,14 @@ def verify_job(options: Options, *, run: CallOptions | None = None) -> RunJob:
     lists = Lists.of(options.lists, report=options.report.path, report_filter=to_ask, rehearsals=options.calls.sandbox)
     calls = options.calls
     if run is None and calls.max_per_second == GET_WEBCAST_TASK.quota_per_second:
-        # The cap of questions says nothing about that of a run.
+        # The usual cap of verify says nothing about that of a run.
         calls = replace(calls, max_per_second=CallOptions().max_per_second)
     return RunJob(
         calls=Verifier,
         options=options,
         lists=lists,
         rows=lambda _run: lists.batches(),
-        # The sandbox is gone then, and with it its tasks.
+        # The sandbox ends with the run, and its tasks with it.
         advice=None if calls.sandbox else partial(_advice, options, run or calls),
     )
 
