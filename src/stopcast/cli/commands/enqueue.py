@@ -34,7 +34,6 @@ _BATCH_TASKS: Final = 500
     "--max-length",
     type=Whole(1),
     default=1_000_000,
-    show_default=True,
     metavar="N",
     help="Wait while the queue holds N tasks.",
 )

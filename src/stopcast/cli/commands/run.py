@@ -33,7 +33,6 @@ from stopcast.cli.options.option import Number, option, takes
     "--verify-after",
     type=Number(0),
     default=5,
-    show_default=True,
     metavar="SECONDS",
     help="How long the last tasks have to end before that.",
 )

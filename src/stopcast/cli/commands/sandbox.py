@@ -24,14 +24,14 @@ _MILLISECONDS = Number(0)
 
 
 @click.command()
-@option("--port", type=Whole(0, 65535), default=0, show_default=True, help="Port to listen at; 0 for any free port.")
-@option("--latency", "latency_ms", metavar="MS", type=_MILLISECONDS, default=0.0, help="Latency of each answer.")
+@option("--port", type=Whole(0, 65535), default=0, help="Port to listen at; 0 for any free port.")
+@option("--latency", "latency_ms", metavar="MS", type=_MILLISECONDS, default=0, help="Latency of each answer.")
 @option(
     "--jitter",
     "jitter_ms",
     metavar="MS",
     type=_MILLISECONDS,
-    default=0.0,
+    default=0,
     help="Random variation of the latency, in both directions.",
 )
 @option(
@@ -41,7 +41,6 @@ _MILLISECONDS = Number(0)
     metavar="N",
     type=Whole(min=0),
     default=QUOTA_PER_SECOND,
-    show_default=True,
     help="Calls allowed in any sliding second; others are throttled. 0 for no quota.",
 )
 @option(
@@ -50,7 +49,6 @@ _MILLISECONDS = Number(0)
     metavar="N",
     type=Whole(min=0),
     default=GET_WEBCAST_TASK.quota_per_second,
-    show_default=True,
     help="The same for calls that query a task; 0 for no quota.",
 )
 @option(
@@ -62,7 +60,7 @@ _MILLISECONDS = Number(0)
 )
 @option("--tls-cert", type=_PEM_FILE, help="Serve https, with this certificate and its chain (PEM).")
 @option("--tls-key", type=_PEM_FILE, help="The certificate's private key (PEM).")
-@option("--seed", type=int, default=0, show_default=True, help="Seed of the random numbers for faults and jitter.")
+@option("--seed", type=int, default=0, help="Seed of the random numbers for faults and jitter.")
 def sandbox(
     *,
     port: int,

@@ -25,7 +25,7 @@ from stopcast.cli.options.option import Number, Whole, option, queue_option, tak
 @takes(
     "report",
     ReportOptions,
-    path={"default": "", "show_default": False, "help": "The report; each worker has its own."},
+    path={"default": "", "help": "The report; each worker has its own."},
 )
 @option("--results", is_flag=True, help="Put each outcome into the queue's results stream as well, or instead.")
 @option("--until-empty", is_flag=True, help="End when the queue is empty; else a signal ends it.")
@@ -33,7 +33,6 @@ from stopcast.cli.options.option import Number, Whole, option, queue_option, tak
     "--claim-after",
     type=Number(0, min_open=True),
     default=60,
-    show_default=True,
     metavar="SECONDS",
     help="After this time without a sign of life, a worker's tasks are taken over. The same for all workers.",
 )
@@ -41,7 +40,6 @@ from stopcast.cli.options.option import Number, Whole, option, queue_option, tak
     "--max-deliveries",
     type=Whole(1),
     default=10,
-    show_default=True,
     metavar="N",
     help="Workers that may die over a task before it is put among the dead letters.",
 )

@@ -61,7 +61,6 @@ class CallOptions:
         "--max-per-second",
         type=Number(0, min_open=True),
         default=150,
-        show_default=True,
         metavar="N",
         help="The cap on calls.",
     )
@@ -76,22 +75,17 @@ class CallOptions:
         metavar="MS",
         help="By how much the way to the API varies; comes off the rate. [3.3]",
     )
-    max_at_once: int = setting(
-        "--max-at-once", type=Whole(1), default=512, show_default=True, metavar="N", help="Calls in flight."
-    )
-    max_attempts: int = setting(
-        "--max-attempts", type=Whole(1), default=20, show_default=True, metavar="N", help="For one task."
-    )
+    max_at_once: int = setting("--max-at-once", type=Whole(1), default=512, metavar="N", help="Calls in flight.")
+    max_attempts: int = setting("--max-attempts", type=Whole(1), default=20, metavar="N", help="For one task.")
     timeout_seconds: float = setting(
         "--timeout",
         type=Number(0, min_open=True),
         default=15,
-        show_default=True,
         metavar="SECONDS",
         help="For one call.",
     )
     grace_seconds: float = setting(
-        "--grace", type=Number(0), default=15, show_default=True, metavar="SECONDS", help="To finish after a signal."
+        "--grace", type=Number(0), default=15, metavar="SECONDS", help="To finish after a signal."
     )
     accounts: str | None = setting(
         "--accounts",
@@ -106,9 +100,7 @@ class CallOptions:
         help="An HTTP proxy, asked by CONNECT; a password: better in STOPCAST_PROXY. HTTP_PROXY is not obeyed.",
     )
     region: str | None = setting("--region", metavar="R", help="The region that signatures name.")
-    api_version: str = setting(
-        "--api-version", metavar="V", default="2020-12-01", show_default=True, help="Of the API."
-    )
+    api_version: str = setting("--api-version", metavar="V", default="2020-12-01", help="Of the API.")
     sandbox: bool = setting(
         "--sandbox",
         is_flag=True,

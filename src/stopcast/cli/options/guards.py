@@ -92,7 +92,6 @@ class GuardOptions:
         "--give-up-unanswered",
         type=Number(0),
         default=300,
-        show_default=True,
         metavar="SECONDS",
         help="Give up if the API has answered no call at all for so long; 0 never.",
     )

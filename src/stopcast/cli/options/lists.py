@@ -28,7 +28,6 @@ class ListOptions:
         "--format",
         type=click.Choice(_FORMATS),
         default="auto",
-        show_default=True,
         help="Format of the lists, if their content does not say it.",
     )
     delimiter: str | None = setting("--delimiter", metavar="C", help="Delimiter of the fields, if it is not detected.")

@@ -17,9 +17,10 @@ _DECLARATION: Final = "click"
 
 
 class Option(click.Option):
-    """An option that can be set as an environment variable: STOPCAST_ and its long name."""
+    """An option whose help shows its default, and that can be set as a variable: STOPCAST_ and its long name."""
 
     def __init__(self, param_decls: Sequence[str] | None = None, **attributes: Any) -> None:
+        attributes.setdefault("show_default", attributes.get("default") not in (None, "", ()))
         super().__init__(param_decls, **attributes)
         long_names = [name for name in self.opts if name.startswith("--")]
         if long_names and not self.envvar:

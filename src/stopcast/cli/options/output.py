@@ -18,7 +18,6 @@ class ReportOptions:
         "--report",
         type=click.Path(readable=False),
         default="stopcast-report.jsonl",
-        show_default=True,
         metavar="PATH",
         help="The report.",
     )
@@ -38,7 +37,6 @@ class OutputOptions:
         "--log-format",
         type=click.Choice(("text", "json")),
         default="text",
-        show_default=True,
         help="Of standard error.",
     )
 
@@ -50,9 +48,7 @@ class MetricsOptions:
     port: int | None = setting(
         "--metrics-port", type=Whole(0, 65535), metavar="N", help="Serve metrics for Prometheus at this port."
     )
-    host: str = setting(
-        "--metrics-host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="The address of that port."
-    )
+    host: str = setting("--metrics-host", default="127.0.0.1", metavar="ADDRESS", help="The address of that port.")
     file: str | None = setting(
         "--metrics-file", metavar="PATH", help="Write metrics for node exporter's textfile collector."
     )
