@@ -37,6 +37,11 @@ def may_be_drawn_on() -> bool:
     return False
 
 
+def can_be_typed_on() -> bool:
+    """Return whether standard input is a terminal, at which a person may type."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 class OutputError(StopcastError):
     """Standard output cannot be written."""
 

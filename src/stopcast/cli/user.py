@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +24,6 @@ class User:
     """
 
     output: OutputOptions
-
-    @property
-    def at_terminal(self) -> bool:
-        """Whether a question can be answered."""
-        return sys.stdin is not None and sys.stdin.isatty()
 
     def log(self, text: str, *, event: str, **fields: Any) -> None:
         """Log a message, unless ``--quiet`` was given."""

@@ -12,6 +12,7 @@ from stopcast.cli.errors import report_errors
 from stopcast.cli.options import ListOptions, OutputOptions
 from stopcast.cli.options.option import Whole, option, queue_option, takes
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json
+from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.cli.user import User
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def enqueue(
         if tasks:
             raise click.UsageError("--dead-letters takes no list")
         sys.exit(event_loop.run(_put_dead_letters_back(queue, output)))
-    if not tasks and sys.stdin is not None and sys.stdin.isatty():
+    if not tasks and can_be_typed_on():
         raise click.UsageError("name a list, or pipe one into standard input")
     lists = replace(lists, tasks=tasks or ("-",))
     sys.exit(event_loop.run(_put_lists(lists, queue, output, again=again, max_length=max_length)))

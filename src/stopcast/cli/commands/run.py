@@ -19,6 +19,7 @@ from stopcast.cli.options import (
     ReportOptions,
 )
 from stopcast.cli.options.option import Number, option, takes
+from stopcast.cli.standard_streams import can_be_typed_on
 
 
 @click.command()
@@ -60,7 +61,7 @@ def run(
     Every option is an environment variable too: STOPCAST_MAX_AT_ONCE=64. The key comes from the environment
     (VOLCENGINE_ACCESS_KEY, VOLCENGINE_SECRET_KEY) or from the vendor's files, never from an option.
     """
-    if not tasks and sys.stdin is not None and sys.stdin.isatty():
+    if not tasks and can_be_typed_on():
         raise click.UsageError(
             "name a list, or pipe one into standard input, such as: stopcast run tasks.csv --dry-run"
         )

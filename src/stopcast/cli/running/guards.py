@@ -15,6 +15,7 @@ from stopcast.cli.options import GuardOptions, Options
 from stopcast.cli.output import log
 from stopcast.cli.running.plan import make_plan
 from stopcast.cli.running.targets import Target
+from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _
@@ -89,7 +90,7 @@ async def confirms_deadline(guards: GuardOptions, user: User) -> bool:
     if deadline is None or deadline.passed_seconds is None or deadline.passed_seconds >= _JUST_PASSED_SECONDS:
         return True
     meaning = messages.until(deadline.left_seconds)
-    if not user.at_terminal:
+    if not can_be_typed_on():
         raise ConfigurationError(
             _(
                 "--until: this time of day has just passed, so it would mean tomorrow. {meaning} If that is meant, "
@@ -111,7 +112,7 @@ async def confirms_plan(options: Options, lists: Lists, target: Target, user: Us
         ConfigurationError: the lists do not hold the expected number of tasks.
         ListError: a list cannot be read.
     """
-    ask = user.at_terminal and not (options.guards.yes or target.loopback or "-" in options.lists.tasks)
+    ask = can_be_typed_on() and not (options.guards.yes or target.loopback or "-" in options.lists.tasks)
     if options.guards.expect is None and not ask:
         return True
     await lists.make_replayable()

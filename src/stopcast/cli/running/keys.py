@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.cli.display.progress import Progress
 from stopcast.cli.running.steering import Steering
+from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.sources.chunks import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Keys:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        if sys.stdin is None or not sys.stdin.isatty():
+        if not can_be_typed_on():
             return self
         self._descriptor = sys.stdin.fileno()
         self._loop = asyncio.get_running_loop()
