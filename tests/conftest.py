@@ -37,6 +37,14 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         parser.addoption("--numprocesses", "--dist", help="ignored: pytest-xdist is off")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixtures start a Redis; a test that starts one itself has the mark already."""
+    for item in items:
+        if {"shared_redis", "redis_server"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("redis")
+
+
 def pytest_collection_finish() -> None:
     """Exempt what was imported from garbage collection: the tests that collect garbage do so in a tenth of the time."""
     gc.collect()

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 
+@pytest.mark.redis
 def test_every_task_is_stopped_and_reported_while_workers_and_redis_are_killed_and_stopped() -> None:
     done = subprocess.run(
         [sys.executable, CHAOS, "--tasks", "700", "--cap", "400", "--strikes-every", "0.7", "--seed", "7"],

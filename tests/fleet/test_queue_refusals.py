@@ -131,6 +131,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
             node.kill()
 
 
+@pytest.mark.redis
 async def test_a_redis_cluster_is_refused_with_what_to_use_instead(cluster: str) -> None:
     async def enter_quota() -> None:
         # Its key is in a slot of the other node.

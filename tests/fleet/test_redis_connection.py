@@ -41,11 +41,13 @@ async def test_a_plain_address_reaches_the_server(redis_url: str) -> None:
     assert await answer(redis_url) == "value"
 
 
+@pytest.mark.redis
 async def test_a_unix_socket_is_an_address(tmp_path: Path) -> None:
     with running(tmp_path / "r", "--unixsocket", str(tmp_path / "s")):
         assert await answer(f"unix://{tmp_path}/s?db=1") == "value"
 
 
+@pytest.mark.redis
 async def test_a_password_in_the_address_opens_the_server_and_a_wrong_one_does_not(tmp_path: Path) -> None:
     with running(tmp_path / "r", "--requirepass", "a/b@c") as server:
         assert await answer(f"redis://:a%2Fb%40c@127.0.0.1:{server.port}") == "value"
