@@ -57,6 +57,16 @@ def check_whole_number(name: str, value: Any, *, least: int) -> None:
     check_number(name, value, least=least)
 
 
+def check_priority(value: Any) -> None:
+    """Refuse a priority that cannot be compared with others.
+
+    Raises:
+        ConfigurationError: it is no finite number.
+    """
+    if not isinstance(value, bool):
+        check_number("priority", value)
+
+
 def check_instance(name: str, value: object, *kinds: type) -> None:
     """Refuse a value of another type; None is accepted.
 

@@ -74,6 +74,15 @@ def test_after_a_bad_canary_nothing_else_is_sent_and_the_status_is_3(
     assert api.calls == 3
 
 
+def test_a_canary_of_one_task_and_a_halt_after_one_have_words_of_their_own(shell: Shell, api: Emulator, at: At) -> None:
+    api.faults = Faults({"parameter": [tasks(1)[0], tasks(1)[0]]})
+    name = write_csv(shell / "list.csv", tasks(5))
+    ended = shell.run("run", name, *at, "--canary", "1", "-o", "one.jsonl")
+    assert "Nothing beyond the first task was sent" in ended.err
+    ended = shell.run("run", name, *at, "--halt-after", "1", "--max-at-once", "1", "-o", "two.jsonl")
+    assert "the first task ended badly, too many to go on: InvalidParameter" in ended.err
+
+
 def test_invalid_and_duplicate_rows_do_not_count_for_the_canary(shell: Shell, api: Emulator, at: At) -> None:
     api.faults = Faults({"parameter": [tasks(3)[1]]})
     listed = tasks(300)

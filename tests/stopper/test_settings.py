@@ -296,3 +296,15 @@ def test_a_stopper_that_outlives_its_loop_warns_as_one(caplog: pytest.LogCapture
         gc.collect()
     assert [str(warning.message) for warning in caught] == ["unclosed Stopper: its `async with` block was never left"]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("priority", [None, "high", float("nan"), [1], 1j, 10**400])
+@pytest.mark.parametrize("routed", [False, True])
+async def test_a_priority_that_cannot_be_compared_is_refused(api: Emulator, priority: Any, *, routed: bool) -> None:
+    stopper = stopper_at(api)
+    async with Router({"a": stopper}, {"*": "a"}) if routed else stopper as calls:
+        with pytest.raises(ConfigurationError, match="priority"):
+            await calls.stop(Task("app", "room", "task"), priority=priority)
+        with pytest.raises(ConfigurationError, match="priority"):
+            calls.stop_all([Task("app", "room", "task")], priority=priority)
+        assert (await calls.stop(Task("app", "room", "task"), priority=True)).good

@@ -10,7 +10,7 @@ from stopcast.accounts.dispatch import Meters, RoutingDispatcher
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
 from stopcast.background import END_WITHIN_SECONDS, finish_task
-from stopcast.checks import check_instance, check_number, check_whole_number
+from stopcast.checks import check_instance, check_number, check_priority, check_whole_number
 from stopcast.errors import (
     ORDERED_ENDS,
     AccountsGivenUpError,
@@ -256,6 +256,7 @@ class Router:
         account = self.routes.account_of(found.app_id)
         if account is None:
             return dispatcher.refuse_unclaimed(found)
+        check_priority(priority)
         if account in dispatcher.accounts:
             return await self.stoppers[account].dispatcher.call(found, priority=priority).outcome()
         raise AccountsGivenUpError({account: dispatcher.given_up[account]})
@@ -266,6 +267,7 @@ class Router:
         Raises:
             AccountsGivenUpError: the tasks of these accounts have no outcome. Those of the others came before it.
         """
+        check_priority(priority)
         return self._streams.stream(tasks, self.dispatcher, priority=priority)
 
     async def stop_many(self, tasks: AnyTasks, *, priority: int = 0) -> list[Outcome]:

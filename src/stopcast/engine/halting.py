@@ -14,19 +14,24 @@ from stopcast.i18n import N_
 from stopcast.tasks.outcome import Outcome, Status
 
 _BAD: Final = frozenset({Status.FAILED, Status.GAVE_UP})
+#: For one task, and for several.
 _CANARY_FAILED: Final = {
-    Status.FAILED: N_(
-        "canary failed: {task} was refused ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+    Status.FAILED: (
+        N_("canary failed: {task} was refused ({reason}). Nothing beyond the first task was sent"),
+        N_("canary failed: {task} was refused ({reason}). Nothing beyond the first {tasks:,} tasks was sent"),
     ),
-    Status.SET_ASIDE: N_(
-        "canary failed: {task} was set aside ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+    Status.SET_ASIDE: (
+        N_("canary failed: {task} was set aside ({reason}). Nothing beyond the first task was sent"),
+        N_("canary failed: {task} was set aside ({reason}). Nothing beyond the first {tasks:,} tasks was sent"),
     ),
-    Status.GAVE_UP: N_(
-        "canary failed: {task} was given up ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+    Status.GAVE_UP: (
+        N_("canary failed: {task} was given up ({reason}). Nothing beyond the first task was sent"),
+        N_("canary failed: {task} was given up ({reason}). Nothing beyond the first {tasks:,} tasks was sent"),
     ),
 }
-_CANARY_NOT_GOOD: Final = N_(
-    "canary failed: {task} is {status} ({reason}). Nothing beyond the first {tasks:,} tasks was sent"
+_CANARY_NOT_GOOD: Final = (
+    N_("canary failed: {task} is {status} ({reason}). Nothing beyond the first task was sent"),
+    N_("canary failed: {task} is {status} ({reason}). Nothing beyond the first {tasks:,} tasks was sent"),
 )
 _FORM: Final = re.compile(r"(?a:(?P<tasks>\d{1,18})|(?P<percent>\d{1,3}(\.\d+)?)\s*%)")
 
@@ -115,6 +120,12 @@ class Failures:
 
     def _error(self) -> TooManyFailuresError:
         ((reason, number),) = self._reasons.most_common(1)
+        if self._ended == 1:
+            return TooManyFailuresError(f"the first task ended badly, too many to go on: {reason}")
+        if number == 1:
+            return TooManyFailuresError(
+                f"{self._bad:,} of {self._ended:,} tasks ended badly, too many to go on. For example: {reason}"
+            )
         return TooManyFailuresError(
             f"{self._bad:,} of {self._ended:,} tasks ended badly, too many to go on. "
             f"Most often, {number:,} times: {reason}"
@@ -145,7 +156,8 @@ class Canary:
             if not self.left:
                 self.on_passed(self._tasks)
             return None
-        template = _CANARY_FAILED.get(outcome.status, _CANARY_NOT_GOOD)
+        for_one, for_several = _CANARY_FAILED.get(outcome.status, _CANARY_NOT_GOOD)
+        template = for_one if self._tasks == 1 else for_several
         return CanaryError(
             template.format(
                 task="/".join(outcome.task),

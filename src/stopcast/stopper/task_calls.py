@@ -13,7 +13,7 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.network import ConnectorFactory, Network
 from stopcast.api.transport import AiohttpTransport
-from stopcast.checks import check_instance, check_methods, check_number, check_whole_number
+from stopcast.checks import check_instance, check_methods, check_number, check_priority, check_whole_number
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.dispatch import Dispatcher
 from stopcast.engine.halting import HaltAfter
@@ -275,9 +275,11 @@ class TaskCalls:
         if isinstance(found, Outcome):
             dispatcher.refuse(found)
             return found
+        check_priority(priority)
         return await dispatcher.call(found, priority=priority).outcome()
 
     def _call_all(self, tasks: AnyTasks, priority: int) -> OutcomeStream:
+        check_priority(priority)
         return self._streams.stream(tasks, self.dispatcher, priority=priority)
 
 
