@@ -67,8 +67,8 @@ class Member:
         asked = [identity(entry.task) if entry.task else b"" for entry in entries]
         if not any(asked):
             return list(entries)
-        self._recent.extend(filter(None, asked))
         doubts = set(await self._stream.run("doubts", *filter(None, asked)))
+        self._recent.extend(filter(None, asked))
         return [entry.doubted() if known in doubts else entry for entry, known in zip(entries, asked, strict=True)]
 
     async def _doubt_recent(self) -> None:
