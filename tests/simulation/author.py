@@ -140,8 +140,8 @@ class Author:
         # Each permit may meet a dead connection, five times for one attempt.
         slowest = min(world.cap, 20.0) / (50.0 if {"idle_dropped", "idle_dropped_soon"} & world.kinds.keys() else 1.0)
         slowest /= 10.0 if {"rate_changed", "steered_by_signals"} & world.kinds.keys() else 1.0
-        # Workers of a queue wait for what others have left, again and again.
-        waiting = 1800.0 if world.program == "queue" else 600.0
+        # Workers of a queue wait for what others have left, longest where the machine stands still again and again.
+        waiting = 3600.0 if world.program == "queue" else 600.0
         return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + waiting
 
     async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
