@@ -105,7 +105,7 @@ def test_the_status_is_0_and_there_is_no_report_when_the_list_is_empty(shell: Sh
     assert not (shell / REPORT).exists()
 
 
-@pytest.mark.parametrize("secret", ["not-the-secret", "AKLT.secret"])
+@pytest.mark.parametrize("secret", ["not-the-secret", "not/the+secret=="])
 def test_the_status_is_3_when_the_key_is_refused_and_the_secret_appears_nowhere(
     shell: Shell, api: Emulator, at: At, secret: str
 ) -> None:
