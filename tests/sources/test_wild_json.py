@@ -3,9 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
-from support.samples import BOTH, FIRST, NAMES, OBJECTS, Sample
+from support.samples import BOTH, FIRST, OBJECTS, Sample, each_of
 
 SAMPLES = [
     # JSON
@@ -84,7 +82,6 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.origin)
-@pytest.mark.parametrize("name", NAMES)
-async def test_json_is_read_or_refused_with_what_to_type(tmp_path: Path, sample: Sample, name: str) -> None:
-    await sample.check(tmp_path / name)
+@each_of(SAMPLES)
+async def test_json_is_read_or_refused_with_what_to_type(tmp_path: Path, sample: Sample) -> None:
+    await sample.check(tmp_path)

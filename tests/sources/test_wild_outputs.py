@@ -3,9 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
-from support.samples import BOTH, FIRST, HEADER, NAMES, OBJECTS, SECOND, Sample, delimited
+from support.samples import BOTH, FIRST, HEADER, OBJECTS, SECOND, Sample, delimited, each_of
 
 SAMPLES = [
     # Log services and dashboards
@@ -90,9 +88,8 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.origin)
-@pytest.mark.parametrize("name", NAMES)
+@each_of(SAMPLES)
 async def test_an_output_of_a_service_or_a_program_is_read_or_refused_with_what_to_type(
-    tmp_path: Path, sample: Sample, name: str
+    tmp_path: Path, sample: Sample
 ) -> None:
-    await sample.check(tmp_path / name)
+    await sample.check(tmp_path)

@@ -3,9 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
-from support.samples import BOTH, FIRST, HEADER, NAMES, OBJECTS, SECOND, Sample, delimited
+from support.samples import BOTH, FIRST, HEADER, OBJECTS, SECOND, Sample, delimited, each_of
 
 NOTES = delimited("\t", "AppId,RoomId,TaskId,Note", 'a1,r1,t1,"begins with a quote', 'a2,r2,t2,5" disk')
 
@@ -159,7 +157,6 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.origin)
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_table_is_read_or_refused_with_what_to_type(tmp_path: Path, sample: Sample, name: str) -> None:
-    await sample.check(tmp_path / name)
+@each_of(SAMPLES)
+async def test_a_table_is_read_or_refused_with_what_to_type(tmp_path: Path, sample: Sample) -> None:
+    await sample.check(tmp_path)
