@@ -10,8 +10,8 @@ import pytest
 from simulation.mutants import PATCHES, mutate
 
 _TESTS = Path(__file__).parent.parent
-#: A half of the seeds for each core of the machine that the suite is measured on.
-_SEEDS, _PARTS = 300, 2
+#: Parts of a few seconds each: with two of them, the suite ended with one core waiting for the other.
+_SEEDS, _PARTS = 300, 10
 
 
 def _simulation(*arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
