@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, closing
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from stopcast import RedisConsumer, Status
+from stopcast import Outcome, RedisConsumer, Status
 from stopcast.events import Event, QueueFound, QueueLost
 from stopcast.sandbox import Emulator
 from support.processes import tasks
@@ -57,6 +58,27 @@ async def test_a_task_whose_delivery_and_outcome_redis_has_lost_is_delivered_aga
     assert {(outcome.task, outcome.status) for outcome in again} == {
         (task, Status.PRESUMED_STOPPED) for task in tasks(3)
     }
+
+
+async def test_a_worker_that_reads_after_a_failover_knows_of_the_doubts_of_another_one(
+    url: str, there: Any, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(3))
+    async with RedisConsumer(url) as first, RedisConsumer(url) as second:
+        go_back = kept()
+        async with aclosing(first.take()) as of_first, aclosing(second.take()) as of_second:
+            batch = await anext(of_first)
+            first.ack(Outcome(task, Status.STOPPED, line=line) for line, task in enumerate(tasks(3), start=1))
+            await eventually(lambda: not first._deliveries.acked)
+            reading = [asyncio.ensure_future(anext(each)) for each in (of_first, of_second)]
+            await eventually(lambda: there.info("clients")["blocked_clients"] == 2)
+            go_back()
+            done, waiting = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            for each in waiting:
+                each.cancel()
+            await asyncio.wait(reading)
+    assert len(batch.rows) == 3
+    assert [each.result().in_doubt for each in done] == [[True] * 3]
 
 
 async def test_a_task_whose_entry_redis_has_lost_as_well_is_in_doubt_when_it_is_put_in_again(

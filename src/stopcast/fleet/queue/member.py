@@ -67,9 +67,17 @@ class Member:
         asked = [identity(entry.task) if entry.task else b"" for entry in entries]
         if not any(asked):
             return list(entries)
-        doubts = set(await self._stream.run("doubts", *filter(None, asked)))
+        doubts = set(await self._run("doubts", *filter(None, asked)))
         self._recent.extend(filter(None, asked))
         return [entry.doubted() if known in doubts else entry for entry, known in zip(entries, asked, strict=True)]
+
+    async def _run(self, script: str, *arguments: Any, keys: tuple[str, ...] = ()) -> Any:
+        try:
+            return await self._stream.run(script, *arguments, keys=keys)
+        except Exception:
+            # At once, because others may read soon.
+            await self._doubt_recent()
+            raise
 
     async def _doubt_recent(self) -> None:
         """Have Redis remember that the worker's last tasks are in doubt, if it has lost its last writes.
@@ -98,7 +106,7 @@ class Member:
         await self._doubt_recent()
         ours: set[bytes] = set()
         for start in range(0, len(ids) or 1, STEP):
-            agreed, kept = await self._stream.run("keep", self._name, *settings.words, *ids[start : start + STEP])
+            agreed, kept = await self._run("keep", self._name, *settings.words, *ids[start : start + STEP])
             ours.update(kept)
         return Agreed.of(agreed), ours
 
@@ -109,7 +117,7 @@ class Member:
         for ending in endings:
             arguments += [ending.entry_id, int(ending.only_mine), ending.forget, int(ending.in_doubt)]
             arguments += [len(ending.fields), *ending.fields]
-        await stream.run("settle", *arguments, keys=(elsewhere or stream.name,))
+        await self._run("settle", *arguments, keys=(elsewhere or stream.name,))
 
     async def hand_back(self, fields_of: Callable[[Entry], Sequence[bytes]]) -> int:
         """Put the member's entries into the stream again, for others to have at once, and leave the group.
