@@ -227,7 +227,7 @@ class Wire(MemoryTransport):
         whole = answered.as_bytes()
         if network.happens("answer_lost", *subject):
             loop.at(at, self._drop, ConnectionResetError(104, "Connection reset by peer"))
-        elif network.happens("answer_swallowed", *subject):
+        elif network.happens("answer_swallowed", *subject) or network.happens("outage", int(loop.time() / 20)):
             pass
         elif network.happens("answer_cut", *subject):
             loop.at(at, self._arrive, whole[: int(len(whole) * world.share("cut", *subject))])

@@ -20,6 +20,7 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "answer_doubled": (0.05, 0.3),  # the same bytes come once more
     "answer_stray": (0.05, 0.3),  # a 408 comes on the idle connection
     "answer_foreign": (0.05, 0.2),  # a proxy's page comes instead of the request's way to the API
+    "outage": (0.1, 0.5),  # for twenty seconds, no answer comes
     # The network, for each connection.
     "connect_refused": (0.05, 0.3),
     "connect_slow": (0.1, 0.5),  # up to 3 seconds
@@ -86,7 +87,7 @@ KINDS: Final[Mapping[str, tuple[float, ...]]] = {
     "disk_full": (0.1, 0.5),  # for three seconds
     "sync_fails": (0.05, 0.3),  # with EIO, once for each
     "sync_slow": (0.1, 0.5),  # up to 3 s
-    "write_slow": (0.02, 0.2),  # it blocks the process for up to 3 s
+    "write_slow": (0.1, 0.5),  # it blocks the process for up to 3 s
     "power_cut": (0.3, 1.0),  # once in a life: lines that were not synced are lost, from any byte on
 }
 
