@@ -12,6 +12,7 @@ from typing import IO, Final
 
 from stopcast.marking import N_
 from stopcast.report.blocking import sync
+from stopcast.report.in_flight import InFlightLog
 
 _LOG: Final = logging.getLogger("stopcast")
 _NO_SYNC: Final = N_("the file system of the report {path} cannot sync files: a power cut may lose the last lines")
@@ -29,23 +30,24 @@ _DELETED_NAME: Final = " (deleted)"
 
 
 class SyncedReport:
-    """Syncs one report, and sees whether it is still there.
+    """Syncs one report with its in-flight log, and sees whether it is still there.
 
     Attributes:
         size: the bytes that the file has to hold at least: those that it had, and those that were written since.
     """
 
-    def __init__(self, descriptor: int, path: Path) -> None:
+    def __init__(self, descriptor: int, path: Path, in_flight: InFlightLog | None) -> None:
         status = os.fstat(descriptor)
         self.size = status.st_size
         self._had_a_name = status.st_nlink > 0
         self._descriptor = descriptor
         self._path = path
+        self._in_flight = in_flight
         self._warned: set[str] = set()
         self._saved: Path | None = None
 
     def sync(self) -> None:
-        """Put the report on the disk. Blocks, so it belongs in a thread.
+        """Put the report and its in-flight log on the disk. Blocks, so it belongs in a thread.
 
         Raises:
             OSError: it cannot be put there, or another program has deleted or cut it. A deleted report is written anew.
@@ -53,6 +55,8 @@ class SyncedReport:
         size = self.size
         if not sync(self._descriptor):
             self._warn("report_not_synced", _NO_SYNC.format(path=self._path))
+        if self._in_flight is not None:
+            self._in_flight.sync()
         status = os.fstat(self._descriptor)
         if self._had_a_name and not status.st_nlink:
             raise OSError(errno.ENOENT, self._save())

@@ -64,7 +64,7 @@ class Report:
         asked: bool = False,
     ) -> None:
         self._descriptor = descriptor
-        self._file = SyncedReport(descriptor, path)
+        self._file = SyncedReport(descriptor, path, in_flight)
         self._path = path
         self._on_error = on_error
         self._on_durable = on_durable
@@ -74,7 +74,7 @@ class Report:
         self._line = partial(line_of, sandbox=sandbox, asked=asked)
         #: Outcomes without a line yet. The thread may be writing the first of them.
         self._outcomes: list[Outcome] = []
-        #: Outcomes that are written but not synced; only filled if something depends on that.
+        #: Outcomes that are written but not synced.
         self._not_durable: list[Outcome] = []
         self._loop = asyncio.get_running_loop()
         self._thread = BlockingCalls("report")
@@ -188,8 +188,7 @@ class Report:
         if not self._regular:
             self._call_on_durable(written)
             return
-        if self._on_durable is not None or self._in_flight is not None:
-            self._not_durable += written
+        self._not_durable += written
         self._plan_sync()
 
     def _fail(self, error: BaseException) -> None:
@@ -227,13 +226,8 @@ class Report:
         if self._syncing is not None:
             self._plan_sync()
             return
-        self._syncing = self._thread.start(self._sync_files)
+        self._syncing = self._thread.start(self._file.sync)
         self._syncing.add_done_callback(partial(self._synced, len(self._not_durable)))
-
-    def _sync_files(self) -> None:
-        self._file.sync()
-        if self._in_flight is not None:
-            self._in_flight.sync()
 
     def _synced(self, outcomes: int, syncing: asyncio.Future[None]) -> None:
         self._syncing = None
@@ -263,7 +257,8 @@ class Report:
         if self._regular and self.running is None:
             self._sync()
             cancelled = await self._until_idle() or cancelled
-        self._cancel_timers()
+        for timer in filter(None, (self._sync_timer, *self._deadlines)):
+            timer.cancel()
         self._thread.stop()
         if self.running is not None:
             # Keep the error, so that a later error of the thread is not reported as well.
@@ -278,10 +273,6 @@ class Report:
             if lost and self._regular:
                 lost += ", and --resume sends their tasks again"
             raise ReportError(f"{error}{lost}") from error.__cause__
-
-    def _cancel_timers(self) -> None:
-        for timer in filter(None, (self._sync_timer, *self._deadlines)):
-            timer.cancel()
 
     def _write_rest(self) -> ReportError | None:
         if not self._regular:
