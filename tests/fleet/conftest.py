@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from support.queues import client_of
+from support.quota_calls import Calls
 
 
 @pytest.fixture
@@ -19,3 +20,10 @@ def there(redis_url: str) -> Iterator[Any]:
     """A client for looking at what is in Redis."""
     with client_of(redis_url) as client:
         yield client
+
+
+@pytest.fixture
+async def calls() -> AsyncIterator[Calls]:
+    calls = Calls()
+    yield calls
+    await calls.end()
