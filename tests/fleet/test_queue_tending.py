@@ -94,3 +94,15 @@ def test_after_an_outage_all_workers_give_a_sign_of_life_before_one_reads(away_s
     kept, seconds = in_virtual_time(main)
     assert kept == (away_seconds > 0)
     assert waits <= seconds <= waits + 0.3
+
+
+def test_a_worker_tries_again_soon_where_redis_has_only_lost_writes() -> None:
+    async def main() -> float:
+        loop, outage = asyncio.get_running_loop(), Outage("tasks", lambda _: None)
+        for _ in range(8):
+            await outage.failed("writing", OSError())
+        began_at = loop.time()
+        await outage.failed("writing", OSError("STOPCASTBACK Redis has lost its last writes"))
+        return loop.time() - began_at
+
+    assert in_virtual_time(main) < 0.2

@@ -138,7 +138,9 @@ def sends_its_own(story: Story) -> Iterator[str]:
         own = max((at for at, consumer in before if consumer == names[call.life]), default=float("-inf"))
         # A worker whose queue lost its data finishes what it has, although it is put in again.
         until = min((lost for lost in _queue(story).emptied_at if lost > own), default=float("inf"))
-        if any(own < at < min(until, call.sent_at - _AT_ONCE) for at, _ in before):
+        # A failover may lose the sign of life that made it the worker's own.
+        kept = not any(lost.kept_at < own <= lost.at for lost in _queue(story).failovers)
+        if kept and any(own < at < min(until, call.sent_at - _AT_ONCE) for at, _ in before):
             yield f"{call.life} sends {call.task.task_id} at {call.sent_at:.6f}, and another worker has the task"
         if call.sent_at - own > longest:
             seconds = call.sent_at - own

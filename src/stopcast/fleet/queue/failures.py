@@ -142,6 +142,9 @@ class Outage:
             self._began_at = asyncio.get_running_loop().time()
             self._emit(QueueLost(words_of(error)))
         self._failing.add(activity)
+        if str(error).startswith("STOPCASTBACK"):
+            # Redis is there, and others may read, or take over what is ours.
+            self._pause_seconds = _PAUSE_SECONDS
         await self.pause(self._pause_seconds)
         self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
 
