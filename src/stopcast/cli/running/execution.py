@@ -86,10 +86,11 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
     try:
         async with AsyncExitStack() as stack:
             stack.callback(job.lists.close)
-            ended = await _run_both(Session.begin(user, signals, stack), job)
-            # The result stands: what is left is to close what was opened.
-            signals.disregard()
-            return ended
+            try:
+                return await _run_both(Session.begin(user, signals, stack), job)
+            finally:
+                # However it ended, what is left is to close what was opened.
+                signals.disregard()
     except asyncio.CancelledError:
         if signals.number is None:
             raise
