@@ -21,6 +21,7 @@ from stopcast.engine.refresh import ask
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ClosedError, ConfigurationError, StopcastError
 from stopcast.events import Event, RunFinished
+from stopcast.limiters import Unlimited
 from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.logs import Observers
 from stopcast.ports import BareLimiter, Observer, Opened, Transport
@@ -144,6 +145,7 @@ class TaskCalls:
                     method=self.action.method,
                     network=self._network,
                     max_at_once=self._settings.max_at_once,
+                    has_cap=not isinstance(self.limiter, Unlimited),
                 )
                 transport = await stack.enter_async_context(over_http)
             observers = Observers(self._observers, account=self._account)
