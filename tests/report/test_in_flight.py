@@ -63,7 +63,8 @@ def test_a_task_is_in_doubt_from_before_its_call_until_its_note_is_erased(report
 def test_the_log_is_removed_at_the_end_unless_a_task_is_in_doubt(report: Path) -> None:
     log = opened(report)
     begin(log, ONE, TWO)
-    log.settled([ONE])
+    log.written([ONE])
+    log.synced(log.unsynced)
     log.end([TWO])
     log.close()
     assert names_in(report.parent) == [report.name]
@@ -73,10 +74,29 @@ def test_the_log_is_removed_at_the_end_unless_a_task_is_in_doubt(report: Path) -
     assert set(opened(report).left) == identities(ONE)
 
 
+def test_a_note_is_kept_until_the_line_of_its_task_is_on_the_disk(report: Path) -> None:
+    log = opened(report)
+    begin(log, ONE, TWO)
+    log.written([ONE])
+    begin(log, THREE)
+    assert set(opened(report).left) == identities(ONE, TWO, THREE)
+    log.close()
+    assert set(opened(report).left) == identities(ONE, TWO, THREE)
+
+
+def test_a_note_is_written_over_that_of_a_line_on_the_disk(report: Path) -> None:
+    log = opened(report)
+    begin(log, ONE, TWO)
+    log.written([ONE, TWO])
+    log.synced(1)
+    begin(log, THREE)
+    assert (log.unsynced, set(opened(report).left)) == (1, identities(TWO, THREE))
+
+
 def test_a_note_of_a_settled_task_is_ignored(report: Path) -> None:
     log = opened(report)
     begin(log, ONE, TWO)
-    log.settled([ONE])
+    log.written([ONE])
     assert set(opened(report, settled=frozenset(identities(ONE))).left) == identities(TWO)
 
 

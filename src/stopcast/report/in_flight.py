@@ -58,6 +58,7 @@ class InFlightLog:
         self._size = first_free + _WIDTH * most
         self._free = list(range(self._size - _WIDTH, first_free - _WIDTH, -_WIDTH))
         self._places: dict[Task, int] = {}
+        self._written: list[int] = []
         self._on_note: Callable[[], object] = lambda: None
 
     def when_noted(self, act: Callable[[], object]) -> None:
@@ -99,15 +100,25 @@ class InFlightLog:
                 with suppress(OSError):
                     self._write(place, _FREE)
 
-    def settled(self, tasks: Iterable[Task]) -> None:
-        """Free the notes of tasks whose lines are on the disk; another note is written over each.
+    def written(self, tasks: Iterable[Task]) -> None:
+        """Keep the notes of tasks whose lines were written, until these lines are on the disk."""
+        for task in tasks:
+            if (place := self._places.pop(task, None)) is not None:
+                self._written.append(place)
+
+    @property
+    def unsynced(self) -> int:
+        """The notes of lines that were written, and may not be on the disk."""
+        return len(self._written)
+
+    def synced(self, notes: int) -> None:
+        """Free the oldest of these notes, as their lines are on the disk; another note is written over each.
 
         The next run ignores a note of a task that the report settles or leaves in doubt, so that erasing it would be a
         waste.
         """
-        for task in tasks:
-            if (place := self._places.pop(task, None)) is not None:
-                self._free.append(place)
+        self._free += self._written[:notes]
+        del self._written[:notes]
 
     def _write(self, place: int, note: bytes) -> None:
         if os.pwrite(self._descriptor, note, place) != _WIDTH:
@@ -124,7 +135,7 @@ class InFlightLog:
 
     def close(self) -> None:
         """Close the file, and remove it unless a task in it is in doubt."""
-        if self._places or self._left:
+        if self._places or self._written or self._left:
             self.give_up_room()
             _name_log(self._report, self._path)
             with suppress(OSError):

@@ -74,7 +74,7 @@ class Report:
         self._line = partial(line_of, sandbox=sandbox, asked=asked)
         #: Outcomes without a line yet. The thread may be writing the first of them.
         self._outcomes: list[Outcome] = []
-        #: Outcomes that are written but not synced.
+        #: Outcomes that are written but not synced; only filled if there is an ``on_durable`` to call with them.
         self._not_durable: list[Outcome] = []
         self._loop = asyncio.get_running_loop()
         self._thread = BlockingCalls("report")
@@ -184,11 +184,12 @@ class Report:
         if self._in_flight is not None:
             # Nothing of these is in doubt, and they are sent again.
             self._in_flight.end(it.task for it in written if not (it.status.settled or it.in_doubt))
+            self._in_flight.written(it.task for it in written if it.status not in _ROWS_ONLY)
         del self._outcomes[:lines]
         if not self._regular:
             self._call_on_durable(written)
             return
-        self._not_durable += written
+        self._not_durable += () if self._on_durable is None else written
         self._plan_sync()
 
     def _fail(self, error: BaseException) -> None:
@@ -227,16 +228,17 @@ class Report:
             self._plan_sync()
             return
         self._syncing = self._thread.start(self._file.sync)
-        self._syncing.add_done_callback(partial(self._synced, len(self._not_durable)))
+        notes = 0 if self._in_flight is None else self._in_flight.unsynced
+        self._syncing.add_done_callback(partial(self._synced, len(self._not_durable), notes))
 
-    def _synced(self, outcomes: int, syncing: asyncio.Future[None]) -> None:
+    def _synced(self, outcomes: int, notes: int, syncing: asyncio.Future[None]) -> None:
         self._syncing = None
         synced, self._not_durable = self._not_durable[:outcomes], self._not_durable[outcomes:]
         if (error := syncing.exception()) is not None:
             self._fail_to_sync(error)
         elif self._sync_error is None:
             if self._in_flight is not None:
-                self._in_flight.settled(it.task for it in synced if it.status not in _ROWS_ONLY)
+                self._in_flight.synced(notes)
             self._call_on_durable(synced)
 
     async def finish(self) -> None:
