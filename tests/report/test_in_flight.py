@@ -100,6 +100,22 @@ def test_a_note_of_a_settled_task_is_ignored(report: Path) -> None:
     assert set(opened(report, settled=frozenset(identities(ONE))).left) == identities(TWO)
 
 
+def test_lines_that_settle_notes_are_put_on_the_disk_before_these_notes_are_dropped(
+    report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(opened(report), ONE)
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    opened(report, settled=frozenset(identities(ONE)))
+    assert synced == [report.stat().st_ino]
+
+
 def test_a_task_that_was_left_in_doubt_keeps_its_note_when_it_is_sent_again(report: Path) -> None:
     begin(opened(report), ONE)
     log = opened(report)

@@ -138,6 +138,7 @@ class Disk:
             if path.suffix == ".jsonl" and synced is not None and synced < status.st_size:
                 left = synced + int((status.st_size - synced + 1) * self.world.share("power_cut", self._writes))
                 os.truncate(path, left)
+                self._synced[file] = left  # the next process reads it from the disk
 
     def _lose_notes(self, path: Path, replaced: list[tuple[int, bytes, bytes]]) -> None:
         with path.open("r+b") as notes:

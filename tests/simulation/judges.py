@@ -113,12 +113,7 @@ class Claim(NamedTuple):
 def _is_lost(story: Story, call: Call) -> bool:
     """Return whether a power cut may have cost the note of a call."""
     seconds = _LOST_SECONDS + sum(more for kind, more in _LOST_SECONDS_MORE.items() if kind in story.world.kinds)
-    for cut in story.record.power_cuts:
-        # What a killed process has written last is synced by the next one.
-        ends = (life.killed_at for life in story.lives if life.group.name == call.life and life.killed_at is not None)
-        if 0 <= min((cut, *ends)) - call.sent_at < seconds and call.sent_at <= cut:
-            return True
-    return False
+    return any(0 <= cut - call.sent_at < seconds for cut in story.record.power_cuts)
 
 
 def false_claims(story: Story, claim: Claim) -> Iterator[str]:

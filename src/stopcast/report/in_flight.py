@@ -181,6 +181,10 @@ def open_in_flight_log(report: Path, *, most: int, settled: Container[bytes]) ->
         logs |= {other: log for other, log in _logs_of_other_names(path, named) if log.file_id == file_id}
         notes = [note for log in logs.values() if log is not None for note in log.notes]
         left = [note for note in dict.fromkeys(notes) if note not in settled]
+        if len(left) < len(notes):
+            # Notes are dropped for lines that a killed process has written. These may not be on the disk.
+            with real.open("rb") as lines:
+                sync(lines.fileno())
         descriptor = _write_new(path, b"".join([_MAGIC, file_id, *left]), bytes((_WIDTH + _ROOM_PER_CALL) * most))
     except OSError as error:
         raise ReportError(
