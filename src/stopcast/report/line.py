@@ -12,7 +12,7 @@ import orjson
 
 from stopcast.errors import ReportError
 from stopcast.tasks.outcome import Outcome, Status
-from stopcast.tasks.task import Task
+from stopcast.tasks.task import ID_NAMES, Task
 
 #: How files begin that are compressed with gzip, bzip2, xz and zstd.
 _COMPRESSED: Final = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
@@ -57,7 +57,6 @@ def _writable(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_KEYS: Final = ("AppId", "RoomId", "TaskId")
 _STATUSES: Final = {status.value: status for status in Status}
 
 
@@ -73,7 +72,7 @@ def read_line(line: bytes) -> dict[str, Any] | None:
     if type(app_id) is type(room_id) is type(task_id) is str:
         read: dict[str, Any] = values
         return read
-    return values if all(isinstance(values[key], str | None) for key in _KEYS) else None
+    return values if all(isinstance(values[key], str | None) for key in ID_NAMES) else None
 
 
 def task_of(values: dict[str, Any]) -> Task:

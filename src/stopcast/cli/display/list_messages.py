@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stopcast.i18n import _, ngettext
+from stopcast.tasks.task import ID_NAMES
 
 if TYPE_CHECKING:
     from stopcast.cli.lists import Beginning
     from stopcast.tasks.intake import Intake
     from stopcast.tasks.outcome import Outcome
 
-_NAMES = ("AppId", "RoomId", "TaskId")
 _VALUE_CHARACTERS = 40
 #: The rows that name no task are shown up to this many.
 INVALID_SHOWN = 10
@@ -55,7 +55,7 @@ def as_json(beginning: Beginning) -> dict[str, Any]:
         "delimiter": how.delimiter,
         "sheet": how.sheet,
         "header_line": how.header_line,
-        "first_row": None if row is None else dict(zip(_NAMES, map(_shown, row[:3]), strict=True)),
+        "first_row": None if row is None else dict(zip(ID_NAMES, map(_shown, row[:3]), strict=True)),
     }
 
 
