@@ -43,6 +43,8 @@ class SyncedReport:
         self._descriptor = descriptor
         self._path = path
         self._in_flight = in_flight
+        #: Notes of lines that were written when the last sync began.
+        self._notes = 0
         self._warned: set[str] = set()
         self._saved: Path | None = None
 
@@ -53,6 +55,7 @@ class SyncedReport:
             OSError: it cannot be put there, or another program has deleted or cut it. A deleted report is written anew.
         """
         size = self.size
+        self._notes = 0 if self._in_flight is None else self._in_flight.unsynced
         if not sync(self._descriptor):
             self._warn("report_not_synced", _NO_SYNC.format(path=self._path))
         if self._in_flight is not None:
@@ -65,6 +68,11 @@ class SyncedReport:
         with suppress(PermissionError):
             if not self._is_in_its_place(status):
                 self._warn("report_moved", _MOVED.format(path=self._path, now=self._name_now()))
+
+    def free_notes(self) -> None:
+        """Free the notes of the lines that the last sync has put on the disk."""
+        if self._in_flight is not None:
+            self._in_flight.synced(self._notes)
 
     def _warn(self, event: str, text: str) -> None:
         if event not in self._warned:

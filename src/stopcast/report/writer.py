@@ -85,8 +85,9 @@ class Report:
         self._error: ReportError | None = None
         #: Linux reports a failed sync only once. The data may be lost even if a later sync succeeds.
         self._sync_error: ReportError | None = None
-        #: ``_torn`` says that the file ends in a torn line, which only a resumed run can remove: no line may follow.
-        self._torn = self._paused = self._finishing = False
+        #: Whether the file ends in a torn line, which only a resumed run can remove. No line may follow it.
+        self._torn = False
+        self._paused = self._finishing = False
         self._wait_seconds: float | None = None
         self._waiting_over: asyncio.Future[None] = self._loop.create_future()
         self._deadlines: list[asyncio.TimerHandle] = []
@@ -228,17 +229,15 @@ class Report:
             self._plan_sync()
             return
         self._syncing = self._thread.start(self._file.sync)
-        notes = 0 if self._in_flight is None else self._in_flight.unsynced
-        self._syncing.add_done_callback(partial(self._synced, len(self._not_durable), notes))
+        self._syncing.add_done_callback(partial(self._synced, len(self._not_durable)))
 
-    def _synced(self, outcomes: int, notes: int, syncing: asyncio.Future[None]) -> None:
+    def _synced(self, outcomes: int, syncing: asyncio.Future[None]) -> None:
         self._syncing = None
         synced, self._not_durable = self._not_durable[:outcomes], self._not_durable[outcomes:]
         if (error := syncing.exception()) is not None:
             self._fail_to_sync(error)
         elif self._sync_error is None:
-            if self._in_flight is not None:
-                self._in_flight.synced(notes)
+            self._file.free_notes()
             self._call_on_durable(synced)
 
     async def finish(self) -> None:
