@@ -30,7 +30,7 @@ class Process:
         started_at: virtual time.
         ended_at: virtual time.
         killed_at: virtual time, None for one that was not killed.
-        first_signal_at: virtual time.
+        first_signal_at: virtual time at which the first signal has taken effect.
         until: virtual time at which it has to have ended, by its own options.
     """
 
@@ -113,13 +113,16 @@ class Process:
             self._do(self._signalled, handler, number)
 
     def _signalled(self, handler: Callable[[int, Any], object], number: int) -> None:
-        if number in {signal.SIGUSR1, signal.SIGUSR2}:
-            pass
-        elif self.first_signal_at is None:
+        handler(number, None)
+        if number not in {signal.SIGUSR1, signal.SIGUSR2}:
+            # The handler acts in the next turn of the loop, after the steps that are ready now. Each may stand still.
+            self._do(self._acted_on_signal)
+
+    def _acted_on_signal(self) -> None:
+        if self.first_signal_at is None:
             self.first_signal_at = self._loop.time()
         elif self.second_signal_at is None:
             self.second_signal_at = self._loop.time()
-        handler(number, None)
 
     def cancel(self) -> None:
         """Cancel its main task, as a program does that runs the command's job as part of itself."""
