@@ -12,7 +12,7 @@ from stopcast.engine.backlog import Backlog
 from stopcast.engine.contracts import StreamOptions
 from stopcast.engine.feed import Feed
 from stopcast.engine.halting import Failures
-from stopcast.engine.job import Job, make_jobs
+from stopcast.engine.job import Job
 from stopcast.engine.origin import Origin
 from stopcast.engine.same_task import SameTask, after_call_of, shared_outcome
 from stopcast.engine.single import SingleTask, SingleTasks
@@ -126,7 +126,6 @@ class Dispatcher:
             most_outstanding=self.most_outstanding,
             observers=self._observers,
             options=options,
-            make_jobs=make_jobs,
             on_ready=self._on_ready,
             on_end=self._on_end,
         )

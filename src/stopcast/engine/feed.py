@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from stopcast.engine.contracts import StreamOptions
+from stopcast.engine.job import Job
 from stopcast.engine.origin import Origin
 from stopcast.events import TaskRefused
 from stopcast.logs import Observers
 from stopcast.tasks.outcome import Outcome
 
 if TYPE_CHECKING:
-    from stopcast.engine.job import Job
     from stopcast.tasks.intake import Accepted
 
 #: Rows read ahead of the calls. Enough to bridge the reading of the next batch, few enough to be a true back-pressure.
@@ -46,7 +46,6 @@ class Feed(Origin):
         most_outstanding: int,
         observers: Observers,
         options: StreamOptions,
-        make_jobs: Callable[[Feed, Iterable[Accepted]], Iterable[Job]],
         on_ready: Callable[[Feed], None],
         on_end: Callable[[Feed], None],
     ) -> None:
@@ -56,7 +55,6 @@ class Feed(Origin):
         self._ready: deque[Job] = deque()
         self._consume = deliver
         self._most_outstanding = most_outstanding
-        self._make_jobs = make_jobs
         self._on_ready = on_ready
         self._on_end = on_end
         self._outstanding = 0
@@ -76,7 +74,9 @@ class Feed(Origin):
     def submit(self, rows: Iterable[Accepted]) -> None:
         """Accept rows to send. Where the feed is ending, they are taken back at once."""
         before = len(self._ready)
-        self._ready.extend(self._make_jobs(self, rows))
+        self._ready.extend(
+            Job(task, identity, self, source, line, in_doubt) for task, identity, source, line, in_doubt in rows
+        )
         added = len(self._ready) - before
         self._outstanding += added
         self._unsettled += added

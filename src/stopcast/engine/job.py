@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stopcast.api.answers import Reply
@@ -14,9 +14,7 @@ from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
 if TYPE_CHECKING:
-    from stopcast.engine.feed import Feed
     from stopcast.engine.origin import Origin
-    from stopcast.tasks.intake import Accepted
 
 _NO_REPLY: Final = Reply(None)
 make_outcome: Final = maker(Outcome)
@@ -75,8 +73,3 @@ class Job(NamedTuple):
             state=reply.state,
             unsent=self.unsent,
         )
-
-
-def make_jobs(feed: Feed, rows: Iterable[Accepted]) -> list[Job]:
-    """Return the rows of a stream as jobs."""
-    return [Job(task, identity, feed, source, line, in_doubt) for task, identity, source, line, in_doubt in rows]
