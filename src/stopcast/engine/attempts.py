@@ -125,18 +125,18 @@ class Attempts:
             assert attempt.interrupt is not None, "a call has a reply or was interrupted"  # noqa: S101 - an invariant
             if attempt.sent:
                 job = self._tried(job, attempt, _NO_ANSWER, started_at, doubtful=True)
-            elif job.feed.flights is not None and not job.in_doubt:
+            elif job.origin.flights is not None and not job.in_doubt:
                 # The note of a call is written even where its permit turns out to be too old.
-                job.feed.flights.end([job.task])
+                job.origin.flights.end([job.task])
             return Interrupted(job, attempt.interrupt)
         verdict = judge(reply)
         calls = job.history
-        if job.feed.observed:
+        if job.origin.observed:
             event = self._event(job, attempt, reply, verdict, started_at)
-            job.feed.observe(event)
+            job.origin.observe(event)
             calls = (*calls, event)
         if self._slowed:
-            self.report_rate(job.feed.observe)
+            self.report_rate(job.origin.observe)
         if verdict is Verdict.OK:
             self._accepted(job)
             status = self._action.conclude(reply, job.in_doubt)
@@ -192,13 +192,13 @@ class Attempts:
             self._accepted(job)
         if rule.slows:
             self._limiter.hold(reply.retry_after or 0.0)
-            job.feed.observe(Throttled(reply.retry_after or 0.0))
-            self.report_rate(job.feed.observe)
+            job.origin.observe(Throttled(reply.retry_after or 0.0))
+            self.report_rate(job.origin.observe)
         return self._carry_out(decision, job, reply, verdict, stale_key=tried.stale_key)
 
     def _accepted(self, job: Job) -> None:
         if self._account.accepted(job.task.app_id):
-            job.feed.observe(CallsResumed())
+            job.origin.observe(CallsResumed())
 
     def _carry_out(self, decision: Decision, job: Job, reply: Reply, verdict: Verdict, *, stale_key: bool) -> Result:
         account, app_id = self._account, job.task.app_id
@@ -216,7 +216,7 @@ class Attempts:
                 return Settled(job, _end(job, status, reply), job.history, error)
             case SetAside():
                 if account.leave_out(app_id, reply):
-                    job.feed.observe(AppSetAside(app_id, reply.code))
+                    job.origin.observe(AppSetAside(app_id, reply.code))
                 return self._settled(job, Status.SET_ASIDE, reply)
         if verdict in {Verdict.ACCOUNT, Verdict.UNKNOWN_ACCOUNT, Verdict.UNKNOWN_REFUSAL} and not stale_key:
             account.refused(verdict, app_id, reply)
@@ -226,16 +226,16 @@ class Attempts:
 
     def _settled(self, job: Job, status: Status | None, reply: Reply) -> Settled:
         if status is None:
-            status = self._action.conclude(reply, job.in_doubt or job.feed.in_doubt(job.task))
+            status = self._action.conclude(reply, job.in_doubt or job.origin.in_doubt(job.task))
         return Settled(job, _end(job, status, reply), job.history)
 
     def _again(self, job: Job, reply: Reply, wait_seconds: float) -> Result:
-        if job.attempts >= self._policy.max_attempts or job.feed.ending:
+        if job.attempts >= self._policy.max_attempts or job.origin.ending:
             return self._settled(job, Status.GAVE_UP, reply)
-        if job.feed.flights is not None and not job.in_doubt:
+        if job.origin.flights is not None and not job.in_doubt:
             # With an outcome it is in doubt until its line is written, and then the line says how it ended.
-            job.feed.flights.end([job.task])
-        job.feed.observe(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait_seconds))
+            job.origin.flights.end([job.task])
+        job.origin.observe(RetryPlanned(job.task, job.attempts, reply.code or reply.message or "", wait_seconds))
         return Retry(job, wait_seconds)
 
     def _worked(self, job: Job) -> float:
@@ -245,7 +245,7 @@ class Attempts:
 
     def _renew_key(self, job: Job, reply: Reply) -> None:
         self._account.key.renew()
-        job.feed.observe(CredentialsRefused(reply.code))
+        job.origin.observe(CredentialsRefused(reply.code))
         if self._on_key_refused is not None:
             self._on_key_refused(reply)
 
@@ -253,7 +253,7 @@ class Attempts:
         self._account.correct_clock(offset_seconds)
         if self._on_clock_corrected is not None:
             self._on_clock_corrected()
-        job.feed.observe(ClockCorrected(offset_seconds))
+        job.origin.observe(ClockCorrected(offset_seconds))
 
     def report_rate(self, observe: Callable[[Event], None]) -> None:
         """Emit the limiter's rate, if it is a step away from what was emitted last, or at its full height again."""

@@ -19,7 +19,7 @@ _RETRY_TURN: Final = 10
 class Backlog:
     """Fresh jobs, jobs that wait for their next attempt, and jobs that are due for it.
 
-    The highest priority goes first. Feeds of the same priority take turns, one job each.
+    The highest priority goes first. Origins of the same priority take turns, one job each.
 
     Args:
         without_call: returns the outcome of a job that no call is to be made for any more, None for one to be sent.
@@ -30,7 +30,7 @@ class Backlog:
         self._without_call = without_call
         self._on_due = on_due
         self._loop = asyncio.get_running_loop()
-        # Heaps, the highest priority on top: feeds with a fresh job in their turn, jobs that are due in theirs.
+        # Heaps, the highest priority on top: origins with a fresh job in their turn, jobs that are due in theirs.
         self._fresh: list[tuple[int, int, Origin]] = []
         self._due: list[tuple[int, int, Job]] = []
         #: How many of them can have more than one job.
@@ -42,22 +42,22 @@ class Backlog:
         self._alarm_at = 0.0
 
     def has_more_than(self, jobs: int) -> bool:
-        """Return whether more jobs than this can be picked now. A feed that has just ended may count as one job."""
-        # Every feed has one at least, and there may be very many feeds, most of them with a single task.
+        """Return whether more jobs than this can be picked now. An origin that has just ended may count as one job."""
+        # Every origin has one at least, and there may be very many origins, most of them with a single task.
         at_least = len(self._due) + len(self._fresh)
         if at_least > jobs or not self._streams:
             return at_least > jobs
-        return len(self._due) + sum(len(feed.ready) for _, _, feed in self._fresh) > jobs
+        return len(self._due) + sum(len(origin.ready) for _, _, origin in self._fresh) > jobs
 
     @property
     def waiting(self) -> int:
         """Jobs that have failed before, and wait for their next attempt or are due for it."""
         return len(self._waiting) + len(self._due)
 
-    def add(self, feed: Origin) -> None:
-        """Add a feed that has jobs ready, and had none."""
-        self._streams += not feed.single
-        heappush(self._fresh, (-feed.priority, next(self._turn), feed))
+    def add(self, origin: Origin) -> None:
+        """Add an origin that has jobs ready, and had none."""
+        self._streams += not origin.single
+        heappush(self._fresh, (-origin.priority, next(self._turn), origin))
 
     def wait(self, job: Job, seconds: float) -> None:
         """Add a job that is due after these seconds."""
@@ -66,14 +66,14 @@ class Backlog:
 
     def put_back(self, job: Job) -> None:
         """Add a job whose call was taken back: it goes before all others of its priority."""
-        heappush(self._due, (-job.feed.priority, -next(self._turn), job))
+        heappush(self._due, (-job.origin.priority, -next(self._turn), job))
 
-    def withdraw(self, feed: Origin) -> list[Job]:
-        """Remove the jobs of a feed that failed before, and return them."""
-        withdrawn = [job for _, _, job in (*self._waiting, *self._due) if job.feed is feed]
+    def withdraw(self, origin: Origin) -> list[Job]:
+        """Remove the jobs of an origin that failed before, and return them."""
+        withdrawn = [job for _, _, job in (*self._waiting, *self._due) if job.origin is origin]
         if withdrawn:
-            self._waiting = [entry for entry in self._waiting if entry[2].feed is not feed]
-            self._due = [entry for entry in self._due if entry[2].feed is not feed]
+            self._waiting = [entry for entry in self._waiting if entry[2].origin is not origin]
+            self._due = [entry for entry in self._due if entry[2].origin is not origin]
             heapify(self._waiting)
             heapify(self._due)
         return withdrawn
@@ -105,13 +105,13 @@ class Backlog:
 
     def _pick_fresh(self) -> Job | None:
         while self._fresh:
-            feed = self._fresh[0][2]
-            job = feed.take() if feed.ready else None
-            if job is None or not feed.ready:
+            origin = self._fresh[0][2]
+            job = origin.take() if origin.ready else None
+            if job is None or not origin.ready:
                 heappop(self._fresh)  # it has ended meanwhile, or this was its last job
-                self._streams -= not feed.single
+                self._streams -= not origin.single
             elif len(self._fresh) > 1:
-                heapreplace(self._fresh, (-feed.priority, next(self._turn), feed))
+                heapreplace(self._fresh, (-origin.priority, next(self._turn), origin))
             if job is not None and not self._is_settled(job):
                 return job
         return None
@@ -119,7 +119,7 @@ class Backlog:
     def _is_settled(self, job: Job) -> bool:
         outcome = self._without_call(job)
         if outcome is not None:
-            job.feed.settle(outcome, job.history)
+            job.origin.settle(outcome, job.history)
         return outcome is not None
 
     def _set_alarm(self) -> None:
@@ -140,6 +140,6 @@ class Backlog:
         now = self._loop.time()
         while self._waiting and self._waiting[0][0] <= now:
             job = heappop(self._waiting)[2]
-            heappush(self._due, (-job.feed.priority, next(self._turn), job))
+            heappush(self._due, (-job.origin.priority, next(self._turn), job))
         self._set_alarm()
         self._on_due()

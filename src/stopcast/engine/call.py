@@ -103,12 +103,12 @@ class _CallGate:
             raise _NotAdmittedError(Interrupt.TAKEN_BACK)
         if not caller.account.key.usable:
             raise _NotAdmittedError
-        feed = job.feed
-        if feed.ownership is not None and not feed.ownership.still_ours(job.task):
+        origin = job.origin
+        if origin.ownership is not None and not origin.ownership.still_ours(job.task):
             raise _NotAdmittedError(Interrupt.LOST)
-        if feed.flights is not None:
+        if origin.flights is not None:
             # The note comes first. Where it cannot be written, there is no call.
-            feed.flights.begin(job.task, job.identity)
+            origin.flights.begin(job.task, job.identity)
             # Its write blocks for as long as the disk is busy. The note stays, so that the next permit is not lost too.
             if self._usable_until != math.inf and monotonic() > self._usable_until:
                 raise _NotAdmittedError

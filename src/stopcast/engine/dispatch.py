@@ -154,24 +154,24 @@ class Dispatcher:
         if self._observers.want_all:
             self._observers.notify(TaskRefused(outcome))
 
-    def _on_ready(self, feed: Origin) -> None:
-        self._backlog.add(feed)
+    def _on_ready(self, origin: Origin) -> None:
+        self._backlog.add(origin)
         self._workers.start()
 
-    def _on_end(self, feed: Origin) -> None:
-        if feed.closed and isinstance(feed, Feed):
-            self._feeds.discard(feed)
-        if not feed.unsettled:
+    def _on_end(self, origin: Origin) -> None:
+        if origin.closed and isinstance(origin, Feed):
+            self._feeds.discard(origin)
+        if not origin.unsettled:
             return
-        for job in self._backlog.withdraw(feed):
-            feed.take_back(job)
+        for job in self._backlog.withdraw(origin):
+            origin.take_back(job)
         if self._same_task is not None:
-            for job in self._same_task.withdraw(feed):
-                feed.take_back(job)
-        self._workers.take_back_unsent(feed)
+            for job in self._same_task.withdraw(origin):
+                origin.take_back(job)
+        self._workers.take_back_unsent(origin)
 
     def stop(self, error: StopcastError) -> None:
-        """Make no further call. Calls in flight finish and are delivered, and then each feed ends with ``error``.
+        """Make no further call. Calls in flight finish and are delivered, and then each origin ends with ``error``.
 
         Rows that were not sent are taken back. Those that wait for their next attempt end as ``gave_up``.
         """
@@ -179,8 +179,8 @@ class Dispatcher:
             self.error = error
             for act in self._when_ended:
                 act(error)
-        for feed in (*self._feeds, *self._singles.open):
-            feed.end(self.error)
+        for origin in (*self._feeds, *self._singles.open):
+            origin.end(self.error)
         self._workers.dismiss()
 
     def when_ended(self, act: Callable[[StopcastError], None]) -> None:
@@ -239,7 +239,7 @@ class Dispatcher:
         else:
             # It is not sent again, as what ended its worker is about to end the calls.
             job = self._attempts.broken_off(job, sent_at)
-            job.feed.settle(job.gave_up(), job.history)
+            job.origin.settle(job.gave_up(), job.history)
         self._release_followers(job, None)
 
     def _release_followers(self, job: Job, result: Result | None) -> None:
@@ -248,7 +248,7 @@ class Dispatcher:
             return
         for follower in self._same_task.end(job):
             if result is not None and (outcome := shared_outcome(follower, result)) is not None:
-                follower.feed.settle(outcome, result.job.history)
+                follower.origin.settle(outcome, result.job.history)
             else:
                 self._give_back(after_call_of(job, follower))
 
@@ -266,19 +266,19 @@ class Dispatcher:
 
     def _settle(self, result: Settled) -> None:
         job, outcome, calls, error = result
-        job.feed.settle(outcome, calls)
+        job.origin.settle(outcome, calls)
         if error is not None:
             self.stop(error)
 
     def _go_on(self, result: Retry | Interrupted) -> None:
-        feed = result.job.feed
+        origin = result.job.origin
         match result:
             case Retry(job, wait_seconds):
                 self._backlog.wait(job, wait_seconds)
             case Interrupted(job, Interrupt.LOST):
-                feed.give_back(job)
+                origin.give_back(job)
             case Interrupted(job, Interrupt.CUT_OFF):
-                feed.cut_off(job)
+                origin.cut_off(job)
             case Interrupted(job, Interrupt.CANCELLED):
                 self._give_back(job)
                 raise asyncio.CancelledError
@@ -286,7 +286,7 @@ class Dispatcher:
                 self._give_back(job)
 
     def _give_back(self, job: Job) -> None:
-        if job.feed.ending:
-            job.feed.take_back(job)
+        if job.origin.ending:
+            job.origin.take_back(job)
         else:
             self._backlog.put_back(job)

@@ -26,7 +26,7 @@ class Job(NamedTuple):
     Attributes:
         task: the task.
         identity: 16 bytes that no other task has.
-        feed: where the job comes from, and its outcome goes.
+        origin: where the job comes from, and its outcome goes.
         source: the list that the row came from.
         line: its line there.
         in_doubt: whether an attempt of ours may have stopped the task although no answer said so.
@@ -35,12 +35,12 @@ class Job(NamedTuple):
         first_at: loop time at which the first one was sent, or was begun where it was not sent.
         paused_before: seconds in which no call could be made, before the first attempt.
         last: the last answer.
-        history: the calls, where the feed is observed.
+        history: the calls, where the origin is observed.
     """
 
     task: Task
     identity: bytes
-    feed: Origin
+    origin: Origin
     source: str | None = None
     line: int | None = None
     in_doubt: bool = False
@@ -69,7 +69,7 @@ class Job(NamedTuple):
             self.line,
             time.time(),
             asyncio.get_running_loop().time() - first_at if attempts else 0.0,
-            in_doubt=not status.good and (self.in_doubt or self.feed.in_doubt(self.task)),
+            in_doubt=not status.good and (self.in_doubt or self.origin.in_doubt(self.task)),
             state=reply.state,
             unsent=self.unsent,
         )

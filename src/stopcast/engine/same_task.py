@@ -50,8 +50,8 @@ class SameTask:
         withdrawn: list[Job] = []
         for task, jobs in self._followers.items():
             if jobs:
-                withdrawn += (job for job in jobs if job.feed is origin)
-                self._followers[task] = [job for job in jobs if job.feed is not origin]
+                withdrawn += (job for job in jobs if job.origin is origin)
+                self._followers[task] = [job for job in jobs if job.origin is not origin]
         self._waiting -= len(withdrawn)
         return withdrawn
 

@@ -181,10 +181,10 @@ class Workers:
             elif entry in self._idle:
                 self._idle.remove(entry)
 
-    def take_back_unsent(self, feed: Origin | None = None) -> None:
-        """Interrupt the calls that are not sent yet, of one feed or of all."""
+    def take_back_unsent(self, origin: Origin | None = None) -> None:
+        """Interrupt the calls that are not sent yet, of one origin or of all."""
         for slot in self._slots.values():
-            if slot.job is not None and not slot.sent and feed in {None, slot.job.feed}:
+            if slot.job is not None and not slot.sent and origin in {None, slot.job.origin}:
                 slot.interrupt(Interrupt.TAKEN_BACK)
 
     def cut_off(self) -> None:
