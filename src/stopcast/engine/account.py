@@ -18,6 +18,7 @@ class Account:
 
     Attributes:
         key: what calls are signed with.
+        action: that the account needs the right to.
         clock_offset: seconds that are added to the time of this machine in a signature.
         set_aside: the refusal of each AppId that no call is made for.
     """
@@ -26,7 +27,7 @@ class Account:
         self.key = key
         self.clock_offset = 0.0
         self.set_aside: dict[str, Reply] = {}
-        self._action = action
+        self.action = action
         self._clock_corrected = False
         self._unknown_code: str | None = None
         self._unknown_refusals = 0
@@ -37,7 +38,7 @@ class Account:
         """The state, as decisions need it."""
         key = self.key
         return AccountState(
-            action=self._action,
+            action=self.action,
             key=key.state,
             refusals=key.refusals,
             renewable=key.renewable,

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from stopcast.api.actions import Action
 from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
-from stopcast.engine.account import Account
 from stopcast.engine.call import Attempt, Caller
 from stopcast.engine.decisions import RULES, CorrectClock, Decision, Halt, RenewKey, RetryAfter, SetAside, Tried, decide
 from stopcast.engine.job import Job
+from stopcast.engine.refresh import Refresher
 from stopcast.engine.retry import RetryPolicy
 from stopcast.engine.slot import Interrupt, Slot
 from stopcast.engine.working_time import WorkingTime
@@ -29,7 +28,6 @@ from stopcast.events import (
     Throttled,
 )
 from stopcast.making import maker
-from stopcast.ports import Limiter
 from stopcast.tasks.outcome import Outcome, Status
 
 #: Of the full rate: the rate climbs all the time, and a change of this size is worth an event.
@@ -69,35 +67,27 @@ class Attempts:
     """Makes the attempts of one account's jobs.
 
     Args:
-        caller: makes the calls.
-        account: what the answers have shown.
-        limiter: slows down where the API throttles.
+        caller: makes the calls, of one action for one account.
         policy: when to try again, and how often.
-        action: what the API is asked.
         working_time: the loop's time, and how much of it was paused.
-        on_key_refused: is called when another key is needed, with the answer that refused the present one.
+        refresher: fetches another key when one is needed; None where there is no other.
     """
 
     def __init__(
         self,
         caller: Caller,
-        account: Account,
-        limiter: Limiter,
         policy: RetryPolicy,
         *,
-        action: Action,
         working_time: WorkingTime,
-        on_key_refused: Callable[[Reply], None] | None = None,
-        on_clock_corrected: Callable[[], None] | None = None,
+        refresher: Refresher | None,
     ) -> None:
         self._caller = caller
-        self._account = account
-        self._limiter = limiter
+        self._action = caller.action
+        self._account = caller.account
+        self._limiter = caller.limiter
         self._policy = policy
-        self._action = action
         self._working_time = working_time
-        self._on_key_refused = on_key_refused
-        self._on_clock_corrected = on_clock_corrected
+        self._refresher = refresher
         self._rate_reported = 0.0
         self._slowed = False
 
@@ -212,7 +202,7 @@ class Attempts:
             case Halt(error):
                 if isinstance(error, CredentialsRefusedError):
                     account.key.died(error)
-                status = Status.SET_ASIDE if verdict is Verdict.UNKNOWN_REFUSAL else Status.GAVE_UP
+                status = RULES[verdict].status or Status.GAVE_UP
                 return Settled(job, _end(job, status, reply), job.history, error)
             case SetAside():
                 if account.leave_out(app_id, reply):
@@ -246,13 +236,13 @@ class Attempts:
     def _renew_key(self, job: Job, reply: Reply) -> None:
         self._account.key.renew()
         job.origin.observe(CredentialsRefused(reply.code))
-        if self._on_key_refused is not None:
-            self._on_key_refused(reply)
+        if self._refresher is not None:
+            self._refresher.refused(reply)
 
     def _correct_clock(self, job: Job, offset_seconds: float) -> None:
         self._account.correct_clock(offset_seconds)
-        if self._on_clock_corrected is not None:
-            self._on_clock_corrected()
+        if self._refresher is not None:
+            self._refresher.clock_corrected()
         job.origin.observe(ClockCorrected(offset_seconds))
 
     def report_rate(self, observe: Callable[[Event], None]) -> None:

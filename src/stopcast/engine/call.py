@@ -131,6 +131,9 @@ class Caller:
         account: whose key signs the calls.
         limiter: says when a call may go out.
         meter: counts the calls that went out.
+
+    Attributes:
+        now: returns the loop's time.
     """
 
     def __init__(
@@ -145,7 +148,7 @@ class Caller:
     ) -> None:
         self._transport = transport
         self.now = asyncio.get_running_loop().time
-        self._action = action
+        self.action = action
         self._query = query
         self.account = account
         self.limiter = limiter
@@ -170,7 +173,7 @@ class Caller:
             EndpointError: the endpoint's certificate is not to be trusted.
             StopcastError: no call could be made: the key is dead, or the note of the call could not be written.
         """
-        request = self._action.request(job.task, self._query)
+        request = self.action.request(job.task, self._query)
         while True:
             slot.begin(job)
             gate = _CallGate(self, slot, request)
@@ -206,7 +209,7 @@ class Caller:
         return Attempt(reply, sent, gate.permit_at, gate.limiter_seconds, gate.signer, gate.clock_offset, why)
 
     def _read(self, answer: Answer, gate: _CallGate) -> Reply:
-        reply = self._action.read(answer.status, answer.headers, answer.body, _token(gate))
+        reply = self.action.read(answer.status, answer.headers, answer.body, _token(gate))
         request_id = reply.request_id
         if request_id is None:
             return reply

@@ -17,7 +17,7 @@ from stopcast.engine.origin import Origin
 from stopcast.engine.same_task import SameTask, after_call_of, shared_outcome
 from stopcast.engine.single import SingleTask, SingleTasks
 from stopcast.engine.slot import Interrupt
-from stopcast.engine.workers import Workers
+from stopcast.engine.workers import CallBounds, Workers
 from stopcast.engine.working_time import WorkingTime
 from stopcast.errors import ClosedError, StopcastError
 from stopcast.events import TaskRefused
@@ -34,11 +34,8 @@ class Dispatcher:
     Args:
         attempts: makes the attempts.
         working_time: counts the time in which calls are paused.
-        timeout_seconds: for one call.
-        max_at_once: calls in flight.
-        max_unsent: returns how many calls may connect or wait for their permit.
-        stagger_seconds: between two new workers, and so between two new connections.
-        one_at_a_time: returns whether no call may begin while another one is being made.
+        bounds: of the calls.
+        may_begin: takes the number of calls that are not sent yet; returns whether another one may begin.
         failures: says when too many tasks have ended badly.
         observers: get each event.
         max_waiting: rows of one feed that may wait, for their next attempt or for their outcome to be consumed.
@@ -55,21 +52,17 @@ class Dispatcher:
         attempts: Attempts,
         *,
         working_time: WorkingTime,
-        timeout_seconds: float,
-        max_at_once: int,
-        max_unsent: Callable[[], int],
+        bounds: CallBounds,
+        may_begin: Callable[[int], bool],
         max_waiting: int,
-        stagger_seconds: float,
-        one_at_a_time: Callable[[], bool],
         failures: Failures | None = None,
         observers: Observers,
         deduplicate: bool = True,
     ) -> None:
         self._attempts = attempts
         self._working_time = working_time
-        self._max_unsent = max_unsent
-        self.most_outstanding = max_at_once + max_waiting
-        self._one_at_a_time = one_at_a_time
+        self._may_begin = may_begin
+        self.most_outstanding = bounds.max_at_once + max_waiting
         self._failures = failures
         self._observers = observers
         self._loop = asyncio.get_running_loop()
@@ -90,9 +83,7 @@ class Dispatcher:
             receive=self._receive,
             lost=self._lost,
             on_failure=self.stop,
-            timeout_seconds=timeout_seconds,
-            max_at_once=max_at_once,
-            stagger_seconds=stagger_seconds,
+            bounds=bounds,
         )
         self.on_admitted: Final = self._workers.on_admitted
         self._when_ended: list[Callable[[StopcastError], None]] = []
@@ -222,9 +213,7 @@ class Dispatcher:
         await self._workers.close()
 
     def _may_start(self, unsent: int) -> bool:
-        if self.error is not None or self.paused or (unsent and unsent >= self._max_unsent()):
-            return False
-        return not (self._one_at_a_time() and (unsent or self.in_flight))
+        return self.error is None and not self.paused and self._may_begin(unsent)
 
     def _pick(self) -> Job | None:
         pick, same_task = self._backlog.pick, self._same_task

@@ -79,7 +79,6 @@ class Refresher:
         provider: gives new credentials.
         credentials: those that the account's key was made of.
         account: whose key it is.
-        action: that the account needs the right to.
         make_signer: makes a signer of new credentials.
         observe: is called with each event.
         on_failure: is called with what ends the calls: no other key is to be had, or the task that fetches failed.
@@ -91,14 +90,12 @@ class Refresher:
         credentials: Credentials,
         account: Account,
         *,
-        action: str,
         make_signer: Callable[[Credentials], Signer],
         observe: Callable[[Event], None],
         on_failure: Callable[[StopcastError], None],
     ) -> None:
         self._provider = provider
         self._account = account
-        self._action = action
         self._make_signer = make_signer
         self._observe = observe
         self._loop = asyncio.get_running_loop()
@@ -185,7 +182,7 @@ class Refresher:
             await self._pause(wait)
 
     def _give_up(self, refusal: Reply, failure: StopcastError) -> None:
-        error = refusal_error(refusal, self._action, failure)
+        error = refusal_error(refusal, self._account.action, failure)
         error.__cause__ = failure
         self._refusal = None
         self._account.key.died(error)

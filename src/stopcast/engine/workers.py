@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stopcast.background import end_task
 from stopcast.engine.attempts import Interrupted, Result
@@ -18,6 +18,20 @@ from stopcast.errors import BackgroundTaskError, StopcastError
 _PATIENCE_SECONDS: Final = 0.2
 #: A worker that has waited no longer than this has a connection that is still open, so that it need not be staggered.
 _WARM_SECONDS: Final = 1.0
+
+
+class CallBounds(NamedTuple):
+    """How many calls there may be at once, and how long each may take.
+
+    Attributes:
+        timeout_seconds: for one call.
+        max_at_once: calls in flight.
+        stagger_seconds: between two new workers, and so between two new connections.
+    """
+
+    timeout_seconds: float
+    max_at_once: int
+    stagger_seconds: float
 
 
 class Workers:
@@ -35,9 +49,7 @@ class Workers:
         lost: is called with the job of a worker that ends unexpectedly, and with the loop time at which its call went
             out, None where it did not.
         on_failure: is called with the error that ended a worker.
-        timeout_seconds: for one call.
-        max_at_once: calls in flight.
-        stagger_seconds: between two new workers, and so between two new connections.
+        bounds: of the calls.
     """
 
     def __init__(
@@ -50,9 +62,7 @@ class Workers:
         receive: Callable[[Result], None],
         lost: Callable[[Job, float | None], None],
         on_failure: Callable[[StopcastError], None],
-        timeout_seconds: float,
-        max_at_once: int,
-        stagger_seconds: float,
+        bounds: CallBounds,
     ) -> None:
         self._attempt = attempt
         self._pick = pick
@@ -61,9 +71,7 @@ class Workers:
         self._receive = receive
         self._lost = lost
         self._on_failure = on_failure
-        self._timeout_seconds = timeout_seconds
-        self._max_at_once = max_at_once
-        self._stagger_seconds = stagger_seconds
+        self._bounds = bounds
         self._loop = asyncio.get_running_loop()
         self._slots: dict[asyncio.Task[None], Slot] = {}
         #: Workers without a job, and since when; minus infinity for those that got no connection.
@@ -89,7 +97,7 @@ class Workers:
         """Wake or start as many workers as there are jobs for them, and room."""
         # Each call that goes out asks, and while all workers have one, this is the answer.
         while (
-            (self._idle or len(self._slots) + self._starting < self._max_at_once)
+            (self._idle or len(self._slots) + self._starting < self._bounds.max_at_once)
             and self._stagger is None
             and self._has_more_than(self._starting)
             and self._may_start(self._unsent + self._starting)
@@ -101,7 +109,7 @@ class Workers:
             if now < self._next_at:
                 self._stagger = self._loop.call_at(self._next_at, self._end_stagger)
                 return
-            self._next_at = now + self._stagger_seconds
+            self._next_at = now + self._bounds.stagger_seconds
             if self._idle:
                 self._wake()
                 continue
@@ -135,33 +143,34 @@ class Workers:
     async def _work(self) -> None:
         worker = asyncio.current_task()
         assert worker is not None, "a worker is a task"  # noqa: S101 - an invariant
-        slot = Slot(self._timeout_seconds, worker)
+        slot = Slot(self._bounds.timeout_seconds, worker)
         self._starting -= 1
         self._slots[worker] = slot
         try:
             while not self._dismissed:
-                no_connection = False
-                while (
-                    not no_connection
-                    and self._may_start(self._unsent + self._starting)
-                    and (job := self._pick()) is not None
-                ):
-                    self._unsent += 1
-                    try:
-                        result = await self._attempt(job, slot)
-                    except BaseException:
-                        # The row is not lost with the worker. The worker's end stops the run, with the cause.
-                        self._lost(job, slot.sent_at if slot.sent else None)
-                        raise
-                    finally:
-                        if not slot.sent:
-                            self._unsent -= 1
-                    self._receive(result)
-                    no_connection = not (slot.sent or isinstance(result, Interrupted))
+                no_connection = await self._make_attempts(slot)
                 if not self._dismissed:
                     await self._wait(no_connection=no_connection)
         finally:
             slot.close()
+
+    async def _make_attempts(self, slot: Slot) -> bool:
+        """Make one attempt after another while there are jobs, and return whether the last one had no connection."""
+        while self._may_start(self._unsent + self._starting) and (job := self._pick()) is not None:
+            self._unsent += 1
+            try:
+                result = await self._attempt(job, slot)
+            except BaseException:
+                # The row is not lost with the worker. The worker's end stops the run, with the cause.
+                self._lost(job, slot.sent_at if slot.sent else None)
+                raise
+            finally:
+                if not slot.sent:
+                    self._unsent -= 1
+            self._receive(result)
+            if not (slot.sent or isinstance(result, Interrupted)):
+                return True
+        return False
 
     async def _wait(self, *, no_connection: bool) -> None:
         # A worker that is kept saves what it takes to start one for each single task.

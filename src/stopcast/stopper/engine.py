@@ -20,6 +20,7 @@ from stopcast.engine.halting import Failures, HaltAfter
 from stopcast.engine.key import Key, KeyState
 from stopcast.engine.refresh import Refresher
 from stopcast.engine.retry import RetryPolicy
+from stopcast.engine.workers import CallBounds
 from stopcast.engine.working_time import WorkingTime
 from stopcast.errors import ORDERED_ENDS, CredentialsRefusedError, StopcastError
 from stopcast.events import CallsEnded, Event, QuotaFound, QuotaLost
@@ -93,25 +94,17 @@ class Engine:
             limiter=settings.limiter,
             meter=settings.meter,
         )
-        self._attempts = Attempts(
-            caller,
-            account,
-            settings.limiter,
-            settings.retry,
-            action=action,
-            working_time=self._working_time,
-            on_key_refused=None if self._refresher is None else self._refresher.refused,
-            on_clock_corrected=None if self._refresher is None else self._refresher.clock_corrected,
-        )
+        self._attempts = Attempts(caller, settings.retry, working_time=self._working_time, refresher=self._refresher)
         self.dispatcher: Final = Dispatcher(
             self._attempts,
             working_time=self._working_time,
-            timeout_seconds=settings.timeout_seconds,
-            max_at_once=settings.max_at_once,
-            max_unsent=self._max_unsent,
+            bounds=CallBounds(
+                timeout_seconds=settings.timeout_seconds,
+                max_at_once=settings.max_at_once,
+                stagger_seconds=0.0 if isinstance(settings.limiter, Unlimited) else _STAGGER_SECONDS,
+            ),
+            may_begin=self._may_begin,
             max_waiting=settings.max_waiting,
-            stagger_seconds=0.0 if isinstance(settings.limiter, Unlimited) else _STAGGER_SECONDS,
-            one_at_a_time=lambda: self._key.state is KeyState.ON_TRIAL,
             failures=None if settings.halt_after is None else Failures(settings.halt_after),
             observers=observers,
             deduplicate=settings.deduplicate,
@@ -178,7 +171,6 @@ class Engine:
             provider,
             credentials,
             account,
-            action=self._settings.action.name,
             make_signer=self._signer,
             observe=self._observers.notify,
             on_failure=lambda error: self.dispatcher.stop(error),  # noqa: PLW0108 - made later
@@ -193,6 +185,12 @@ class Engine:
             query=endpoint.query,
             method=self._settings.action.method,
         )
+
+    def _may_begin(self, unsent: int) -> bool:
+        """Return whether another call may begin beside this number that are not sent yet."""
+        if unsent and unsent >= self._max_unsent():
+            return False
+        return not (self._key.state is KeyState.ON_TRIAL and (unsent or self.dispatcher.in_flight))
 
     def _max_unsent(self) -> int:
         """Return how many calls may connect or wait for their permit: half a second's worth, and one at least.
