@@ -246,7 +246,7 @@ async def test_a_slower_step_below_the_slowest_rate_that_a_control_file_can_set_
 async def test_keys_for_the_rate_are_shown_only_where_it_can_be_changed() -> None:
     async with Stopper(SANDBOX_CREDENTIALS, limiter=Unlimited(), endpoint="http://127.0.0.1") as stopper:
         steering = Steering(stopper, User(OutputOptions()), end=lambda: None)
-        steering.keys = True
+        steering.read_keys(True)
         assert [key for key, _ in steering.key_labels()] == ["p", "q"]
 
 

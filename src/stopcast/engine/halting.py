@@ -140,12 +140,15 @@ class Canary:
 
     Attributes:
         left: how many of them have no outcome yet.
-        on_passed: is called with their number when all of them have ended well.
     """
 
     def __init__(self, tasks: int) -> None:
         self._tasks = self.left = tasks
-        self.on_passed: Callable[[int], object] = lambda _tasks: None
+        self._on_passed: Callable[[int], object] = lambda _tasks: None
+
+    def when_passed(self, act: Callable[[int], object]) -> None:
+        """Call ``act`` with the number of tasks when all of them have ended well."""
+        self._on_passed = act
 
     def count(self, outcome: Outcome) -> CanaryError | None:
         """Count an outcome, and return the error if it is not good."""
@@ -154,7 +157,7 @@ class Canary:
         self.left -= 1
         if outcome.good:
             if not self.left:
-                self.on_passed(self._tasks)
+                self._on_passed(self._tasks)
             return None
         for_one, for_several = _CANARY_FAILED.get(outcome.status, _CANARY_NOT_GOOD)
         template = for_one if self._tasks == 1 else for_several

@@ -30,15 +30,12 @@ _DELETED_NAME: Final = " (deleted)"
 
 
 class SyncedReport:
-    """Syncs one report with its in-flight log, and sees whether it is still there.
-
-    Attributes:
-        size: the bytes that the file has to hold at least: those that it had, and those that were written since.
-    """
+    """Syncs one report with its in-flight log, and sees whether it is still there."""
 
     def __init__(self, descriptor: int, path: Path, in_flight: InFlightLog | None) -> None:
         status = os.fstat(descriptor)
-        self.size = status.st_size
+        #: The bytes that the file has to hold at least: those that it had, and those that were written since.
+        self._size = status.st_size
         self._had_a_name = status.st_nlink > 0
         self._descriptor = descriptor
         self._path = path
@@ -48,13 +45,17 @@ class SyncedReport:
         self._warned: set[str] = set()
         self._saved: Path | None = None
 
+    def grew(self, written: int) -> None:
+        """Count bytes that were written."""
+        self._size += written
+
     def sync(self) -> None:
         """Put the report and its in-flight log on the disk. Blocks, so it belongs in a thread.
 
         Raises:
             OSError: it cannot be put there, or another program has deleted or cut it. A deleted report is written anew.
         """
-        size = self.size
+        size = self._size
         self._notes = 0 if self._in_flight is None else self._in_flight.unsynced
         if not sync(self._descriptor):
             self._warn("report_not_synced", _NO_SYNC.format(path=self._path))

@@ -157,7 +157,7 @@ class Report:
                 torn = torn_bytes(group, written)
                 self._torn = not cut_off(self._descriptor, torn)
                 written -= torn
-            self._file.size += written
+            self._file.grew(written)
             # Count the lines only if necessary: counting takes a sixth of the time that formatting takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
 

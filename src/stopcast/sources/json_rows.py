@@ -75,7 +75,6 @@ class JsonParser:
 
     Attributes:
         has_begun: whether a value was read.
-        last_lines: of a report, which of its lines counts for each task; None where each line does.
     """
 
     def __init__(
@@ -98,7 +97,12 @@ class JsonParser:
         self._table = None if header is None else Table(header, columns)
         self.has_begun = False
         self._begins_as_object = begins_as_object
-        self.last_lines: LastLines | None = None
+        #: Of a report, which of its lines counts for each task; None where each line does.
+        self._last_lines: LastLines | None = None
+
+    def take_only(self, last_lines: LastLines) -> None:
+        """Take only the last line of a report about each task."""
+        self._last_lines = last_lines
 
     def parse(self, lines: Lines) -> Iterator[Batch]:
         """Yield what the values hold.
@@ -211,8 +215,8 @@ class JsonParser:
 
     def _take_reported(self, value: dict[str, Any], status: str, number: int, found: _Rows) -> None:
         doubt: bool | None = value.get("in_doubt") is True
-        if status not in WITHOUT_TASK and self.last_lines is not None:
-            doubt = self.last_lines.doubt_if_last(value, status)
+        if status not in WITHOUT_TASK and self._last_lines is not None:
+            doubt = self._last_lines.doubt_if_last(value, status)
         if status in WITHOUT_TASK or doubt is None:
             found.left_out += 1
         elif status not in self._taken:

@@ -223,7 +223,7 @@ class ListReader:
             file.seek(0)
             rest = _pieces(file)
         await _feed(last_lines, splitter.finish())
-        parser.rows.last_lines = last_lines
+        parser.rows.take_only(last_lines)
         return rest
 
 

@@ -238,6 +238,8 @@ async def _open_run(session: Session, job: RunJob, stopper: TaskCalls | Router, 
         sandbox=options.calls.sandbox,
         excluded=excluded,
     )
-    run.canary.on_passed = lambda tasks: user.log(messages.canary_passed(tasks), event="canary_passed", tasks=tasks)
+    run.canary.when_passed(
+        lambda tasks: user.log(messages.canary_passed(tasks), event="canary_passed", tasks=tasks),
+    )
     session.failure.add_done_callback(lambda failure: run.end(failure.result()))
     return run

@@ -161,7 +161,4 @@ def keys_for(
         steering.press(key)
         showing.show_change()
 
-    def on_change(read: bool) -> None:
-        steering.keys = read
-
-    return Keys(press, hidden=screen.hidden, on_change=on_change)
+    return Keys(press, hidden=screen.hidden, on_change=steering.read_keys)

@@ -38,9 +38,6 @@ class Steering:
         end: ends the run as Control-C does.
         control: the control file, None for none.
         ending: returns why the run ends already, so that nothing but its end can be steered.
-
-    Attributes:
-        keys: whether keys are read.
     """
 
     def __init__(
@@ -57,7 +54,11 @@ class Steering:
         self._end = end
         self._control = control
         self._ending = ending
-        self.keys = False
+        self._keys_are_read = False
+
+    def read_keys(self, read: bool) -> None:
+        """Record whether keys are read from now on."""
+        self._keys_are_read = read
 
     @asynccontextmanager
     async def following(self, supervisor: Supervisor) -> AsyncIterator[None]:
@@ -83,7 +84,7 @@ class Steering:
 
     def ways_to_continue(self) -> list[str]:
         """Return what a user may do to let a paused run continue: ``press p`` and ``kill -USR2 4711``."""
-        ways = [_("press {key}", key="p")] if self.keys else []
+        ways = [_("press {key}", key="p")] if self._keys_are_read else []
         ways.append(f"kill -USR2 {os.getpid()}")
         if self._control is not None:
             ways.append(f"echo resume > {shlex.quote(str(self._control))}")
@@ -91,7 +92,7 @@ class Steering:
 
     def key_labels(self) -> list[tuple[str, str]]:
         """Return the keys that are read, each with what it does now."""
-        if not self.keys:
+        if not self._keys_are_read:
             return []
         if self._ending():
             return [("q", _("cut off the calls in flight"))]
@@ -106,7 +107,7 @@ class Steering:
         """Log that the run ends after the calls in flight, and how to cut them off."""
         text = (
             _("Calls in flight finish; q or Ctrl-C once more cuts them off.")
-            if self.keys
+            if self._keys_are_read
             else _("Calls in flight finish; a second signal cuts them off.")
         )
         self._user.log(text, event="interrupting")

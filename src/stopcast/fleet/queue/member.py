@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from stopcast.fleet.queue.deliveries import Entry, entry_of, place_of
+from stopcast.fleet.queue.deliveries import Entry, entry_of
 from stopcast.fleet.queue.endings import Ending
 from stopcast.fleet.queue.failures import data_lost
 from stopcast.fleet.queue.stream import GROUP, Agreed, Settings, Stream
@@ -44,7 +44,7 @@ class Member:
             lambda pipe: pipe.xreadgroup(GROUP, self._name, {stream.name: ">"}, count=_AT_ONCE, block=milliseconds)
         )
         entries = [entry_of(entry_id, fields) for _, found in answer for entry_id, fields in found]
-        stream.newest = max([stream.newest, *(entry.id for entry in entries)], key=place_of)
+        stream.saw(entry.id for entry in entries)
         return entries
 
     async def claim(self, idle_seconds: float) -> tuple[list[Entry], bool]:
@@ -88,7 +88,7 @@ class Member:
             recent = list(self._recent)
             for start in range(0, len(recent), STEP):
                 await self._stream.run("doubt", *recent[start : start + STEP])
-            self._stream.went_back = False
+            self._stream.has_caught_up()
 
     async def forget(self, silent_seconds: float) -> None:
         """Remove from the group the workers that have nothing and were silent this long."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from stopcast.errors import ConfigurationError
 from stopcast.fleet.connection import connected, without_secrets
+from stopcast.fleet.queue.deliveries import place_of
 from stopcast.fleet.queue.failures import STATE_VERSION
 
 GROUP: Final = "stopcast"
@@ -86,8 +87,7 @@ class Stream:
         redis: the client.
         name: of the queue, and of its stream.
         id: the queue's, made by chance with it; "" before ``open``. Another id, or none, means that its data is gone.
-        newest: the newest entry that was read, by which Redis finds out that it has lost its last writes.
-        went_back: whether it found that out.
+        went_back: whether Redis has lost its last writes, and what follows from that is not done yet.
         dead: the stream of tasks that were delivered too often.
         results: the stream of outcomes.
         state: the hash of the queue's id, of its version and of the settings.
@@ -97,7 +97,8 @@ class Stream:
         self.redis = redis
         self.name = name
         self.id = ""
-        self.newest = b""
+        #: The newest entry that was read, by which Redis finds out that it has lost its last writes.
+        self._newest = b""
         self.went_back = False
         # In a cluster the braces keep all keys of a queue on one node.
         self.dead = f"{{{name}}}:dead"
@@ -114,14 +115,22 @@ class Stream:
         from redis import ResponseError  # noqa: PLC0415 - slow to import
 
         memory = self._memory if script in _REMEMBERING else ()
-        about = (STATE_VERSION, self.id, GROUP, self.newest, *memory)
+        about = (STATE_VERSION, self.id, GROUP, self._newest, *memory)
         try:
             return await self._scripts[script](keys=[self.name, self.state, *keys], args=[*about, *arguments])
         except ResponseError as error:
             if str(error).startswith("STOPCASTBACK"):
                 # It is an error only once.
-                self.newest, self.went_back = b"", True
+                self._newest, self.went_back = b"", True
             raise
+
+    def saw(self, ids: Iterable[bytes]) -> None:
+        """Record that these entries were read."""
+        self._newest = max([self._newest, *ids], key=place_of)
+
+    def has_caught_up(self) -> None:
+        """Record that Redis knows again what it had lost."""
+        self.went_back = False
 
     async def open(self) -> None:
         """Make the queue where there is none, and learn its id."""

@@ -239,7 +239,7 @@ class Keeper:
         share_rate = self._share_rate()
         # The others may go on with their shares for as long as they have not found it again.
         if share_rate:
-            self._lender.pause_first = True
+            self._lender.pause_first()
         # Beside processes of another version, a share would come on top of what those do.
         event = QuotaLost(str(error), 0.0 if error.refused else share_rate)
         self.outage = Outage(event, self._clock(), error.refused)

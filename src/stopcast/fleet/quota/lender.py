@@ -76,7 +76,6 @@ class Lender:
 
     Attributes:
         settings: those that all processes use, as the last answer of the ledger had them.
-        pause_first: whether the ledger has to lease nothing for a second before the next lease.
         unreported: throttled answers that the ledger does not know of.
     """
 
@@ -89,8 +88,9 @@ class Lender:
         on_settings: Callable[[QuotaSettings], None],
     ) -> None:
         self.settings = settings
-        self.pause_first = False
         self.unreported = 0
+        #: Whether the ledger has to lease nothing for a second before the next lease.
+        self._pause_first = False
         self._ledger = ledger
         self._clock = clock
         self._on_settings = on_settings
@@ -115,15 +115,19 @@ class Lender:
         self._hold_seconds = max(self._hold_seconds, hold_seconds)
         self._rate, self._rate_at = slowed_rate(self.rate(now), full_rate=self.settings.full_rate), now
 
+    def pause_first(self) -> None:
+        """Let the ledger lease nothing for a second before the next lease."""
+        self._pause_first = True
+
     async def verify_server(self) -> bool:
         """Let the server check that it knows of all leases, and return whether it does now.
 
         Raises:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
-        asked_at, pause = self._clock(), self.pause_first
+        asked_at, pause = self._clock(), self._pause_first
         lease = await self._ledger.ask(Request(settings=self.settings, verify=True, pause=pause))
-        self.pause_first = False
+        self._pause_first = False
         return await self._read(asked_at, lease) is not None
 
     async def lease(self, permits: int) -> Lease | None:
@@ -177,7 +181,7 @@ class Lender:
         if self._remote_clock.read(lease.now, asked_at=asked_at, answered_at=answered_at):
             return lease if self._is_exact(answered_at) else None
         # Redis' clock was set. Slots that were leased before may be leased again by the new time.
-        self.pause_first, self._inexact_answers = True, 0
+        self._pause_first, self._inexact_answers = True, 0
         return None
 
     def _is_exact(self, now: float) -> bool:
