@@ -172,40 +172,22 @@ class Run:
     async def _send_rows(self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None) -> None:
         await self._unless_ended(sync_folder(self._path), name="sync of the report's folder")
         dispatcher = self._stopper.dispatcher
-        deliveries = self._deliveries
         self.intake = Intake(
             limit=self._limit,
-            settled=self.history.settled if deliveries is None else None,
+            settled=self.history.settled if self._deliveries is None else None,
             excluded=self._excluded,
         )
         report = self._report = Report(
             descriptor,
             self._path,
             on_error=dispatcher.stop,
-            on_durable=None if deliveries is None else deliveries.ack,
+            on_durable=None if self._deliveries is None else self._deliveries.ack,
             calls=self._stopper,
             in_flight=in_flight,
             sandbox=self._sandbox,
             asked=not self._stopper.action.stops_tasks,
         )
-
-        def deliver(outcome: Outcome) -> None:
-            report.write(outcome)
-            self.history.replaced_by(outcome)
-            self.history.statuses[outcome.status] += 1
-            self.finished += 1
-            self._unsent += outcome.unsent
-            sink.consumed()
-
-        def deliver_canary(outcome: Outcome) -> None:
-            deliver(outcome)
-            if (error := self.canary.count(outcome)) is not None:
-                dispatcher.stop(error)
-
-        sink = self._sink = dispatcher.open_feed(
-            deliver_canary if self.canary.left else deliver,
-            StreamOptions(flights=in_flight if deliveries is None else deliveries, ownership=deliveries),
-        )
+        sink = self._sink = self._open_sink(report, in_flight)
         if self.ending is not None:
             report.finish_within(_REPORT_SECONDS)
             dispatcher.stop(self.ending)
@@ -222,6 +204,26 @@ class Run:
                 await self._finish(report)
             if self.history.lines_replaced or corrected:
                 await self._unless_ended(tidy(descriptor, self._path, self.history), name="tidying of the report")
+
+    def _open_sink(self, report: Report, in_flight: InFlightLog | None) -> RowSink:
+        """Return what accepts the rows. Their outcomes are counted, and go to the report."""
+        dispatcher = self._stopper.dispatcher
+
+        def deliver(outcome: Outcome) -> None:
+            report.write(outcome)
+            self.history.replaced_by(outcome)
+            self.history.statuses[outcome.status] += 1
+            self.finished += 1
+            self._unsent += outcome.unsent
+            sink.consumed()
+            if (error := self.canary.count(outcome)) is not None:
+                dispatcher.stop(error)
+
+        options = StreamOptions(
+            flights=in_flight if self._deliveries is None else self._deliveries, ownership=self._deliveries
+        )
+        sink: RowSink = dispatcher.open_feed(deliver, options)
+        return sink
 
     async def _finish(self, report: Report) -> None:
         try:

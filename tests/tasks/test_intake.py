@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from stopcast.sources import Form, ReadOptions
 from stopcast.tasks.identities import identity
-from stopcast.tasks.intake import Accepted, AlreadySettled, Intake
+from stopcast.tasks.intake import Accepted, Intake
 from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.settled import AlreadySettled
 from stopcast.tasks.task import OTHERS, Batch, RowColumns, Task
 from support.intake import NOW, batch, parts, statuses_and_lines
 from support.lists import rows_of

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stopcast.tasks.identities import identity, row_fingerprint
-from stopcast.tasks.intake import AlreadySettled, Intake
+from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
+from stopcast.tasks.settled import AlreadySettled
 from stopcast.tasks.task import Task
 from support.intake import NOW, batch, parts, statuses_and_lines
 

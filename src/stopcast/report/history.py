@@ -20,8 +20,9 @@ from stopcast.report.line import ASKED_ABOUT, SANDBOX, LineReader, may_be_supers
 from stopcast.report.opening import check_continuable, sync_folder
 from stopcast.report.rewriting import finish_overwriting, lines_of, rewrite
 from stopcast.tasks.identities import Identities, IdentityNumbers, identity, place_fingerprint, row_fingerprint
-from stopcast.tasks.intake import AlreadySettled, Intake
+from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
+from stopcast.tasks.settled import AlreadySettled
 
 #: Lines about rows that were not sent.
 _ROWS_ONLY: Final = frozenset({Status.INVALID, Status.DUPLICATE})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import or_
@@ -18,7 +18,8 @@ from stopcast.marking import N_
 from stopcast.tasks.checks import good_keys, rounded, shown_task, why_bad
 from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, place_fingerprint, row_fingerprint
 from stopcast.tasks.outcome import Outcome, Status
-from stopcast.tasks.task import NO_TASK, OTHERS, Batch, RowColumns, Task
+from stopcast.tasks.settled import AlreadySettled
+from stopcast.tasks.task import NO_TASK, OTHERS, Batch, BrokenRow, RawRow, RowColumns, Task
 
 _APPS_COUNTED: Final = 1000
 _DUPLICATE: Final = N_("the same task as an earlier row")
@@ -65,45 +66,20 @@ class Taken:
         ]
 
 
-class AlreadySettled:
-    """What a report says about the rows of the lists when a run continues with it. An Intake only reads it.
-
-    ``identity in already_settled`` says that the task is not sent again.
+class _Decided(NamedTuple):
+    """What becomes of the rows of a batch.
 
     Attributes:
-        tasks: the flags of each task: ``SETTLED`` and ``IN_DOUBT``. The bits above them belong to the report's reader.
-        rows: how many lines the report has for each invalid row and each duplicate, by ``row_fingerprint``.
-        invalid_places: the places of the invalid rows, by ``place_fingerprint``, each with the number 1.
-        invalid_sources: the lists that these places are in.
-        all_in_doubt: whether a call for any task may have been in flight when the earlier run ended.
+        places: where the tasks to send are.
+        not_sent: outcomes of duplicates and of invalid rows.
+        excluded: outcomes of tasks that are never sent.
+        broken: rows that could not be read, up to the limit.
     """
 
-    SETTLED: Final = 1
-    IN_DOUBT: Final = 2
-    FLAG_BITS: Final = 2
-
-    def __init__(self) -> None:
-        self.tasks = IdentityNumbers()
-        self.rows = IdentityNumbers()
-        self.invalid_places = IdentityNumbers()
-        self.invalid_sources: set[str | None] = set()
-        self.all_in_doubt = False
-
-    def __bool__(self) -> bool:
-        return bool(self.tasks or self.rows or self.all_in_doubt)
-
-    def __contains__(self, digest: object) -> bool:
-        return isinstance(digest, bytes) and bool(self.tasks[digest] & self.SETTLED)
-
-    def settle(self, digest: bytes) -> None:
-        """Say that a task is not sent again."""
-        self.tasks[digest] |= self.SETTLED
-
-    def doubt(self, digests: Iterable[bytes], *, others_too: bool = False) -> None:
-        """Say that calls for these tasks, or for any, may have been in flight when the earlier run ended."""
-        self.all_in_doubt = self.all_in_doubt or others_too
-        for digest in digests:
-            self.tasks[digest] |= self.IN_DOUBT
+    places: Any
+    not_sent: list[Outcome]
+    excluded: list[Outcome]
+    broken: Sequence[BrokenRow]
 
 
 class Intake:
@@ -185,48 +161,65 @@ class Intake:
         self.too_old += batch.too_old
         self.not_chosen += batch.not_chosen
         self.numbers += batch.numbers
-        rows, broken = RowColumns.of(batch.rows), batch.broken
+        rows = RowColumns.of(batch.rows)
         keys = good_keys(rows)
         self.rounded += rounded(keys)
         identities, are_new = self._deduplicated(keys, already_unique=batch.already_unique)
         flags = self._flags(identities, are_new)
         ended = partial(Outcome, source=batch.source, finished_at=now)
-        room, settled = self._room, AlreadySettled.SETTLED
-        places: list[int] = []
-        outcomes: list[Outcome] = []
-        excluded: list[Outcome] = []
-        # Of most batches every row is sent, and the loop would be a tenth of the time that a row takes.
-        all_sent = all(are_new) and len(rows) < room and not self._known and not self._never_sent
-        rows_to_decide = () if all_sent else zip(identities, are_new, flags, strict=True)
-        for place, (digest, is_new, flag) in enumerate(rows_to_decide):
-            if is_new:
-                if flag & settled:
-                    self.settled += 1
-                elif digest in self._never_sent:
-                    task = Task(*rows[place][:3])  # type: ignore[arg-type]  # they were checked
-                    excluded.append(ended(task, Status.EXCLUDED, message=_EXCLUDED, line=rows.lines[place]))
-                else:
-                    places.append(place)
-                room -= 1
-                if not room:
-                    broken = [row for row in broken if row.line < rows.lines[place]]
-                    break
-            elif digest:
-                task = Task(*rows[place][:3])  # type: ignore[arg-type]  # they were checked
-                outcomes.append(ended(task, Status.DUPLICATE, message=_DUPLICATE, line=rows.lines[place]))
-            else:
-                row = rows[place]
-                outcomes.append(ended(shown_task(row), Status.INVALID, message=why_bad(row), line=row.line))
-        outcomes += [ended(NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
+        # Of most batches every row is sent, and to decide about each would be a tenth of the time that a row takes.
+        if all(are_new) and len(rows) < self._room and not self._known and not self._never_sent:
+            decided = _Decided(range(len(rows)), [], [], batch.broken)
+        else:
+            decided = self._decide(rows, zip(identities, are_new, flags, strict=True), batch.broken, ended)
+        places, not_sent, excluded, broken = decided
+        not_sent += [ended(NO_TASK, Status.INVALID, message=row.reason, line=row.line) for row in broken]
         app_ids: Any = rows.ids[0]
-        self._count_apps(app_ids if all_sent else [app_ids[place] for place in places])
-        sent = range(len(rows)) if all_sent else places
-        self.tasks += len(sent)
+        self._count_apps(app_ids if len(places) == len(rows) else [app_ids[place] for place in places])
+        self.tasks += len(places)
         self.excluded += len(excluded)
         if batch.source in self._known.invalid_sources:
             self._find_corrected(batch.source, rows.lines, identities)
-        new_outcomes = excluded + [outcome for outcome in outcomes if not self._is_reported(outcome)]
-        return Taken(batch, new_outcomes, sent, identities, self._doubts(batch, flags))
+        outcomes = excluded + [outcome for outcome in not_sent if not self._is_reported(outcome)]
+        return Taken(batch, outcomes, places, identities, self._doubts(batch, flags))
+
+    def _decide(
+        self,
+        rows: RowColumns,
+        known: Iterable[tuple[bytes, bool, int]],
+        broken: Sequence[BrokenRow],
+        ended: Callable[..., Outcome],
+    ) -> _Decided:
+        """Decide about each row, until the limit is reached.
+
+        Args:
+            rows: of a batch.
+            known: of each row its identity, whether it is the first of its task, and its flags.
+            broken: the rows of the batch that could not be read.
+            ended: makes an outcome.
+        """
+        decided = _Decided([], [], [], broken)
+        room = self._room
+        for place, (digest, is_new, flag) in enumerate(known):
+            line = rows.lines[place]
+            if not is_new:
+                row = rows[place]
+                decided.not_sent.append(
+                    ended(_task(row), Status.DUPLICATE, message=_DUPLICATE, line=line)
+                    if digest
+                    else ended(shown_task(row), Status.INVALID, message=why_bad(row), line=line)
+                )
+                continue
+            if flag & AlreadySettled.SETTLED:
+                self.settled += 1
+            elif digest in self._never_sent:
+                decided.excluded.append(ended(_task(rows[place]), Status.EXCLUDED, message=_EXCLUDED, line=line))
+            else:
+                decided.places.append(place)
+            room -= 1
+            if not room:
+                return decided._replace(broken=[row for row in broken if row.line < line])
+        return decided
 
     def _find_corrected(self, source: str | None, lines: Sequence[int], identities: Sequence[bytes]) -> None:
         places = (place_fingerprint(source, line) for line, digest in zip(lines, identities, strict=True) if digest)
@@ -276,3 +269,8 @@ class Intake:
         for app_id, number in Counter(app_ids).items():
             known = app_id in self.per_app or len(self.per_app) < _APPS_COUNTED
             self.per_app[app_id if known else OTHERS] += number
+
+
+def _task(row: RawRow) -> Task:
+    """Return the task of a row that was checked."""
+    return Task(*row[:3])  # type: ignore[arg-type]
