@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -23,43 +23,13 @@ from stopcast import (
     Stopper,
     Task,
     TokenBucket,
-    Unlimited,
 )
 from stopcast.events import AccountGivenUp, AppUnclaimed, Event
 from stopcast.sandbox import Emulator, Faults
+from support.accounts import accounts, mixed
 from support.processes import tasks
-from support.streams import QUICK, everything
+from support.streams import everything
 from support.virtual import Api, in_virtual_time, stopped
-
-
-class Accounts:
-    """Accounts, each with its own server, key and AppId, and a router over them."""
-
-    def __init__(self, emulators: dict[str, Emulator], router: Router) -> None:
-        self.emulators = emulators
-        self.router = router
-
-
-@asynccontextmanager
-async def accounts(
-    *names: str, wrong: str = "", max_backlog: int = 100_000, **settings: Any
-) -> AsyncIterator[Accounts]:
-    """Open the accounts; those named in ``wrong`` have a secret that is refused."""
-    async with AsyncExitStack() as stack:
-        emulators, stoppers = {}, {}
-        for name in names:
-            key = Credentials(f"AK{name}", f"secret-{name}")
-            emulators[name] = await stack.enter_async_context(Emulator(quota_per_second=None, credentials=key))
-            used = Credentials(key.access_key, "wrong") if name in wrong else key
-            defaults: dict[str, Any] = {"limiter": Unlimited(), "retry": QUICK, "drain_seconds": 0}
-            stoppers[name] = Stopper(used, endpoint=emulators[name].url, **defaults | settings)
-        routes = {f"{name}*": name for name in names}
-        yield Accounts(emulators, await stack.enter_async_context(Router(stoppers, routes, max_backlog=max_backlog)))
-
-
-def mixed(number: int, *apps: str) -> list[Task]:
-    """Return ``number`` tasks of each AppId, by turns."""
-    return [Task(app, f"room-{n}", f"task-{n}") for n in range(number) for app in apps]
 
 
 async def until_given_up(router: Router, given: Any) -> tuple[list[Outcome], AccountsGivenUpError]:
@@ -83,9 +53,6 @@ def test_a_route_to_nowhere_and_a_stopper_for_two_accounts_are_errors() -> None:
         Router({"a": stopper}, {"*": "b"})
     with pytest.raises(ConfigurationError, match="a Stopper of its own"):
         Router({"a": stopper, "b": stopper}, {"*": "b"})
-
-
-# Side by side
 
 
 async def test_each_task_goes_to_its_account_with_that_account_s_key() -> None:
@@ -171,63 +138,6 @@ async def test_an_app_that_is_refused_is_set_aside_in_its_account_alone() -> Non
     assert statuses["bpp", Status.STOPPED] == 2000
     assert statuses["app", Status.FAILED] + statuses["app", Status.SET_ASIDE] == 2000
     assert statuses["app", Status.SET_ASIDE] > 0
-
-
-# Held back
-
-
-async def test_an_account_that_does_not_answer_holds_the_others_back_only_once_the_backlog_is_full() -> None:
-    given = [*tasks(1000, app="app"), *tasks(300, app="bpp")]
-    async with accounts("a", "b", max_at_once=8, max_waiting=8, timeout_seconds=60) as these:
-        these.emulators["a"].faults = Faults({"hang": 1.0})
-        async with aclosing(these.router.stop_all(given)) as outcomes:
-            landed = [await anext(outcomes) for _ in range(300)]
-    assert {outcome.task.app_id for outcome in landed} == {"bpp"}
-
-
-async def test_rows_that_wait_for_a_slow_account_are_bounded() -> None:
-    taken = 0
-
-    def produced() -> Iterator[Task]:
-        nonlocal taken
-        for task in tasks(100_000, app="app"):
-            taken += 1
-            yield task
-
-    async with accounts("a", "b", max_at_once=8, max_waiting=8, timeout_seconds=60, max_backlog=1000) as these:
-        these.emulators["a"].faults = Faults({"hang": 1.0})
-        reading = asyncio.create_task(everything(these.router, produced()))
-        before = -1
-        while taken == 0 or taken > before:
-            before = taken
-            while these.emulators["a"].calls < 8:
-                await asyncio.sleep(0.001)
-            for _ in range(1000):
-                await asyncio.sleep(0)
-        reading.cancel()
-        await asyncio.wait([reading])
-    # What waits, what is with the dispatcher (a handful beyond its bound), and two batches of 64 on their way.
-    assert 1000 <= taken <= 1000 + 8 + 8 + 64 + 2 * 64
-
-
-async def test_a_slow_consumer_holds_the_producer_back() -> None:
-    taken = 0
-
-    def produced() -> Iterator[Task]:
-        nonlocal taken
-        for task in mixed(10_000, "app", "bpp"):
-            taken += 1
-            yield task
-
-    async with (
-        accounts("a", "b", max_at_once=8, max_waiting=8) as these,
-        aclosing(these.router.stop_all(produced())) as outcomes,
-    ):
-        for consumed in range(1, 200):
-            await anext(outcomes)
-            while these.router.dispatcher.in_flight:
-                await asyncio.sleep(0.001)
-            assert taken <= consumed + 2 * (8 + 8 + 3 * 64) + 2 * 64
 
 
 async def test_leaving_a_stream_half_way_leaves_nothing_behind() -> None:

@@ -1,27 +1,22 @@
+"""``stopcast verify`` and ``stopcast run --verify``: which tasks are asked about, and what follows."""
+
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from stopcast import ConfigurationError, RetryPolicy, Status, TaskState, TokenBucket, Verifier
-from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST
-from stopcast.api.answers import Reply, read_answer
-from stopcast.api.endpoint import Endpoint
-from stopcast.api.verdict import Verdict, judge
-from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
+from stopcast import Status, TaskState
+from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
 from support.processes import Shell, end_of, read_report, statuses, tasks, until, write_csv
 
 At = tuple[str, ...]
 PROOF = "stopcast-verify.jsonl"
-GONE = "InvalidParameter.ErrorActiveTaskNotFound"
 
 
 @pytest.fixture
@@ -39,136 +34,6 @@ def write_report(path: Path, listed: Iterable[Task], *, status: str = "stopped",
             line = {**ids, "status": status, "attempts": 1, "code": None, "finished_at": finished_at}
             report.write(json.dumps(line, separators=(",", ":")) + "\n")
     return path.name
-
-
-# The request and the answer
-
-
-@pytest.mark.parametrize("version", ["2020-12-01", "2023-11-01"])
-def test_a_query_is_sorted_and_encoded_as_its_signature_requires(version: str) -> None:
-    query = Endpoint.parse(version=version).of("GetWebCastTask").query
-    body, own = GET_WEBCAST_TASK.request(Task("a.-_9", "r@r", "t"), query)
-    assert (body, own) == (b"", f"Action=GetWebCastTask&AppId=a.-_9&RoomId=r%40r&TaskId=t&Version={version}")
-
-
-def test_stopping_a_task_uses_the_query_of_the_endpoint() -> None:
-    assert STOP_WEBCAST.request(Task("a", "r", "t"), "Action=StopWebcast").query == "Action=StopWebcast"
-
-
-def test_an_endpoint_for_another_action_keeps_host_and_region() -> None:
-    endpoint = Endpoint.parse("https://stopwebcast.example:8443", region="r")
-    other = endpoint.of("GetWebCastTask")
-    assert (other.host, other.region, other.loopback) == (endpoint.host, endpoint.region, endpoint.loopback)
-    assert urlsplit(other.url)._replace(query="") == urlsplit(endpoint.url)._replace(query="")
-    assert other.url.endswith(f"/?{other.query}")
-
-
-def concluded(result: object, *, status: int = 200, error: object = None) -> tuple[Reply, Verdict, Status]:
-    """Return the reply, the verdict and the status of an answer with this Result."""
-    metadata = {"RequestId": "id"} if error is None else {"RequestId": "id", "Error": error}
-    reply = GET_WEBCAST_TASK.read(status, {}, json.dumps({"ResponseMetadata": metadata, "Result": result}).encode())
-    return reply, judge(reply), GET_WEBCAST_TASK.conclude(reply, True)
-
-
-@pytest.mark.parametrize(
-    ("task", "status", "state"),
-    [
-        ({"Status": 0, "StopReason": "", "EndTime": 0}, "unknown", TaskState(0)),
-        ({"Status": 1, "StopReason": "", "EndTime": 0}, "not_started", TaskState(1)),
-        ({"Status": 2, "StopReason": "", "EndTime": 0}, "still_running", TaskState(2)),
-        ({"Status": 3, "StopReason": "StopByAPI", "EndTime": 9}, "ended", TaskState(3, "StopByAPI", 9)),
-        ({"Status": 4, "StopReason": "StartTaskFailed"}, "ended", TaskState(4, "StartTaskFailed")),
-        ({"Status": 5}, "unknown", TaskState(5)),
-        ({"Status": 3, "StopReason": ["x"], "EndTime": True}, "ended", TaskState(3)),
-        ({"Status": 3, "StopReason": "x" * 9000, "EndTime": "9"}, "ended", TaskState(3, "x" * 200)),
-        ({"StopReason": ""}, "unknown", TaskState(0)),
-        ({}, "unknown", TaskState(0)),
-        (None, "unknown", TaskState(0)),
-    ],
-)
-def test_the_number_of_a_state_decides_the_status(task: object, status: str, state: TaskState) -> None:
-    reply, verdict, status_of_task = concluded({"WebCastTask": task})
-    assert (reply.state, verdict, status_of_task) == (state, Verdict.OK, status)
-
-
-@pytest.mark.parametrize("result", ["ok", 7, [1], {"WebCastTask": "x"}, {"WebCastTask": {"Status": "3"}}])
-def test_a_malformed_answer_is_retried_and_never_counts_as_ended(result: object) -> None:
-    reply, verdict, _ = concluded(result)
-    assert (reply.ok, verdict) == (False, Verdict.TRANSIENT)
-
-
-def test_an_error_beside_a_state_takes_precedence() -> None:
-    _, verdict, status = concluded({"WebCastTask": {"Status": 3}}, error={"Code": GONE})
-    assert (verdict, status) == (Verdict.NO_SUCH_TASK, Status.UNKNOWN)
-
-
-def test_a_state_is_not_an_ok_for_stopping() -> None:
-    body = b'{"ResponseMetadata":{"RequestId":"id"},"Result":{"WebCastTask":{"Status":3}}}'
-    assert not read_answer(200, {}, body).ok
-
-
-# The library
-
-
-async def test_a_verifier_returns_the_state_of_each_task_and_stops_none() -> None:
-    stopped, running, unborn, failed, never = tasks(5)
-    states = {unborn: TaskState(1), failed: TaskState(4, "StartTaskFailed", 5)}
-    async with Emulator([stopped, running], states=states) as emulator:
-        emulator._stopped[stopped] = 1234.5
-        async with Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
-            outcomes = {it.task: it for it in await verifier.verify_many(tasks(5))}
-    assert {task: outcome.status for task, outcome in outcomes.items()} == {
-        stopped: Status.ENDED,
-        running: Status.STILL_RUNNING,
-        unborn: Status.NOT_STARTED,
-        failed: Status.ENDED,
-        never: Status.UNKNOWN,
-    }
-    assert outcomes[stopped].state == TaskState(3, "StopByAPI", 1_234_500)
-    assert (len(emulator.queries), emulator.calls, list(emulator.stopped)) == (5, 0, [stopped])
-
-
-async def test_ids_with_every_allowed_character_are_signed_as_they_are_sent() -> None:
-    task = Task("aZ09_@-.", "@@", "." * 128)
-    async with Emulator() as emulator, Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
-        outcome = await verifier.verify(task)
-    assert (outcome.task, outcome.status) == (task, Status.STILL_RUNNING)
-
-
-async def test_the_cap_of_a_verifier_is_the_quota_of_queries_except_on_loopback() -> None:
-    async with Emulator() as emulator, Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url) as verifier:
-        assert isinstance(verifier.limiter, TokenBucket)
-        assert 59 < verifier.limiter.full_rate < 60
-    with pytest.raises(ConfigurationError, match="quota of 60"):
-        Verifier(SANDBOX_CREDENTIALS, max_per_second=61)
-    Verifier(SANDBOX_CREDENTIALS, max_per_second=61, endpoint="http://127.0.0.1")
-
-
-FAULTY = ("throttled", "throttled_200", "internal", "html_502", "empty", "close", "reset", "cut_body", "not_json")
-
-
-async def test_network_faults_change_no_outcome() -> None:
-    listed = tasks(20)
-    faults = Faults({name: [listed[number], listed[-1 - number]] for number, name in enumerate(FAULTY)})
-    async with (
-        Emulator(listed[:10], faults=faults) as emulator,
-        Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url, retry=RetryPolicy(first_wait_seconds=0.01)) as verifier,
-    ):
-        outcomes = [outcome async for outcome in verifier.verify_all(listed)]
-    assert emulator.by_fault == dict.fromkeys(FAULTY, 2)
-    assert {it.task for it in outcomes if it.status is Status.STILL_RUNNING} == set(listed[:10])
-    assert {it.task for it in outcomes if it.status is Status.UNKNOWN} == set(listed[10:])
-
-
-async def test_stopping_and_queries_have_separate_quotas() -> None:
-    async with Emulator(quota_per_second=1, query_quota_per_second=3) as emulator:
-        async with Verifier(SANDBOX_CREDENTIALS, endpoint=emulator.url, max_per_second=1000) as verifier:
-            await asyncio.gather(*(verifier.verify(task) for task in tasks(6)))
-        assert emulator.throttled > 0
-        assert emulator.by_code["ok"] == 6
-
-
-# The command
 
 
 def test_after_a_run_every_task_has_ended_and_the_status_is_0(shell: Shell, api: Emulator, at: At, asked: At) -> None:

@@ -1,25 +1,19 @@
+"""The doctor: the key, the clock and the report, and how its findings are printed."""
+
 from __future__ import annotations
 
 import json
-import ssl
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import trustme
 
 from stopcast.doctor import FindingState
 from stopcast.doctor.key import IMPOSSIBLE_TASK, masked
 from stopcast.doctor.report import check_report
 from stopcast.sandbox import Emulator, Faults
-from stopcast.sandbox.thread import serving
 from stopcast.tasks.task import ID_PATTERN
-from support.command import Finished
+from support.findings import SECRET, failed, findings
 from support.processes import Shell, obey_permissions
-
-#: A secret that is easy to find wherever it is shown.
-SECRET = "Vm0wd2QyUXlVWGxWV0d4V1YwZDRXRmxVUm1GV01rNVg"
 
 
 @pytest.fixture
@@ -27,23 +21,6 @@ def watched(shell: Shell) -> Shell:
     """The shell, with a secret whose appearance in any output fails the test."""
     shell.variables["VOLCENGINE_SECRET_KEY"] = SECRET
     return shell
-
-
-def findings(ended: Finished) -> dict[str, dict[str, Any]]:
-    """Return the findings by part. Check that no output has the secret, and that every problem has advice."""
-    assert SECRET not in ended.out + ended.err
-    assert ended.without_traceback
-    by_part = {finding["part"]: finding for finding in json.loads(ended.out)["findings"]}
-    for part, finding in by_part.items():
-        assert finding["advice"] or finding["state"] in {"ok", "not tried"}, part
-    return by_part
-
-
-def failed(ended: Finished) -> set[str]:
-    """Return the parts that failed. Check that the exit status says whether there are any."""
-    parts = {part for part, finding in findings(ended).items() if finding["state"] == FindingState.FAILED}
-    assert ended.status == (3 if parts else 0)
-    return parts
 
 
 def test_the_only_call_of_stopwebcast_has_ids_that_no_task_can_have() -> None:
@@ -151,55 +128,6 @@ def test_an_appid_of_another_account_fails_by_a_call_that_only_reads(shell: Shel
     assert not api.stopped
 
 
-def test_a_host_without_an_address_fails_and_what_depends_on_it_is_not_tried(shell: Shell) -> None:
-    ended = shell.run("doctor", "--endpoint", "https://no-such-host.invalid", "--json")
-    assert failed(ended) in ({"addresses"}, {"connection"})  # the latter where DNS does not answer at all
-    found = findings(ended)
-    assert {found[part]["state"] for part in ("clock", "key accepted")} == {"not tried"}
-
-
-def test_a_refused_connection_fails(shell: Shell) -> None:
-    ended = shell.run("doctor", "--endpoint", "http://127.0.0.1:9", "--json")
-    assert failed(ended) == {"connection"}
-    assert "refused" in findings(ended)["connection"]["words"]
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    """A certificate authority that is not trusted by default."""
-    return trustme.CA()
-
-
-@pytest.fixture
-def secure_api(authority: trustme.CA) -> Iterator[Emulator]:
-    """Serves an emulator with TLS."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("localhost").configure_cert(context)
-    with serving(Emulator(ssl_context=context, host="127.0.0.1")) as emulator:
-        yield emulator
-
-
-def test_a_certificate_is_shown_if_it_is_trusted_and_fails_if_it_is_not(
-    shell: Shell, secure_api: Emulator, authority: trustme.CA, tmp_path: Path
-) -> None:
-    url = secure_api.url.replace("127.0.0.1", "localhost")
-    ended = shell.run("doctor", "--endpoint", url, "--json")
-    assert failed(ended) == {"TLS"}
-    assert "SSL_CERT_FILE" in findings(ended)["TLS"]["advice"]
-    assert secure_api.calls == 0
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    shell.variables["SSL_CERT_FILE"] = str(tmp_path / "ca.pem")
-    ended = shell.run("doctor", "--endpoint", url, "--json")
-    assert failed(ended) == set()
-    assert findings(ended)["TLS"]["words"].startswith("TLSv1.")
-
-
-def test_a_port_without_tls_fails_with_that_reason(shell: Shell, api: Emulator) -> None:
-    ended = shell.run("doctor", "--endpoint", api.url.replace("http:", "https:"), "--json")
-    assert failed(ended) == {"TLS"}
-    assert "does not speak TLS" in findings(ended)["TLS"]["words"]
-
-
 def test_a_missing_folder_fails_with_the_command_that_makes_it(shell: Shell, api: Emulator) -> None:
     ended = shell.run("doctor", "--endpoint", api.url, "-o", "not there/r.jsonl", "--json")
     assert failed(ended) == {"report"}
@@ -220,80 +148,6 @@ def test_an_existing_report_is_a_warning_and_is_not_changed(tmp_path: Path) -> N
     assert check_report(report).state is FindingState.WARNING
     assert check_report(tmp_path / "new.jsonl").state is FindingState.OK
     assert {path.name for path in tmp_path.iterdir()} == {"r.jsonl"}
-
-
-ACCOUNTS = """
-[accounts.team-a]
-apps = ["app-a", "live-*"]
-environment = "TEAM_A"
-
-[accounts.team-b]
-apps = ["app-b"]
-credentials_file = "team-b.ini"
-endpoint = "{other}"
-"""
-
-
-@pytest.fixture
-def two_accounts(shell: Shell, api: Emulator) -> tuple[str, ...]:
-    """Options for an accounts file: team-a's key is right, team-b's file is missing."""
-    (shell / "accounts.toml").write_text(ACCOUNTS.format(other=api.url))
-    keys = {"ACCESS_KEY": "sandbox", "SECRET_KEY": "sandbox-secret"}
-    shell.variables = {f"TEAM_A_{name}": value for name, value in keys.items()}
-    return ("doctor", "--accounts", "accounts.toml", "--endpoint", api.url)
-
-
-def test_each_account_has_a_line_about_its_own_key_and_the_endpoint_is_checked_once(
-    shell: Shell, api: Emulator, two_accounts: tuple[str, ...]
-) -> None:
-    ended = shell.run(*two_accounts)
-    lines = ended.out.splitlines()
-    (a,) = (line for line in lines if "account team-a" in line)
-    (b,) = (line for line in lines if "account team-b" in line)
-    assert a.startswith("ok       account team-a: key sa… from environment TEAM_A_ACCESS_KEY")
-    assert "accepted: yes" in a
-    assert b.startswith("FAILED   account team-b: its key cannot be used: ")
-    assert "team-b.ini: no such file" in b
-    assert (ended.status, ended.out.count("clock: "), api.calls) == (3, 1, 1)
-
-
-def test_each_account_is_checked_with_its_own_key(shell: Shell, two_accounts: tuple[str, ...]) -> None:
-    (shell / "team-b.ini").write_text("[default]\naccess_key_id = sandbox\nsecret_access_key = wrong\n")
-    (shell / "team-b.ini").chmod(0o600)
-    ended = shell.run(*two_accounts, "--json")
-    assert failed(ended) == {"account team-b"}
-    assert "SignatureDoesNotMatch" in findings(ended)["account team-b"]["words"]
-
-
-def test_one_account_is_checked_by_its_name(shell: Shell, two_accounts: tuple[str, ...]) -> None:
-    assert "account team-b" not in shell.run(*two_accounts, "--account", "team-a").out
-    ended = shell.run(*two_accounts, "--account", "team-c")
-    assert (ended.status, ended.out) == (2, "")
-    assert "--account team-c: accounts.toml has the accounts team-a, team-b" in ended.err
-
-
-def test_a_name_without_a_file_of_accounts_is_wrong_usage_unless_the_variable_has_it(
-    shell: Shell, api: Emulator
-) -> None:
-    assert "--account needs --accounts FILE" in shell.run("doctor", "--account", "team-a").err
-    shell.variables["STOPCAST_ACCOUNT"] = "team-a"  # for the shared quota
-    assert shell.run("doctor", "--endpoint", api.url).status == 0
-
-
-@pytest.mark.parametrize(
-    ("app_id", "state", "words"),
-    [
-        ("live-7", "ok", "refuses neither it nor"),
-        ("unclaimed", "failed", "no account claims it"),
-        ("app-b", "not tried", "account team-b claims it"),
-    ],
-)
-def test_an_appid_is_checked_with_the_key_of_the_account_that_claims_it(
-    shell: Shell, two_accounts: tuple[str, ...], app_id: str, state: str, words: str
-) -> None:
-    ended = shell.run(*two_accounts, "--account", "team-a", "--app-id", app_id, "--json")
-    found = findings(ended)[f"AppId {app_id}"]
-    assert (found["state"], words in found["words"]) == (state, True)
 
 
 def test_json_is_english_in_every_language_and_the_screen_is_chinese(shell: Shell, api: Emulator) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from support.queues import client_of
+from support.processes import Shell, with_variables
+from support.queues import Clock, client_of
 from support.quota_calls import Calls
 
 
@@ -27,3 +28,14 @@ async def calls() -> AsyncIterator[Calls]:
     calls = Calls()
     yield calls
     await calls.end()
+
+
+@pytest.fixture
+def queue(shell: Shell, redis_url: str) -> Shell:
+    """The shell, with the queue's address in the environment."""
+    return with_variables(shell, {"STOPCAST_QUEUE": f"{redis_url}/tasks"})
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()

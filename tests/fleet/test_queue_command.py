@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from functools import partial
 from typing import Any
 
 import pytest
@@ -14,36 +13,20 @@ from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import Task
 from support.processes import (
     Shell,
-    csv_of,
     end_of,
     lines_by_task,
     read_report,
-    settled_by,
     statuses,
     tasks,
     until,
     with_variables,
     write_csv,
 )
+from support.queue_commands import SOON, enqueued, work
 from support.queues import leave_pending
-from support.redis_server import RedisServer, free_port
+from support.redis_server import RedisServer
 
 At = tuple[str, ...]
-SOON = ("--claim-after", "0.5")
-
-
-@pytest.fixture
-def queue(shell: Shell, redis_url: str) -> Shell:
-    """The shell, with the queue's address in the environment."""
-    return with_variables(shell, {"STOPCAST_QUEUE": f"{redis_url}/tasks"})
-
-
-def enqueued(queue: Shell, listed: list[Task]) -> None:
-    assert queue.run("enqueue", write_csv(queue / "list.csv", listed)).status == 0
-
-
-def work(queue: Shell, report: str, *options: str) -> Any:
-    return queue.run("worker", "--until-empty", "-o", report, *SOON, *options)
 
 
 def test_a_worker_stops_each_task_of_a_list_once(queue: Shell, api: Emulator, at: At) -> None:
@@ -136,58 +119,6 @@ def test_a_killed_worker_that_is_started_again_does_not_send_what_its_report_set
     assert there.xlen("tasks") == 0
 
 
-def test_the_good_rows_of_a_dirty_list_are_put_in_and_the_others_are_reported(queue: Shell) -> None:
-    (queue / "list.csv").write_text("a,r,1\na,r,1\na,,2\nb,r,1\n\n,,\n")
-    ended = queue.run("enqueue", "list.csv", "--json")
-    assert ended.status == 1
-    assert "list.csv:3: RoomId is empty" in ended.err
-    totals = ended.summary
-    assert (totals["rows"], totals["queued"], totals["duplicates"], totals["invalid"]) == (4, 2, 1, 1)
-    assert "2 tasks" in queue.run("status").out
-
-
-def test_a_list_is_in_the_queue_once_after_enqueue_was_killed_three_times(queue: Shell, there: Any) -> None:
-    listed = tasks(5000)
-    text = csv_of(listed).encode()
-
-    def some_more(before: int) -> bool:
-        return bool(there.xlen("tasks") > min(before, 1500))
-
-    for _ in range(3):
-        cut_off = queue.start("enqueue", "-", "--format", "csv", stdin=subprocess.PIPE)
-        assert cut_off.stdin is not None
-        before = int(there.xlen("tasks"))
-        cut_off.stdin.write(text[: len(text) // 2])
-        cut_off.stdin.flush()
-        until(partial(some_more, before))
-        cut_off.kill()
-        end_of(cut_off)
-    assert queue.run("enqueue", "-", given=text).status == 0
-    assert sorted(fields["task"] for _, fields in there.xrange("tasks")) == sorted(",".join(task) for task in listed)
-
-
-def test_a_report_puts_the_tasks_that_ended_badly_in_again(queue: Shell, api: Emulator, at: At) -> None:
-    listed = tasks(20)
-    api.fail_forever = set(listed[:4])
-    enqueued(queue, listed)
-    assert work(queue, "a.jsonl", *at, "--max-attempts", "1").status == 1
-    assert settled_by(queue / "a.jsonl", "gave_up") == set(listed[:4])
-    api.fail_forever = ()
-    assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 4
-    assert work(queue, "b.jsonl", *at).status == 0
-    assert set(lines_by_task(queue / "b.jsonl")) == set(listed[:4])
-
-
-def test_the_rows_that_a_report_leaves_in_doubt_are_put_in_in_doubt(queue: Shell, api: Emulator, at: At) -> None:
-    api.faults = Faults({"close_after": tasks(1), "throttled": tasks(1, first=1)})
-    listed = write_csv(queue / "list.csv", tasks(2))
-    assert queue.run("run", listed, "-o", "a.jsonl", "--max-attempts", "1", *at).status == 1
-    api.running = set()
-    assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 2
-    assert work(queue, "b.jsonl", *at).status == 0
-    assert settled_by(queue / "b.jsonl", "presumed_stopped") == set(tasks(1))
-
-
 def test_outcomes_can_go_to_the_results_stream_alone(queue: Shell, at: At, there: Any) -> None:
     enqueued(queue, tasks(10))
     assert queue.run("worker", "--until-empty", "--results", *at).status == 0
@@ -259,87 +190,3 @@ def test_a_results_key_of_another_type_ends_the_worker_with_status_3(queue: Shel
     assert ended.status == 3
     assert "{tasks}:results is not a stream" in ended.err
     assert there.xlen("tasks") == 3
-
-
-def test_a_worker_warns_that_it_uses_the_settings_of_the_others(queue: Shell, at: At) -> None:
-    enqueued(queue, tasks(1))
-    assert work(queue, "a.jsonl", *at).status == 0
-    ended = queue.run("worker", "--until-empty", "-o", "b.jsonl", *at, "--claim-after", "5")
-    assert ended.status == 0
-    assert "claim_after_seconds is 0.5, as the queue keeps it for all its workers, and not 5" in ended.err
-
-
-def test_the_settings_that_all_workers_share_are_changed_by_a_command(queue: Shell) -> None:
-    enqueued(queue, tasks(1))
-    ended = queue.run("configure", "--claim-after", "7.5", "--max-deliveries", "3")
-    assert (ended.status, "settings: claim-after 7.5 s, max-deliveries 3" in ended.out) == (0, True)
-    assert queue.run("configure", "--max-deliveries", "4").status == 0
-    status = json.loads(queue.run("status", "--json").out)["queue"]
-    assert (status["claim_after_seconds"], status["max_deliveries"]) == (7.5, 4)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ((), "name settings of a queue"),
-        (("--claim-after", "5", "--max-per-second", "5"), "name settings of a queue"),
-        (("--max-per-second", "5"), "name the quota"),
-        (("--quota", "redis://127.0.0.1:1", "--account", "a", "--max-per-second", "151"), "--raised-quota"),
-        (("--claim-after", "0"), "--claim-after"),
-    ],
-)
-def test_settings_that_make_no_sense_are_wrong_usage(queue: Shell, options: At, words: str) -> None:
-    ended = queue.run("configure", *options)
-    assert (ended.status, words in ended.err) == (2, True)
-
-
-def test_a_variable_for_workers_does_not_change_the_settings_of_all(queue: Shell) -> None:
-    enqueued(queue, tasks(1))
-    with_variables(queue, {"STOPCAST_CLAIM_AFTER": "5"})
-    assert queue.run("configure", "--max-deliveries", "3").status == 0
-    status = json.loads(queue.run("status", "--json").out)["queue"]
-    assert (status["claim_after_seconds"], status["max_deliveries"]) == (None, 3)
-
-
-def test_dead_letters_are_reported_once_and_go_back_into_the_queue_in_doubt(
-    queue: Shell, api: Emulator, at: At, there: Any
-) -> None:
-    enqueued(queue, tasks(3))
-    leave_pending(there, worker="dead", count=3)
-    ended = work(queue, "a.jsonl", *at, "--max-deliveries", "1")
-    assert ended.status == 1
-    assert "3 tasks came back too often" in ended.err
-    assert "was delivered" not in ended.err
-    assert "dead letters: 3; to put them back:\n  stopcast enqueue --dead-letters\n" in queue.run("status").out
-    # Without the variable the command has to name the queue.
-    url = queue.variables.pop("STOPCAST_QUEUE")
-    shown = queue.run("status", "--queue", url).out
-    assert f"  stopcast enqueue --dead-letters --queue {url}\n" in shown
-    queue.variables["STOPCAST_QUEUE"] = url
-    assert "3 dead letters put back into the queue tasks" in queue.run("enqueue", "--dead-letters").err
-    api.running = set()
-    assert work(queue, "b.jsonl", *at).status == 0
-    assert statuses(queue / "b.jsonl") == {"presumed_stopped": 3}
-    assert there.xlen("{tasks}:dead") == 0
-    assert queue.run("enqueue", "--dead-letters", "--json").summary == {"dead_letters": 0}
-
-
-def test_a_watch_goes_on_when_redis_does_not_answer(shell: Shell) -> None:
-    watching = shell.start("status", "--watch", "--queue", f"redis://127.0.0.1:{free_port()}/0/tasks")
-    assert watching.stderr is not None
-    for _ in range(2):
-        while b"cannot be used" not in watching.stderr.readline():
-            assert watching.poll() is None
-    watching.send_signal(signal.SIGINT)
-    assert end_of(watching).status == 0
-
-
-def test_a_queue_is_watched_until_a_signal(queue: Shell) -> None:
-    enqueued(queue, tasks(2))
-    watching = queue.start("status", "--watch", "--json")
-    assert watching.stdout is not None
-    first, second = (json.loads(watching.stdout.readline()) for _ in range(2))
-    assert first["queue"]["length"] == second["queue"]["length"] == 2
-    watching.send_signal(signal.SIGINT)
-    ended = end_of(watching)
-    assert (ended.status, ended.without_traceback) == (0, True)

@@ -1,3 +1,5 @@
+"""The in-flight log: when a task's note is written and erased, and how the log of a report is found."""
+
 from __future__ import annotations
 
 import errno
@@ -5,20 +7,16 @@ import os
 import resource
 import shutil
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 
 from stopcast.errors import ReportError
 from stopcast.report.in_flight import InFlightLog, open_in_flight_log
-from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.identities import identity
 from stopcast.tasks.task import Task
-from support.processes import Shell, end_of, settled_by, statuses, tasks, until, write_csv
+from support.processes import tasks
 
-At = tuple[str, ...]
-REPORT = "stopcast-report.jsonl"
 FILES = Path(__file__).with_name("files")
 ONE, TWO, THREE = tasks(3)
 
@@ -276,51 +274,3 @@ def test_a_log_that_was_deleted_leaves_every_task_in_doubt_and_a_clean_end_none(
     assert log.incomplete
     log.close()
     assert not opened(with_attributes).incomplete
-
-
-# The command
-
-
-def killed_in_flight(shell: Shell, api: Emulator, at: At, report: str) -> None:
-    """Kill a run whose only call has stopped its task without an answer."""
-    api.faults = Faults({"drip": tasks(1)})
-    process = shell.start("run", write_csv(shell / "list.csv", tasks(1)), *at, "-o", report)
-    until(lambda: api.stopped)
-    process.kill()
-    end_of(process)
-    api.faults = Faults({})
-
-
-@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to], ids=["symbolic link", "hard link"])
-def test_a_run_killed_by_a_link_and_resumed_by_the_real_path_reports_no_false_already_stopped(
-    shell: Shell, api: Emulator, at: At, link: object
-) -> None:
-    (shell / "real.jsonl").touch()
-    assert callable(link)
-    link(shell / REPORT, shell / "real.jsonl")
-    killed_in_flight(shell, api, (*at, "--resume"), REPORT)
-    assert shell.run("run", "list.csv", *at, "--resume", "-o", "real.jsonl").status == 0
-    assert settled_by(shell / "real.jsonl", "presumed_stopped") == set(tasks(1))
-    assert not list(shell.directory.glob("*.inflight*"))
-
-
-def test_no_call_is_made_whose_note_cannot_be_written(shell: Shell, api: Emulator, at: At) -> None:
-    watch = """
-import os, sys
-from stopcast.cli import main
-pwrite = os.pwrite
-def full(descriptor, data, offset):
-    if len(data) == 16:
-        raise OSError(28, "No space left on device")
-    return pwrite(descriptor, data, offset)
-os.pwrite = full
-sys.exit(main())
-"""
-    name = write_csv(shell / "list.csv", tasks(50))
-    ended = end_of(shell.start("run", name, *at, program=(sys.executable, "-c", watch)))
-    assert ended.status == 3
-    assert ended.without_traceback
-    assert "No space left" in ended.err
-    assert api.calls == 0
-    assert shell.run("run", name, *at, "--resume").status == 0
-    assert statuses(shell / REPORT) == {"stopped": 50}

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
 import ssl
-import threading
-import warnings
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -15,15 +10,12 @@ from typing import Any
 import pytest
 
 from stopcast import (
-    ClosedError,
     ConfigurationError,
     Credentials,
-    Endpoint,
     HaltAfter,
     RetryPolicy,
     Router,
     Stopper,
-    StopperState,
     Task,
     TokenBucket,
     Unlimited,
@@ -31,10 +23,9 @@ from stopcast import (
 )
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
 from support.streams import stopper_at
-from support.virtual import Api, stopped, virtual_stopper
+from support.virtual import Api, stopped
 
 NAN, INFINITE = float("nan"), float("inf")
-TASK = Task("app", "room", "task")
 
 
 async def never_awaited(_: object) -> None: ...
@@ -179,123 +170,6 @@ def test_a_password_of_a_proxy_is_in_no_message() -> None:
 def test_a_proxy_on_another_machine_does_not_get_plain_http_to_read() -> None:
     with pytest.raises(ConfigurationError, match="plain http"):
         Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1", proxy="http://proxy:3128")
-
-
-async def test_entering_twice_is_refused_and_the_first_block_goes_on() -> None:
-    async with Emulator() as emulator, stopper_at(emulator) as stopper:
-        with pytest.raises(ClosedError, match="open already"):
-            await stopper.__aenter__()
-        assert (await stopper.stop(TASK)).good
-
-
-async def test_entering_twice_at_the_same_time_is_refused() -> None:
-    may_return = asyncio.Event()
-
-    async def slow() -> Credentials:
-        await may_return.wait()
-        return SANDBOX_CREDENTIALS
-
-    stopper = Stopper(slow, endpoint="http://127.0.0.1")
-    entering = asyncio.create_task(stopper.__aenter__())
-    await asyncio.sleep(0)
-    with pytest.raises(ClosedError, match="open already"):
-        await stopper.__aenter__()
-    may_return.set()
-    await entering
-    await stopper.__aexit__(None, None, None)
-
-
-@pytest.mark.parametrize("name", ["pause", "resume", "retry_key", "drain"])
-def test_what_a_thread_must_not_do_is_refused_there(name: str) -> None:
-    async def main() -> None:
-        async with virtual_stopper(Api(stopped)) as stopper:
-            with pytest.raises(ClosedError, match="another event loop"):
-                await asyncio.to_thread(getattr(stopper, name))
-            assert stopper.state is StopperState.RUNNING
-
-    asyncio.run(main())
-
-
-async def test_a_stopper_on_another_loop_is_closed() -> None:
-    async with Emulator() as emulator, stopper_at(emulator) as stopper:
-        errors: list[BaseException] = []
-
-        async def elsewhere() -> None:
-            for attempt in (stopper.stop(TASK), stopper.stop_many([TASK])):
-                try:
-                    await attempt
-                except ClosedError as error:
-                    errors.append(error)
-            try:
-                await stopper.drain()
-            except ClosedError as error:
-                errors.append(error)
-
-        await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
-        assert len(errors) == 3
-        assert (await stopper.stop(TASK)).good
-
-
-async def test_drain_from_a_plain_thread_is_refused() -> None:
-    errors: list[BaseException] = []
-
-    def drain() -> None:
-        try:
-            stopper.drain()
-        except ClosedError as error:
-            errors.append(error)
-
-    async with Emulator() as emulator, stopper_at(emulator) as stopper:
-        thread = threading.Thread(target=drain)
-        thread.start()
-        thread.join()
-        assert len(errors) == 1
-        assert (await stopper.stop(TASK)).good
-
-
-def warned(act: Any) -> list[str]:
-    """Return the warnings and the errors in the log while a coroutine function runs on a loop of its own, and after."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        asyncio.run(act())
-        gc.collect()
-    return [f"{warning.category.__name__}: {warning.message}" for warning in caught]
-
-
-@pytest.mark.parametrize("cls", [Stopper, Verifier])
-def test_an_unclosed_stopper_warns_as_one_and_is_closed(cls: type[Stopper], caplog: pytest.LogCaptureFixture) -> None:
-    async def forget() -> None:
-        async with Emulator() as emulator:
-            stopper = cls(SANDBOX_CREDENTIALS, endpoint=Endpoint.parse(emulator.url))
-            await stopper.__aenter__()
-            await (stopper.verify(TASK) if isinstance(stopper, Verifier) else stopper.stop(TASK))
-            before = len(asyncio.all_tasks())
-            del stopper
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert len(asyncio.all_tasks()) < before
-
-    with caplog.at_level(logging.ERROR):
-        found = warned(forget)
-    assert found == [f"ResourceWarning: unclosed {cls.__name__}: its `async with` block was never left"]
-    assert caplog.records == []
-
-
-def test_a_stopper_that_outlives_its_loop_warns_as_one(caplog: pytest.LogCaptureFixture) -> None:
-    kept: list[Stopper] = []
-
-    async def forget() -> None:
-        async with Emulator() as emulator:
-            kept.append(await stopper_at(emulator).__aenter__())
-            await kept[0].stop(TASK)
-
-    with caplog.at_level(logging.ERROR), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        asyncio.run(forget())
-        kept.clear()
-        gc.collect()
-    assert [str(warning.message) for warning in caught] == ["unclosed Stopper: its `async with` block was never left"]
-    assert caplog.records == []
 
 
 @pytest.mark.parametrize("priority", [None, "high", float("nan"), [1], 1j, 10**400])

@@ -12,22 +12,11 @@ import pytest
 from stopcast import ClosedError, Outcome, RetryPolicy, Status, Task, TokenBucket, Unlimited
 from stopcast.events import Event, TaskFinished
 from stopcast.sandbox.answers import Answer, ok, refusal
-from stopcast.virtual_clock import VirtualClock
 from support.processes import tasks
-from support.streams import counted, everything
-from support.virtual import Api, in_virtual_time, on_virtual_clock, stopped, virtual_stopper
+from support.streams import consume, counted, everything
+from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 URGENT = [Task("urgent", "room", f"task-{number}") for number in range(20)]
-
-
-async def collect(stream: AsyncIterator[Outcome], outcomes: list[Outcome]) -> Exception | None:
-    """Add a stream's outcomes to a list as they come, and return what the stream raised."""
-    try:
-        async for outcome in stream:
-            outcomes.append(outcome)  # noqa: PERF401 - what came before an error counts
-    except Exception as error:  # noqa: BLE001 - the tests look at it
-        return error
-    return None
 
 
 def test_tasks_whose_callers_gave_up_before_their_permit_are_not_sent() -> None:
@@ -125,7 +114,7 @@ def test_a_source_that_raises_loses_no_outcome_of_what_it_gave(count: int) -> No
     async def main() -> list[Outcome]:
         outcomes: list[Outcome] = []
         async with virtual_stopper(api) as stopper:
-            error = await collect(stopper.stop_all(broken()), outcomes)
+            error = await consume(stopper.stop_all(broken()), outcomes)
         assert isinstance(error, LookupError)
         return outcomes
 
@@ -154,7 +143,7 @@ def test_leaving_the_block_hands_out_all_that_was_sent_and_then_says_that_rows_w
     async def main() -> list[Outcome]:
         outcomes: list[Outcome] = []
         async with virtual_stopper(api, limiter=TokenBucket(50), retry=slow) as stopper:
-            consuming = asyncio.create_task(collect(stopper.stop_all(tasks(400)), outcomes))
+            consuming = asyncio.create_task(consume(stopper.stop_all(tasks(400)), outcomes))
             await asyncio.sleep(3)
         assert isinstance(await consuming, ClosedError)
         return outcomes
@@ -195,42 +184,6 @@ def test_a_drain_cuts_off_what_has_not_finished_in_time_and_tells_observers_that
     assert {(outcome.task, outcome.in_doubt) for outcome in finished} == {(task, True) for task in tasks(5)}
 
 
-def test_the_seconds_of_a_task_that_waited_for_its_retry_run_from_its_first_attempt_to_its_end() -> None:
-    api = Api(lambda _: refusal({}, "InternalError"))
-    # The wait is drawn at random below this.
-    slow = RetryPolicy(first_wait_seconds=1e7, longest_wait_seconds=1e7)
-
-    async def main() -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        async with virtual_stopper(api, retry=slow) as stopper:
-            consuming = asyncio.create_task(collect(stopper.stop_all(tasks(3)), outcomes))
-            await asyncio.sleep(20)
-        await consuming
-        return outcomes
-
-    outcomes = in_virtual_time(main)
-    assert [outcome.attempts for outcome in outcomes] == [1, 1, 1]
-    assert [outcome.seconds for outcome in outcomes] == pytest.approx([20.0] * 3, abs=0.1)
-
-
-def test_observers_see_the_calls_and_seconds_of_a_task_whose_call_is_cut_off() -> None:
-    api = Api(stopped, latency_seconds=1000.0)
-    events: list[Event] = []
-
-    async def main() -> None:
-        settings: dict[str, Any] = {"drain_seconds": 3.0, "timeout_seconds": 900.0, "observers": [events.append]}
-        async with virtual_stopper(api, **settings) as stopper:
-            consuming = asyncio.create_task(everything(stopper, tasks(1)))
-            await asyncio.sleep(1)
-        with pytest.raises(ClosedError):
-            await consuming
-
-    in_virtual_time(main)
-    (outcome,) = [event.outcome for event in events if isinstance(event, TaskFinished)]
-    assert (outcome.attempts, outcome.in_doubt) == (1, True)
-    assert outcome.seconds == pytest.approx(4.0, abs=0.1)
-
-
 def test_an_observer_that_raises_cancelled_error_disturbs_nothing() -> None:
     def rude(_: Event) -> None:
         raise asyncio.CancelledError
@@ -262,26 +215,6 @@ def test_an_eager_task_factory_does_not_exceed_the_calls_at_once() -> None:
     assert most <= 7
 
 
-def test_no_attempt_begins_once_a_task_s_time_is_up_but_time_while_paused_does_not_count() -> None:
-    api = Api(lambda _: refusal({}, "InternalError"))
-    policy = RetryPolicy(first_wait_seconds=1.0, longest_wait_seconds=2.0, give_up_after_seconds=10.0)
-
-    async def main() -> Outcome:
-        async with virtual_stopper(api, retry=policy) as stopper:
-            stopping = asyncio.create_task(stopper.stop(Task("app", "room", "task")))
-            await asyncio.sleep(5)
-            stopper.pause()
-            await asyncio.sleep(1000)
-            stopper.resume()
-            return await stopping
-
-    outcome = in_virtual_time(main)
-    assert outcome.status is Status.GAVE_UP
-    moments = [moment for moment, _ in api.sent]
-    assert max(moments) <= moments[0] + 10.0 + 1000.0 + 0.1
-    assert any(moment > 1005 for moment in moments)
-
-
 def test_a_row_that_is_refused_with_an_appid_while_others_wait_leaves_none_of_them_to_be_sent() -> None:
     refused_at: list[int] = []
 
@@ -303,17 +236,3 @@ def test_a_row_that_is_refused_with_an_appid_while_others_wait_leaves_none_of_th
     assert {outcome.status for outcome in dead} == {Status.SET_ASIDE}
     assert {outcome.code for outcome in dead} == {"InvalidParameter.NotExistAppId"}
     assert len(api.sent) < 5 + 15
-
-
-def test_answers_that_arrived_during_a_standstill_are_read_before_their_calls_time_out() -> None:
-    api = Api(stopped, latency_seconds=1.0)
-
-    async def main(clock: VirtualClock) -> list[Outcome]:
-        async with virtual_stopper(api, timeout_seconds=2.0) as stopper:
-            stopping = asyncio.create_task(everything(stopper, tasks(50)))
-            await asyncio.sleep(0.9)
-            clock.advance(60.0)
-            return await stopping
-
-    outcomes = on_virtual_clock(main)
-    assert {(outcome.status, outcome.attempts) for outcome in outcomes} == {(Status.STOPPED, 1)}

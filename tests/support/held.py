@@ -10,8 +10,9 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs
 
 import orjson
+import pytest
 
-from stopcast import OutcomeStream, RetryPolicy, Router, Stopper, Task, Unlimited, Verifier, ports
+from stopcast import OutcomeStream, RetryPolicy, Router, Status, Stopper, Task, Unlimited, Verifier, ports
 from stopcast.events import Event, TaskFinished
 from stopcast.ports import Gate, Request
 from stopcast.sandbox import SANDBOX_CREDENTIALS
@@ -24,6 +25,7 @@ LATER: Final = RetryPolicy(first_wait_seconds=600.0, longest_wait_seconds=600.0)
 #: A retry at once.
 AT_ONCE: Final = RetryPolicy(first_wait_seconds=0.0001, longest_wait_seconds=0.0001)
 KINDS: Final = ("Stopper", "Verifier", "Router")
+of_each_kind: Final = pytest.mark.parametrize("kind", KINDS)
 
 
 class HeldApi:
@@ -121,3 +123,8 @@ async def opened(kind: str, api: HeldApi, **settings: Any) -> AsyncIterator[Open
     caller = made(kind, api, **settings)
     async with caller.calls:
         yield caller
+
+
+def good(kind: str) -> Status:
+    """Return the good status of a task that was in flight."""
+    return Status.ENDED if kind == "Verifier" else Status.STOPPED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import redis
 
 from stopcast import Outcome, RedisConsumer, RedisQueue, RetryPolicy, Task
 from stopcast.sandbox import Emulator
+from stopcast.tasks.task import Batch, RawRow
 from support.streams import QUICK, stopper_at
 
 #: Seconds of silence after which these tests take a worker for dead.
@@ -66,3 +67,23 @@ async def joined(url: str, act: Callable[[RedisConsumer], Any] = lambda _: async
     """Join the queue, act, and leave it."""
     async with RedisConsumer(url, **settings) as consumer:
         await act(consumer)
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def rows(batch: Batch) -> Sequence[tuple[int, Task, bool]]:
+    """Return line, task and doubt of each row."""
+    assert batch.in_doubt is not None
+    return [(row.line, task_of(row), doubt) for row, doubt in zip(batch.rows, batch.in_doubt, strict=True)]
+
+
+def task_of(row: RawRow) -> Task:
+    return Task(str(row.app_id), str(row.room_id), str(row.task_id))

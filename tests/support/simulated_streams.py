@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from hashlib import sha1
 from typing import Any, Final
 
 from lupa import lua51
 
-_Id = tuple[int, int]
+from support.simulated_stream import EntryId, Pending, Stream, between, id_of, text_of
 
 OK: Final = "OK"
 #: What XREADGROUP answers when it has waited in vain.
@@ -22,28 +21,6 @@ NOTHING: Final = object()
 
 class RefusedError(Exception):
     """An error that Redis answers with."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    """An entry that a consumer has."""
-
-    consumer: bytes
-    since_ms: int
-    deliveries: int = 1
-
-
-@dataclass(slots=True)
-class _Stream:
-    """A stream, with at most one group."""
-
-    entries: dict[_Id, list[bytes]] = field(default_factory=dict)
-    last: _Id = (0, 0)
-    group: bytes | None = None
-    delivered: _Id = (0, 0)
-    pending: dict[_Id, _Pending] = field(default_factory=dict)
-    #: When each consumer was last seen.
-    consumers: dict[bytes, int] = field(default_factory=dict)
 
 
 class SimulatedStreams:
@@ -59,7 +36,7 @@ class SimulatedStreams:
     """
 
     def __init__(self, clock: Callable[[], float], on_hold: Callable[[bytes, bytes], None]) -> None:
-        self.streams: dict[bytes, _Stream] = {}
+        self.streams: dict[bytes, Stream] = {}
         self.hashes: dict[bytes, dict[bytes, bytes]] = {}
         self._clock = clock
         self._on_hold = on_hold
@@ -183,23 +160,23 @@ class SimulatedStreams:
         return len(self.streams[key].entries) if key in self.streams else 0
 
     def _xadd(self, key: bytes, _: bytes, *fields: bytes) -> bytes:
-        stream = self.streams.setdefault(key, _Stream())
+        stream = self.streams.setdefault(key, Stream())
         stream.last = max((self._now(), 0), (stream.last[0], stream.last[1] + 1))
         stream.entries[stream.last] = list(fields)
-        return _text(stream.last)
+        return text_of(stream.last)
 
     def _xrange(self, key: bytes, low: bytes, high: bytes, *count: bytes) -> list[Any]:
         entries = self.streams[key].entries if key in self.streams else {}
         most = int(count[1]) if count else None
-        return [[_text(each), entries[each]] for each in _between(entries, low, high)[:most]]
+        return [[text_of(each), entries[each]] for each in between(entries, low, high)[:most]]
 
     def _xdel(self, key: bytes, *ids: bytes) -> int:
         entries = self.streams[key].entries if key in self.streams else {}
-        return sum(entries.pop(_id(each), None) is not None for each in ids)
+        return sum(entries.pop(id_of(each), None) is not None for each in ids)
 
     def _xgroup(self, act: bytes, key: bytes, group: bytes, *words: bytes) -> Any:
         if act == b"CREATE":
-            stream = self.streams.setdefault(key, _Stream())
+            stream = self.streams.setdefault(key, Stream())
             if stream.group is not None:
                 raise RefusedError("BUSYGROUP Consumer Group name already exists")
             stream.group = group
@@ -211,7 +188,7 @@ class SimulatedStreams:
             del stream.pending[each]
         return len(held)
 
-    def _group(self, key: bytes, group: bytes) -> _Stream:
+    def _group(self, key: bytes, group: bytes) -> Stream:
         stream = self.streams.get(key)
         if stream is None or stream.group != group:
             raise RefusedError(f"NOGROUP No such key '{key.decode()}' or consumer group '{group.decode()}'")
@@ -221,7 +198,7 @@ class SimulatedStreams:
         if key not in self.streams:
             raise RefusedError("ERR no such key")
         if about == b"GROUPS":
-            name, last = self.streams[key].group, _text(self.streams[key].delivered)
+            name, last = self.streams[key].group, text_of(self.streams[key].delivered)
             return [] if name is None else [[b"name", name, b"last-delivered-id", last]]
         stream, now = self._group(key, group[0]), self._now()
         held = [pending.consumer for pending in stream.pending.values()]
@@ -237,24 +214,24 @@ class SimulatedStreams:
         stream.consumers[consumer] = now
         new = [each for each in stream.entries if each > stream.delivered][:count]
         for each in new:
-            stream.pending[each] = _Pending(consumer, now)
+            stream.pending[each] = Pending(consumer, now)
             stream.delivered = each
             self._hold(stream, each, consumer)
-        return [[key, [[_text(each), stream.entries[each]] for each in new]]] if new else NOTHING
+        return [[key, [[text_of(each), stream.entries[each]] for each in new]]] if new else NOTHING
 
-    def _hold(self, stream: _Stream, each: _Id, consumer: bytes) -> None:
+    def _hold(self, stream: Stream, each: EntryId, consumer: bytes) -> None:
         fields = stream.entries[each]
         self._on_hold(consumer, fields[fields.index(b"task") + 1])
 
     def _xack(self, key: bytes, group: bytes, *ids: bytes) -> int:
         pending = self._group(key, group).pending
-        return sum(pending.pop(_id(each), None) is not None for each in ids)
+        return sum(pending.pop(id_of(each), None) is not None for each in ids)
 
     def _xpending(self, key: bytes, group: bytes, low: bytes, high: bytes, count: bytes, *consumer: bytes) -> list[Any]:
         stream, now = self._group(key, group), self._now()
         found = [
-            [_text(each), held.consumer, now - held.since_ms, held.deliveries]
-            for each in _between(stream.pending, low, high)
+            [text_of(each), held.consumer, now - held.since_ms, held.deliveries]
+            for each in between(stream.pending, low, high)
             if (held := stream.pending[each]).consumer in (consumer or (held.consumer,))
         ]
         return found[: int(count)]
@@ -263,12 +240,12 @@ class SimulatedStreams:
         """Claim with JUSTID: deliveries are not counted."""
         stream, claimed = self._group(key, group), []
         stream.consumers[consumer] = self._now()
-        for each in map(_id, words[:-1]):
+        for each in map(id_of, words[:-1]):
             if each in stream.entries and each in stream.pending:
                 held = stream.pending[each]
                 held.consumer, held.since_ms = consumer, self._now()
                 self._hold(stream, each, consumer)
-                claimed.append(_text(each))
+                claimed.append(text_of(each))
             else:
                 stream.pending.pop(each, None)
         return claimed
@@ -279,32 +256,16 @@ class SimulatedStreams:
         stream, now, most = self._group(key, group), self._now(), int(count[1])
         stream.consumers[consumer] = now
         claimed, gone, cursor = list[Any](), list[bytes](), b"0-0"
-        for each in _between(stream.pending, start, b"+"):
+        for each in between(stream.pending, start, b"+"):
             if len(claimed) == most:
-                cursor = _text(each)
+                cursor = text_of(each)
                 break
             held = stream.pending[each]
             if each not in stream.entries:
                 del stream.pending[each]
-                gone.append(_text(each))
+                gone.append(text_of(each))
             elif now - held.since_ms >= int(idle_ms):
-                stream.pending[each] = _Pending(consumer, now, held.deliveries + 1)
+                stream.pending[each] = Pending(consumer, now, held.deliveries + 1)
                 self._hold(stream, each, consumer)
-                claimed.append([_text(each), stream.entries[each]])
+                claimed.append([text_of(each), stream.entries[each]])
         return [cursor, claimed, gone]
-
-
-def _id(text: bytes) -> _Id:
-    milliseconds, _, place = text.partition(b"-")
-    return int(milliseconds), int(place or 0)
-
-
-def _text(entry: _Id) -> bytes:
-    return b"%d-%d" % entry
-
-
-def _between(kept: dict[_Id, Any], low: bytes, high: bytes) -> list[_Id]:
-    if low == high:
-        return [_id(low)] if _id(low) in kept else []
-    first = _id(low) if low != b"-" else (0, 0)
-    return sorted(each for each in kept if first <= each and (high == b"+" or each <= _id(high)))

@@ -48,3 +48,13 @@ async def one_by_one(given: Iterable[T]) -> AsyncIterator[T]:
     """Yield what is given, as an asynchronous source does."""
     for item in given:
         yield item
+
+
+async def consume(stream: AsyncIterator[Outcome], into: list[Outcome]) -> BaseException | None:
+    """Append the outcomes, and return what ended the stream."""
+    try:
+        async for outcome in stream:
+            into.append(outcome)  # noqa: PERF401 - those before an error count
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is what the test is about
+        return error
+    return None

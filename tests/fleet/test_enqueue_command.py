@@ -1,0 +1,74 @@
+"""Lists into a queue from a shell: each task once, and in doubt where a report leaves it in doubt."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import partial
+from typing import Any
+
+from stopcast.sandbox import Emulator, Faults
+from support.processes import (
+    Shell,
+    csv_of,
+    end_of,
+    lines_by_task,
+    settled_by,
+    tasks,
+    until,
+    write_csv,
+)
+from support.queue_commands import enqueued, work
+
+At = tuple[str, ...]
+
+
+def test_the_good_rows_of_a_dirty_list_are_put_in_and_the_others_are_reported(queue: Shell) -> None:
+    (queue / "list.csv").write_text("a,r,1\na,r,1\na,,2\nb,r,1\n\n,,\n")
+    ended = queue.run("enqueue", "list.csv", "--json")
+    assert ended.status == 1
+    assert "list.csv:3: RoomId is empty" in ended.err
+    totals = ended.summary
+    assert (totals["rows"], totals["queued"], totals["duplicates"], totals["invalid"]) == (4, 2, 1, 1)
+    assert "2 tasks" in queue.run("status").out
+
+
+def test_a_list_is_in_the_queue_once_after_enqueue_was_killed_three_times(queue: Shell, there: Any) -> None:
+    listed = tasks(5000)
+    text = csv_of(listed).encode()
+
+    def some_more(before: int) -> bool:
+        return bool(there.xlen("tasks") > min(before, 1500))
+
+    for _ in range(3):
+        cut_off = queue.start("enqueue", "-", "--format", "csv", stdin=subprocess.PIPE)
+        assert cut_off.stdin is not None
+        before = int(there.xlen("tasks"))
+        cut_off.stdin.write(text[: len(text) // 2])
+        cut_off.stdin.flush()
+        until(partial(some_more, before))
+        cut_off.kill()
+        end_of(cut_off)
+    assert queue.run("enqueue", "-", given=text).status == 0
+    assert sorted(fields["task"] for _, fields in there.xrange("tasks")) == sorted(",".join(task) for task in listed)
+
+
+def test_a_report_puts_the_tasks_that_ended_badly_in_again(queue: Shell, api: Emulator, at: At) -> None:
+    listed = tasks(20)
+    api.fail_forever = set(listed[:4])
+    enqueued(queue, listed)
+    assert work(queue, "a.jsonl", *at, "--max-attempts", "1").status == 1
+    assert settled_by(queue / "a.jsonl", "gave_up") == set(listed[:4])
+    api.fail_forever = ()
+    assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 4
+    assert work(queue, "b.jsonl", *at).status == 0
+    assert set(lines_by_task(queue / "b.jsonl")) == set(listed[:4])
+
+
+def test_the_rows_that_a_report_leaves_in_doubt_are_put_in_in_doubt(queue: Shell, api: Emulator, at: At) -> None:
+    api.faults = Faults({"close_after": tasks(1), "throttled": tasks(1, first=1)})
+    listed = write_csv(queue / "list.csv", tasks(2))
+    assert queue.run("run", listed, "-o", "a.jsonl", "--max-attempts", "1", *at).status == 1
+    api.running = set()
+    assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 2
+    assert work(queue, "b.jsonl", *at).status == 0
+    assert settled_by(queue / "b.jsonl", "presumed_stopped") == set(tasks(1))
