@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import pytest
 
 from stopcast import virtual_clock
-from stopcast.background import END_WITHIN_SECONDS, Supervisor, end_task
+from stopcast.background import END_WITHIN_SECONDS, Supervisor, cancellable, end_task
 from stopcast.errors import BackgroundTaskError
 
 
@@ -87,6 +88,38 @@ def test_a_caller_that_is_cancelled_any_number_of_times_still_ends_the_task(time
         with pytest.raises(asyncio.CancelledError):
             await ending
         assert task.done()
+
+    virtual_clock.run(main())
+
+
+async def time_is_up() -> NoReturn:
+    await asyncio.sleep(5)
+    raise TimeoutError("time is up")
+
+
+@pytest.mark.parametrize("takes_seconds", [1, 60])
+def test_a_coroutine_returns_unless_another_one_raises_before(takes_seconds: int) -> None:
+    async def main() -> str:
+        return await cancellable(asyncio.sleep(takes_seconds, "slept"), name="sleeper", unless=time_is_up())
+
+    if takes_seconds < 5:
+        assert virtual_clock.run(main()) == "slept"
+    else:
+        with pytest.raises(TimeoutError, match="time is up"):
+            virtual_clock.run(main())
+
+
+@pytest.mark.parametrize("times", [1, 2, 50])
+def test_a_cancellation_ends_a_coroutine_and_what_would_end_it_first(times: int) -> None:
+    async def main() -> None:
+        waiting = asyncio.create_task(cancellable(swallow(2), name="swallowing", unless=time_is_up()))
+        await asyncio.sleep(0.1)
+        for _ in range(times):
+            waiting.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     virtual_clock.run(main())
 

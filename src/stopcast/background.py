@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from stopcast.errors import BackgroundTaskError, ClosedError
 
@@ -87,14 +87,31 @@ async def finish_task(task: asyncio.Task[Any], *, within_seconds: float) -> None
         task.result()
 
 
-async def cancellable(coroutine: Coroutine[Any, Any, _T], *, name: str) -> _T:
-    """Return the coroutine's result. A cancellation of the caller ends it by ``end_task``, whatever swallows one."""
-    task = asyncio.create_task(coroutine, name=name)
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """End tasks by ``end_task``. A cancellation of the caller is raised once every one of them was dealt with."""
+    cancelled: asyncio.CancelledError | None = None
+    for task in tasks:
+        try:
+            await end_task(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+async def cancellable(
+    coroutine: Coroutine[Any, Any, _T], *, name: str, unless: Coroutine[Any, Any, NoReturn] | None = None
+) -> _T:
+    """Return the coroutine's result, or raise what ``unless`` raises before that.
+
+    The other one is then ended by ``end_task``. A cancellation of the caller ends both, whatever swallows one.
+    """
+    tasks: list[asyncio.Task[_T]] = [asyncio.create_task(each, name=name) for each in (coroutine, unless) if each]
     try:
-        await asyncio.wait((task,))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task.done()).result()
     finally:
-        await end_task(task)
-    return task.result()
+        await end_tasks(tasks)
 
 
 def check_loop(loop: asyncio.AbstractEventLoop) -> None:
@@ -133,16 +150,9 @@ class Supervisor:
 
     async def end(self, *tasks: asyncio.Task[Any]) -> None:
         """End these tasks, or all. A cancellation of the caller is raised once every one of them was dealt with."""
-        cancelled: asyncio.CancelledError | None = None
         ending = tasks or tuple(self._tasks)
         self._tasks.difference_update(ending)
-        for task in ending:
-            try:
-                await end_task(task)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        await end_tasks(ending)
 
     def _ended(self, task: asyncio.Task[Any], *, may_return: bool) -> None:
         name, cause = task.get_name(), None if task.cancelled() else task.exception()

@@ -21,7 +21,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from stopcast.background import END_WITHIN_SECONDS, Supervisor, finish_task
+from stopcast.background import Supervisor
 from stopcast.errors import BackgroundTaskError, QueueError, QuotaLostError, StopcastError
 from stopcast.fleet.queue import QueueStatus, RedisQueue
 from stopcast.fleet.quota.quota_status import QuotaStatus, quota_status
@@ -123,7 +123,7 @@ class RedisMetrics(Collector):
         try:
             await self._background.end()
         finally:
-            await finish_task(asyncio.create_task(self._stack.aclose()), within_seconds=END_WITHIN_SECONDS)
+            await self._stack.aclose()
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics, for the registry."""

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Container, Coroutine
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from stopcast.accounts.router import Router
-from stopcast.background import end_task
+from stopcast.background import cancellable
 from stopcast.engine.contracts import RowSink, StreamOptions
 from stopcast.engine.halting import Canary
 from stopcast.engine.pump import pump
@@ -158,16 +158,12 @@ class Run:
 
     async def _unless_ended(self, coroutine: Coroutine[Any, Any, _T], *, name: str) -> _T:
         """Return the coroutine's result, or raise what ends the run first."""
-        task = asyncio.create_task(coroutine, name=name)
-        ending = asyncio.create_task(self._end_requested.wait(), name="end of the run")
-        try:
-            await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
-            if self.ending is not None and not task.done():
-                raise self.ending
-            return task.result()
-        finally:
-            for each in (ending, task):
-                await end_task(each)
+        return await cancellable(coroutine, name=name, unless=self._raise_ending())
+
+    async def _raise_ending(self) -> NoReturn:
+        await self._end_requested.wait()
+        assert self.ending is not None  # noqa: S101 - it is set before that
+        raise self.ending
 
     async def _send_rows(self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None) -> None:
         await self._unless_ended(sync_folder(self._path), name="sync of the report's folder")

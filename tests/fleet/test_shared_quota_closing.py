@@ -77,23 +77,6 @@ def test_closing_ends_a_keeper_that_swallows_cancellations(times: int) -> None:
     assert on_virtual_clock(main) < 2
 
 
-@pytest.mark.parametrize("times", [1, 2, 5])
-def test_a_cancellation_ends_the_entering_of_a_quota_whatever_swallows_it(times: int) -> None:
-    async def main(clock: VirtualClock) -> float:
-        ledger = SwallowsCancellations(times)
-        entering = asyncio.ensure_future(SharedQuota(ledger, account="account").__aenter__())
-        while not ledger.asked:
-            await asyncio.sleep(0.001)
-        entering.cancel()
-        cancelled_at = clock.time()
-        await asyncio.wait([entering])
-        assert entering.cancelled()
-        assert tasks_left() == []
-        return clock.time() - cancelled_at
-
-    assert on_virtual_clock(main) < 2
-
-
 def test_a_keeper_that_never_ends_is_left_after_two_seconds_and_logged_by_name(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -69,9 +69,10 @@ async def connected(
         ConfigurationError: the URL is not the address of a Redis, or redis-py is not installed.
     """
     try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - an extra, and slow to import
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.asyncio.retry import Retry  # noqa: PLC0415 - an extra, and slow to import
         from redis.backoff import NoBackoff  # noqa: PLC0415
+
+        from stopcast.fleet.client import Client, close  # noqa: PLC0415
     except ImportError:
         raise ConfigurationError("this needs redis-py: pip install 'stopcast[redis]'") from None
     settings: dict[str, Any] = {
@@ -86,22 +87,13 @@ async def connected(
     clients: list[Redis]
     if split.scheme.endswith("+sentinel"):
         sentinel, service = _sentinel(split, settings)
-        clients = [sentinel.master_for(service), *sentinel.sentinels]
+        clients = [sentinel.master_for(service, redis_class=Client), *sentinel.sentinels]
     else:
-        clients = [Redis.from_url(url, **settings)]
-    # The others are closed even if the closing of one is cancelled.
-    async with AsyncExitStack() as stack:
-        for client in clients:
-            stack.push_async_callback(_close, client)
+        clients = [Client.from_url(url, **settings)]
+    try:
         yield clients[0]
-
-
-async def _close(client: Redis) -> None:
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
-    # The server may be gone.
-    with suppress(RedisError, OSError):
-        await client.aclose()
+    finally:
+        await close(*clients)
 
 
 def _split(url: str) -> SplitResult:

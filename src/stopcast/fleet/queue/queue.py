@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, Self
 
-from stopcast.background import END_WITHIN_SECONDS, finish_task
 from stopcast.errors import ConfigurationError, ListError, QueueDataLostError
 from stopcast.fleet.queue.failures import check_version, report_errors
 from stopcast.fleet.queue.stream import Stream, connected_stream, split_address
@@ -106,7 +105,7 @@ class RedisQueue:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        await finish_task(asyncio.create_task(self._stack.aclose()), within_seconds=END_WITHIN_SECONDS)
+        await self._stack.aclose()
 
     async def put(
         self, tasks: Iterable[Task | tuple[str, str, str]], *, again: bool = False, in_doubt: bool = False

@@ -10,6 +10,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from stopcast.background import cancellable
 from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
 from stopcast.fleet.quota.slots import QuotaSettings
@@ -225,7 +226,7 @@ class RedisLedger:
             # A replica, a server that is loading its data, a full one: in each case another may have taken over.
             self.unverified = True
             with suppress(RedisError, OSError):
-                await self._client.connection_pool.disconnect()
+                await cancellable(self._client.connection_pool.disconnect(), name="disconnecting from Redis")
             cluster = is_cluster(error)
             reason = NO_CLUSTER if cluster else str(error) or type(error).__name__
             raise QuotaLostError(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Self
 
-from stopcast.background import Supervisor, cancellable
+from stopcast.background import Supervisor
 from stopcast.checks import check_methods, check_whole_number
 from stopcast.errors import BackgroundTaskError, ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaSettingsAdopted
@@ -135,7 +135,7 @@ class SharedQuota(Limiter):
     async def __aenter__(self) -> Self:
         await self._ledger.__aenter__()
         try:
-            await cancellable(self._enter(), name=f"entering of the shared quota of {self._account}")
+            await self._enter()
         except BaseException:
             await self._ledger.__aexit__(None, None, None)
             raise
@@ -151,13 +151,10 @@ class SharedQuota(Limiter):
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENTER_WITHIN) as patience:
                 while self._keeper.state is not State.LEASING:
-                    if patience.expired():
-                        break  # redis-py swallowed the cancellation
                     try:
                         await self._keeper.verify()
                         # Where the way is long, it takes several answers to know the other clock.
-                        if not patience.expired():
-                            patience.reschedule(min(loop.time() + _ENTER_WITHIN, ends_at))
+                        patience.reschedule(min(loop.time() + _ENTER_WITHIN, ends_at))
                     except QuotaLostError as error:
                         if error.refused:
                             raise ConfigurationError(str(error)) from None
@@ -165,8 +162,7 @@ class SharedQuota(Limiter):
                         if self._share:
                             return self._keeper.lose(error)
                         await asyncio.sleep(_RETRY_SECONDS)
-                else:
-                    return None
+                return None
         raise last or QuotaLostError("the shared quota does not answer")
 
     async def __aexit__(self, *_error: object) -> None:
@@ -206,7 +202,7 @@ class SharedQuota(Limiter):
             arrival_jitter=kept.arrival_jitter if arrival_jitter is None else arrival_jitter,
         )
         self._own_settings = wanted
-        await cancellable(self._lender.change_settings(wanted), name=f"settings of the quota of {self._account}")
+        await self._lender.change_settings(wanted)
 
     def hold(self, seconds: float = 0.0) -> None:
         """Record one throttled answer: no call for ``seconds`` (60 at most), and a lower rate after that."""
