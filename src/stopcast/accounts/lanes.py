@@ -38,7 +38,7 @@ class _Lane:
 
 
 class Lanes:
-    """Fills ``stopcast.engine.feed.RowSink`` for several accounts.
+    """Fills ``stopcast.engine.contracts.RowSink`` for several accounts.
 
     Args:
         deliver: gets each outcome.

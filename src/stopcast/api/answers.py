@@ -20,6 +20,7 @@ _TEXT_LIMIT: Final = 2000
 _STOP_REASON_LIMIT: Final = 200
 _EXCERPT: Final = 80
 _HIDDEN: Final = "***"
+_HTTP_OK: Final = 200
 #: How a gzip body begins, and one that HTTP calls deflate. No JSON begins so.
 _COMPRESSED: Final = (b"\x1f\x8b", b"\x78")
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
@@ -90,35 +91,35 @@ def read_answer(
             readable=False,
             message=f"HTTP {http_status} and no answer of the API's form: {shown}",
         )
-    if _is_empty(error):
-        if http_status == 200:  # noqa: PLR2004 - HTTP's own word for ok
-            if state_of is None:
-                if result == "ok":
-                    return Reply(http_status, ok=True, request_id=request_id)
-            elif (state := state_of(result)) is not None:
-                state = state._replace(stop_reason=_text(state.stop_reason, secret, _STOP_REASON_LIMIT))
-                return Reply(http_status, ok=True, request_id=request_id, state=state)
-        shown = repr(hide(result, secret)[:_EXCERPT]) if isinstance(result, str) else type(result).__name__
-        return _not_ok(
-            http_status,
-            headers,
-            readable=False,
-            message=f"neither ok nor an error: Result is {shown}",
-            request_id=request_id,
-        )
+    if not _is_empty(error):
+        return _not_ok(http_status, headers, request_id=request_id, **_values_of(error, secret))
+    if http_status == _HTTP_OK and state_of is None and result == "ok":
+        return Reply(http_status, ok=True, request_id=request_id)
+    if http_status == _HTTP_OK and state_of is not None and (state := state_of(result)) is not None:
+        state = state._replace(stop_reason=_text(state.stop_reason, secret, _STOP_REASON_LIMIT))
+        return Reply(http_status, ok=True, request_id=request_id, state=state)
+    shown = repr(hide(result, secret)[:_EXCERPT]) if isinstance(result, str) else type(result).__name__
+    return _not_ok(
+        http_status,
+        headers,
+        readable=False,
+        message=f"neither ok nor an error: Result is {shown}",
+        request_id=request_id,
+    )
+
+
+def _values_of(error: Any, secret: str) -> dict[str, Any]:
+    """Return the values of a reply that an error has."""
     if not isinstance(error, dict):
         error = {"Message": error}
     code, number = _text(error.get("Code"), secret), error.get("CodeN")
     code_number = number if isinstance(number, int) and not isinstance(number, bool) else None
-    return _not_ok(
-        http_status,
-        headers,
-        readable=code is not None or code_number is not None,
-        code=code,
-        code_number=code_number,
-        message=_text(error.get("Message"), secret),
-        request_id=request_id,
-    )
+    return {
+        "readable": code is not None or code_number is not None,
+        "code": code,
+        "code_number": code_number,
+        "message": _text(error.get("Message"), secret),
+    }
 
 
 def _not_ok(http_status: int, headers: Mapping[str, str], **values: Any) -> Reply:

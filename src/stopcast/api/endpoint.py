@@ -76,39 +76,16 @@ class Endpoint:
             ConfigurationError: the address, the region or the version is malformed, or the address is plain http to
                 another machine.
         """
-        if "@" in url:
-            raise ConfigurationError(
-                "endpoint: it must not hold a user or a password (not shown here); put the key into the environment, "
-                "such as VOLCENGINE_ACCESS_KEY, or into the vendor's files"
-            )
-        match = _ADDRESS_PATTERN.fullmatch(url)
-        if match is None:
-            raise ConfigurationError(
-                f"endpoint {url!r}: expected https://HOST[:PORT] and nothing more, such as {DEFAULT_ENDPOINT}"
-            )
-        scheme, bracketed, name, digits = match.groups()
-        scheme, host = scheme.lower(), (bracketed or name).lower()
-        port = int(digits) if digits else _SCHEME_PORTS[scheme]
-        address = _ip_address(host)
-        if (bracketed and not isinstance(address, ipaddress.IPv6Address)) or not 0 < port <= _LAST_PORT:
-            raise ConfigurationError(
-                f"endpoint {url!r}: the address or the port is not valid; a port is at most {_LAST_PORT}"
-            )
-        loopback = host == "localhost" if address is None else address.is_loopback
-        if scheme == "http" and not loopback:
-            raise ConfigurationError(
-                f"endpoint {url!r}: plain http is allowed to loopback only; use https://{url.partition('//')[2]}"
-            )
+        scheme, host, port, loopback = _split(url)
         if region and not REGION_PATTERN.fullmatch(region):
             raise ConfigurationError(f"region {region!r}: expected letters, digits and hyphens, such as cn-north-1")
         if not _VERSION_PATTERN.fullmatch(version):
             raise ConfigurationError(f"API version {version!r}: expected a date, such as {VERSIONS[0]}")
-        shown = f"[{address}]" if bracketed else host
         query = canonical_query({"Action": ACTION, "Version": version})
         return cls(
-            url=f"{scheme}://{shown}{'' if port == _SCHEME_PORTS[scheme] else f':{port}'}/?{query}",
+            url=f"{scheme}://{host}{'' if port == _SCHEME_PORTS[scheme] else f':{port}'}/?{query}",
             # The vendor's signers drop 80 and 443 from the host they sign, whatever the scheme.
-            host=shown if port in _SCHEME_PORTS.values() else f"{shown}:{port}",
+            host=host if port in _SCHEME_PORTS.values() else f"{host}:{port}",
             query=query,
             region=region or REGIONS.get(host) or key_region or _FALLBACK_REGION,
             loopback=loopback,
@@ -118,6 +95,38 @@ class Endpoint:
         """Return the same endpoint for another action of the API."""
         query = self.query.replace(f"Action={ACTION}", f"Action={action}")
         return replace(self, url=self.url.replace(self.query, query), query=query)
+
+
+def _split(url: str) -> tuple[str, str, int, bool]:
+    """Return the scheme, the host as it stands in an address, the port, and whether this machine itself answers.
+
+    Raises:
+        ConfigurationError: the address is malformed, or plain http to another machine.
+    """
+    if "@" in url:
+        raise ConfigurationError(
+            "endpoint: it must not hold a user or a password (not shown here); put the key into the environment, "
+            "such as VOLCENGINE_ACCESS_KEY, or into the vendor's files"
+        )
+    match = _ADDRESS_PATTERN.fullmatch(url)
+    if match is None:
+        raise ConfigurationError(
+            f"endpoint {url!r}: expected https://HOST[:PORT] and nothing more, such as {DEFAULT_ENDPOINT}"
+        )
+    scheme, bracketed, name, digits = match.groups()
+    scheme, host = scheme.lower(), (bracketed or name).lower()
+    port = int(digits) if digits else _SCHEME_PORTS[scheme]
+    address = _ip_address(host)
+    if (bracketed and not isinstance(address, ipaddress.IPv6Address)) or not 0 < port <= _LAST_PORT:
+        raise ConfigurationError(
+            f"endpoint {url!r}: the address or the port is not valid; a port is at most {_LAST_PORT}"
+        )
+    loopback = host == "localhost" if address is None else address.is_loopback
+    if scheme == "http" and not loopback:
+        raise ConfigurationError(
+            f"endpoint {url!r}: plain http is allowed to loopback only; use https://{url.partition('//')[2]}"
+        )
+    return scheme, f"[{address}]" if bracketed else host, port, loopback
 
 
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
