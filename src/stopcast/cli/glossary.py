@@ -148,18 +148,24 @@ def _options(commands: dict[str, click.Command]) -> Iterator[Entry]:
     """Yield the options, and the variable of each."""
     found: dict[str, dict[str, list[str]]] = {}
     variables: dict[str, str] = {}
-    for command_name, command in commands.items():
-        for parameter in command.params:
-            if isinstance(parameter, click.Option) and parameter.help:
-                for name in parameter.opts:
-                    found.setdefault(name, {}).setdefault(parameter.help, []).append(command_name)
-                    if parameter.envvar and name.startswith("--"):
-                        variables[name] = str(parameter.envvar)
+    for command_name, option, text in _with_help(commands):
+        for name in option.opts:
+            found.setdefault(name, {}).setdefault(text, []).append(command_name)
+            if option.envvar and name.startswith("--"):
+                variables[name] = str(option.envvar)
     for name, by_help in found.items():
         explanation = partial(_option, name, variables.get(name), by_help)
         yield Entry(name, explanation)
         if name in variables:
             yield Entry(variables[name], explanation)
+
+
+def _with_help(commands: dict[str, click.Command]) -> Iterator[tuple[str, click.Option, str]]:
+    """Yield the options that have a help text, each with its command."""
+    for name, command in commands.items():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.help:
+                yield name, parameter, parameter.help
 
 
 def _option(name: str, variable: str | None, by_help: dict[str, list[str]]) -> str:

@@ -45,7 +45,6 @@ class Extent:
 
     Attributes:
         size: bytes of the file, compressed where it is; None where the list is no file.
-        held: bytes that were read and are still compressed.
         so_far: what has been read and decompressed. It is replaced as a whole, so that a reader never sees the bytes
             of one moment with the lines of another.
         ended: whether the list has been read to its end.
@@ -54,21 +53,26 @@ class Extent:
 
     def __init__(self, size: int | None = None) -> None:
         self.size = size
-        self.held = 0
         self.so_far = ReadSoFar()
         self.ended = self.changed = False
         self._read = 0
+        #: Bytes that were read and are still compressed.
+        self._held = 0
         self._in_line = False
 
     def read(self, number: int) -> None:
         """Count further bytes of the file."""
         self._read += number
 
+    def hold(self, number: int) -> None:
+        """Record how many of the bytes that were read are still compressed."""
+        self._held = number
+
     def see(self, text: bytes) -> None:
         """Count the lines of further text."""
         if text:
             self._in_line = not text.endswith(b"\n")
-        self.so_far = ReadSoFar(self._read - self.held, self.so_far.lines + text.count(b"\n"))
+        self.so_far = ReadSoFar(self._read - self._held, self.so_far.lines + text.count(b"\n"))
 
     def lines(self) -> float | None:
         """Return how many lines the list holds: exactly once it has ended, before that an estimate from its size.

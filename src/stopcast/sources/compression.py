@@ -183,23 +183,27 @@ def _decompressed(
 ) -> Iterator[bytes]:
     """Decompress members, one after the other."""
     member: Member | None = None
-    for chunk in chunks:
-        for end in range(compression.slice_bytes, len(chunk) + compression.slice_bytes, compression.slice_bytes):
-            data = chunk[end - compression.slice_bytes : end]
-            extent.held = max(0, len(chunk) - end)
-            while data or (member is not None and not member.needs_input):
-                if member is None:
-                    data = data.lstrip(b"\0")  # members may be padded with zeros, as gzip's own tools allow
-                    if not data:
-                        break
-                    member = new()
-                try:
-                    piece = member.decompress(data, _PIECE_BYTES)
-                except Exception as error:
-                    raise ListError(f"its {compression.name} data is damaged") from error
-                data = b""
-                if member.eof:
-                    data, member = member.unused_data, None
-                yield from (piece[at : at + _PIECE_BYTES] for at in range(0, len(piece), _PIECE_BYTES))
+    for part in _slices(chunks, compression.slice_bytes, extent):
+        data = part
+        while data or (member is not None and not member.needs_input):
+            if member is None and not (data := data.lstrip(b"\0")):
+                break  # members may be padded with zeros, as gzip's own tools allow
+            member = new() if member is None else member
+            try:
+                piece = member.decompress(data, _PIECE_BYTES)
+            except Exception as error:
+                raise ListError(f"its {compression.name} data is damaged") from error
+            data = b""
+            if member.eof:
+                data, member = member.unused_data, None
+            yield from (piece[at : at + _PIECE_BYTES] for at in range(0, len(piece), _PIECE_BYTES))
     if member is not None:
         raise ListError(f"its {compression.name} data ends too early; fetch the file again")
+
+
+def _slices(chunks: Iterable[bytes], size: int, extent: Extent) -> Iterator[bytes]:
+    """Yield the chunks in small slices, and count what is still held back of each."""
+    for chunk in chunks:
+        for end in range(size, len(chunk) + size, size):
+            extent.hold(max(0, len(chunk) - end))
+            yield chunk[end - size : end]

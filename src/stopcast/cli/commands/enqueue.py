@@ -16,9 +16,10 @@ from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.cli.user import User
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from stopcast.cli.lists import Lists
+    from stopcast.fleet.queue import RedisQueue
     from stopcast.tasks.intake import Accepted, Intake
     from stopcast.tasks.outcome import Outcome
 
@@ -104,26 +105,21 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
     lists = Lists.of(options)
     intake = Intake(limit=options.limit, excluded=await read_exclusions(options))
     invalid: list[Outcome] = []
-    new = known = 0
+    counts = {"rows": 0, "queued": 0, "queued_before": 0}
     async with (
         RedisQueue(url, max_length=max_length, on_full=log_full) as queue,
         aclosing(_batches(lists, intake, invalid)) as batches,
     ):
         try:
             async for rows in batches:
-                for in_doubt in (False, True):
-                    tasks = [row.task for row in rows if row.in_doubt is in_doubt]
-                    put = await queue.put(tasks, again=again, in_doubt=in_doubt)
-                    new += put.new
-                    known += put.known
+                await _put(queue, rows, counts, again=again)
             length = (await queue.status()).length
         except QueueError as error:
+            new = counts["queued"]
             error.add_note(f"{new:,} tasks were put in. Run the same command again: no task is put in twice.")
             raise
-    counts = {
+    counts |= {
         "rows": intake.rows,
-        "queued": new,
-        "queued_before": known,
         "duplicates": intake.duplicates,
         "excluded": intake.excluded,
         "invalid": intake.invalid,
@@ -135,6 +131,15 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
     if output.as_json:
         write_json(counts)
     return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
+
+
+async def _put(queue: RedisQueue, rows: Sequence[Accepted], counts: dict[str, int], *, again: bool) -> None:
+    """Put rows into the queue, and count them."""
+    for in_doubt in (False, True):
+        tasks = [row.task for row in rows if row.in_doubt is in_doubt]
+        put = await queue.put(tasks, again=again, in_doubt=in_doubt)
+        counts["queued"] += put.new
+        counts["queued_before"] += put.known
 
 
 async def _batches(lists: Lists, intake: Intake, invalid: list[Outcome]) -> AsyncGenerator[list[Accepted], None]:

@@ -179,6 +179,26 @@ def _check_page(path: Path) -> None:
         check_may_be_written("--html", path, begins=PAGE_BEGINS.encode())
 
 
+def _written_at() -> float:
+    """Return the moment that a page shows: now, or that of the variable of reproducible builds."""
+    import os
+    import re
+    import time
+
+    from stopcast.errors import ConfigurationError
+    from stopcast.i18n import _
+
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    if not epoch:
+        return time.time()
+    if not re.fullmatch(r"(?a:\d{1,10})", epoch):
+        text = _(
+            "SOURCE_DATE_EPOCH is {value!r}: expected a whole number of seconds since 1970, or nothing", value=epoch
+        )
+        raise ConfigurationError(text)
+    return float(epoch)
+
+
 def _write_page(
     path: Path,
     figures: ReportFigures,
@@ -188,9 +208,6 @@ def _write_page(
     endpoint: str | None,
     account: str | None,
 ) -> None:
-    import os
-    import re
-    import time
     from importlib.metadata import version
 
     from stopcast.cli.output import log, write_stdout
@@ -199,19 +216,12 @@ def _write_page(
     from stopcast.report.opening import STANDARD_OUTPUT, own_stream
     from stopcast.summary.page import Subject, page
 
-    # The variable of reproducible builds.
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if epoch and not re.fullmatch(r"(?a:\d{1,10})", epoch):
-        text = _(
-            "SOURCE_DATE_EPOCH is {value!r}: expected a whole number of seconds since 1970, or nothing", value=epoch
-        )
-        raise ConfigurationError(text)
     subject = Subject(
         # A page is passed on, so it must not show the folders of the person who wrote it.
         reports=tuple(Path(name).name for name in names),
         caps=caps,
         version=version("stopcast"),
-        written_at=float(epoch) if epoch else time.time(),
+        written_at=_written_at(),
         endpoint=endpoint,
         account=account,
     )

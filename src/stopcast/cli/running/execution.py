@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Container
-from contextlib import AsyncExitStack, aclosing, nullcontext
+from collections.abc import Callable, Container
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.session import Session
 from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
-from stopcast.cli.running.targets import MakeCalls, Target, find_target, shared_quotas
+from stopcast.cli.running.targets import MakeCalls, ObserversOf, Target, find_target, shared_quotas
 from stopcast.cli.standard_streams import OutputError
 from stopcast.cli.user import User
 from stopcast.errors import InterruptedRunError, StopcastError
@@ -156,17 +156,7 @@ async def _run_one(
     def expected() -> float:
         return math.nan if run is None else rows_expected(run, job.lists.rows_left(), limit=options.lists.limit)
 
-    observers_of = await stack.enter_async_context(
-        metrics(
-            options.metrics,
-            user,
-            session.supervisor,
-            by_account=options.calls.accounts is not None,
-            queues=job.queues,
-            quotas=shared_quotas(target, options.calls, job.calls.action.name),
-            rows_expected=None if job.deliveries else expected,
-        )
-    )
+    observers_of = await _open_metrics(session, job, target, expected)
     screen = _show_opening(user, job, target)
     attempts = AttemptStats()
     stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
@@ -190,19 +180,35 @@ async def _run_one(
 
     session.signals.hand_over(end, steering.receive)
     error: StopcastError | None = None
-    with keys_for(steering, showing, screen, options.lists.tasks):
-        async with (
-            nullcontext() if options.output.quiet else showing,
-            aclosing(job.rows(run)) as batches,
-            steering.following(session.supervisor),
-        ):
-            try:
-                await run.stop_lists(batches)
-            except StopcastError as caught:
-                error = caught
+    async with AsyncExitStack() as block:
+        block.enter_context(keys_for(steering, showing, screen, options.lists.tasks))
+        if not options.output.quiet:
+            await block.enter_async_context(showing)
+        batches = await block.enter_async_context(aclosing(job.rows(run)))
+        await block.enter_async_context(steering.following(session.supervisor))
+        try:
+            await run.stop_lists(batches)
+        except StopcastError as caught:
+            error = caught
     await session.supervisor.end(watching)
     watch.warn_of_ids()
     return conclude(run, job, user, error or watch.all_apps_refused, no_such_task_only=watch.no_such_task_only)
+
+
+async def _open_metrics(session: Session, job: RunJob, target: Target, expected: Callable[[], float]) -> ObserversOf:
+    """Return what makes an account's observers; ``expected`` returns how many rows the lists of the run hold."""
+    options = job.options
+    return await session.stack.enter_async_context(
+        metrics(
+            options.metrics,
+            session.user,
+            session.supervisor,
+            by_account=options.calls.accounts is not None,
+            queues=job.queues,
+            quotas=shared_quotas(target, options.calls, job.calls.action.name),
+            rows_expected=None if job.deliveries else expected,
+        )
+    )
 
 
 def _show_opening(user: User, job: RunJob, target: Target) -> Screen | None:

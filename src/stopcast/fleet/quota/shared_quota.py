@@ -151,19 +151,30 @@ class SharedQuota(Limiter):
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENTER_WITHIN) as patience:
                 while self._keeper.state is not State.LEASING:
-                    try:
-                        await self._keeper.verify()
+                    if (error := await self._verify_once()) is None:
                         # Where the way is long, it takes several answers to know the other clock.
                         patience.reschedule(min(loop.time() + _ENTER_WITHIN, ends_at))
-                    except QuotaLostError as error:
-                        if error.refused:
-                            raise ConfigurationError(str(error)) from None
-                        last = error
-                        if self._share:
-                            return self._keeper.lose(error)
-                        await asyncio.sleep(_RETRY_SECONDS)
+                        continue
+                    last = error
+                    if self._share:
+                        return self._keeper.lose(error)
+                    await asyncio.sleep(_RETRY_SECONDS)
                 return None
         raise last or QuotaLostError("the shared quota does not answer")
+
+    async def _verify_once(self) -> QuotaLostError | None:
+        """Let the server be verified, and return why it could not be asked.
+
+        Raises:
+            ConfigurationError: Redis refuses.
+        """
+        try:
+            await self._keeper.verify()
+        except QuotaLostError as error:
+            if error.refused:
+                raise ConfigurationError(str(error)) from None
+            return error
+        return None
 
     async def __aexit__(self, *_error: object) -> None:
         supervisor, self._supervisor = self._supervisor, None
