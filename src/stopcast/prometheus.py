@@ -160,7 +160,7 @@ class _Counting:
     Args:
         metrics: of each name, a function of its labels.
         lock: is held while an event is counted: once, since to lock takes longer than to count.
-        app_ids: that are counted separately.
+        app_ids: the AppIds that are counted separately.
         labels: of every metric.
     """
 

@@ -43,7 +43,7 @@ class AccountEntry:
             TEAM_A_SECRET_KEY, TEAM_A_SESSION_TOKEN and TEAM_A_REGION.
         credentials_file: in the form of ``~/.volc/credentials`` or ``~/.volc/config``.
         endpoint: where its calls go, if not where the others' do.
-        region: that its signatures name.
+        region: the region that its signatures name.
         max_per_second: its cap, if not that of the others.
     """
 
@@ -63,7 +63,7 @@ def parse_accounts(text: str, *, directory: Path) -> tuple[list[AccountEntry], d
 
     Args:
         text: the file's.
-        directory: that its relative paths start from.
+        directory: the folder from which relative paths start.
 
     Raises:
         ConfigurationError: it cannot be used as it is. No value is shown: a secret may have got among them.

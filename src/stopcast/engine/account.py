@@ -18,7 +18,7 @@ class Account:
 
     Attributes:
         key: what calls are signed with.
-        action: that the account needs the right to.
+        action: the name of the action that the account needs the right to.
         clock_offset: seconds that are added to the time of this machine in a signature.
         set_aside: the refusal of each AppId that no call is made for.
     """

@@ -33,7 +33,7 @@ class Attempt(NamedTuple):
         permit_at: loop time at which it went out, None where it did not.
         limiter_seconds: how long it waited for permits.
         signer: what it was signed with, None where it was not.
-        clock_offset: that it was signed with.
+        clock_offset: the offset with which it was signed.
         interrupt: why it has no reply.
     """
 
@@ -50,7 +50,7 @@ class _NotAdmittedError(Exception):
     """The call must not go out now, although it has its permit.
 
     Attributes:
-        why: for good; None where it may be tried again at once.
+        why: what ended the call; None where it may be tried again at once.
     """
 
     def __init__(self, why: Interrupt | None = None) -> None:

@@ -32,8 +32,8 @@ class Rule(NamedTuple):
     """What an answer of one verdict means, whatever the answers before it were.
 
     Attributes:
-        status: that the task ends with; None where it does not end, or where the action says.
-        concludes: whether the action says what the task ends with.
+        status: the task's status at its end; None where it does not end, or where the action decides.
+        concludes: whether the action decides the task's status.
         proves_key: whether only an accepted key, and an accepted time, can bring this answer.
         slows: whether every call of the account has to slow down.
         doubtful: whether the API may have done its work all the same.
@@ -65,7 +65,7 @@ class AccountState:
     """What the answers so far have shown of the account.
 
     Attributes:
-        action: that the account needs the right to.
+        action: the name of the action that the account needs the right to.
         key: what is known of the key.
         refusals: answers in a row that refused the account.
         renewable: whether another key can be fetched.
@@ -96,10 +96,10 @@ class Tried(NamedTuple):
     Attributes:
         app_id: of its task.
         attempts: calls made for the task, this one included.
-        seconds: since the first of them, those left out in which no call could be made.
+        seconds: the time since the first of them, without the time in which no call could be made.
         reply: what the answer says.
         stale_key: whether it was signed with a key that is not the current one.
-        clock_offset: that it was signed with.
+        clock_offset: the offset with which it was signed.
         now: Unix time in seconds, by the clock of this machine.
     """
 
@@ -113,7 +113,7 @@ class Tried(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """The task ends with this status; None where the action says."""
+    """The task ends with this status; None where the action decides it."""
 
     status: Status | None
 

@@ -95,7 +95,7 @@ class Workers:
 
     def start(self) -> None:
         """Wake or start as many workers as there are jobs for them, and room."""
-        # Each call that goes out asks, and while all workers have one, this is the answer.
+        # The cheapest condition comes first: every call that goes out asks, and mostly all workers have a call.
         while (
             (self._idle or len(self._slots) + self._starting < self._bounds.max_at_once)
             and self._stagger is None

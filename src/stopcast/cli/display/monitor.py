@@ -52,7 +52,7 @@ class RunSnapshot:
         errors: by code, the latest first.
         paused: whether a person has paused the run.
         to_continue: what a person does to let a paused run continue.
-        keys: that are read, each with what it does.
+        keys: the keys that are read, each with what it does.
         until: seconds to the deadline, None if there is none.
     """
 

@@ -206,9 +206,9 @@ class Action:
     Attributes:
         act: does it.
         word: in a control file, None if it has none.
-        keys: that do it; the first one is shown.
-        signal: that does it.
-        label: beside the key.
+        keys: the keys that do it; the first one is shown.
+        signal: the signal that does it.
+        label: the text beside the key.
         ends: whether it ends the run.
         changes_rate: whether it changes the rate, where that can be changed.
     """
