@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from stopcast import ConfigurationError, RedisQueue, RetryPolicy, Status, Stopper, Task, TokenBucket
 from stopcast.events import CredentialsRefreshed, RetryPlanned
-from stopcast.fleet.quota.redis_ledger import RedisLedger, Request
+from stopcast.fleet.quota.redis_ledger import LedgerRequest, RedisLedger
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.ports import Observer
 from stopcast.prometheus import PrometheusObserver
@@ -166,11 +166,11 @@ async def test_a_queue_and_a_quota_are_scraped_as_status_prints_them(
         redis_server.ask("XREADGROUP", "GROUP", "stopcast", "a worker", "COUNT", 2, "STREAMS", "one", ">")
         redis_server.ask("XADD", "{one}:dead", "*", "task", "a,r,dead")
         settings = QuotaSettings()
-        seen = await ledger.ask(Request(settings=settings, verify=True))
+        seen = await ledger.ask(LedgerRequest(settings=settings, verify=True))
         while seen is not None and not seen.permits:
             await asyncio.sleep(seen.wait_seconds)
-            seen = await ledger.ask(Request(settings=settings, permits=6))
-        await ledger.ask(Request(settings=settings, throttled=2, hold_seconds=60))
+            seen = await ledger.ask(LedgerRequest(settings=settings, permits=6))
+        await ledger.ask(LedgerRequest(settings=settings, throttled=2, hold_seconds=60))
     queues = [f"{url}/one", f"{url}/empty"]
     async with RedisMetrics(scraper.registry, queues=queues, quotas=[(url, "main"), (url, "unused")]):
         scraped = scraper.scrape()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stopcast import Outcome, Status
-from stopcast.fleet.queue.deliveries import Deliveries, Entry
+from stopcast.fleet.queue.deliveries import Entry, WorkerDeliveries
 from stopcast.fleet.queue.endings import endings_of
 from stopcast.tasks.task import Task
 from support.processes import tasks
@@ -24,7 +24,7 @@ def entries(number: int, *, first: int = 0, **fields: bytes) -> list[Entry]:
 
 
 def test_a_task_is_ours_until_its_time_is_over(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     assert deliveries.still_ours(TASK)
     assert not deliveries.in_doubt(TASK)
@@ -35,7 +35,7 @@ def test_a_task_is_ours_until_its_time_is_over(clock: Clock) -> None:
 
 
 def test_a_confirmation_counts_for_the_entries_that_were_asked_about(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     asked = deliveries.ids
     deliveries.take(entries(1, first=1), ours_until=1012)
@@ -45,7 +45,7 @@ def test_a_confirmation_counts_for_the_entries_that_were_asked_about(clock: Cloc
 
 
 def test_an_entry_that_was_settled_and_is_there_again_is_handed_back_in_doubt(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     (settled, unsent), (unseen,) = entries(2), entries(1, first=2)
     deliveries.take([settled, unsent], ours_until=1010)
     deliveries.ack([Outcome(TASK, Status.STOPPED, line=1)])
@@ -55,7 +55,7 @@ def test_an_entry_that_was_settled_and_is_there_again_is_handed_back_in_doubt(cl
 
 
 def test_a_row_that_was_given_back_comes_again_with_its_line_once_it_is_confirmed(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(2), ours_until=1010)
     clock.now = 1100
     deliveries.give_back(tasks(2))
@@ -66,7 +66,7 @@ def test_a_row_that_was_given_back_comes_again_with_its_line_once_it_is_confirme
 
 
 def test_a_row_that_was_sent_before_it_was_given_back_comes_again_in_doubt(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     deliveries.begin(TASK, b"")
     deliveries.give_back(tasks(1))
@@ -75,7 +75,7 @@ def test_a_row_that_was_sent_before_it_was_given_back_comes_again_in_doubt(clock
 
 
 def test_a_task_that_another_worker_had_and_that_is_ours_again_is_in_doubt(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     (entry,) = entries(1)
     deliveries.take([entry], ours_until=1010)
     deliveries.confirm([entry.id], set(), ours_until=1110)
@@ -87,7 +87,7 @@ def test_a_task_that_another_worker_had_and_that_is_ours_again_is_in_doubt(clock
 
 
 def test_a_second_entry_of_a_task_that_is_in_doubt_puts_its_row_in_doubt(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     (entry,) = entries(1, in_doubt=b"1")
     deliveries.take([entry._replace(id=b"7-0")], ours_until=1010)
@@ -99,7 +99,7 @@ def test_a_second_entry_of_a_task_that_is_in_doubt_puts_its_row_in_doubt(clock: 
 def test_only_a_good_outcome_settles_an_entry_that_another_worker_has_by_then(
     clock: Clock, status: Status, *, only_mine: bool
 ) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     deliveries.ack([Outcome(TASK, status, line=1)])
     assert [ending.only_mine for ending in endings_of(deliveries.acked, results=True)] == [only_mine]
@@ -109,7 +109,7 @@ def test_only_a_good_outcome_settles_an_entry_that_another_worker_has_by_then(
 def test_a_bad_outcome_of_a_task_that_was_taken_over_leaves_it_to_the_other_worker(
     clock: Clock, status: Status, left: list[bytes]
 ) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     deliveries.confirm(deliveries.ids, set(), ours_until=1110)
     deliveries.ack([Outcome(TASK, status, line=1)])
@@ -117,7 +117,7 @@ def test_a_bad_outcome_of_a_task_that_was_taken_over_leaves_it_to_the_other_work
 
 
 def test_an_entry_that_is_settled_while_an_answer_with_it_is_on_its_way_is_no_second_row(clock: Clock) -> None:
-    deliveries = Deliveries("queue", clock)
+    deliveries = WorkerDeliveries("queue", clock)
     deliveries.take(entries(1), ours_until=1010)
     deliveries.begin_request()
     deliveries.ack([Outcome(TASK, Status.STOPPED, line=1)])

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from stopcast.fleet.queue.deliveries import Deliveries
-from stopcast.fleet.queue.failures import Outage
+from stopcast.fleet.queue.deliveries import WorkerDeliveries
+from stopcast.fleet.queue.failures import Availability
 from stopcast.fleet.queue.stream import Agreed, Settings
 from stopcast.fleet.queue.tending import Tending
 from support.virtual import in_virtual_time
@@ -28,12 +28,12 @@ class _Member:
         return _AGREED, set(ids)
 
 
-def _tending(outage: Outage, member: Any) -> Tending:
+def _tending(availability: Availability, member: Any) -> Tending:
     clock = asyncio.get_running_loop().time
     return Tending(
         member,
-        Deliveries("tasks", clock),
-        outage,
+        WorkerDeliveries("tasks", clock),
+        availability,
         own=_SETTINGS,
         agreed=_AGREED,
         results="",
@@ -47,14 +47,14 @@ def _claims_after(*, away_seconds: float, there_seconds: float) -> float:
 
     async def main() -> float:
         loop = asyncio.get_running_loop()
-        outage = Outage("tasks", lambda _: None)
-        tending = _tending(outage, _Member())
+        availability = Availability("tasks", lambda _: None)
+        tending = _tending(availability, _Member())
         running = asyncio.create_task(tending.run())
         began_at = loop.time()
         while not tending.may_claim and loop.time() < began_at + 3600:
             ends_at = loop.time() + away_seconds
             while loop.time() < ends_at:
-                await outage.failed("reading", OSError())
+                await availability.failed("reading", OSError())
             tending.succeeded("reading")
             for _ in range(int(there_seconds)):
                 if not tending.may_claim:
@@ -82,11 +82,11 @@ def test_after_a_long_outage_no_worker_waits_longer_than_claim_after() -> None:
 @pytest.mark.parametrize(("away_seconds", "waits"), [(0.0, 0.0), (0.5, 0.5), (60.0, 2.5)])
 def test_after_an_outage_all_workers_give_a_sign_of_life_before_one_reads(away_seconds: float, waits: float) -> None:
     async def main() -> tuple[int, float]:
-        loop, member, outage = asyncio.get_running_loop(), _Member(), Outage("tasks", lambda _: None)
-        tending = _tending(outage, member)
+        loop, member, availability = asyncio.get_running_loop(), _Member(), Availability("tasks", lambda _: None)
+        tending = _tending(availability, member)
         began_at = loop.time()
         while loop.time() < began_at + away_seconds:
-            await outage.failed("reading", OSError())
+            await availability.failed("reading", OSError())
         back_at = loop.time()
         await tending.before_reading()
         return member.kept, loop.time() - back_at
@@ -98,11 +98,11 @@ def test_after_an_outage_all_workers_give_a_sign_of_life_before_one_reads(away_s
 
 def test_a_worker_tries_again_soon_where_redis_has_only_lost_writes() -> None:
     async def main() -> float:
-        loop, outage = asyncio.get_running_loop(), Outage("tasks", lambda _: None)
+        loop, availability = asyncio.get_running_loop(), Availability("tasks", lambda _: None)
         for _ in range(8):
-            await outage.failed("writing", OSError())
+            await availability.failed("writing", OSError())
         began_at = loop.time()
-        await outage.failed("writing", OSError("STOPCASTBACK Redis has lost its last writes"))
+        await availability.failed("writing", OSError("STOPCASTBACK Redis has lost its last writes"))
         return loop.time() - began_at
 
     assert in_virtual_time(main) < 0.2

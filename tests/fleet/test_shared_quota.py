@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio
 
 from stopcast.errors import QuotaLostError
-from stopcast.fleet.quota.redis_ledger import Lease, RedisLedger, Request, ledger_key
+from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest, RedisLedger, ledger_key
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from support.quota_calls import FULL, SETTINGS, Calls, asked, granted
 from support.redis_server import RedisServer
@@ -47,7 +47,7 @@ def end_of(leases: Sequence[Lease]) -> float:
 
 async def test_the_first_slot_of_a_new_account_is_a_second_away(redis_url: str) -> None:
     async with RedisLedger(redis_url, "account") as ledger:
-        first = await ledger.ask(Request(settings=SETTINGS, verify=True))
+        first = await ledger.ask(LedgerRequest(settings=SETTINGS, verify=True))
         assert first is not None
         (lease,) = await granted(ledger, 1, times=1)
     assert first.now + 1 <= lease.first_at <= first.now + 1.1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stopcast.errors import BackgroundTaskError, ClosedError
-from stopcast.fleet.quota.redis_ledger import Lease, Request
+from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.virtual_clock import VirtualClock
 from support.loops import on_both_loops, run_on
@@ -31,7 +31,7 @@ class SwallowsCancellations(SimulatedLedger):
         self.times = times
         self.asked = 0
 
-    async def ask(self, request: Request) -> Lease | None:
+    async def ask(self, request: LedgerRequest) -> Lease | None:
         self.asked += 1
         try:
             await asyncio.sleep(0.01)
@@ -49,7 +49,7 @@ class Failing(SimulatedLedger):
         super().__init__(SimulatedRedis(), "account", way)
         self.error: BaseException | None = None
 
-    async def ask(self, request: Request) -> Lease | None:
+    async def ask(self, request: LedgerRequest) -> Lease | None:
         if self.error is not None:
             raise self.error
         return await super().ask(request)
@@ -81,7 +81,7 @@ def test_a_keeper_that_never_ends_is_left_after_two_seconds_and_logged_by_name(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Stuck(SwallowsCancellations):
-        async def ask(self, request: Request) -> Lease | None:
+        async def ask(self, request: LedgerRequest) -> Lease | None:
             if request.permits:
                 while self.times:
                     try:
@@ -167,7 +167,7 @@ def test_a_clock_of_whole_milliseconds_costs_none_of_the_rate() -> None:
         redis, requests = SimulatedRedis(), []
 
         class Noting(SimulatedLedger):
-            async def ask(self, request: Request) -> Lease | None:
+            async def ask(self, request: LedgerRequest) -> Lease | None:
                 requests.append(request)
                 return await super().ask(request)
 
@@ -194,14 +194,14 @@ def test_a_clock_of_whole_milliseconds_costs_none_of_the_rate() -> None:
 
 @on_both_loops
 def test_no_clock_seems_to_be_set_on_a_real_loop(loop: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    requests: list[Request] = []
-    arguments = Request.arguments
+    requests: list[LedgerRequest] = []
+    arguments = LedgerRequest.arguments
 
-    def noting(request: Request, account: str, action: str) -> list[float | str]:
+    def noting(request: LedgerRequest, account: str, action: str) -> list[float | str]:
         requests.append(request)
         return arguments(request, account, action)
 
-    monkeypatch.setattr(Request, "arguments", noting)
+    monkeypatch.setattr(LedgerRequest, "arguments", noting)
 
     async def main() -> None:
         async with SharedQuota(redis_url, account="account") as quota:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from stopcast.fleet.quota.redis_ledger import Request, ledger_keys
+from stopcast.fleet.quota.redis_ledger import LedgerRequest, ledger_keys
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.limiters.pacer import ARRIVAL_JITTER, recovered_rate, slowed_rate
@@ -260,13 +260,13 @@ def test_the_script_slows_the_rate_by_the_law_of_throttling(cap: float, story: l
         redis, settings = SimulatedRedis(), QuotaSettings(max_per_second=cap)
         full = settings.full_rate
         ledger = SimulatedLedger(redis, "account", lambda: 0.0)
-        await ledger.ask(Request(settings=settings, verify=True))
+        await ledger.ask(LedgerRequest(settings=settings, verify=True))
         rate = full
         for answers, seconds in story:
             before = clock.time()
             await asyncio.sleep(seconds)
             ledger.unverified = False
-            lease = await ledger.ask(Request(settings=settings, throttled=answers))
+            lease = await ledger.ask(LedgerRequest(settings=settings, throttled=answers))
             assert lease is not None
             rate = recovered_rate(rate, full_rate=full, seconds=clock.time() - before)
             rate = slowed_rate(rate, full_rate=full, answers=answers)

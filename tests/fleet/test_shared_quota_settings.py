@@ -12,7 +12,7 @@ from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
 from stopcast.errors import ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost, QuotaSettingsAdopted
 from stopcast.fleet.quota.quota_status import quota_status, quota_statuses
-from stopcast.fleet.quota.redis_ledger import Lease, RedisLedger, Request, ledger_keys
+from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest, RedisLedger, ledger_keys
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.logs import log_event
@@ -151,7 +151,7 @@ async def test_a_state_of_another_version_that_is_in_use_is_refused_with_words(
 async def test_a_state_of_another_version_that_is_not_in_use_is_made_anew(redis_url: str) -> None:
     await ask(redis_url, "HSET", STATE, "seen", now_in_microseconds(61), "version", "3", "rate", "1", "permits", "70")
     async with RedisLedger(redis_url, "account") as ledger:
-        lease = await ledger.ask(Request(settings=QuotaSettings(), verify=True))
+        lease = await ledger.ask(LedgerRequest(settings=QuotaSettings(), verify=True))
         assert lease is not None
         assert lease.rate == pytest.approx(QuotaSettings().full_rate, abs=0.1)
     assert await ask(redis_url, "HMGET", STATE, "version", "permits") == [b"2", b"0"]

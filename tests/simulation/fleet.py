@@ -13,7 +13,7 @@ from stopcast.fleet.quota.shared_quota import SharedQuota
 from support.simulated_redis import SimulatedLedger, SimulatedRedis
 
 if TYPE_CHECKING:
-    from stopcast.fleet.quota.redis_ledger import Lease, Request
+    from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest
 
 _ACCOUNT: Final = "account"
 
@@ -27,7 +27,7 @@ class _Ledger(SimulatedLedger):
         self._name = name
         self._asked = 0
 
-    async def ask(self, request: Request) -> Lease | None:
+    async def ask(self, request: LedgerRequest) -> Lease | None:
         """Run the script."""
         self._asked += 1
         try:

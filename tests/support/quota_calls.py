@@ -6,7 +6,7 @@ import asyncio
 import time
 from bisect import bisect_right
 
-from stopcast.fleet.quota.redis_ledger import Lease, RedisLedger, Request
+from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest, RedisLedger
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.ports import Limiter
 
@@ -53,11 +53,11 @@ class Calls:
 
 async def verified(ledger: RedisLedger) -> None:
     while ledger.unverified:
-        await ledger.ask(Request(settings=SETTINGS, verify=True))
+        await ledger.ask(LedgerRequest(settings=SETTINGS, verify=True))
 
 
 async def asked(ledger: RedisLedger, permits: int = 0, throttled: int = 0, hold_seconds: float = 0.0) -> Lease:
-    request = Request(settings=SETTINGS, permits=permits, throttled=throttled, hold_seconds=hold_seconds)
+    request = LedgerRequest(settings=SETTINGS, permits=permits, throttled=throttled, hold_seconds=hold_seconds)
     lease = await ledger.ask(request)
     assert lease is not None
     return lease
@@ -68,7 +68,7 @@ async def granted(ledger: RedisLedger, permits: int, times: int = 4) -> list[Lea
     await verified(ledger)
     leases: list[Lease] = []
     while len(leases) < times:
-        lease = await ledger.ask(Request(settings=SETTINGS, permits=permits))
+        lease = await ledger.ask(LedgerRequest(settings=SETTINGS, permits=permits))
         if lease is None:
             await verified(ledger)
         elif lease.permits:

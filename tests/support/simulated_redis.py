@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from lupa import lua51
 
 from stopcast.errors import QuotaLostError
-from stopcast.fleet.quota.redis_ledger import Lease, Request, ledger_keys
+from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest, ledger_keys
 
 #: Unix time at which virtual time begins.
 _BEGAN_AT: Final = 1_800_000_000.0
@@ -114,7 +114,7 @@ class SimulatedLedger:
     ) -> None:
         pass
 
-    async def ask(self, request: Request) -> Lease | None:
+    async def ask(self, request: LedgerRequest) -> Lease | None:
         """Run the script."""
         if request.verify:
             self.unverified = False

@@ -18,9 +18,9 @@ from typing import Final, Self
 from stopcast.background import END_WITHIN_SECONDS, Supervisor, end_task, finish_task
 from stopcast.errors import BackgroundTaskError, ConfigurationError, QueueDataLostError, QueueError, StopcastError
 from stopcast.events import QueueLost
-from stopcast.fleet.queue.deliveries import Deliveries, Entry, lease_clock
+from stopcast.fleet.queue.deliveries import Entry, WorkerDeliveries, lease_clock
 from stopcast.fleet.queue.endings import sift
-from stopcast.fleet.queue.failures import STATE_VERSION, Outage, permanent, report_errors, words_of
+from stopcast.fleet.queue.failures import STATE_VERSION, Availability, permanent, report_errors, words_of
 from stopcast.fleet.queue.member import Member
 from stopcast.fleet.queue.stream import Settings, Stream, connected_stream, split_address
 from stopcast.fleet.queue.tending import Tending
@@ -96,13 +96,13 @@ class RedisConsumer:
         self._until_empty = until_empty
         self._emit = Observers(observers).notify
         self._clock = clock
-        self._deliveries = Deliveries(self.queue, clock)
+        self._deliveries = WorkerDeliveries(self.queue, clock)
         self.begin, self.end = self._deliveries.begin, self._deliveries.end
         self.still_ours, self.in_doubt = self._deliveries.still_ours, self._deliveries.in_doubt
         self._stack = AsyncExitStack()
         self._stream: Stream
         self._member: Member
-        self._outage: Outage
+        self._availability: Availability
         self._tending: Tending
         self._tending_task: asyncio.Task[object]
         self._background = Supervisor(self._fail)
@@ -116,7 +116,7 @@ class RedisConsumer:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stream = self._stream = await stack.enter_async_context(connected_stream(self._url))
-            self._outage = Outage(self.queue, self._emit)
+            self._availability = Availability(self.queue, self._emit)
             self._member = Member(stream, self.name)
             with report_errors(self.queue):
                 # First, so that a worker that is refused does not decide the settings.
@@ -126,7 +126,7 @@ class RedisConsumer:
         self._tending = Tending(
             self._member,
             self._deliveries,
-            self._outage,
+            self._availability,
             own=self._own,
             agreed=agreed,
             results=stream.results if self._results else "",
@@ -148,7 +148,7 @@ class RedisConsumer:
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         self._ending = True
         self._tending.close()
-        self._outage.close()
+        self._availability.close()
         self.left = len(self._deliveries.ids)
         within_seconds = _CLOSE_SECONDS if exc_type is None else END_WITHIN_SECONDS
         try:
@@ -168,13 +168,13 @@ class RedisConsumer:
         try:
             try:
                 await self._hand_back()
-            except self._outage.errors as error:
+            except self._availability.errors as error:
                 if permanent(error, self.queue) is not None:
                     raise
                 # A connection that broke is made anew, and that Redis has lost its last writes is an error once.
                 await self._hand_back()
             self.left = 0
-        except (StopcastError, *self._outage.errors) as error:
+        except (StopcastError, *self._availability.errors) as error:
             if isinstance(permanent(error, self.queue), QueueDataLostError):
                 self.left = 0
             self._left_because = words_of(error)
@@ -183,7 +183,7 @@ class RedisConsumer:
         await self._tending.keep()
         try:
             await self._tending.settle_acked()
-        except self._outage.errors as error:
+        except self._availability.errors as error:
             # Outcomes that can never be appended: their tasks go back into the queue, in doubt.
             if permanent(error, self.queue) is None:
                 raise
@@ -235,8 +235,8 @@ class RedisConsumer:
                     batch = self._deliveries.take(left, ours_until=ours_until)
                     self._unsifted = None
                     self._tending.succeeded("reading")
-                except self._outage.errors as error:
-                    await self._outage.failed("reading", error)
+                except self._availability.errors as error:
+                    await self._availability.failed("reading", error)
                     continue
                 if batch.rows or batch.broken:
                     yield batch

@@ -96,7 +96,7 @@ class Delivery:
         line: the row's number, counted from 1 over all rows of the worker.
         entries: the entries that this worker owns, as far as is known.
         task: the task that the entries name, or None if they name no task.
-        ours_until: the time from which another worker may take the entries over, on the clock of Deliveries.
+        ours_until: the time from which another worker may take the entries over, on the clock of WorkerDeliveries.
         lost: the entries that another worker has taken over.
         sent: whether a call of this worker may have stopped the task, and its answer is unknown or not durable yet.
         in_doubt: whether a call of another worker may have stopped it.
@@ -113,7 +113,7 @@ class Delivery:
     given_back: bool = False
 
 
-class Deliveries:
+class WorkerDeliveries:
     """The deliveries of a worker. Implements ``stopcast.ports.Flights`` and ``Ownership``.
 
     Args:

@@ -106,7 +106,7 @@ def report_errors(queue: str) -> Iterator[None]:
         raise permanent(error, queue) or QueueError(f"the queue {queue} cannot be used: {words_of(error)}") from None
 
 
-class Outage:
+class Availability:
     """Redis as seen by several activities: it is back when the last of them succeeds again.
 
     Reading may succeed while writing fails, for example where Redis has no memory left.

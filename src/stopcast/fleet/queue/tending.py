@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Final
 
 from stopcast.events import Event, QueueOldWorker, QueueSettingsAdopted
-from stopcast.fleet.queue.deliveries import Deliveries
+from stopcast.fleet.queue.deliveries import WorkerDeliveries
 from stopcast.fleet.queue.endings import endings_of
-from stopcast.fleet.queue.failures import LONGEST_PAUSE_SECONDS, Outage
+from stopcast.fleet.queue.failures import LONGEST_PAUSE_SECONDS, Availability
 from stopcast.fleet.queue.member import STEP, Member
 from stopcast.fleet.queue.stream import Agreed, Settings
 
@@ -27,7 +27,7 @@ class Tending:
     Args:
         member: the worker in the consumer group.
         deliveries: what it has.
-        outage: whether Redis is away.
+        availability: whether Redis is away.
         own: the settings that the worker was given.
         agreed: those of the queue.
         results: the stream that outcomes are appended to, "" for none.
@@ -41,8 +41,8 @@ class Tending:
     def __init__(
         self,
         member: Member,
-        deliveries: Deliveries,
-        outage: Outage,
+        deliveries: WorkerDeliveries,
+        availability: Availability,
         *,
         own: Settings,
         agreed: Agreed,
@@ -52,7 +52,7 @@ class Tending:
     ) -> None:
         self._member = member
         self._deliveries = deliveries
-        self._outage = outage
+        self._availability = availability
         self._results = results
         self._clock = clock
         self._emit = emit
@@ -82,8 +82,8 @@ class Tending:
                     await self.keep()
                 await self.settle_acked()
                 self.succeeded("writing")
-            except self._outage.errors as error:
-                await self._outage.failed("writing", error)
+            except self._availability.errors as error:
+                await self._availability.failed("writing", error)
                 # The first thing to do when Redis is back: the others watch for a worker that is silent.
                 self._keep_at = self._now()
 
@@ -104,9 +104,9 @@ class Tending:
         Redis may have lost its last writes. It learns that from those who had the entries, and they learn that they
         have them no longer.
         """
-        if away_seconds := self._outage.away_seconds("reading"):
+        if away_seconds := self._availability.away_seconds("reading"):
             await self.keep()
-            await self._outage.pause(min(away_seconds, _OTHERS_BACK_SECONDS))
+            await self._availability.pause(min(away_seconds, _OTHERS_BACK_SECONDS))
 
     def ours_until(self) -> float:
         """Return until when entries are ours, at the least, if Redis is asked about them now."""
@@ -125,7 +125,7 @@ class Tending:
         claim_after = self.settings.claim_after_seconds
         self._claim_at = self._now() + claim_after / 3
         # An error here must not lose the entries that were just taken over.
-        with suppress(*self._outage.errors):
+        with suppress(*self._availability.errors):
             await self._member.adopt()
             await self._member.forget(2 * claim_after)
             for name in await self._member.old_workers(claim_after):
@@ -135,7 +135,7 @@ class Tending:
 
     def succeeded(self, activity: str) -> None:
         """Record that Redis has answered."""
-        if away_seconds := self._outage.succeeded(activity):
+        if away_seconds := self._availability.succeeded(activity):
             # The others were silent as well, for as long: they have time to give a sign of life first. Always waiting
             # for claim-after would leave the tasks of dead workers where they are while a connection is lost from time
             # to time.

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final, Protocol
 
-from stopcast.fleet.quota.redis_ledger import Lease, Request
+from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest
 from stopcast.fleet.quota.slots import QuotaSettings
 from stopcast.limiters.pacer import recovered_rate, slowed_rate
 
@@ -32,7 +32,7 @@ class Ledger(AbstractAsyncContextManager["Ledger"], Protocol):
 
     unverified: bool
 
-    async def ask(self, request: Request) -> Lease | None:
+    async def ask(self, request: LedgerRequest) -> Lease | None:
         """Return the answer; None means that the server has to be verified."""
 
 
@@ -126,7 +126,7 @@ class Lender:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
         asked_at, pause = self._clock(), self._pause_first
-        lease = await self._ledger.ask(Request(settings=self.settings, verify=True, pause=pause))
+        lease = await self._ledger.ask(LedgerRequest(settings=self.settings, verify=True, pause=pause))
         self._pause_first = False
         return await self._read(asked_at, lease) is not None
 
@@ -137,7 +137,7 @@ class Lender:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
         asked_at, throttled, hold_seconds = self._clock(), self.unreported, self._hold_seconds
-        request = Request(
+        request = LedgerRequest(
             settings=self.settings,
             permits=permits,
             throttled=throttled,
@@ -158,7 +158,7 @@ class Lender:
             QuotaLostError: the ledger cannot be asked, or refuses.
         """
         # The script leases nothing for two seconds, until the slots that follow from the old settings have passed.
-        await self._ledger.ask(Request(settings=settings, change=True))
+        await self._ledger.ask(LedgerRequest(settings=settings, change=True))
         self._go_by(settings)
 
     async def _read(self, asked_at: float, lease: Lease | None) -> Lease | None:

@@ -64,7 +64,7 @@ _REFUSALS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class LedgerRequest:
     """What the script is asked.
 
     Attributes:
@@ -198,7 +198,7 @@ class RedisLedger:
         self.unverified = True
         await connection.on_connect()
 
-    async def ask(self, request: Request) -> Lease | None:
+    async def ask(self, request: LedgerRequest) -> Lease | None:
         """Run the script. None means that the server does not know it, and has to be verified.
 
         Raises:
