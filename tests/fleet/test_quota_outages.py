@@ -122,7 +122,7 @@ async def test_outside_its_block_it_is_closed(redis_url: str) -> None:
                 await task
 
 
-@pytest.mark.parametrize("setting", [{"account": ""}, {"lost_share": 0}, {"max_per_second": 0}])
+@pytest.mark.parametrize("setting", [{"account": ""}, {"lost_share": 0}, {"lost_share": 151}, {"max_per_second": 0}])
 async def test_a_setting_that_makes_no_sense_is_refused(setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         SharedQuota("redis://localhost", **{"account": "account", **setting})

@@ -234,6 +234,27 @@ def test_processes_that_lose_redis_together_use_their_shares_of_the_cap_and_no_m
     assert sum(7 <= moment < 8 for moment in permits) > 130
 
 
+def test_no_process_calls_without_redis_where_the_cap_of_the_others_has_no_share_for_it() -> None:
+    async def main(clock: VirtualClock) -> list[float]:
+        redis = SimulatedRedis()
+        fleet = Fleet(clock, redis, way_seconds=0.001, seed=3)
+        await fleet.join(max_per_second=2.5)
+        for _ in range(4):
+            await fleet.join(lost_share=5)
+        await asyncio.sleep(4)
+        redis.up = False
+        await asyncio.sleep(8)
+        redis.up = True
+        await asyncio.sleep(4)
+        await fleet.end()
+        return sorted(fleet.permits)
+
+    permits = on_virtual_clock(main, lateness=up_to(0.002))
+    assert most_within(permits) <= 2
+    assert not [moment for moment in permits if 4.5 < moment < 12]
+    assert [moment for moment in permits if moment > 12]
+
+
 def test_a_process_that_dies_leaves_its_part_to_the_others() -> None:
     async def main(clock: VirtualClock) -> list[float]:
         fleet = Fleet(clock, SimulatedRedis(), way_seconds=0.001, seed=4)

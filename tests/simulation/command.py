@@ -81,7 +81,8 @@ def options_of(world: World, folder: Path, list_path: Path, number: int, *, unti
 def _quota(world: World) -> dict[str, Any]:
     if world.program != "runs":
         return {}
-    return {"quota": "redis://quota", "account": "account", "quota_lost": world.pick((None, 2), "lost_share")}
+    lost_share = world.pick((None, 2), "lost_share") if world.cap >= 2 else None
+    return {"quota": "redis://quota", "account": "account", "quota_lost": lost_share}
 
 
 def _accounts_file(world: World, folder: Path) -> str:

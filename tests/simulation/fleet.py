@@ -64,7 +64,8 @@ class Fleet:
 
     def quota(self, name: str) -> SharedQuota:
         """Return the quota of one process."""
-        lost_share = self.world.lives + 1 if self.world.share("lost_share") < 0.5 else None
+        processes = self.world.lives + 1
+        lost_share = processes if processes <= self.world.cap and self.world.share("lost_share") < 0.5 else None
         return self._quota(name, account=_ACCOUNT, max_per_second=self.world.cap, lost_share=lost_share)
 
     def of_command(self, _: str, **settings: Any) -> SharedQuota:

@@ -15,6 +15,7 @@ from stopcast.report.line import read_line
 
 if TYPE_CHECKING:
     from simulation.process import Process
+    from simulation.record import Call
     from simulation.redis_server import RedisServer
     from simulation.story import Story
 
@@ -107,10 +108,25 @@ def worker_truth(story: Story) -> Iterator[str]:
     ]
     for claim in dict.fromkeys(claims):
         call = story.api.truth[claim.task].stopped_by
+        if call is not None and call.life != claim.life and _is_forgotten(story, call):
+            continue
         if call is None or {call.life, claim.life} <= know:
             yield from false_claims(story, claim._replace(life=None))
         elif claim.life:
             yield from false_claims(story, claim)
+
+
+def _is_forgotten(story: Story, call: Call) -> bool:
+    """Return whether a failover lost that a worker had the task of its call, and the worker ended before it knew."""
+    life, work = next((life, work) for life, work in _workers(story) if life.group.name == call.life)
+    ended_at = min(moment for moment in (life.ended_at, life.killed_at, float("inf")) if moment is not None)
+    entry = ",".join(call.task).encode()
+    held = [hold.at for hold in _queue(story).holds if (hold.entry, hold.consumer) == (entry, work.consumer)]
+    return any(
+        ended_at <= lost.at and all(lost.kept_at < at for at in held if at <= call.sent_at)
+        for lost in _queue(story).failovers
+        if call.sent_at <= lost.at
+    )
 
 
 def _knowing_each_other(story: Story) -> set[str]:

@@ -60,8 +60,8 @@ class SharedQuota(Limiter):
         max_per_second: the cap of the whole account.
         arrival_jitter: seconds by which the way to the server may vary, as for ``TokenBucket``. For a Redis that is
             farther away than 5 ms, add its way to that, because its clock is known less exactly.
-        lost_share: the most processes that share the account. While Redis cannot be reached, each then goes on with
-            that part of the cap, instead of not at all.
+        lost_share: the most processes that share the account, and no more than ``max_per_second``. While Redis cannot
+            be reached, each then goes on with that part of the cap, instead of not at all.
         clock: returns the seconds of a monotonic clock; see ``stopcast.limiters.clock.monotonic``.
 
     Attributes:
@@ -97,6 +97,11 @@ class SharedQuota(Limiter):
         self._ledger: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
         self._account = account
         self._own_settings = QuotaSettings(max_per_second=max_per_second, arrival_jitter=arrival_jitter)
+        if lost_share is not None and lost_share > max_per_second:
+            raise ConfigurationError(
+                f"the cap of {max_per_second:g} a second has no share for {lost_share} processes: a share is one call "
+                f"a second at least"
+            )
         self._lost_share = lost_share
         self._clock = clock
         self._sleeper = Sleeper(clock)
@@ -115,7 +120,8 @@ class SharedQuota(Limiter):
         self.max_per_second = self.limited_to = settings.max_per_second
         self.full_rate = settings.full_rate
         self._share: TokenBucket | None = None
-        if self._lost_share is not None:
+        # A smaller share would still be one call in some second, and those of all processes more than the cap.
+        if self._lost_share is not None and self._lost_share <= settings.max_per_second:
             share, jitter = settings.max_per_second / self._lost_share, settings.arrival_jitter
             self._share = TokenBucket(share, arrival_jitter=jitter, clock=self._clock)
 
