@@ -133,9 +133,18 @@ def test_a_call_that_was_signed_before_the_correction_is_just_sent_again() -> No
 
 @pytest.mark.parametrize(
     ("reply", "account"),
-    [(TOO_EARLY._replace(server_time=None), NEW), (TOO_EARLY, replace(NEW, clock_corrected=True))],
+    [
+        (TOO_EARLY._replace(server_time=None), NEW),
+        (TOO_EARLY, replace(NEW, clock_corrected=True, clock_offset=1000.0)),
+        (TOO_EARLY, replace(NEW, clock_corrected=True, clock_offset=995.0)),
+    ],
 )
 def test_a_clock_that_cannot_be_corrected_ends_the_calls(reply: Reply, account: AccountState) -> None:
-    decision = decided(Verdict.CLOCK, reply, account)
+    decision = decided(Verdict.CLOCK, reply, account, clock_offset=account.clock_offset)
     assert isinstance(decision, Halt)
     assert isinstance(decision.error, ClockRefusedError)
+
+
+def test_a_clock_that_was_set_after_its_correction_is_corrected_again() -> None:
+    corrected = replace(NEW, clock_offset=-3600.0, clock_corrected=True)
+    assert decided(Verdict.CLOCK, TOO_EARLY, corrected, clock_offset=-3600.0, now=1000.5) == CorrectClock(-0.5)

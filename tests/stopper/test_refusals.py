@@ -145,6 +145,20 @@ async def test_a_wrong_clock_is_corrected_once_for_all_calls(ahead: float) -> No
     assert abs(corrections[0] - ahead) <= 2
 
 
+async def test_a_machine_whose_clock_is_set_right_just_after_it_was_corrected_goes_on() -> None:
+    corrections: list[float] = []
+    async with Emulator(clock_offset=3600) as emulator:
+
+        def set_clock(event: Event) -> None:
+            if isinstance(event, ClockCorrected):
+                corrections.append(event.offset_seconds)
+                emulator.clock_offset = 0.0
+
+        async with stopper_at(emulator, observers=[set_clock], max_at_once=1) as stopper:
+            assert counted(await everything(stopper, tasks(5))) == {Status.STOPPED: 5}
+    assert corrections == [pytest.approx(3600, abs=2), pytest.approx(0, abs=2)]
+
+
 async def test_a_corrected_clock_that_is_still_refused_ends_the_calls() -> None:
     async with Emulator(faults=Faults({"timestamp": 1.0})) as emulator:
         with pytest.raises(ClockRefusedError):

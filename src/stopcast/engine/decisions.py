@@ -21,6 +21,8 @@ from stopcast.tasks.outcome import Status
 REFUSALS: Final = 3
 #: Refusals in a row with one unknown code after which no further call is made.
 UNKNOWN_REFUSALS: Final = 50
+#: Two offsets of a clock that was not set differ by less: the API's Date has whole seconds, and an answer takes its time.
+_SAME_CLOCK_SECONDS: Final = 60.0
 #: Refusals that another key may undo: the key is gone, the token has expired, the secret belongs to another one.
 _OF_THE_KEY: Final = frozenset(
     {"InvalidAccessKey", "InvalidClientTokenId", "InvalidCredential", "InvalidSecretToken", "SignatureDoesNotMatch"}
@@ -203,14 +205,16 @@ def _clock_refused(tried: Tried, account: AccountState, policy: RetryPolicy) -> 
     if tried.clock_offset != account.clock_offset:
         return _retry_at_once(tried, policy)
     reply = tried.reply
-    if reply.server_time is None or account.clock_corrected:
+    offset = None if reply.server_time is None else reply.server_time - tried.now
+    # Another correction can only help where this machine's clock was set after the last one.
+    if offset is None or (account.clock_corrected and abs(offset - account.clock_offset) < _SAME_CLOCK_SECONDS):
         return Halt(
             ClockRefusedError(
                 f"the API refuses the request's time: {reply.message or reply.code} (request {reply.request_id}). "
                 f"Set this machine's clock"
             )
         )
-    return CorrectClock(reply.server_time - tried.now)
+    return CorrectClock(offset)
 
 
 def _app_refused(tried: Tried, _account: AccountState, _policy: RetryPolicy) -> Decision:
