@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,22 @@ def test_a_certificate_is_shown_if_it_is_trusted_and_fails_if_it_is_not(
     ended = shell.run("doctor", "--endpoint", url, "--json")
     assert failed(ended) == set()
     assert findings(ended)["TLS"]["words"].startswith("TLSv1.")
+
+
+def test_a_certificate_that_is_out_of_date_by_this_machine_s_clock_fails_with_the_clock_s_time(
+    shell: Shell, authority: trustme.CA, tmp_path: Path
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    january, february = datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 2, 1, tzinfo=UTC)
+    authority.issue_cert("localhost", not_before=january, not_after=february).configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    shell.variables["SSL_CERT_FILE"] = str(tmp_path / "ca.pem")
+    with serving(Emulator(ssl_context=context, host="127.0.0.1")) as emulator:
+        ended = shell.run("doctor", "--endpoint", emulator.url.replace("127.0.0.1", "localhost"), "--json")
+    assert failed(ended) == {"TLS"}
+    advice = findings(ended)["TLS"]["advice"]
+    assert f"By this machine's clock it is {datetime.now(UTC):%Y-}" in advice
+    assert "ca-certificates" not in advice
 
 
 def test_a_port_without_tls_fails_with_that_reason(shell: Shell, api: Emulator) -> None:

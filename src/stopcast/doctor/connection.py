@@ -6,9 +6,14 @@ import asyncio
 import os
 import socket
 import ssl
+import time
+from typing import Final
 
 from stopcast.doctor.findings import Finding, FindingState
 from stopcast.i18n import _
+
+#: OpenSSL's codes for a certificate that is not valid yet, and for one that has expired.
+_DATES: Final = frozenset({9, 10})
 
 
 def network_advice() -> str:
@@ -30,6 +35,19 @@ async def find_addresses(host: str, port: int) -> Finding:
     return Finding(_("addresses"), FindingState.OK, addresses)
 
 
+def _advice(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in _DATES:
+        return _(
+            "Nothing is sent there. By this machine's clock it is {now}. If that is wrong, set the clock: timedatectl "
+            "set-ntp true. If it is right, the certificate has to be renewed",
+            now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+    return _(
+        "Nothing is sent there. Install the certificate authorities (ca-certificates), or name the certificate "
+        "of your company's proxy: export SSL_CERT_FILE=its.pem"
+    )
+
+
 async def connect(host: str, port: int, *, secure: bool) -> Finding:
     """Check that a connection can be opened; with ``secure``, verify the certificate as a run does."""
     context = ssl.create_default_context() if secure else None
@@ -37,11 +55,7 @@ async def connect(host: str, port: int, *, secure: bool) -> Finding:
         _reader, writer = await asyncio.open_connection(host, port, ssl=context)
     except ssl.SSLCertVerificationError as error:
         words = _("the certificate of {host} is not trusted: {reason}", host=host, reason=error.verify_message)
-        advice = _(
-            "Nothing is sent there. Install the certificate authorities (ca-certificates), or name the certificate "
-            "of your company's proxy: export SSL_CERT_FILE=its.pem"
-        )
-        return Finding("TLS", FindingState.FAILED, words, advice)
+        return Finding("TLS", FindingState.FAILED, words, _advice(error))
     except ssl.SSLError as error:
         words = _(
             "port {port} of {host} does not speak TLS as it should: {reason}",
