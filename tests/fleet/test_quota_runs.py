@@ -7,7 +7,9 @@ from bisect import bisect_right
 
 import pytest
 
-from stopcast.fleet.quota.redis_ledger import RedisLedger
+from stopcast.fleet.connection import connected
+from stopcast.fleet.quota.quota_status import quota_status
+from stopcast.fleet.quota.redis_ledger import RedisLedger, ledger_keys
 from stopcast.sandbox import Emulator
 from stopcast.sandbox.thread import serving
 from support.processes import Shell, tasks, until, write_csv
@@ -119,6 +121,15 @@ async def test_status_shows_the_rate_of_the_account(shell: Shell, redis_url: str
     assert shown["rate"] < FULL
     assert 0 < shown["held_seconds"] <= 40
     assert "throttled down from 148.5, and none for" in shell.run_process(*options).out
+
+
+async def test_status_holds_no_calls_for_the_time_by_which_the_clock_of_redis_was_set_back(redis_url: str) -> None:
+    async with RedisLedger(redis_url, "account") as ledger:
+        await asked(ledger, hold_seconds=40)
+    async with connected(redis_url, timeout_seconds=10) as client:
+        for field in ("next", "seen", "rate_at", "held"):
+            await client.hincrby(ledger_keys("account", "StopWebcast")[0], field, 3600 * 10**6)
+    assert 0 < (await quota_status(redis_url, "account")).held_seconds <= 40
 
 
 def test_status_of_a_quota_that_is_not_there_is_reported_without_its_password(shell: Shell) -> None:

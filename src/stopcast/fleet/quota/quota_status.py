@@ -21,6 +21,7 @@ _FIELDS: Final = (
     "full",
     "rate",
     "rate_at",
+    "seen",
     "held",
     "second",
     "count",
@@ -124,6 +125,8 @@ def _status(account: str, action: str, values: Sequence[bytes | str | None], now
     if not kept:
         return QuotaStatus(account, action)
     full, asked_ago = kept.get("full", 0.0), max(0.0, now - kept.get("rate_at", 0.0) / 1e6)
+    # As in reserve.lua: what was kept by a clock that has been set back since.
+    set_back = max(0.0, kept.get("seen", 0.0) / 1e6 - now)
     rate = recovered_rate(kept.get("rate", full), full_rate=full, seconds=asked_ago)
     counted = {
         kept.get("second", 0.0): kept.get("count", 0.0),
@@ -138,7 +141,7 @@ def _status(account: str, action: str, values: Sequence[bytes | str | None], now
         worst_second=int(kept.get("worst_count", 0.0)),
         permits=int(kept.get("permits", 0.0)),
         throttled=int(kept.get("throttled", 0.0)),
-        held_seconds=round(max(0.0, kept.get("held", 0.0) / 1e6 - now), 1),
+        held_seconds=round(max(0.0, kept.get("held", 0.0) / 1e6 - set_back - now), 1),
         asked_seconds_ago=round(asked_ago, 1),
         max_per_second=kept.get("max_per_second"),
         arrival_jitter=None if "arrival_jitter" not in kept else kept["arrival_jitter"] / 1e6,
