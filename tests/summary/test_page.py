@@ -182,7 +182,11 @@ def test_the_page_names_the_account_and_the_endpoint_where_they_are_given(shell:
 
 def test_more_calls_than_the_cap_are_explained_and_not_shown_as_a_broken_cap(shell: Shell) -> None:
     outcomes = [outcome(Task("a", "r", str(n))) for n in range(300)]
-    assert "more than the cap of 150: several accounts, or another cap" in page_of(shell, outcomes)
+    explained = (
+        "more than the cap of 150: several accounts, another cap (--max-per-second), or a clock that was set back"
+    )
+    assert explained in page_of(shell, outcomes)
+    assert explained in shell.run("summary", write_report(shell / "many.jsonl", outcomes), "--lang", "en").out
 
 
 def test_retries_have_a_chart_without_a_cap_and_without_a_scale(shell: Shell) -> None:

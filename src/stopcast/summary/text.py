@@ -202,12 +202,22 @@ def _calls(calls: CallFigures, cap: float) -> Iterator[str]:
     worst = timeline.worst_second()
     if worst.calls:
         yield _busiest(worst, cap)
+    if worst.calls > cap:
+        yield f"  ({over_the_cap(cap)})"
     if calls.retries:
         yield "  " + ngettext(
             "(not included: 1 retry, because a report does not record its time)",
             "(not included: {number:,} retries, because a report does not record their times)",
             calls.retries,
         )
+
+
+def over_the_cap(cap: float) -> str:
+    """Return why more first calls than the cap can have one second. A report has the times of the machine's clock."""
+    return _(
+        "more than the cap of {cap:g}: several accounts, another cap (--max-per-second), or a clock that was set back",
+        cap=cap,
+    )
 
 
 def _busiest(worst: WorstSecond, cap: float) -> str:

@@ -16,7 +16,7 @@ from stopcast.summary.page.latency_chart import latency_chart
 from stopcast.summary.page.numbers import cut, percent, rate, took
 from stopcast.summary.page.over_time import ends_chart, first_calls_chart, retries_chart
 from stopcast.summary.samples import ListedRow
-from stopcast.summary.text import CALLS_OF_KIND, reason_name, rows_with_message
+from stopcast.summary.text import CALLS_OF_KIND, over_the_cap, reason_name, rows_with_message
 from stopcast.summary.times import clock, seconds, zone
 from stopcast.summary.totals import MessageTotal, Total
 from stopcast.tasks.task import OTHERS
@@ -193,7 +193,7 @@ def _retries(calls: CallFigures) -> str:
 
 def _busiest(at: float, cap: float, *, over: bool) -> str:
     if over:
-        return _("more than the cap of {cap:g}: several accounts, or another cap (--max-per-second)", cap=cap)
+        return over_the_cap(cap)
     if distance := zone(at):
         return _(
             "the cap is {cap:g}; up to {utc} UTC, {local} local time ({zone})",
