@@ -21,7 +21,7 @@ from stopcast.tasks.outcome import Status
 REFUSALS: Final = 3
 #: Refusals in a row with one unknown code after which no further call is made.
 UNKNOWN_REFUSALS: Final = 50
-#: Two offsets of a clock that was not set differ by less: the API's Date has whole seconds, and an answer takes its time.
+#: Two offsets of a clock that was not set differ by less: the API's Date has whole seconds, and an answer takes time.
 _SAME_CLOCK_SECONDS: Final = 60.0
 #: Refusals that another key may undo: the key is gone, the token has expired, the secret belongs to another one.
 _OF_THE_KEY: Final = frozenset(
