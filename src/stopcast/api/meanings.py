@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from stopcast.api.answers import Reply
 from stopcast.api.verdict import Verdict, judge
-from stopcast.i18n import N_, Both, Language, Verbatim, language, translate, visible
+from stopcast.i18n import Both, Language, Verbatim, language, translate, visible
+from stopcast.marking import N_
 
 #: Reasons that are shown where an answer has no code. "HTTP 502" is one more.
 NO_ANSWER: Final = N_("no answer")

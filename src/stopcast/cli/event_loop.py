@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import N_
+from stopcast.marking import N_
 
 T = TypeVar("T")
 TOO_FEW_FILES: Final = N_(

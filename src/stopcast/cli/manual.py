@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
-from stopcast.i18n import N_, Language, _, language
+from stopcast.i18n import Language, _, language
+from stopcast.marking import N_
 
 #: Stands above a page that is not translated.
 ENGLISH_ONLY: Final = N_("(This page is in English only.)")

@@ -22,7 +22,8 @@ from typing import Final, NamedTuple, NoReturn
 import orjson
 
 from stopcast.credentials import vendor
-from stopcast.i18n import N_, visible
+from stopcast.i18n import visible
+from stopcast.marking import N_
 
 #: Chooses one of the profiles in the ``ve`` command's file.
 PROFILE_VARIABLE: Final = "VOLCENGINE_PROFILE"

@@ -29,7 +29,8 @@ from stopcast.credentials.files import (
 from stopcast.credentials.value import Credentials, CredentialsProvider, check_order, check_value
 from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import ConfigurationError, CredentialsUnavailableError
-from stopcast.i18n import N_, visible
+from stopcast.i18n import visible
+from stopcast.marking import N_
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from stopcast.credentials.places import CredentialSource
 from stopcast.credentials.value import Credentials
 from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.errors import StopcastError
-from stopcast.i18n import N_, _, language
+from stopcast.i18n import _, language
+from stopcast.marking import N_
 from stopcast.ports import OpenGate, TransportError
 from stopcast.tasks.task import Task
 

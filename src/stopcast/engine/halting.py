@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from stopcast.checks import check_number, check_whole_number
 from stopcast.errors import CanaryError, ConfigurationError, TooManyFailuresError
-from stopcast.i18n import N_
+from stopcast.marking import N_
 from stopcast.tasks.outcome import Outcome, Status
 
 _BAD: Final = frozenset({Status.FAILED, Status.GAVE_UP})

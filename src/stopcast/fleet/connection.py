@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import N_
+from stopcast.marking import N_
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

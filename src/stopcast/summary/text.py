@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from stopcast.api.meanings import WITHOUT_CODE, explain, message_shown
-from stopcast.i18n import N_, STATUS_WORDS, _, duration, ngettext, status_counts, visible
+from stopcast.i18n import STATUS_WORDS, _, duration, ngettext, status_counts, visible
+from stopcast.marking import N_
 from stopcast.summary.calls import CallFigures, Kind
 from stopcast.summary.figures import ReportFigures
 from stopcast.summary.latency import Durations

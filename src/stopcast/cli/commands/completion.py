@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from stopcast.cli.output import write_stdout
-from stopcast.i18n import N_
+from stopcast.marking import N_
 
 #: By shell: the line for its start-up file.
 _SET_UP = {

@@ -15,7 +15,8 @@ from stopcast.cli.options.option import option, takes
 from stopcast.cli.wrapping import cells
 from stopcast.doctor.findings import FindingState
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import N_, Language, _, ngettext, speaking
+from stopcast.i18n import Language, _, ngettext, speaking
+from stopcast.marking import N_
 
 if TYPE_CHECKING:
     from stopcast.accounts.file import AccountEntry

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from stopcast.cli.display.list_messages import invalid_rows
 from stopcast.cli.display.messages import left_out
 from stopcast.cli.display.next_commands import dead_letters_command
-from stopcast.i18n import N_, _, duration, ngettext
+from stopcast.i18n import _, duration, ngettext
+from stopcast.marking import N_
 from stopcast.tasks.outcome import Outcome
 
 if TYPE_CHECKING:

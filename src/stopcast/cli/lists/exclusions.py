@@ -12,7 +12,8 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.options import ListOptions
 from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError, ListError
-from stopcast.i18n import N_, _
+from stopcast.i18n import _
+from stopcast.marking import N_
 from stopcast.sources import ReportFilter
 from stopcast.tasks.identities import Identities
 from stopcast.tasks.intake import Intake

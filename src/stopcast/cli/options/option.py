@@ -10,7 +10,8 @@ from typing import Any, Final, ParamSpec
 
 import click
 
-from stopcast.i18n import N_, _
+from stopcast.i18n import _
+from stopcast.marking import N_
 
 P = ParamSpec("P")
 _DECLARATION: Final = "click"

@@ -10,7 +10,8 @@ from typing import Final
 from stopcast.cli.event_loop import TOO_FEW_FILES
 from stopcast.cli.output import log
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import N_, _
+from stopcast.i18n import _
+from stopcast.marking import N_
 
 #: For the lists, the report, Redis, the metrics, and what Python keeps open.
 _OTHER_FILES: Final = 64

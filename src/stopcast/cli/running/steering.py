@@ -18,7 +18,8 @@ from stopcast.background import Supervisor
 from stopcast.cli.display import messages
 from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
-from stopcast.i18n import N_, _
+from stopcast.i18n import _
+from stopcast.marking import N_
 from stopcast.stopper.task_calls import TaskCalls
 
 _READ_EVERY_SECONDS: Final = 1.0

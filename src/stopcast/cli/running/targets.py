@@ -21,8 +21,9 @@ from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.retry import RetryPolicy
 from stopcast.errors import ConfigurationError
 from stopcast.fleet.quota.shared_quota import SharedQuota
-from stopcast.i18n import N_, _
+from stopcast.i18n import _
 from stopcast.limiters import TokenBucket
+from stopcast.marking import N_
 from stopcast.ports import Limiter, Observer
 from stopcast.stopper.task_calls import TaskCalls
 
