@@ -134,3 +134,31 @@ def test_one_file_for_two_things_is_refused_before_anything_is_written(
     assert (ended.status, api.calls) == (2, 0)
     assert f"{words} the same file" in ended.err
     assert {path.name: path.read_bytes() for path in shell.directory.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("option", ["--report", "--metrics-file", "--control", "--accounts"])
+@pytest.mark.parametrize("name", ["", " ", "new/", "new/."])
+def test_a_name_that_is_empty_or_names_a_folder_is_refused(shell: Shell, option: str, name: str) -> None:
+    ended = shell.run("run", write_csv(shell / "list.csv", tasks(2)), "--sandbox", option, name)
+    assert ended.status == 2
+    assert option in ended.err
+    assert ("names a folder" if name.strip() else "the name of the file is empty") in " ".join(ended.err.split())
+    assert {path.name for path in shell.directory.iterdir()} == {"list.csv", "home"}
+
+
+@pytest.mark.parametrize("arguments", [("",), ("list.csv", "--except", "")])
+def test_a_list_without_a_name_is_refused(shell: Shell, arguments: At) -> None:
+    write_csv(shell / "list.csv", tasks(2))
+    ended = shell.run("run", *arguments, "--sandbox")
+    assert (ended.status, ended.err) == (
+        2,
+        "stopcast: the name of a list is empty. Is a variable in the command not set?\n",
+    )
+
+
+@pytest.mark.parametrize("name", ["", "page/"])
+def test_a_page_needs_the_name_of_a_file(shell: Shell, at: At, name: str) -> None:
+    assert shell.run("run", write_csv(shell / "list.csv", tasks(2)), *at, "-o", "r.jsonl").status == 0
+    ended = shell.run("summary", "r.jsonl", "--html", name)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--html" in ended.err

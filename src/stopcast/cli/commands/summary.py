@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from stopcast.cli.errors import report_errors
-from stopcast.cli.options.option import Number, option
+from stopcast.cli.options.option import FileName, Number, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def _complete_listed(_context: click.Context, _parameter: click.Parameter, typed
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
 )
 @option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a page to pass on.")
+@option("--html", type=FileName(dir_okay=False, path_type=Path), metavar="FILE", help="Also write a page to pass on.")
 @option(
     "--list",
     "listed",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from stopcast.cli.options.option import Number, Whole, setting
+from stopcast.cli.options.option import FileName, Number, Whole, setting
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import translate
 
@@ -89,6 +89,7 @@ class CallOptions:
     )
     accounts: str | None = setting(
         "--accounts",
+        type=FileName(readable=False),
         metavar="FILE",
         help="Several accounts: the AppIds of each, and where its key is (TOML).",
     )

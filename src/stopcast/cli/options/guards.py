@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from stopcast.cli.options.option import Number, Whole, setting
+from stopcast.cli.options.option import FileName, Number, Whole, setting
 from stopcast.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class GuardOptions:
     )
     control: Path | None = setting(  # noqa: RUF009 - it makes a field
         "--control",
-        type=click.Path(path_type=Path),
+        type=FileName(path_type=Path),
         metavar="FILE",
         help="Follow this file during the run: pause, resume, rate N, one a line.",
     )

@@ -59,6 +59,23 @@ class Number(click.FloatRange):
         return number
 
 
+class FileName(click.Path):
+    """The name of a file, which need not exist yet."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name.
+
+        Raises:
+            click.BadParameter: it is empty, or it names a folder.
+        """
+        is_default = param is not None and value == param.default
+        if not (is_default or str(value).strip()):
+            self.fail("the name of the file is empty. Is a variable in the command not set?", param, ctx)
+        if str(value).endswith(("/", "/.")):
+            self.fail(f"{value} names a folder. Name a file in it", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def option(*declarations: str, **attributes: Any) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Return ``click.option`` with the environment variable."""
     return click.option(*declarations, cls=Option, **attributes)

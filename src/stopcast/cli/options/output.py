@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from stopcast.cli.options.option import Whole, setting
+from stopcast.cli.options.option import FileName, Whole, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class ReportOptions:
     path: str = setting(
         "-o",
         "--report",
-        type=click.Path(readable=False),
+        type=FileName(readable=False),
         default="stopcast-report.jsonl",
         metavar="PATH",
         help="The report.",
@@ -50,5 +50,8 @@ class MetricsOptions:
     )
     host: str = setting("--metrics-host", default="127.0.0.1", metavar="ADDRESS", help="The address of that port.")
     file: str | None = setting(
-        "--metrics-file", metavar="PATH", help="Write metrics for node exporter's textfile collector."
+        "--metrics-file",
+        type=FileName(readable=False),
+        metavar="PATH",
+        help="Write metrics for node exporter's textfile collector.",
     )
