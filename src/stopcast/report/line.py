@@ -176,6 +176,11 @@ class LineReader:
     def _error(self) -> ReportError:
         if self._is_compressed:
             return ReportError(f"{self._name} is compressed, and so cannot be continued: decompress it first")
+        if self._any:
+            return ReportError(
+                f"{self._name} is not a report (line {self._number}). Name a file that `stopcast run` wrote, or, if "
+                f"another program wrote that line into it, remove the line"
+            )
         return ReportError(f"{self._name} is not a report (line {self._number}). Name a file that `stopcast run` wrote")
 
 
