@@ -19,6 +19,15 @@ from support.memory import peak_memory
 from support.reading import HEADER, MOST_BYTES, Read, Written, read
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("written_in", ["{}", "{}-le", "{}-be"])
+async def test_an_encoding_without_its_order_of_bytes_is_enough(
+    written: Written, encoding: str, written_in: str
+) -> None:
+    path = written(f"{HEADER}a,r,t\n".encode(written_in.format(encoding)))
+    assert (await read(path, encoding=encoding)).ids == [("a", "r", "t")]
+
+
 async def test_gzip_is_recognised_by_its_bytes(written: Written) -> None:
     found = await read(written(gzip.compress(f"{HEADER}a,r,t\n".encode()), "tasks.csv"))
     assert found.ids == [("a", "r", "t")]

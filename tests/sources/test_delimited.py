@@ -40,7 +40,7 @@ async def test_tsv_is_read_like_csv(written: Written) -> None:
     [
         ("AppId,RoomId,Task", "the header has no TaskId; it has 'AppId', 'RoomId', 'Task'"),
         ("x,TaskId", "the header has no AppId and no RoomId; it has 'x', 'TaskId'"),
-        ("a r t", f"{NO_HEADER}, not 1: 'a r t'"),
+        ("a-r-t", f"{NO_HEADER}, not 1: 'a-r-t'"),
         ("a,r", None),
         ("a,r,t,x", None),
         ('a,"r,t', "the first row, which may be the header, cannot be read: a quote that is not closed"),
@@ -88,6 +88,32 @@ async def test_an_object_that_names_an_id_twice_is_sent_only_where_both_values_a
 
 async def test_a_header_in_the_words_of_the_vendor_s_chinese_pages_is_one(written: Written) -> None:
     assert (await read(written("任务ID,应用ID,房间 ID\nt,a,r\n"))).ids == [("a", "r", "t")]
+
+
+async def test_a_header_in_wide_letters_is_one(written: Written) -> None:
+    header = HEADER.strip().translate({code: code + 0xFEE0 for code in range(ord("A"), ord("z") + 1)})
+    assert (await read(written(f"{header}\na,r,t\n"))).ids == [("a", "r", "t")]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "app_id_1,room_id_1,task_id_1\na1,r1,t1\n",
+        "AppId1,RoomId1,TaskId1\n1,2,3\n",
+        "task_id1,room_id1,app_id1\ntask_id2,room_id2,app_id2\n",
+    ],
+)
+async def test_numbered_names_of_the_three_columns_are_no_task(written: Written, rows: str) -> None:
+    found = await read(written(rows))
+    assert (found.rows, found.broken) == ([], [])
+    assert "--columns" in str(found.error)
+
+
+@pytest.mark.parametrize(
+    "rows", ["app_id1,room_id1,task_id1\n", "app_id1,room_id1,task_id1\napp_id2,room_id2,task_id9\n"]
+)
+async def test_numbered_names_that_go_on_in_the_next_row_are_ids(written: Written, rows: str) -> None:
+    assert [",".join(map(str, ids)) for ids in (await read(written(rows))).ids] == rows.split()
 
 
 async def test_columns_may_have_other_names(written: Written) -> None:

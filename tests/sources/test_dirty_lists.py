@@ -56,6 +56,8 @@ BAD_CSV = [
     (b"a,r,t&Version=1", "may not hold"),
     (b"a,r,t%0d%0aHost:evil", "may not hold"),
     (b"a,r,t#u", "may not hold"),
+    (b'a,r,"=""001"""', "a formula, which makes a spreadsheet keep it as text"),
+    (b"a,r,'001", "the apostrophe that makes a spreadsheet keep it"),
     (b"a,r,t:u", "may not hold"),
     (b'a,r,"t"",""AppId"":""b"', "may not hold"),
     (b"a,r,t\\u0022", "may not hold"),

@@ -6,6 +6,7 @@ import pytest
 
 from stopcast.sources import Columns, Form
 from stopcast.tasks.task import BrokenRow, RawRow
+from support.processes import Shell, read_report
 from support.reading import Read, Written, read
 
 
@@ -41,7 +42,6 @@ async def test_keys_may_have_other_names(written: Written) -> None:
             "AppId stands under several keys with different values: 'app_id', 'appid'",
         ),
         ("[" * 5000, "not JSON: "),
-        ('["a","r","\\ud800"]', "not JSON: "),
     ],
 )
 async def test_a_line_that_is_no_row_is_broken(written: Written, line: str, reason: str) -> None:
@@ -95,3 +95,26 @@ async def test_a_first_line_that_is_too_long_does_not_settle_the_form(written: W
     assert found == Read([RawRow("a", "r", "t", 2)], [BrokenRow("longer than 65536 bytes", 1)])
     assert "longer than 65536 bytes" in str((await read(written("x" * 70_000 + "\na,r,t", "x"))).error)
     assert "jq" in str((await read(written('{"data":[{' + " " * 70_000 + "}]}", "x"))).error)
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", '"\\ud83d"', "1" * 400, "1e999"])
+async def test_a_value_that_only_some_programs_write_is_no_hindrance_beside_the_ids(
+    written: Written, value: str
+) -> None:
+    row = f'{{"AppId":"a","RoomId":"r","TaskId":"t","x":{value}}}'
+    for content in (f"{row}\n{row}\n", f"[{row},\n{row}]"):
+        found = await read(written(content))
+        assert (found.ids, found.broken, found.error) == ([("a", "r", "t")] * 2, [], None)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("NaN", "TaskId is nan, which JSON does not have, and not a string"),
+        ('"\\ud83d"', "TaskId may not hold '\\ud83d'"),
+    ],
+)
+def test_such_a_value_is_no_id(shell: Shell, value: str, reason: str) -> None:
+    (shell / "list.jsonl").write_text(f'{{"AppId":"a","RoomId":"r","TaskId":{value}}}\n')
+    assert shell.run("run", "list.jsonl", "--sandbox").status == 1
+    assert read_report(shell / "stopcast-report.jsonl")[0]["message"].startswith(reason)

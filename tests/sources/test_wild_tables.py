@@ -153,7 +153,7 @@ SAMPLES = [
     Sample("CockroachDB, the number of rows above", "2 rows\n" + delimited("\t"), BOTH),
     Sample("cqlsh", " app_id | room_id | task_id\n--------+---------+---------\n a1 | r1 | t1\n\n(1 rows)\n", [FIRST]),
     Sample("Redshift UNLOAD", delimited("|", *BOTH), BOTH),
-    Sample("Redshift UNLOAD FIXEDWIDTH", "a1   r1   t1   \na2   r2   t2   \n", refusal="--columns"),
+    Sample("Redshift UNLOAD FIXEDWIDTH", "a1   r1   t1   \na2   r2   t2   \n", refusal="tr -s"),
 ]
 
 

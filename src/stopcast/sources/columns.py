@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -105,7 +106,8 @@ class Columns:
 
 
 def _plain(name: str) -> str:
-    plain = _decoded(name).translate(_IGNORED).casefold()
+    # NFKC makes ASCII of the wide letters of Chinese and Japanese text.
+    plain = unicodedata.normalize("NFKC", _decoded(name)).translate(_IGNORED).casefold()
     return _SAME_NAMES.get(plain, plain)
 
 

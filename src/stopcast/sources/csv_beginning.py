@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from stopcast.errors import ListError
-from stopcast.marking import N_
 from stopcast.sources.columns import SPACES, Columns
 from stopcast.sources.csv_records import Broken, Dialect, Record, read_record
 from stopcast.sources.header import HEADER_WITHIN, Header, start_of
 from stopcast.sources.lines import Lines
+from stopcast.sources.unread_text import check_known
 from stopcast.tasks.task import ID_PATTERN
 
 _DELIMITERS: Final = ("\t", ",", ";", "|")
 #: Excel takes the delimiter from such a line.
 _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?', re.IGNORECASE)
 _BLANK: Final = b' \t\v\f,;|"'
-_IN_A_LOG: Final = N_("its lines hold JSON after other text, as a log does: {command} | stopcast run -")
-_JSON_IN_A_LOG: Final = re.compile(rb'[^{]+\{\s*"[^"]*"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,8 @@ def begin(lines: Lines, delimiter: str | None, columns: Columns, *, ended: bool)
         case None:
             return None
         case ListError() as error:
-            if _JSON_IN_A_LOG.match(texts[first]):
-                raise ListError(_IN_A_LOG.format(command="grep -o '{.*}' LIST"))
+            if delimiter is None:
+                check_known(Lines(lines.numbers[first:], texts[first:]), columns)
             raise error
         case Header() as header:
             place, record = best.records[header.above]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
-
-import orjson
 
 from stopcast.errors import ListError
 from stopcast.sources.columns import Columns
@@ -15,6 +14,7 @@ from stopcast.sources.csv_beginning import CsvBeginning
 from stopcast.sources.csv_rows import CsvParser
 from stopcast.sources.header import Header
 from stopcast.sources.json_rows import JsonParser
+from stopcast.sources.json_text import NotJsonError, value_of
 from stopcast.sources.json_values import FLAT_OBJECT, ValueSplitter
 from stopcast.sources.lines import LINE_BYTES, Lines, LineSplitter
 from stopcast.sources.other_files import check_text
@@ -108,6 +108,7 @@ _OPEN_ENDS: Final = (b",", b"{", b"[", b"}", b"]")
 #: RFC 7464 puts it before each value.
 _RECORD_SEPARATOR: Final = b"\x1e"
 _BLANK: Final = b" \t\r\n\v\f" + _RECORD_SEPARATOR
+_BETWEEN_VALUES: Final = b" \t," + codecs.BOM_UTF8
 
 
 def parser_of(
@@ -158,10 +159,10 @@ def parser_of(
 def _form_of(line: bytes) -> Form:
     """Return whether JSON is one value a line; ``line`` is the first one that is not blank."""
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        value = value_of(line)
+    except NotJsonError:
         first = FLAT_OBJECT.match(line)
-        goes_on = first is not None and line[first.end() :].lstrip(b" \t,").startswith((b"{", b"["))
+        goes_on = first is not None and line[first.end() :].lstrip(_BETWEEN_VALUES).startswith((b"{", b"["))
         is_open = _NESTED.match(line) or line == b"[" or line.endswith(_OPEN_ENDS)
         return Form.JSON if goes_on or is_open else Form.JSONL
     if not isinstance(value, list):
@@ -172,8 +173,8 @@ def _form_of(line: bytes) -> Form:
 
 def _is_report(line: bytes) -> bool:
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        value = value_of(line)
+    except NotJsonError:
         return False
     return isinstance(value, dict) and may_be_reported(value) and status_of(value) is not None
 

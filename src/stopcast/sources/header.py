@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,6 +16,7 @@ from stopcast.tasks.task import ID_PATTERN
 HEADER_WITHIN: Final = 16
 #: The name of a column that ``names`` does not know has at least this many letters.
 _NAME_LETTERS: Final = 3
+_NUMBER: Final = re.compile(r"\d+$")
 #: The most cells of a title row.
 _TITLE_CELLS: Final = 2
 
@@ -118,6 +120,13 @@ def _without_header(rows: Sequence[Sequence[str]], columns: Columns, *, ended: b
     cells = [cell.strip(SPACES) for cell in rows[0]]
     if columns != Columns() or may_be_names(cells[:IDS]):
         return _no_header(cells, columns)
+    stems = _stems(cells)
+    if all(Columns().every_place(stems)):
+        if len(rows) == 1 and not ended:
+            return None
+        # Numbered names, such as app_id_1, and not ids that a person made up.
+        if Columns().places(stems) != IN_ORDER or (len(rows) > 1 and _stems(rows[1]) != stems):
+            return _no_header(cells, columns)
     if all(len(cell) >= _NAME_LETTERS and not _has_digit(cell) for cell in cells[:IDS]):
         if len(rows) == 1 and not ended:
             return None
@@ -125,6 +134,11 @@ def _without_header(rows: Sequence[Sequence[str]], columns: Columns, *, ended: b
         if len(rows) > 1 and any(map(_has_digit, rows[1][:IDS])):
             return _no_header(cells, columns)
     return Header(len(cells), IN_ORDER, named=False)
+
+
+def _stems(cells: Sequence[str]) -> Sequence[str]:
+    """Return the cells without a number at their ends."""
+    return [_NUMBER.sub("", cell.strip(SPACES)) for cell in cells[:IDS]]
 
 
 def _has_digit(cell: str) -> bool:

@@ -17,12 +17,11 @@ from stopcast.sources.columns import IDS, IN_ORDER, Columns, DoubleKeysError, ch
 from stopcast.sources.header import Header, named_header, start_of
 from stopcast.sources.json_keys import check_keys, stand_once
 from stopcast.sources.json_nested import other_keys, other_values
-from stopcast.sources.json_values import NOT_UTF_8_JSON
+from stopcast.sources.json_text import NotJsonError, value_of
 from stopcast.sources.lines import Lines
 from stopcast.sources.names import looks_like_a_name, may_be_names
 from stopcast.sources.report_lines import WITHOUT_TASK, LastLines, ReportFilter, may_be_reported, status_of
 from stopcast.sources.table import KnownApps, Table
-from stopcast.sources.text import is_utf_8
 from stopcast.tasks.task import ID_NAMES, Batch, BrokenRow, RawRow, RowColumns
 
 #: Objects of one list mostly have the same keys. A list with more sorts of them than this is only read more slowly.
@@ -173,11 +172,12 @@ class JsonParser:
         return iter(())
 
     def _take(self, text: bytes, number: int, found: _Rows) -> None:
+        if not text.strip():
+            return
         try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            if text.strip():
-                found.broken.append(BrokenRow(_why_not_json(text, error), number))
+            value = value_of(text)
+        except NotJsonError as error:
+            found.broken.append(BrokenRow(str(error), number))
             return
         is_first, self.has_begun = not self.has_begun, True
         try:
@@ -289,7 +289,3 @@ def _header_of(value: Sequence[Any], columns: Columns) -> Header:
         if isinstance(start, ListError):
             raise start
     return Header(IDS, IN_ORDER, named=False)
-
-
-def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> str:
-    return f"not JSON: {error.msg}" if is_utf_8(text) else NOT_UTF_8_JSON

@@ -17,8 +17,8 @@ from stopcast.tasks.task import BrokenRow
 
 #: An object without others in it: most values are one, and are found in one step.
 FLAT_OBJECT: Final = re.compile(rb'\{(?:[^{}\[\]"]++|"(?:[^"\\]++|\\.)*+")*+\}', re.DOTALL)
-#: Between values, spaces, commas and the record separators of RFC 7464 mean nothing.
-_BETWEEN: Final = re.compile(rb'["{}\[\]]|[^\s,"{}\[\]\x1e]+')
+#: Between values, spaces, commas, the record separators of RFC 7464 and byte order marks mean nothing.
+_BETWEEN: Final = re.compile(rb'["{}\[\]]|[^\s,"{}\[\]\x1e\xef\xbb\xbf]+')
 _INSIDE: Final = re.compile(rb'["{}\[\]]')
 NOT_UTF_8_JSON: Final = N_("not JSON: not UTF-8; name the encoding, such as --encoding gb18030")
 _IN_STRING: Final = re.compile(rb'"|\\.|\\\Z', re.DOTALL)

@@ -26,6 +26,11 @@ class _Kind(NamedTuple):
 _DUCKDB: Final = "duckdb -csv -c \"SELECT * FROM '{path}'\" | stopcast run -"
 _SAVE_AS: Final = N_("open it, save the sheet as CSV, and name that file")
 _NO_LIST: Final = N_("open it, save the sheet as CSV, and name that file; it may also be a login page")
+_AS_JSON: Final = "sed '1s/^[^[{{]*//; $s/[^]}}]*$//' {path} | stopcast run -"
+_FROM_PYTHON: Final = (
+    "python3 -c 'import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin]' < {path} | "
+    "stopcast run -"
+)
 _AS_CSV: Final = N_(
     "export it as CSV or TSV: psql --csv, mysql -B, sqlite3 -header -csv, clickhouse-client --format CSVWithNames"
 )
@@ -47,6 +52,7 @@ _BINARY: Final = (
     _Kind("an old Excel workbook (.xls), or another file of Office", (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",), _SAVE_AS),
     _Kind("a PDF", (b"%PDF-",), N_("ask for the table that it was made from, as CSV")),
     _Kind("an image", (b"\x89PNG", b"\xff\xd8\xff", b"GIF8"), N_("name a list of tasks")),
+    _Kind("a file of nothing but zeros at its beginning", (bytes(16),), N_("fetch or export it again")),
     _Kind("a property list", (b"bplist00",), "plutil -convert json -o - {path} | stopcast run -"),
     _Kind("an executable", (b"\x7fELF", b"MZ\x90\0"), N_("name a list of tasks")),
 )
@@ -64,7 +70,10 @@ _TEXT: Final = (
     _Kind("a table with one line for each field", (b"-[ record 1 ]", b"*" * 27 + b" 1. row", b"row 1:\n"), _AS_CSV),
     _Kind("a comparison of two files (diff)", (b"diff --git", b"--- a/"), N_("name one of the two files")),
     _Kind("a web page of Office (.mht)", (b"mime-version:",), _SAVE_AS),
-    _Kind("YAML", (b"---\n", b"- appid:", b"- app_id:"), "yq -o=json -I=0 '.[]' {path} | stopcast run -"),
+    _Kind("a list as Python prints it", (b"{'", b"[{'", b"('", b"[('", b"['", b"[['"), _FROM_PYTHON),
+    _Kind("JavaScript", (b"var ", b"let ", b"const ", b"export ", b"module.exports", b")]}'"), _AS_JSON),
+    _Kind("TOML", (b"[[tasks]]", b"[[task]]"), "yq -p toml -o json -I 0 '.tasks[]' {path} | stopcast run -"),
+    _Kind("YAML", (b"---\n", b"- "), "yq -o=json -I=0 '.[]' {path} | stopcast run -"),
 )  # fmt: skip
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _OPEN_DOCUMENT: Final = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
+from stopcast.sources.json_text import NotJsonError, value_of
 from stopcast.tasks.identities import IdentityNumbers, identity
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import ID_NAMES, Task
@@ -66,18 +66,18 @@ class LastLines:
     def feed(self, texts: Iterable[bytes]) -> None:
         """Add lines."""
         for text in texts:
-            try:
-                value = orjson.loads(text)
-            except orjson.JSONDecodeError:
-                continue
-            if not isinstance(value, dict) or not may_be_reported(value) or (status := status_of(value)) is None:
-                continue
-            if status in WITHOUT_TASK or (status not in self._taken and not self._tasks):
-                continue
-            digest = _identity_of(value)
-            number = self._tasks[digest]
-            if number or status in self._taken:
-                self._tasks[digest] = (number + _ONE_LINE) | (value.get("in_doubt") is True)
+            with suppress(NotJsonError):
+                self._add(value_of(text))
+
+    def _add(self, value: Any) -> None:
+        if not isinstance(value, dict) or not may_be_reported(value) or (status := status_of(value)) is None:
+            return
+        if status in WITHOUT_TASK or (status not in self._taken and not self._tasks):
+            return
+        digest = _identity_of(value)
+        number = self._tasks[digest]
+        if number or status in self._taken:
+            self._tasks[digest] = (number + _ONE_LINE) | (value.get("in_doubt") is True)
 
     def doubt_if_last(self, value: Mapping[str, Any], status: str) -> bool | None:
         """Return whether the task may have been stopped unseen, or None where a later line about it follows."""

@@ -15,12 +15,19 @@ from stopcast.tasks.task import ID_PATTERN
 HEADER_AGAIN: Final = N_("the header again")
 _OTHER_HEADER: Final = N_("a header with other columns; the rows below it are read by it")
 _UNKNOWN_HEADER: Final = N_("a header with other names; the rows below it cannot be read")
+_JOINED: Final = N_("a row and a header that were joined without a line end between them")
+_JOINED_OTHER: Final = N_(
+    "a row and a header with other columns that were joined without a line end between them; the rows below it cannot "
+    "be read"
+)
 _BELOW_IT: Final = N_("below a header with other names")
 _SHIFTED: Final = N_(
     "one field more than the header, and the last one is empty: either the first one is the row's number, as R writes "
     "it without a name in the header, or the last delimiter is stray"
 )
 _APPS_KEPT: Final = 4096
+#: Other names for the three columns, among names only.
+_SHORT: Final = Columns("app", "room", "task")
 
 Ids = tuple[Any, Any, Any]
 
@@ -93,10 +100,11 @@ class Table:
 
         The lists that were concatenated may have their columns in another order.
         """
+        texts = [cell.strip(SPACES) if isinstance(cell, str) else "" for cell in cells]
+        if (reason := self._why_joined(texts)) is not None:
+            return reason
         try:
-            header = named_header(
-                [cell.strip(SPACES) if isinstance(cell, str) else "" for cell in cells], self._columns
-            )
+            header = named_header(texts, self._columns)
         except ListError:
             header = None
         if header is not None:
@@ -109,6 +117,23 @@ class Table:
             return HEADER_AGAIN
         self._unreadable = True
         return _UNKNOWN_HEADER
+
+    def _why_joined(self, cells: Sequence[str]) -> str | None:
+        """Return why a row is broken that goes on with the header of a further list, None for any other row.
+
+        The last field of the row and the first name are one cell then.
+        """
+        width = self.header.width
+        further = cells[width:]
+        names = Columns() if self._columns.by_place is not None else self._columns
+        places = names.every_place(further)
+        if not any(places) and not (any(_SHORT.every_place(further)) and all(map(looks_like_a_name, further))):
+            return None
+        same = len(further) == width - 1 and all(
+            place == 0 or place - 1 in found for place, found in zip(self.header.places, places, strict=True)
+        )
+        self._unreadable = self._unreadable or not same
+        return _JOINED if same else _JOINED_OTHER
 
 
 class KnownApps:

@@ -38,6 +38,10 @@ _STRAY_NULS: Final = 10
 #: A list that says GBK or GB2312 may hold characters of the standard that contains both.
 _WIDER: Final = {"gbk": "gb18030", "gb2312": "gb18030"}
 NOT_UTF_8: Final = N_("not UTF-8")
+_MARKS_OF_UTF_8: Final = rb"(?:\xef\xbb\xbf)+"
+_BEGINS_WITH_MARKS: Final = re.compile(rb"\A" + _MARKS_OF_UTF_8)
+_LINE_BEGINS_WITH_MARKS: Final = re.compile(rb"\n" + _MARKS_OF_UTF_8)
+_BEGUN_MARKS: Final = (codecs.BOM_UTF8[:2], codecs.BOM_UTF8[:1])
 #: How git, Mercurial and Subversion mark the two sides of a conflict.
 _CONFLICT: Final = re.compile(rb"^(?:<{7}|>{7})(?: .{0,40}|$)", re.MULTILINE)
 _CONFLICT_MARKS: Final = (b"<<<<<<<", b">>>>>>>")
@@ -80,9 +84,11 @@ class Detected:
 def text_of(chunks: Iterator[bytes], detected: Detected, encoding: str | None = None) -> Iterator[bytes]:
     """Yield the text of these bytes. ``encoding`` is theirs, None where it is to be detected."""
     head, chunks = head_of(chunks, _has_a_line)
-    if encoding is None:
-        encoding = _encoding_of(head)
-    encoding = codecs.lookup(encoding).name
+    found = _encoding_of(head)
+    encoding = codecs.lookup(encoding or found).name
+    if encoding in {"utf-16", "utf-32"}:
+        # The order of the bytes is plain from the mark, or from the NUL bytes; without either most programs mean this.
+        encoding = found if found.startswith(encoding) else f"{encoding}-le"
     if encoding in {"utf-8", "ascii"}:
         detected.encoding = "UTF-8" if is_utf_8(head) else NOT_UTF_8
     else:
@@ -90,8 +96,11 @@ def text_of(chunks: Iterator[bytes], detected: Detected, encoding: str | None = 
         chunks = _recoded(chunks, _WIDER.get(encoding, encoding))
     head, chunks = head_of(chunks, _has_a_line)
     detected.line_ends = _line_ends_of(head)
-    text = _with_line_feeds(_without_mark(chunks), alone=detected.line_ends == "CR")
-    yield from _without_conflict(_without_end_of_file(text))
+    first = _first_line(head).rstrip(b"\r")
+    if detected.line_ends != "CR" and b"\r" in first and b'"' not in first:
+        raise ListError("some of its lines end in CR alone, and others in LF: tr '\\r' '\\n' < LIST | stopcast run -")
+    text = _with_line_feeds(chunks, alone=detected.line_ends == "CR")
+    yield from _without_conflict(_without_end_of_file(_without_marks(text)))
 
 
 def _has_a_line(head: bytes) -> bool:
@@ -148,11 +157,20 @@ def _recoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
-def _without_mark(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    _, chunks = head_of(chunks, lambda head: len(head) >= len(codecs.BOM_UTF8))
-    first = next(chunks, b"")
-    yield first.removeprefix(codecs.BOM_UTF8)
-    yield from chunks
+def _without_marks(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the text without the byte order marks at the beginning of lines, where joined files have them."""
+    line_begins, held = True, b""
+    for chunk in chunks:
+        data = held + chunk
+        if codecs.BOM_UTF8 in data:
+            data = _LINE_BEGINS_WITH_MARKS.sub(b"\n", data)
+            data = _BEGINS_WITH_MARKS.sub(b"", data) if line_begins else data
+        # The rest of a mark may stand in the next chunk.
+        held = next(filter(data.endswith, _BEGUN_MARKS), b"")
+        text = data.removesuffix(held)
+        line_begins = text.endswith(b"\n") if text else line_begins
+        yield text
+    yield held
 
 
 def _line_ends_of(head: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import chain
@@ -33,6 +34,8 @@ _SPOILED: Final = (
         N_("a rounded number; a spreadsheet has replaced the id, so export it as text"),
     ),
     (re.compile(r"#[A-Z/0-9]+[!?]?"), N_("an error of a spreadsheet")),
+    (re.compile(r'="[^"]*"'), N_("a formula, which makes a spreadsheet keep it as text; export its value")),
+    (re.compile(r"'[^']*"), N_("text with the apostrophe that makes a spreadsheet keep it; export it without")),
     (re.compile(r"\\N"), N_("a database's NULL")),
     (re.compile(r"\{\{.*\}\}|\$\{.*\}|<[^<>]*>|%\(.*\)s"), N_("a placeholder that was not filled in")),
 )
@@ -109,10 +112,7 @@ def why_bad(row: Sequence[object]) -> str:
     """Return what is wrong with the first value that is not an id."""
     for name, value in zip(ID_NAMES, row[:3], strict=True):
         if not isinstance(value, str):
-            if value is None:
-                return f"{name} is missing"
-            kind = _KINDS.get(type(value), type(value).__name__)
-            return f"{name} is {kind}, not a string"
+            return _why_no_string(name, value)
         if not value:
             return f"{name} is empty"
         if len(value) > _ID_CHARACTERS:
@@ -122,6 +122,15 @@ def why_bad(row: Sequence[object]) -> str:
         if not ID_PATTERN.fullmatch(value):
             return _why_odd(name, value)
     raise AssertionError("every value is an id")
+
+
+def _why_no_string(name: str, value: object) -> str:
+    if value is None:
+        return f"{name} is missing"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{name} is {value}, which JSON does not have, and not a string"
+    kind = _KINDS.get(type(value), type(value).__name__)
+    return f"{name} is {kind}, not a string"
 
 
 def _why_odd(name: str, value: str) -> str:
