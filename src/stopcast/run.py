@@ -120,11 +120,12 @@ class Run:
             descriptor = await self._unless_ended(self._open(stack), name="report's opener")
             self.opened = True
             in_flight = None
-            if own_stream(self._path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            is_file = own_stream(self._path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode)
+            if is_file:
                 self.history = await self._read_history(descriptor)
                 if self._deliveries is None and self._stopper.action.stops_tasks:
                     in_flight = stack.enter_context(closing(self._in_flight_log()))
-            await self._send_rows(batches, descriptor, in_flight)
+            await self._send_rows(batches, descriptor, in_flight, may_tidy=is_file)
 
     async def _open(self, stack: ExitStack) -> int:
         descriptor = await open_report(self._path, resume=self._resume)
@@ -165,7 +166,9 @@ class Run:
         assert self.ending is not None  # noqa: S101 - it is set before that
         raise self.ending
 
-    async def _send_rows(self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None) -> None:
+    async def _send_rows(
+        self, batches: AsyncIterator[Batch], descriptor: int, in_flight: InFlightLog | None, *, may_tidy: bool
+    ) -> None:
         await self._unless_ended(sync_folder(self._path), name="sync of the report's folder")
         dispatcher = self._stopper.dispatcher
         self.intake = Intake(
@@ -198,7 +201,7 @@ class Run:
             finally:
                 sink.close()
                 await self._finish(report)
-            if self.history.lines_replaced or corrected:
+            if may_tidy and (self.history.lines_replaced or corrected):
                 await self._unless_ended(tidy(descriptor, self._path, self.history), name="tidying of the report")
 
     def _open_sink(self, report: Report, in_flight: InFlightLog | None) -> RowSink:
@@ -207,8 +210,7 @@ class Run:
 
         def deliver(outcome: Outcome) -> None:
             report.write(outcome)
-            self.history.replaced_by(outcome)
-            self.history.statuses[outcome.status] += 1
+            self.history.add(outcome, comes_again=self._deliveries is not None)
             self.finished += 1
             self._unsent += outcome.unsent
             sink.consumed()

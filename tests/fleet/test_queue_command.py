@@ -190,3 +190,35 @@ def test_a_results_key_of_another_type_ends_the_worker_with_status_3(queue: Shel
     assert ended.status == 3
     assert "{tasks}:results is not a stream" in ended.err
     assert there.xlen("tasks") == 3
+
+
+@pytest.mark.parametrize("place", [("-o", "a.jsonl"), ("--results",)])
+def test_a_task_that_failed_and_is_put_in_again_counts_once_at_its_worker(
+    queue: Shell, api: Emulator, place: tuple[str, ...]
+) -> None:
+    api.faults = Faults({"parameter": tasks(2)})
+    enqueued(queue, tasks(3))
+    worker = queue.start("worker", *place, "--endpoint", api.url, "--json")
+    until(lambda: api.calls == 3)
+    again = 0
+    while again < 2:
+        again += json.loads(queue.run("enqueue", "list.csv", "--json").out)["queued"]
+    until(lambda: api.stopped == set(tasks(3)) and not json.loads(queue.run("status", "--json").out)["queue"]["length"])
+    worker.send_signal(signal.SIGTERM)
+    counted = [end_of(worker).summary]
+    if place[0] == "-o":
+        counted.append(json.loads(queue.run("summary", "a.jsonl", "--json").out))
+    assert [(totals["statuses"]["stopped"], totals["statuses"]["failed"]) for totals in counted] == [(3, 0)] * len(
+        counted
+    )
+
+
+def test_a_killed_worker_that_is_started_again_sends_again_what_failed(
+    queue: Shell, api: Emulator, at: At, there: Any
+) -> None:
+    api.faults = Faults({"parameter": tasks(1)})
+    assert queue.run("run", write_csv(queue / "one.csv", tasks(1)), *at, "-o", "a.jsonl").status == 1
+    enqueued(queue, tasks(1))
+    leave_pending(there, worker="killed", count=1)
+    assert work(queue, "a.jsonl", *at, "--resume").status == 0
+    assert statuses(queue / "a.jsonl") == {"stopped": 1}

@@ -70,6 +70,14 @@ def test_a_doubt_outlives_later_lines_that_do_not_have_it(tmp_path: Path, later:
     assert (in_doubt_of(history, A), in_doubt_of(history, B)) == (True, False)
 
 
+@pytest.mark.parametrize("earlier", [Status.FAILED, Status.GAVE_UP])
+def test_a_task_that_a_queue_delivered_again_counts_by_its_last_line(tmp_path: Path, earlier: Status) -> None:
+    lines = [Outcome(A, earlier), Outcome(B, earlier), Outcome(A, Status.STOPPED)]
+    path = written(tmp_path / REPORT, lines)
+    assert +history_of(path).statuses == {Status.STOPPED: 1, earlier: 1}
+    assert [line["status"] for line in tidied(path)] == [earlier, "stopped"]
+
+
 def test_a_failed_line_keeps_the_doubt_of_the_line_that_it_replaces_and_a_good_line_has_none(tmp_path: Path) -> None:
     outcomes = [
         Outcome(A, Status.GAVE_UP, in_doubt=True), Outcome(B, Status.GAVE_UP, in_doubt=True),
@@ -279,7 +287,7 @@ def bytes_a_row(rows: int, kind: str) -> float:
             listed = [RawRow("app", "room", str(number), number) for number in range(start, start + 250)]
             intake.take(Batch("list", listed * times), 0.0)
             for number in range(start, start + 250):
-                history.replaced_by(Outcome(Task("app", "room", str(number)), Status.STOPPED))
+                history.add(Outcome(Task("app", "room", str(number)), Status.STOPPED), comes_again=False)
     assert history.lines_replaced == (rows if kind == "replaced" else 0)
     assert intake.reported_earlier == (rows if kind == "duplicate" else 0)
     return peak.bytes / rows / times

@@ -241,7 +241,7 @@ def test_a_line_with_values_of_the_wrong_type_is_counted_without_its_times(shell
         {"code": ["x"], "http_status": {}},
         {"http_status": 99999, "message": 7, "request_id": False},
     ]
-    lines = [json.dumps({**json.loads(line), **values}) for values in odd]
+    lines = [json.dumps({**json.loads(line), "TaskId": str(at), **values}) for at, values in enumerate(odd)]
     (shell / "r.jsonl").write_text("".join(f"{line}\n" for line in lines))
     ended = shell.run("summary", "r.jsonl", "--json")
     assert (ended.status, ended.err) == (1, "")

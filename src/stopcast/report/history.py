@@ -59,7 +59,7 @@ class ReportHistory:
         self.lines_replaced = 0
         self.torn_bytes = 0
         self.size = 0
-        self._any_unsettled = False
+        self._any_replaceable = False
         self._sandbox_lines = 0
         self._asked_lines = 0
         self._corrected = Identities()
@@ -80,14 +80,19 @@ class ReportHistory:
                 self.settled.invalid_places[_place_of(values)] = 1
                 self.settled.invalid_sources.add(values.get("source"))
             return
-        digest = identity(task)
-        number = self._replaced(self.settled.tasks[digest])
+        self._record(identity(task), status, in_doubt=values.get("in_doubt") is True)
+
+    def _record(self, digest: bytes, status: Status, *, in_doubt: bool) -> None:
+        """Record the newest line about a task."""
+        number = self._replaced(self.settled.tasks[digest]) & ~AlreadySettled.GOOD
         if status.settled:
             number |= AlreadySettled.SETTLED
+        if status.good:
+            number |= AlreadySettled.GOOD
         if may_be_superseded(status):
-            self._any_unsettled = True
+            self._any_replaceable = True
             number |= _STATUS[status]
-        if values.get("in_doubt") is True:
+        if in_doubt:
             number |= AlreadySettled.IN_DOUBT
         self.settled.tasks[digest] = number
 
@@ -110,12 +115,20 @@ class ReportHistory:
                 f"Name another report: -o PATH, and {path} as the list"
             )
 
-    def replaced_by(self, outcome: Outcome) -> None:
-        """Add a new line's outcome: an old line about the same task that was not settled is replaced."""
-        if self._any_unsettled and outcome.status not in _ROWS_ONLY:
+    def add(self, outcome: Outcome, *, comes_again: bool) -> None:
+        """Count a new line. An old line about the same task that was not good is replaced.
+
+        Args:
+            outcome: what the line says.
+            comes_again: whether the task may have further lines, as in a queue. It is remembered if it is not good.
+        """
+        status = outcome.status
+        self.statuses[status] += 1
+        remembered = comes_again and not status.good
+        if status not in _ROWS_ONLY and (remembered or self._any_replaceable):
             digest = identity(outcome.task)
-            if number := self.settled.tasks[digest]:
-                self.settled.tasks[digest] = self._replaced(number)
+            if remembered or self.settled.tasks[digest]:
+                self._record(digest, status, in_doubt=outcome.in_doubt)
 
     def _replaced(self, number: int) -> int:
         if not number & _STATUS_MASK:

@@ -214,9 +214,10 @@ _RANK: Final = {
 def may_be_superseded(status: Status, *, several_reports: bool = False) -> bool:
     """Return whether another line about the task may count instead of a line with this status.
 
-    Within one report ``--resume`` sends a task again only while it is not settled.
+    Within one report a task is sent again only while it is not good: by ``--resume``, or because it was put into a
+    queue again.
     """
-    return several_reports or not status.settled
+    return several_reports or not status.good
 
 
 def supersedes(later: Status, earlier: Status, *, several_reports: bool = False) -> bool:

@@ -21,8 +21,8 @@ class LatestPerTask:
     """Remembers the line that counts for each task.
 
     Args:
-        several_reports: choose by rank, and remember settled tasks too, at 20 to 100 bytes each. Within one report
-            only unsettled tasks can have a later line.
+        several_reports: choose by rank, and remember good tasks too, at 20 to 100 bytes each. Within one report only
+            tasks that are not good can have a later line.
     """
 
     def __init__(self, *, several_reports: bool) -> None:

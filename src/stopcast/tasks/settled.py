@@ -11,10 +11,11 @@ from stopcast.tasks.identities import IdentityNumbers
 class AlreadySettled:
     """What a report says about the rows of the lists when a run continues with it. An Intake only reads it.
 
-    ``identity in already_settled`` says that the task is not sent again.
+    ``identity in already_settled`` says that the task needs nothing more, also where a queue delivers it again.
 
     Attributes:
-        tasks: the flags of each task: ``SETTLED`` and ``IN_DOUBT``. The bits above them belong to the report's reader.
+        tasks: the flags of each task: ``SETTLED``, ``IN_DOUBT`` and ``GOOD``. The bits above them belong to the
+            report's reader.
         rows: how many lines the report has for each invalid row and each duplicate, by ``row_fingerprint``.
         invalid_places: the places of the invalid rows, by ``place_fingerprint``, each with the number 1.
         invalid_sources: the lists that these places are in.
@@ -23,7 +24,8 @@ class AlreadySettled:
 
     SETTLED: Final = 1
     IN_DOUBT: Final = 2
-    FLAG_BITS: Final = 2
+    GOOD: Final = 4
+    FLAG_BITS: Final = 3
 
     def __init__(self) -> None:
         self.tasks = IdentityNumbers()
@@ -36,7 +38,7 @@ class AlreadySettled:
         return bool(self.tasks or self.rows or self.all_in_doubt)
 
     def __contains__(self, digest: object) -> bool:
-        return isinstance(digest, bytes) and bool(self.tasks[digest] & self.SETTLED)
+        return isinstance(digest, bytes) and bool(self.tasks[digest] & self.GOOD)
 
     def settle(self, digest: bytes) -> None:
         """Say that a task is not sent again."""
