@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from stopcast.cli.commands.run import run
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, OutputOptions, ReportOptions
 from stopcast.cli.options.option import Option, takes
+from support.processes import Shell
 
 GROUPS = [ListOptions, CallOptions, ReportOptions, GuardOptions, OutputOptions, MetricsOptions]
 
@@ -45,6 +46,25 @@ def test_a_command_may_have_another_default() -> None:
 @pytest.mark.parametrize(("text", "share"), [("stop", None), ("share:4", 4)])
 def test_quota_lost_is_no_calls_or_a_part_of_the_cap(text: str, share: int | None) -> None:
     assert value_of(CallOptions, "--quota-lost", text).quota_lost == share
+
+
+def test_a_value_that_is_given_and_is_empty_is_refused(shell: Shell) -> None:
+    (shell / "list.csv").write_text("a,r,t\n")
+    valued = [
+        option.opts[-1] for option in run.params if isinstance(option, Option) and not (option.is_flag or option.count)
+    ]
+    assert {"--endpoint", "--quota", "--region", "--columns", "--except", "--canary"} <= set(valued)
+    for name in valued:
+        ended = shell.run("run", "list.csv", "--sandbox", name, " ")
+        assert ended.status == 2
+        assert f"{name}'" in ended.err
+        assert "the value is empty. Is a variable in the command not set?" in " ".join(ended.err.split())
+
+
+def test_a_variable_that_is_empty_is_as_good_as_none(shell: Shell) -> None:
+    (shell / "list.csv").write_text("a,r,t\n")
+    shell.variables |= {"STOPCAST_REGION": "", "STOPCAST_EXPECT": ""}
+    assert shell.run("run", "list.csv", "--sandbox").status == 0
 
 
 def test_every_option_of_run_has_an_environment_variable() -> None:

@@ -44,6 +44,14 @@ def test_a_plan_counts_with_the_arrival_jitter(shell: Shell) -> None:
     assert "at 142 calls a second" in shell.run("run", name, "--dry-run", "--arrival-jitter", "50").out
 
 
+def test_a_plan_and_a_run_show_a_rate_below_one(shell: Shell, at: At) -> None:
+    name = write_csv(shell / "list.csv", tasks(1))
+    assert "at 0.39 calls a second" in shell.run("run", name, "--dry-run", "--max-per-second", "0.4").out
+    ended = shell.run("run", name, *at, "--max-per-second", "0.5")
+    assert "1 call in" in ended.err
+    assert "0.0 a second" not in ended.err
+
+
 def test_a_dry_run_of_good_rows_has_status_0(shell: Shell) -> None:
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--dry-run", "--json")
     assert ended.status == 0

@@ -82,10 +82,9 @@ class Lists:
         names = options.tasks
         if names.count("-") > 1:
             raise ConfigurationError("standard input (-) can be read only once; name it once")
-        for name in [*names, *options.excepted]:
+        for name in names:
             if not name.strip():
                 raise ConfigurationError("the name of a list is empty. Is a variable in the command not set?")
-        for name in names:
             if name != STANDARD_INPUT:
                 _check(Path(name))
             _check_report(name, report)

@@ -27,6 +27,20 @@ class Option(click.Option):
         if long_names and not self.envvar:
             self.envvar = "STOPCAST_" + long_names[0][2:].replace("-", "_").upper()
 
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, click.core.ParameterSource]:
+        """Return the value and where it comes from.
+
+        Raises:
+            click.BadParameter: it was given and is empty. Without it, another endpoint could be called.
+        """
+        value, source = super().consume_value(ctx, opts)
+        given = value if isinstance(value, tuple | list) else (value,)
+        if source is click.core.ParameterSource.COMMANDLINE and any(
+            isinstance(each, str) and not each.strip() for each in given
+        ):
+            raise click.BadParameter("the value is empty. Is a variable in the command not set?", ctx, self)
+        return value, source
+
     def get_error_hint(self, ctx: click.Context | None) -> str:
         """Return the option's name for a message, with the variable's name where the value came from there."""
         hint = super().get_error_hint(ctx)
@@ -66,11 +80,8 @@ class FileName(click.Path):
         """Return the name.
 
         Raises:
-            click.BadParameter: it is empty, or it names a folder.
+            click.BadParameter: it names a folder.
         """
-        is_default = param is not None and value == param.default
-        if not (is_default or str(value).strip()):
-            self.fail("the name of the file is empty. Is a variable in the command not set?", param, ctx)
         if str(value).endswith(("/", "/.")):
             self.fail(f"{value} names a folder. Name a file in it", param, ctx)
         return super().convert(value, param, ctx)

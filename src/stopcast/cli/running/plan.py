@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
@@ -23,6 +23,9 @@ from stopcast.limiters.pacer import full_rate
 from stopcast.report.history import ReportHistory, peek_history
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import Outcome, Status
+
+#: Below this rate its first decimal matters.
+_FEW_A_SECOND: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,8 @@ class Plan:
         if not self.caps:
             rate = full_rate(self.max_per_second, self.arrival_jitter)
             time = duration(self.intake.tasks / rate)
-            pace = _("{duration} at {rate:.0f} calls a second", duration=time, rate=rate)
+            shown = f"{rate:.2g}" if rate < _FEW_A_SECOND else f"{rate:.0f}"
+            pace = _("{duration} at {rate} calls a second", duration=time, rate=shown)
             return messages.plan(self.intake, self.invalid, pace=pace)
         slowest = max(self.per_account[name] / full_rate(cap, self.arrival_jitter) for name, cap in self.caps.items())
         shares = [(_("account {name}", name=name), self.per_account[name]) for name in self.caps]
