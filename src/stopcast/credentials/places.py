@@ -12,6 +12,7 @@ import shlex
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,6 +32,7 @@ from stopcast.credentials.vendor import profile_provider
 from stopcast.errors import ConfigurationError, CredentialsUnavailableError
 from stopcast.i18n import visible
 from stopcast.marking import N_
+from stopcast.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class FilePlace:
         credentials = _credentials(values.by_name, self.names, source=place)
 
         async def read_again() -> Credentials:
-            return self._read_again(search, place)
+            # In a thread, because the file may be on a disk that hangs, and calls go on meanwhile.
+            return await in_thread(partial(self._read_again, search, place), name="credentials")
 
         return CredentialSource(
             place,

@@ -7,11 +7,8 @@ Source of the facts: ``volcenginesdkcore.auth.providers`` of ``volcenginesdk-cor
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from stopcast.credentials.value import Credentials
 from stopcast.errors import CredentialsUnavailableError
+from stopcast.threads import in_thread
 
 T = TypeVar("T")
 
@@ -57,7 +55,8 @@ class VolcProvider:
         Raises:
             CredentialsUnavailableError: the provider raised; the message is its own.
         """
-        return await _in_thread(self._ask)
+        # asyncio waits for its own threads at the end, a minute here.
+        return await in_thread(self._ask, name="credentials")
 
     def _ask(self) -> Credentials:
         asked_at = time.time()
@@ -101,19 +100,3 @@ def _expiry(provider: object, asked_at: float) -> float:
         if isinstance(expiry := getattr(provider, name, None), int | float):
             return float(expiry)
     return asked_at + _LEAST_LIFE_SECONDS
-
-
-async def _in_thread(function: Callable[[], T]) -> T:
-    """Run a blocking function in a daemon thread. asyncio waits for its own threads at the end, a minute here."""
-    future: Future[T] = Future()
-
-    def run() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(function())
-        except Exception as error:  # noqa: BLE001 - raised again where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="stopcast-credentials", daemon=True).start()
-    return await asyncio.wrap_future(future)

@@ -58,15 +58,6 @@ class BlockingCalls:
                 self._loop.call_soon_threadsafe(_end, future, error)
 
 
-async def in_thread(name: str, call: Callable[[], object]) -> None:
-    """Wait for a call that may block for ever. A cancellation ends the waiting, and leaves the call to its thread."""
-    thread = BlockingCalls(name)
-    try:
-        await thread.start(call)
-    finally:
-        thread.stop()
-
-
 def _end(future: asyncio.Future[None], error: Exception | None) -> None:
     if future.done():
         return

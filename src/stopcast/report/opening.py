@@ -20,7 +20,7 @@ from typing import Final
 
 from stopcast.errors import ConfigurationError, ReportError, ReportExistsError, ReportLockedError
 from stopcast.marking import N_
-from stopcast.report.blocking import in_thread
+from stopcast.threads import in_thread
 
 _LOG: Final = logging.getLogger("stopcast")
 #: Between two attempts to open a FIFO that has no reader yet.
@@ -178,7 +178,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 async def sync_folder(report: Path) -> None:
     """Sync the folder of the report, because a power cut could otherwise lose the names of new files."""
     with suppress(OSError):  # some file systems cannot
-        await in_thread("folder", partial(_sync_folder, report))
+        await in_thread(partial(_sync_folder, report), name="folder")
 
 
 def _sync_folder(report: Path) -> None:

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from stopcast.report.blocking import in_thread, sync
+from stopcast.report.blocking import sync
 from stopcast.report.line import LINE_BYTES, lines_in, looks_like_a_line
+from stopcast.threads import in_thread
 
 #: Lines handled before the event loop has its turn.
 _LINES_AT_ONCE: Final = 500
@@ -37,7 +38,7 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
             async for lines in lines_of(descriptor):
                 out.writelines(map(rewritten, lines))
             out.flush()
-            await in_thread("sync", partial(sync, out.fileno()))
+            await in_thread(partial(sync, out.fileno()), name="sync")
         with suppress(OSError):  # some network file systems have no modes
             fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
         try:
@@ -73,7 +74,7 @@ async def finish_overwriting(descriptor: int, path: Path) -> None:
     path, _, whole = _files(path)
     # An empty report is a new one; the copy belonged to another.
     if os.fstat(descriptor).st_size and whole.is_file() and not whole.is_symlink():
-        await in_thread("overwriting", partial(_overwrite, path, whole))
+        await in_thread(partial(_overwrite, path, whole), name="overwriting")
 
 
 def _overwrite(path: Path, whole: Path) -> None:

@@ -21,6 +21,7 @@ from stopcast.sources.other_files import check_binary, is_zip
 from stopcast.sources.report_lines import LastLines
 from stopcast.sources.text import Detected, text_of
 from stopcast.tasks.task import Batch, BrokenRow
+from stopcast.threads import in_thread
 
 #: A file is known by its first bytes, and tar by what follows the name of its first member.
 _MAGIC_BYTES: Final = 8
@@ -209,7 +210,7 @@ class ListReader:
         last_lines = LastLines(frozenset(status.value for status in self._options.report_filter.statuses))
         splitter = parser.splitter.__class__()
         rest: AsyncIterator[bytes]
-        if self._source != STANDARD_INPUT and await asyncio.to_thread(Path(self._source).is_file):
+        if self._source != STANDARD_INPUT and await in_thread(Path(self._source).is_file, name="list"):
             with Chunks(self._source, decode=partial(self._decode, Extent())) as chunks:
                 while (text := await chunks.next()) is not None:
                     await _feed(last_lines, splitter.split(text))

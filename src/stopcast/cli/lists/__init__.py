@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from stopcast.sources import Columns, Extent, Form, ListReader, ReadOptions, Rep
 from stopcast.sources.chunks import STANDARD_INPUT, Chunks
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import ID_PATTERN, Batch, RawRow
+from stopcast.threads import in_thread
 
 _DELIMITER_NAMES: Final = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 _NO_DELIMITERS: Final = frozenset('"\r\n\0')
@@ -122,7 +124,7 @@ class Lists:
                 async with AsyncExitStack() as reading:
                     present = reader
                     if present is None:
-                        present = await reading.enter_async_context(self._reader(given))
+                        present = await reading.enter_async_context(await self._reader(given))
                     remaining.begin(present.extent)
                     batches = await reading.enter_async_context(aclosing(present.batches()))
                     async for batch in batches:
@@ -134,15 +136,16 @@ class Lists:
     async def _open(self, given: _List, stack: AsyncExitStack, *, stays_open: bool) -> ListReader | None:
         """Understand the beginning of a list. A list that can be read again is then closed, unless it is the first."""
         async with AsyncExitStack() as opening:
-            reader = await opening.enter_async_context(self._reader(given))
+            reader = await opening.enter_async_context(await self._reader(given))
             self.beginnings[given.name] = Beginning(given.name, await reader.understand())
-            if not stays_open and _is_replayable(given):
+            if not stays_open and await _is_replayable(given):
                 return None
             stack.push_async_exit(opening.pop_all())
         return reader
 
-    def _reader(self, given: _List) -> ListReader:
-        return ListReader(given.path, self._options, Extent(size_of(given.path)), name=given.name)
+    async def _reader(self, given: _List) -> ListReader:
+        size = await in_thread(partial(size_of, given.path), name="list")
+        return ListReader(given.path, self._options, Extent(size), name=given.name)
 
     def _note_first_row(self, name: str, batch: Batch) -> None:
         beginning = self.beginnings[name]
@@ -156,7 +159,7 @@ class Lists:
             ListError: a list cannot be read to its end.
         """
         for index, given in enumerate(self._lists):
-            if _is_replayable(given):
+            if await _is_replayable(given):
                 continue
             copy = tempfile.NamedTemporaryFile(prefix="stopcast-")  # noqa: SIM115 - lives until close()
             self._copies.append(copy)
@@ -176,9 +179,9 @@ class Lists:
             copy.close()
 
 
-def _is_replayable(given: _List) -> bool:
+async def _is_replayable(given: _List) -> bool:
     """Return whether the list can be read more than once."""
-    return given.path != STANDARD_INPUT and Path(given.path).is_file()
+    return given.path != STANDARD_INPUT and await in_thread(Path(given.path).is_file, name="list")
 
 
 def _delimiter(text: str) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from stopcast.background import END_WITHIN_SECONDS, Supervisor
@@ -16,6 +17,7 @@ from stopcast.cli.output import log
 from stopcast.cli.running.targets import ObserversOf
 from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
+from stopcast.threads import in_thread
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -105,7 +107,10 @@ async def _written(registry: CollectorRegistry, path: str, supervisor: Superviso
     from prometheus_client import write_to_textfile
 
     # The file is replaced; a link to it stays one.
-    target = check_may_be_written("--metrics-file", path, begins=_FILE_BEGINS)
+    check = partial(check_may_be_written, "--metrics-file", path, begins=_FILE_BEGINS)
+    target = await in_thread(check, name="metrics file")
+    # In a thread, because the disk may be slow, or hang. The file is replaced as a whole, by a rename.
+    write = partial(in_thread, partial(write_to_textfile, target, registry), name="metrics file")
     ended = asyncio.Event()
     complained = False
 
@@ -116,15 +121,14 @@ async def _written(registry: CollectorRegistry, path: str, supervisor: Superviso
                 async with asyncio.timeout(_WRITE_EVERY_SECONDS):
                     await ended.wait()
             try:
-                # In a thread, because a slow disk would delay the calls. The file is replaced as a whole, by a rename.
-                await asyncio.to_thread(write_to_textfile, target, registry)
+                await write()
             except OSError as error:
                 if not complained:
                     log(f"--metrics-file {path}: {error.strerror}; the run goes on", event="metrics_not_written")
                 complained = True
 
     try:
-        write_to_textfile(target, registry)
+        await write()
     except OSError as error:
         raise ConfigurationError(
             f"--metrics-file {path}: {error.strerror}. Name a file in a folder that exists"

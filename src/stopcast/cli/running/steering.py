@@ -10,6 +10,7 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from stopcast.errors import ConfigurationError
 from stopcast.i18n import _
 from stopcast.marking import N_
 from stopcast.stopper.task_calls import TaskCalls
+from stopcast.threads import in_thread
 
 _READ_EVERY_SECONDS: Final = 1.0
 #: A control file is far shorter. Of a file that is something else, the rest is not read.
@@ -191,7 +193,8 @@ class Steering:
     async def _follow(self, path: Path) -> None:
         version = None
         while True:
-            version, lines = _read(path, version)
+            # In a thread, because the file may be on a disk that hangs.
+            version, lines = await in_thread(partial(_read, path, version), name="control file")
             for line in filter(str.strip, lines):
                 try:
                     self._execute(line)
