@@ -52,6 +52,12 @@ def test_a_plan_and_a_run_show_a_rate_below_one(shell: Shell, at: At) -> None:
     assert "0.0 a second" not in ended.err
 
 
+def test_a_plan_shows_invalid_rows_in_their_order(shell: Shell) -> None:
+    (shell / "list.jsonl").write_text('["a","r","t"]\n["a","r",""]\n5\n["a","","t"]\nx\n')
+    plan = shell.run("run", "list.jsonl", "--dry-run").out
+    assert re.findall(r"list\.jsonl:(\d)", plan) == ["2", "3", "4", "5"]
+
+
 def test_a_dry_run_of_good_rows_has_status_0(shell: Shell) -> None:
     ended = shell.run("run", write_csv(shell / "list.csv", tasks(3)), "--dry-run", "--json")
     assert ended.status == 0

@@ -15,7 +15,13 @@ NO_HEADER = "the first row is not a header with AppId, RoomId, TaskId, and a lis
 
 @pytest.mark.parametrize(
     "header",
-    ["AppId,RoomId,TaskId", "app_id,room-id,TASK ID", " appid , ROOMID,task_id ", '"App Id","Room Id","Task Id"'],
+    [
+        "AppId,RoomId,TaskId",
+        "app_id,room-id,TASK ID",
+        " appid , ROOMID,task_id ",
+        '"App Id","Room Id","Task Id"',
+        "*AppId,RoomId:,TaskId*",
+    ],
 )
 async def test_a_header_is_known_without_case_underscores_hyphens_and_spaces(written: Written, header: str) -> None:
     assert (await read(written(header + "\na,r,t\n"))).rows == [RawRow("a", "r", "t", 2)]

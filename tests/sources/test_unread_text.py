@@ -34,6 +34,7 @@ def lines_of(pattern: str) -> str:
         lines_of("{{'AppId': '{}', 'RoomId': '{}', 'TaskId': '{}'}}"),
         f"{ROWS}\n",
         lines_of("{}\uff0c{}\uff0c{}"),
+        '"AppId,RoomId,TaskId"\n' + lines_of('"{},{},{}"'),
     ],
 )
 async def test_the_command_of_the_error_makes_a_list(written: Written, content: str) -> None:

@@ -6,6 +6,11 @@ from pathlib import Path
 from support.samples import BOTH, FIRST, OBJECTS, Sample, each_of
 
 SAMPLES = [
+    Sample(
+        "tasks by their TaskId",
+        json.dumps({"t1": {"AppId": "a1", "RoomId": "r1"}, "t2": {"AppId": "a2", "RoomId": "r2"}}),
+        refusal="""jq -c 'to_entries[] | .value + {"TaskId": .key}' LIST""",
+    ),
     # JSON
     Sample("json.dumps", json.dumps(OBJECTS), BOTH),
     Sample("json.dumps(indent=2)", json.dumps(OBJECTS, indent=2), BOTH),

@@ -15,7 +15,7 @@ IN_ORDER: Final = (0, 1, 2)
 KEYS: Final = ("app", "room", "task")
 _SHOWN_NAMES: Final = 12
 _SHOWN_CHARACTERS: Final = 40
-_IGNORED: Final = str.maketrans("", "", "_- #`[]'\"\ufeff")
+_IGNORED: Final = str.maketrans("", "", "_- #*:`[]'\"\ufeff")
 #: The words of the vendor's Chinese documentation.
 _SAME_NAMES: Final = {"应用id": "appid", "房间id": "roomid", "任务id": "taskid"}
 SPACES: Final = " \t"

@@ -69,8 +69,17 @@ def _filter_in(value: Mapping[str, Any], columns: Columns, depth: int) -> str | 
         return table
     found = _filters(value, columns, depth - 1)
     if len(found) == len(value) > 1 and len({_DIGITS.sub("", key) for key in found}) == 1:
-        return "[]" + next(iter(found.values()))
+        return _filter_to_key(next(iter(value.values())), columns) or "[]" + next(iter(found.values()))
     return next((_step(key) + inside for key, inside in found.items()), None)
+
+
+def _filter_to_key(value: Any, columns: Columns) -> str | None:
+    """Return the filter that adds the one id that these objects lack, because it is their key."""
+    if not isinstance(value, dict):
+        return None
+    places = columns.every_place(tuple(value))
+    missing = [name for name, found in zip(columns.names, places, strict=True) if not found]
+    return f" | to_entries[] | .value + {{{json.dumps(missing[0])}: .key}}" if len(missing) == 1 else None
 
 
 def _filters(value: Mapping[str, Any], columns: Columns, depth: int) -> Mapping[str, str]:

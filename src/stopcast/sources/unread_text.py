@@ -17,6 +17,8 @@ from stopcast.tasks.task import ID_PATTERN
 _BEGINNING: Final = 16
 _JSON_IN_A_LINE: Final = re.compile(r'[^{]+\{\s*"[^"]*"\s*:')
 _JSON_BEGINS: Final = re.compile(r'\s*[\[{]\s*(?:["\[{]|$)')
+#: The separators that are detected.
+_USUAL: Final = ",;\t|"
 #: Characters that no id holds, and that separate the fields of few lists.
 _SEPARATORS: Final = " :/^~&#*!%+=$\x01\x02\x1c\x1d\x1e\x1f"
 #: The comma, the enumeration comma, the semicolon, the bar, the colon and the space of Chinese text.
@@ -28,6 +30,7 @@ _ABOVE_JSON: Final = N_("other lines stand above its JSON: {command} | stopcast 
 _NAMES_IN_LINES: Final = N_("each of its lines names the ids, as a log does: {command} | stopcast run -")
 _SEPARATED: Final = N_("its fields are separated by {separator!r}, which has to be named: {option}")
 _ALIGNED: Final = N_("its columns are aligned with spaces: {command} | stopcast run - --delimiter space")
+_QUOTED_LINES: Final = N_("each of its lines is quoted as a whole: {command} | stopcast run -")
 _WIDE: Final = N_("its fields are separated by {separator!r}, which is no delimiter: {command} | stopcast run -")
 
 
@@ -50,6 +53,12 @@ def check_known(lines: Lines, columns: Columns) -> None:
             raise ListError(_ABOVE_JSON.format(command=f"tail -n +{number} LIST"))
     if (command := _values_by_name(first, columns)) is not None:
         raise ListError(_NAMES_IN_LINES.format(command=command))
+    _check_separators(first, columns)
+
+
+def _check_separators(first: str, columns: Columns) -> None:
+    if first[:1] == first[-1:] == '"' and any(_are_fields(first[1:-1].split(each), columns) for each in _USUAL):
+        raise ListError(_QUOTED_LINES.format(command="""sed 's/^"//; s/"$//; s/""/"/g' LIST"""))
     if "  " in first and _are_fields([cell for cell in first.split(" ") if cell], columns):
         raise ListError(_ALIGNED.format(command="tr -s ' ' < LIST"))
     for separator in _SEPARATORS:

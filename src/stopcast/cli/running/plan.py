@@ -101,7 +101,8 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
         async for batch in batches:
             outcomes = intake.take(batch, 0.0).outcomes
             if len(invalid) < list_messages.INVALID_SHOWN:
-                invalid += [outcome for outcome in outcomes if outcome.status is Status.INVALID]
+                unsent = (outcome for outcome in outcomes if outcome.status is Status.INVALID)
+                invalid += sorted(unsent, key=lambda outcome: outcome.line or 0)
             if intake.full:
                 break
     found = intake.tasks + intake.settled + intake.excluded
