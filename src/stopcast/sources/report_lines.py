@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,8 +65,11 @@ class LastLines:
     def feed(self, texts: Iterable[bytes]) -> None:
         """Add lines."""
         for text in texts:
-            with suppress(NotJsonError):
-                self._add(value_of(text))
+            try:
+                value = value_of(text)
+            except NotJsonError:
+                continue
+            self._add(value)
 
     def _add(self, value: Any) -> None:
         if not isinstance(value, dict) or not may_be_reported(value) or (status := status_of(value)) is None:
