@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from stopcast.background import end_task
 from stopcast.engine.contracts import RowSink
-from stopcast.errors import ClosedError
+from stopcast.errors import ClosedError, ListError
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.task import Batch
 
@@ -20,13 +20,14 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, 
 
     Raises:
         StopcastError: what ended the calls early. The outcomes of all rows that were sent came before it.
+        ListError: something that ``batches`` waited for was cancelled, though this was not.
         Exception: what ``batches`` raised, after the outcomes of all rows that it had yielded.
     """
     reading = asyncio.create_task(_submit_rows(batches, intake, sink, canary), name="stopcast reader of rows")
     ending = asyncio.create_task(sink.ended(), name="stopcast watch for an early end")
     try:
         # The next row may be long in coming, and an early end must not wait for it.
-        await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
+        first, _ = await asyncio.wait((reading, ending), return_when=asyncio.FIRST_COMPLETED)
     finally:
         try:
             await end_task(reading, repeat=False)
@@ -38,6 +39,9 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, 
         if isinstance(sink.error, ClosedError) and read_to_its_end and not sink.without_outcome:
             return  # every row was sent before the calls ended
         raise sink.error
+    if reading in first and reading.cancelled():
+        # As it is, the error would look like the end of this task, and so of a stream that has all its outcomes.
+        raise ListError("the source of the tasks was cancelled from within, so that more of them may be missing")
     if not read_to_its_end:
         reading.result()
 
