@@ -37,13 +37,18 @@ async def batches_of(tasks: AnyTasks) -> AsyncGenerator[Batch, None]:
     """Yield the tasks as rows; a row's line is its place, counted from 1.
 
     What an async iterable yields is passed on at once, each as a batch of its own: the next one may be long in coming.
-    A source yields batches already. A sync iterable is read in turns with the event loop: where its items are slow, the
-    loop gets as much time as they took.
+    A source yields batches already. An async generator is closed at the end. A sync iterable is read in turns with the
+    event loop: where its items are slow, the loop gets as much time as they took.
     """
     places = count(1)
     if isinstance(tasks, AsyncIterable):
-        async for task in tasks:
-            yield task if isinstance(task, Batch) else _batch([task], places)
+        try:
+            async for task in tasks:
+                yield task if isinstance(task, Batch) else _batch([task], places)
+        finally:
+            # Where it is only dropped, a task of the event loop closes it, at any time after the stream's end.
+            if isinstance(tasks, AsyncGenerator):
+                await tasks.aclose()
         return
     chunk: list[AnyTask] = []
     error: Exception | None = None

@@ -103,6 +103,7 @@ class Flow:
     def _ended(self, pumping: asyncio.Task[None]) -> None:
         self._streams.open.discard(self)
         self._over = True
+        self._tasks = ()  # a generator may hold a file open
         error = None if pumping.cancelled() else pumping.exception()
         if not self._closed:
             self._error = error
