@@ -51,12 +51,14 @@ async def test_entering_twice_at_the_same_time_is_refused() -> None:
     await stopper.__aexit__(None, None, None)
 
 
-@pytest.mark.parametrize("name", ["pause", "resume", "retry_key", "drain"])
-def test_what_a_thread_must_not_do_is_refused_there(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("pause", ()), ("resume", ()), ("retry_key", ()), ("drain", ()), ("limit_to", (10,))]
+)
+def test_what_a_thread_must_not_do_is_refused_there(name: str, arguments: tuple[float, ...]) -> None:
     async def main() -> None:
         async with virtual_stopper(Api(stopped)) as stopper:
             with pytest.raises(ClosedError, match="another event loop"):
-                await asyncio.to_thread(getattr(stopper, name))
+                await asyncio.to_thread(getattr(stopper, name), *arguments)
             assert stopper.state is StopperState.RUNNING
 
     asyncio.run(main())

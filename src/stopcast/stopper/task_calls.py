@@ -13,6 +13,7 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.network import ConnectorFactory, Network
 from stopcast.api.transport import AiohttpTransport
+from stopcast.background import check_loop
 from stopcast.checks import check_instance, check_methods, check_number, check_priority, check_whole_number
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.dispatch import Dispatcher
@@ -267,7 +268,10 @@ class TaskCalls:
         Raises:
             ConfigurationError: more than the cap, less than 1 (and than a tenth of the cap), or a limiter of your own
                 whose rate cannot be changed (see ``stopcast.Limiter.limit_to``).
+            ClosedError: inside the ``async with`` block, on another event loop.
         """
+        if self._block is not None and self._loop is not None:
+            check_loop(self._loop)
         self.limiter.limit_to(calls_per_second)
         if self._block is not None:
             self._block.engine.report_rate()
