@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Self
 
 
 class StopcastError(Exception):
@@ -64,6 +64,10 @@ class AccountsGivenUpError(HaltedError):
     def __init__(self, errors: Mapping[str, StopcastError]) -> None:
         super().__init__("\n".join(f"account {account}: {error}" for account, error in errors.items()))
         self.errors = dict(errors)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, StopcastError]]]:
+        """Let it be copied, and pickled for another process: it is not made of its message."""
+        return type(self), (self.errors,)
 
 
 class ClockRefusedError(HaltedError):
