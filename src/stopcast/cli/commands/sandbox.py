@@ -15,6 +15,7 @@ import click
 from stopcast.api.actions import GET_WEBCAST_TASK, QUOTA_PER_SECOND
 from stopcast.cli.options.option import Number, Whole, option
 from stopcast.errors import ConfigurationError
+from stopcast.i18n import _
 
 if TYPE_CHECKING:
     from stopcast.sandbox import Emulator
@@ -120,11 +121,29 @@ def sandbox(
         faults=replace(hits, latency_seconds=latency_ms / 1000, jitter_seconds=jitter_ms / 1000, seed=seed),
     )
     asyncio.run(_serve(emulator, certificate=tls_cert.absolute() if tls_cert else None))
-    click.echo(
-        f"{emulator.calls} calls, {len(emulator.stopped)} tasks stopped, {emulator.throttled} calls over the quota, "
-        f"{emulator.worst_second()} calls in the worst second, {emulator.rate():.1f} calls a second on average"
-        + (f"; {len(emulator.queries)} queries of tasks" if emulator.queries else ""),
-        err=True,
+    click.echo(_figures(emulator), err=True)
+
+
+def _figures(emulator: Emulator) -> str:
+    """Return a sentence about the calls that the emulator got."""
+    figures = {
+        "calls": emulator.calls,
+        "stopped": len(emulator.stopped),
+        "throttled": emulator.throttled,
+        "worst": emulator.worst_second(),
+        "rate": f"{emulator.rate():.1f}",
+    }
+    if emulator.queries:
+        return _(
+            "{calls} calls, {stopped} tasks stopped, {throttled} calls over the quota, {worst} calls in the worst "
+            "second, {rate} calls a second on average; {queries} queries of tasks",
+            **figures,
+            queries=len(emulator.queries),
+        )
+    return _(
+        "{calls} calls, {stopped} tasks stopped, {throttled} calls over the quota, {worst} calls in the worst second, "
+        "{rate} calls a second on average",
+        **figures,
     )
 
 
