@@ -112,7 +112,7 @@ def test_many_tasks_at_a_vendors_host_need_a_yes(shell: Shell) -> None:
     status, shown = shell.terminal("run", name, typed="n\n", expect="[y/N]")
     assert status == 3
     assert "101 tasks" in shown
-    assert "Stop them at rtc.volcengineapi.com, with the key sandbox…?" in shown
+    assert "Stop them at rtc.volcengineapi.com, with the key sa…?" in shown
     assert "othing was sent" in shown
     assert not (shell / REPORT).exists()
 

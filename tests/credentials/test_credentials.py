@@ -183,3 +183,11 @@ def test_a_profile_without_a_mode_holds_a_key(home: Path, mode: str | None) -> N
     put_config(home, **profile(mode=mode))
 
     assert find(home).credentials.access_key == "AKdefault"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [("", "…"), ("a", "a…"), ("short", "sh…"), ("x" * 15, "xx…"), ("AKLTmiddle-of-it-9f3c", "AKLT…9f3c")],
+)
+def test_of_a_key_both_ends_are_shown_and_of_a_short_one_only_the_beginning(key: str, shown: str) -> None:
+    assert Credentials(key, SECRET).shown_key == shown

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stopcast.doctor import FindingState
-from stopcast.doctor.key import IMPOSSIBLE_TASK, masked
+from stopcast.doctor.key import IMPOSSIBLE_TASK
 from stopcast.doctor.report import check_report
 from stopcast.sandbox import Emulator, Faults
 from stopcast.tasks.task import ID_PATTERN
@@ -45,10 +45,6 @@ def test_the_key_in_use_and_every_place_of_keys_are_listed(watched: Shell, api: 
     assert "environment VOLCENGINE_ACCESS_KEY" in found["words"]
     assert len(found["details"]) == 5
     assert found["details"][-1] == "~/.volc/config: usable; not used, because an earlier place comes first"
-
-
-def test_of_a_short_key_only_the_beginning_is_shown() -> None:
-    assert [masked(key) for key in ("", "a", "short", "x" * 15)] == ["…", "a…", "sh…", "xx…"]
 
 
 def test_without_credentials_the_advice_says_what_to_set_and_the_rest_is_checked(shell: Shell, api: Emulator) -> None:

@@ -9,6 +9,9 @@ from typing import Final
 
 from stopcast.errors import ConfigurationError
 
+#: Characters at each end of an access key.
+_SHOWN_OF_A_KEY: Final = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -29,6 +32,12 @@ class Credentials:
     region: str | None = None
     source: str = "given in the program"
     expires_at: float | None = None
+
+    @property
+    def shown_key(self) -> str:
+        """The two ends of the access key, which identify it in logs; of a short key only the beginning."""
+        key, shown = self.access_key, _SHOWN_OF_A_KEY
+        return f"{key[: shown // 2]}…" if len(key) < 4 * shown else f"{key[:shown]}…{key[-shown:]}"
 
     def same_key(self, other: Credentials) -> bool:
         """Return whether both have the same key, secret and token. Source, region and expiry may differ."""

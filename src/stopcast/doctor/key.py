@@ -30,7 +30,6 @@ IMPOSSIBLE_TASK: Final = Task("no app", "no room", "no task")
 _ASKED_ABOUT: Final = Task("stopcast-doctor", "stopcast-doctor", "stopcast-doctor")
 #: A clock that is off by less is no warning: the API's Date has whole seconds, and a run corrects the rest.
 _CLOCK_TOLERANCE_SECONDS: Final = 30.0
-_SHOWN_OF_A_KEY: Final = 4
 _SET_CLOCK: Final = N_("Set this machine's clock: timedatectl set-ntp true")
 #: Not the advice of ``api.meanings``, which sends the user to the doctor.
 _ADVICE: Final[Mapping[Verdict, str]] = {
@@ -95,21 +94,13 @@ async def _fetch_key(source: CredentialSource, timeout_seconds: float) -> tuple[
 
 
 def _key_words(key: Credentials, place: str) -> str:
-    fields = {"key": masked(key.access_key), "place": place}
+    fields = {"key": key.shown_key, "place": place}
     if key.expires_at is not None:
         expires = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(key.expires_at))
         return _("temporary key {key} from {place}; its secret is not shown; expires {time}", time=expires, **fields)
     if key.session_token:
         return _("temporary key {key} from {place}; its secret is not shown", **fields)
     return _("key {key} from {place}; its secret is not shown", **fields)
-
-
-def masked(access_key: str) -> str:
-    """Return the two ends of an access key, which identify it; of a short key only the beginning."""
-    shown = _SHOWN_OF_A_KEY
-    if len(access_key) < 4 * shown:
-        return f"{access_key[: shown // 2]}…"
-    return f"{access_key[:shown]}…{access_key[-shown:]}"
 
 
 async def check_clock(endpoint: Endpoint, checkup: Checkup) -> tuple[Finding, float]:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
 
 from stopcast.accounts.file import AccountEntry, read_accounts
 from stopcast.accounts.keys import find_key
@@ -31,7 +30,6 @@ from stopcast.stopper.task_calls import TaskCalls
 ObserversOf = Callable[[str], Sequence[Observer]]
 #: Returns the object that makes the calls.
 MakeCalls = Callable[[ObserversOf], TaskCalls | Router]
-_KEY_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +164,7 @@ async def _sandbox_account(options: CallOptions, account: AccountEntry, stack: A
         SANDBOX_CREDENTIALS,
         account.max_per_second,
         account.name,
-        _key_shown(SANDBOX_CREDENTIALS),
+        SANDBOX_CREDENTIALS.shown_key,
     )
 
 
@@ -189,10 +187,5 @@ def _real_account(options: CallOptions, account: AccountEntry, *, verbose: bool)
         )
         fields = {"place": found.place, "host": endpoint.host, "region": endpoint.region}
         log(_(template, name=account.name, **fields), event="credentials_found")
-    key = found.place if found.credentials is None else _key_shown(found.credentials)
+    key = found.place if found.credentials is None else found.credentials.shown_key
     return TargetAccount(endpoint, found.for_stopper, account.max_per_second, account.name, key)
-
-
-def _key_shown(credentials: Credentials) -> str:
-    """Return the beginning of the access key. It is no secret, and identifies the key well enough."""
-    return f"{credentials.access_key[:_KEY_SHOWN]}…"
