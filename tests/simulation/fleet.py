@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulation.loop import current_group
 from simulation.world import World
+from stopcast.background import cancellable
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from support.simulated_redis import SimulatedLedger, SimulatedRedis
 
@@ -28,8 +29,11 @@ class _Ledger(SimulatedLedger):
         self._asked = 0
 
     async def ask(self, request: LedgerRequest) -> Lease | None:
-        """Run the script."""
+        """Run the script, as the client of Redis lets each command run."""
         self._asked += 1
+        return await cancellable(self._ask(request), name="command to the simulated Redis")
+
+    async def _ask(self, request: LedgerRequest) -> Lease | None:
         try:
             return await super().ask(request)
         except asyncio.CancelledError:
