@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,5 +29,5 @@ async def in_thread(call: Callable[[], T], *, name: str) -> T:
         except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
             future.set_exception(error)
 
-    Thread(target=run, name=f"stopcast {name}", daemon=True).start()
+    threading.Thread(target=run, name=f"stopcast {name}", daemon=True).start()
     return await asyncio.wrap_future(future)
