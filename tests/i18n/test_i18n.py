@@ -58,7 +58,10 @@ def test_no_text_is_put_together_from_parts() -> None:
 
 @pytest.mark.parametrize("text", catalogue.shown_texts())
 def test_each_text_of_the_code_is_recognised_with_its_values_and_shown_in_chinese(text: str) -> None:
-    values = {name: f"<{number}>" for number, name in enumerate(sorted(fields_of(text)))}
+    numbers = re.findall(r"\{(\w+):[^{}]*[,dfg]\}", text)
+    values = {
+        name: str(number) if name in numbers else f"<{number}>" for number, name in enumerate(sorted(fields_of(text)))
+    }
     chinese = next(texts_of(message.string)[0] for ids, message in TRANSLATED.items() if text in ids)
     with speaking(Language.ZH):
         assert translate(filled(text, values)) == filled(chinese, values)
@@ -71,6 +74,9 @@ def test_an_error_is_translated_together_with_the_reasons_in_it() -> None:
             gettext("Redis refuses access to the queue {queue}: {error}"), {"queue": "report", "error": "文件不存在"}
         )
         assert translate("stopped: of the API") == "stopped: of the API"
+        assert translate(
+            "AppId is a rounded number; a spreadsheet has replaced the id, so export it as text: '1e+05'"
+        ) == ("AppId 是被舍入的数字；电子表格改写了该 ID，请以文本格式导出：'1e+05'")
     assert translate("no such file") == "no such file"
 
 

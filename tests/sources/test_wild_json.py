@@ -9,7 +9,7 @@ SAMPLES = [
     Sample(
         "tasks by their TaskId",
         json.dumps({"t1": {"AppId": "a1", "RoomId": "r1"}, "t2": {"AppId": "a2", "RoomId": "r2"}}),
-        refusal="""jq -c 'to_entries[] | .value + {"TaskId": .key}' LIST""",
+        refusal="""it does not hold one object for each task: jq -c 'to_entries[] | .value + {"TaskId": .key}' LIST""",
     ),
     # JSON
     Sample("json.dumps", json.dumps(OBJECTS), BOTH),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gettext import NullTranslations
 
 _FIELD: Final = re.compile(r"\{(\w+)[^{}]*\}")
+#: A field that is formatted as a number.
+_NUMBER: Final = re.compile(r"\{(\w+):[^{}]*[,dfg]\}")
 #: Fields whose values are texts of the library themselves. Any other value is an identifier, a path or a number.
 _TEXTS: Final = frozenset({
     "advice", "bad", "description", "error", "failure", "kind", "message", "note", "number_type", "place", "quoted",
@@ -108,16 +110,18 @@ def translate(text: str) -> str:
 
 
 class _Template(NamedTuple):
-    """A message of the catalogue: its parts around the fields, the names of the fields, and its translation."""
+    """A message of the catalogue: its parts around the fields, their names, those of numbers, and its translation."""
 
     parts: tuple[str, ...]
     names: tuple[str, ...]
+    numbers: frozenset[str]
     translation: str
 
     @classmethod
     def of(cls, message: str, translation: str) -> _Template:
         parts = _FIELD.split(message)
-        return cls(tuple(map(_literal, parts[::2])), tuple(parts[1::2]), translation)
+        numbers = frozenset(_NUMBER.findall(message))
+        return cls(tuple(map(_literal, parts[::2])), tuple(parts[1::2]), numbers, translation)
 
     def applied_to(self, text: str) -> str | None:
         """Return the translation with the values that the text has for the fields, None if the text is another's."""
@@ -139,6 +143,8 @@ def _pattern(template: _Template) -> re.Pattern[str]:
         # A colon in a name at either end shows that another text stands around this one.
         at_an_end = not pattern or (not part and number == len(template.names) - 1)
         value = "(?:(?!: ).)+?" if at_an_end and name not in _TEXTS else ".+?"
+        if name in template.numbers:
+            value = r"[\d,.e+-]+"
         known = name in template.names[:number]
         pattern += (f"(?P={name})" if known else f"(?P<{name}>{value})") + re.escape(part)
     return re.compile(pattern, re.DOTALL)

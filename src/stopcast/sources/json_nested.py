@@ -18,6 +18,7 @@ _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DIGITS: Final = re.compile(r"\d+")
 #: DynamoDB writes each value as an object with its type.
 _TYPED_TEXT: Final = frozenset("S")
+_TO_KEY: Final = " | to_entries[] | .value + "
 _OTHER_KEYS: Final = N_(
     "its objects have no {names}; they have {keys}. Name the keys to use: --columns app=NAME,room=NAME,task=NAME"
 )
@@ -34,7 +35,7 @@ def other_keys(value: Mapping[str, Any], columns: Columns) -> str:
     filter_ = _filter_to(value, columns, _DEPTH + 1)
     if filter_ is None:
         return _OTHER_KEYS.format(names=", ".join(columns.names), keys=shown(list(value)))
-    if len(found) > 1 and not filter_.startswith("["):
+    if len(found) > 1 and not filter_.startswith(("[", _TO_KEY)):
         return _SEVERAL_KEYS.format(keys=shown(list(found)), program=_program(filter_))
     if len(found) == 1:
         return _ONE_KEY.format(key=shown(list(found)), program=_program(filter_))
@@ -79,7 +80,7 @@ def _filter_to_key(value: Any, columns: Columns) -> str | None:
         return None
     places = columns.every_place(tuple(value))
     missing = [name for name, found in zip(columns.names, places, strict=True) if not found]
-    return f" | to_entries[] | .value + {{{json.dumps(missing[0])}: .key}}" if len(missing) == 1 else None
+    return f"{_TO_KEY}{{{json.dumps(missing[0])}: .key}}" if len(missing) == 1 else None
 
 
 def _filters(value: Mapping[str, Any], columns: Columns, depth: int) -> Mapping[str, str]:
