@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from stopcast.i18n import Language, speaking, translate
 from stopcast.sources import Columns, Form
 from stopcast.tasks.task import BrokenRow, RawRow
 from support.processes import Shell, read_report
@@ -49,6 +52,34 @@ async def test_a_line_that_is_no_row_is_broken(written: Written, line: str, reas
     assert found.rows == [RawRow("b", "r", "t", 2)]
     assert [row.line for row in found.broken] == [1]
     assert found.broken[0].reason.startswith(reason)
+
+
+BROKEN = [
+    *[
+        "{",
+        "{x",
+        '{"a" 1}',
+        "[1 2]",
+        '{"a":1 2}',
+        "5 x",
+        "[1,]",
+        "trxe",
+        "faxse",
+        "nxll",
+        '"\x01"',
+        r'"\q"',
+        "01",
+        "-x",
+    ],
+    *["1.x", "1ex", "[" * 3000, "x"],
+]
+
+
+@pytest.mark.parametrize("line", BROKEN)
+async def test_a_reason_of_the_json_library_is_shown_in_chinese_too(written: Written, line: str) -> None:
+    (broken,) = (await read(written(f'["a","r","t"]\n{line}\n'), form=Form.JSONL)).broken
+    with speaking(Language.ZH):
+        assert re.search("[a-z]{3}", re.sub("'[a-z]+'", "", translate(broken.reason))) is None
 
 
 async def test_a_line_with_broken_utf_8_is_broken(written: Written) -> None:

@@ -34,7 +34,7 @@ SOURCE: Final = ROOT / "src/stopcast"
 PO: Final = SOURCE / "locale/zh_CN/LC_MESSAGES/stopcast.po"
 MO: Final = PO.with_suffix(".mo")
 
-OTHER_SOFTWARE: Final = {"aiohttp", "click", "errno", "openssl", "redis"}
+OTHER_SOFTWARE: Final = {"aiohttp", "click", "errno", "openssl", "orjson", "redis"}
 #: Calls whose first argument a person reads, besides those of exceptions; and whose last.
 _FIRST: Final = {
     "BadParameter",

@@ -29,6 +29,7 @@ _SHAPES_KEPT: Final = 64
 #: A spreadsheet keeps 15 digits of a number.
 _EXACT_BELOW: Final = 10**15
 _NAME_VALUES: Final = N_("names instead of ids")
+_NO_ROW: Final = N_("neither an object nor an array")
 _NO_REPORT: Final = N_("no line of a report")
 
 
@@ -187,7 +188,7 @@ class JsonParser:
                 case list() if not self._only_reported:
                     self._take_array(value, number, found)
                 case _:
-                    reason = _NO_REPORT if self._only_reported else "neither an object nor an array"
+                    reason = _NO_REPORT if self._only_reported else _NO_ROW
                     found.broken.append(BrokenRow(reason, number))
         except DoubleKeysError as error:
             found.broken.append(BrokenRow(str(error), number))

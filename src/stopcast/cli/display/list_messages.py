@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stopcast.i18n import _, ngettext
+from stopcast.i18n import _, ngettext, translate
 from stopcast.tasks.task import ID_NAMES
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def understood(beginning: Beginning) -> Iterator[str]:
     how = beginning.understood
     name = _("standard input") if beginning.name == "-" else beginning.name
     form = how.form.upper() if how.delimiter in {None, "\t"} else f"{how.form.upper()} ({how.delimiter})"
-    read_as = " + ".join([form, how.encoding, *how.compressions])
+    read_as = " + ".join([form, translate(how.encoding), *how.compressions])
     if how.is_report:
         yield _("{name}: an earlier report", name=name)
     elif how.sheet is not None:
