@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from stopcast import ClosedError, HaltAfter, ListError, Outcome, Status, StopcastError, Task
+from stopcast import ClosedError, HaltAfter, Outcome, Status, StopcastError, Task
 from support.held import AT_ONCE, HeldApi, Opened, good, made, of_each_kind, opened
 from support.loops import on_both_loops, run_on
 from support.processes import tasks
 from support.streams import consume
-from support.virtual import Api, stopped, virtual_stopper
 
 ROWS = tasks(10)
-MORE_THAN_IS_READ = tasks(20_000)
 RETRIED, IN_FLIGHT, UNSENT = ROWS[0], ROWS[1:4], ROWS[4:]
 
 
@@ -74,64 +72,6 @@ def test_its_last_row_or_an_error_of_its_source_ends_it_after_all_outcomes_of_wh
             assert sorted(api.sent) == sorted([RETRIED, *ROWS])
 
     run_on(loop, main())
-
-
-@on_both_loops
-@of_each_kind
-def test_a_source_in_which_something_was_cancelled_does_not_look_as_if_it_had_been_read_to_its_end(
-    kind: str, loop: str
-) -> None:
-    async def rows() -> AsyncIterator[Task]:
-        for task in ROWS:
-            yield task
-        connection = asyncio.get_running_loop().create_future()
-        connection.cancel()
-        await connection
-
-    async def main() -> None:
-        api, outcomes = HeldApi(), list[Outcome]()
-        async with opened(kind, api, retry=AT_ONCE) as caller:
-            api.release()
-            error = await consume(caller.stream(rows()), outcomes)
-            assert isinstance(error, ListError)
-            assert "cancelled from within" in str(error)
-            assert {outcome.task: outcome.status for outcome in outcomes} == dict.fromkeys(ROWS, good(kind))
-
-    run_on(loop, main())
-
-
-async def test_a_stream_that_was_left_lets_its_source_go() -> None:
-    closed = list[bool]()
-
-    def rows() -> Iterator[Task]:
-        try:
-            yield from MORE_THAN_IS_READ
-        finally:
-            closed.append(True)
-
-    async with virtual_stopper(Api(stopped)) as stopper, stopper.stop_all(rows()) as stream:
-        await anext(stream)
-        await stream.aclose()
-        gc.collect()
-        assert closed
-
-
-async def test_a_stream_that_was_left_has_closed_an_async_generator() -> None:
-    closed = list[bool]()
-
-    async def rows() -> AsyncIterator[Task]:
-        try:
-            for task in MORE_THAN_IS_READ:
-                yield task
-        finally:
-            await asyncio.sleep(0)
-            closed.append(True)
-
-    async with virtual_stopper(Api(stopped)) as stopper:
-        stream = stopper.stop_all(rows())
-        await anext(stream)
-        await stream.aclose()
-        assert closed
 
 
 async def _closes(scene: Scene) -> None:
