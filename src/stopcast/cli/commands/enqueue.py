@@ -118,19 +118,22 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
             new = counts["queued"]
             error.add_note(f"{new:,} tasks were put in. Run the same command again: no task is put in twice.")
             raise
-    counts |= {
+    counts |= _counts_of(intake) | {"length": length}
+    user.log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)
+    if output.as_json:
+        write_json(counts)
+    return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
+
+
+def _counts_of(intake: Intake) -> dict[str, int]:
+    return {
         "rows": intake.rows,
         "duplicates": intake.duplicates,
         "excluded": intake.excluded,
         "invalid": intake.invalid,
         "left_out": intake.left_out,
         "not_chosen": intake.not_chosen,
-        "length": length,
     }
-    user.log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)
-    if output.as_json:
-        write_json(counts)
-    return EXIT_BAD_ROWS if intake.invalid else EXIT_GOOD
 
 
 async def _put(queue: RedisQueue, rows: Sequence[Accepted], counts: dict[str, int], *, again: bool) -> None:
