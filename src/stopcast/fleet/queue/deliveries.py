@@ -155,28 +155,41 @@ class WorkerDeliveries:
             if entry.id in self._settled:
                 continue
             task = None if (reason := entry.why_bad) else entry.task
-            if (known := self._by_id.get(entry.id)) is not None:
-                # The entry was idle for so long that it was claimed, and another worker may have owned it in between.
-                known.in_doubt = True
-            elif task is not None and (same := self._by_task.get(task)) is not None:
-                # The row is ours until any of its entries may be taken over. If it had lost them all, it is ours again.
-                same.ours_until = min(same.ours_until, ours_until) if same.entries else ours_until
-                same.entries.append(entry)
-                same.in_doubt = same.in_doubt or entry.in_doubt
-                self._by_id[entry.id] = same
+            if self._is_known(entry, task, ours_until):
+                continue
+            delivery = self._begin(entry, task, ours_until)
+            if task is None:
+                broken.append(BrokenRow(reason, delivery.line))
             else:
-                self._lines += 1
-                delivery = Delivery(self._lines, [entry], task, ours_until, in_doubt=entry.in_doubt)
-                self._by_id[entry.id] = self._by_line[delivery.line] = delivery
-                if task is None:
-                    broken.append(BrokenRow(reason, delivery.line))
-                else:
-                    self._by_task[task] = delivery
-                    rows.append(delivery)
+                rows.append(delivery)
         rows += returned
         raw = [RawRow(*delivery.task, delivery.line) for delivery in rows if delivery.task is not None]
         doubts = [delivery.in_doubt or delivery.sent for delivery in rows]
         return Batch(self._source, raw, broken, in_doubt=doubts, already_unique=True)
+
+    def _is_known(self, entry: Entry, task: Task | None, ours_until: float) -> bool:
+        """Record an entry of a row that the worker has already, and return whether it is one."""
+        if (known := self._by_id.get(entry.id)) is not None:
+            # The entry was idle for so long that it was claimed, and another worker may have owned it in between.
+            known.in_doubt = True
+            return True
+        if task is None or (same := self._by_task.get(task)) is None:
+            return False
+        # The row is ours until any of its entries may be taken over. If it had lost them all, it is ours again.
+        same.ours_until = min(same.ours_until, ours_until) if same.entries else ours_until
+        same.entries.append(entry)
+        same.in_doubt = same.in_doubt or entry.in_doubt
+        self._by_id[entry.id] = same
+        return True
+
+    def _begin(self, entry: Entry, task: Task | None, ours_until: float) -> Delivery:
+        """Return the delivery of a new row."""
+        self._lines += 1
+        delivery = Delivery(self._lines, [entry], task, ours_until, in_doubt=entry.in_doubt)
+        self._by_id[entry.id] = self._by_line[delivery.line] = delivery
+        if task is not None:
+            self._by_task[task] = delivery
+        return delivery
 
     def begin(self, task: Task, identity: bytes) -> None:  # noqa: ARG002 - the protocol's signature
         """Record that a call for the task is about to go out."""
