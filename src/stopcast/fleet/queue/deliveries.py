@@ -133,6 +133,7 @@ class WorkerDeliveries:
         self._by_id: dict[bytes, Delivery] = {}
         self._returned: list[Delivery] = []
         self._settled: set[bytes] = set()
+        #: The newest entry that was taken. That of the stream was read: what was read and not taken is not in doubt.
         self._newest = b""
         self.acked: list[tuple[Delivery, Outcome]] = []
 
