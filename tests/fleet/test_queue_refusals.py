@@ -88,10 +88,26 @@ async def test_no_outcome_is_lost_while_redis_has_no_memory_left(redis_server: R
 
 async def test_a_key_of_another_type_in_place_of_the_queue_is_an_error_in_words(url: str, there: Any) -> None:
     there.set("tasks", "something else")
-    with pytest.raises(QueueError, match="exists already and holds something else"):
+    with pytest.raises(QueueError, match=r"exists already and holds something else.*stopcast help queue"):
         await joined(url)
-    with pytest.raises(QueueError, match="exists already and holds something else"):
+    with pytest.raises(QueueError, match=r"exists already and holds something else.*stopcast help queue"):
         await put(url, *tasks(1))
+
+
+@pytest.mark.parametrize("key", ["tasks", "{tasks}:state", "{tasks}:dead", "{tasks}:results"])
+async def test_the_status_of_a_queue_with_a_key_of_another_type_is_an_error_in_words(
+    url: str, there: Any, key: str
+) -> None:
+    there.set(key, "something else")
+    async with RedisQueue(url) as queue:
+        with pytest.raises(QueueError, match=r"^one of the keys of the queue tasks exists already"):
+            await queue.status()
+
+
+async def test_a_right_that_a_script_lacks_is_a_refused_access(redis_server: RedisServer) -> None:
+    redis_server.ask("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@all", "-xadd")
+    with pytest.raises(ConfigurationError, match=r"^Redis refuses access to the queue tasks: .*command"):
+        await put(f"{redis_server.url}/tasks".replace("//", "//reader:secret@", 1), *tasks(1))
 
 
 async def test_the_rights_that_the_manual_names_are_enough(redis_server: RedisServer) -> None:

@@ -31,8 +31,12 @@ class Client(Redis):
 
 class _Pipeline(Pipeline):
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002
-        """Send the commands, and return their answers."""
-        return await cancellable(super().execute(raise_on_error), name="commands to Redis")
+        """Send the commands, and return their answers, or raise the first error as Redis words it."""
+        answers = await cancellable(super().execute(raise_on_error=False), name="commands to Redis")
+        # redis-py would put the command around the error's text, and what to do follows from how that begins.
+        if raise_on_error and (errors := [answer for answer in answers if isinstance(answer, Exception)]):
+            raise errors[0]
+        return answers
 
 
 async def close(*clients: Redis) -> None:

@@ -19,8 +19,11 @@ _PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 2.0
 #: What state.lua, Redis 7 and Redis 6 add to an error of a script.
 _SCRIPT: Final = re.compile(
-    r"^STOPCASTBACK | script: [0-9a-f]{40}, on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
+    r"^STOPCASTBACK | script: (?:[0-9a-f]{40}, )?on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
 )
+
+#: What Redis 7 and Valkey answer where a script uses a command that the user may not; redis-py has no type for it.
+_LACKS_A_RIGHT: Final = re.compile(r"executing the script can't run this command|^ACL failure in script")
 
 
 def words_of(error: BaseException) -> str:
@@ -52,8 +55,8 @@ def _no_stream(_: str, key: str) -> QueueError:
 
 def _wrong_type(queue: str, _: str) -> QueueError:
     return QueueError(
-        f"a key of the queue {queue} exists already and holds something else. "
-        f"Choose another name for the queue, or delete the key"
+        f"one of the keys of the queue {queue} exists already and holds something else. `stopcast help queue` says "
+        f"which keys it has. Choose another name for the queue, or rename that key"
     )
 
 
@@ -100,9 +103,9 @@ def report_errors(queue: str) -> Iterator[None]:
 
     try:
         yield
-    except (AuthenticationError, NoPermissionError) as error:
-        raise ConfigurationError(f"Redis refuses access to the queue {queue}: {words_of(error)}") from None
     except (RedisError, OSError) as error:
+        if isinstance(error, AuthenticationError | NoPermissionError) or _LACKS_A_RIGHT.search(str(error)):
+            raise ConfigurationError(f"Redis refuses access to the queue {queue}: {words_of(error)}") from None
         raise permanent(error, queue) or QueueError(f"the queue {queue} cannot be used: {words_of(error)}") from None
 
 
