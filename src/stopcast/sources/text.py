@@ -162,7 +162,8 @@ def _without_marks(chunks: Iterator[bytes]) -> Iterator[bytes]:
     line_begins, held = True, b""
     for chunk in chunks:
         data = held + chunk
-        if codecs.BOM_UTF8 in data:
+        # One byte is found at a fraction of the cost of three, and most lists have none.
+        if codecs.BOM_UTF8[:1] in data:
             data = _LINE_BEGINS_WITH_MARKS.sub(b"\n", data)
             data = _BEGINS_WITH_MARKS.sub(b"", data) if line_begins else data
         # The rest of a mark may stand in the next chunk.
