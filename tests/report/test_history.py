@@ -107,6 +107,12 @@ def test_blank_lines_a_byte_order_mark_and_another_order_of_the_keys_are_fine(tm
     assert identity(A) not in history.settled
 
 
+def test_a_resumed_run_does_not_send_a_task_that_failed_and_a_queue_may_deliver_it_again(tmp_path: Path) -> None:
+    settled = history_of(written(tmp_path / REPORT, [Outcome(A, Status.FAILED), Outcome(B, Status.STOPPED)])).settled
+    assert [identity(task) in settled for task in (A, B, C)] == [True, True, False]
+    assert [identity(task) in settled.good for task in (A, B, C)] == [False, True, False]
+
+
 @pytest.mark.parametrize("end", ["\n", ""])
 @pytest.mark.parametrize(
     "line",

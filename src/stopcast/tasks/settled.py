@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from stopcast.tasks.identities import IdentityNumbers
@@ -11,7 +11,7 @@ from stopcast.tasks.identities import IdentityNumbers
 class AlreadySettled:
     """What a report says about the rows of the lists when a run continues with it. An Intake only reads it.
 
-    ``identity in already_settled`` says that the task needs nothing more, also where a queue delivers it again.
+    ``identity in already_settled`` says that a run does not send the task again.
 
     Attributes:
         tasks: the flags of each task: ``SETTLED``, ``IN_DOUBT`` and ``GOOD``. The bits above them belong to the
@@ -38,7 +38,12 @@ class AlreadySettled:
         return bool(self.tasks or self.rows or self.all_in_doubt)
 
     def __contains__(self, digest: object) -> bool:
-        return isinstance(digest, bytes) and bool(self.tasks[digest] & self.GOOD)
+        return isinstance(digest, bytes) and bool(self.tasks[digest] & self.SETTLED)
+
+    @property
+    def good(self) -> Container[bytes]:
+        """The tasks that need nothing more, also where a queue delivers them again."""
+        return _Good(self.tasks)
 
     def settle(self, digest: bytes) -> None:
         """Say that a task is not sent again."""
@@ -49,3 +54,15 @@ class AlreadySettled:
         self.all_in_doubt = self.all_in_doubt or others_too
         for digest in digests:
             self.tasks[digest] |= self.IN_DOUBT
+
+
+class _Good:
+    """The identities of tasks with a good line."""
+
+    __slots__ = ("_tasks",)
+
+    def __init__(self, tasks: IdentityNumbers) -> None:
+        self._tasks = tasks
+
+    def __contains__(self, digest: object) -> bool:
+        return isinstance(digest, bytes) and bool(self._tasks[digest] & AlreadySettled.GOOD)

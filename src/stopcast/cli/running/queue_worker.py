@@ -58,7 +58,7 @@ def work(
                 _log_dead_letters(consumer.queue, queue, len(dead), user)
 
     async def rows(run: Run) -> AsyncGenerator[Batch, None]:
-        async with aclosing(consumer.take(settled=run.history.settled)) as batches:
+        async with aclosing(consumer.take(settled=run.history.settled.good)) as batches:
             async for batch in batches:
                 yield batch
 
