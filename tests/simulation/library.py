@@ -21,6 +21,7 @@ from stopcast.events import Event, TaskFinished
 WAYS: Final = ("all", "all", "all", "break", "deadline", "cancelled", "raises", "single")
 #: Whatever happens, a stream has ended this long after the Stopper was left.
 STREAM_ENDS_WITHIN: Final = 5.0
+_WAITS: Final = 10
 
 
 class SourceError(Exception):
@@ -135,11 +136,12 @@ class Library:
             use.cancelled = True
         finally:
             use.left_at = loop.time()
-            # They are tasks of the program's own. None of them may need help to end.
-            ends_at = loop.time() + STREAM_ENDS_WITHIN
-            while not all(consumer.done() for consumer in consumers) and loop.time() < ends_at:
+            # They are tasks of the program's own. None of them may need help to end. A standstill takes one wait away.
+            for _ in range(_WAITS):
+                if all(consumer.done() for consumer in consumers):
+                    break
                 try:
-                    await asyncio.wait(consumers, timeout=ends_at - loop.time())
+                    await asyncio.wait(consumers, timeout=STREAM_ENDS_WITHIN / _WAITS)
                 except asyncio.CancelledError:
                     use.cancelled = True
         process.status = 0
