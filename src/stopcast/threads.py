@@ -12,6 +12,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def start_thread(run: Callable[[], object], *, name: str) -> None:
+    """Run a function in a thread of its own. The process ends without waiting for it."""
+
+    def with_signals_blocked() -> None:
+        # Signals are for the main thread: it alone can block them at its end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        run()
+
+    threading.Thread(target=with_signals_blocked, name=name, daemon=True).start()
+
+
 async def in_thread(call: Callable[[], T], *, name: str) -> T:
     """Return what a call returns that may block for ever. A cancellation leaves it to its thread.
 
@@ -20,8 +31,6 @@ async def in_thread(call: Callable[[], T], *, name: str) -> T:
     future: Future[T] = Future()
 
     def run() -> None:
-        # Signals are for the main thread: it alone can block them at its end.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         if not future.set_running_or_notify_cancel():
             return
         try:
@@ -29,5 +38,5 @@ async def in_thread(call: Callable[[], T], *, name: str) -> T:
         except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
             future.set_exception(error)
 
-    threading.Thread(target=run, name=f"stopcast {name}", daemon=True).start()
+    start_thread(run, name=f"stopcast {name}")
     return await asyncio.wrap_future(future)

@@ -6,12 +6,12 @@ import asyncio
 import errno
 import os
 import select
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
 from typing import Final
+
+from stopcast.threads import start_thread
 
 #: How a file system says that it cannot sync a file.
 _CANNOT_SYNC: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -28,25 +28,23 @@ class BlockingCalls:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._calls: SimpleQueue[tuple[Callable[[], object], asyncio.Future[None]] | None] = SimpleQueue()
-        self._thread: Thread | None = None
+        self._started = False
 
     def start(self, call: Callable[[], object]) -> asyncio.Future[None]:
         """Run the call after those before it, and return a future that ends as it does."""
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name=f"stopcast {self._name}", daemon=True)
-            self._thread.start()
+        if not self._started:
+            self._started = True
+            start_thread(self._run, name=f"stopcast {self._name}")
         future: asyncio.Future[None] = self._loop.create_future()
         self._calls.put((call, future))
         return future
 
     def stop(self) -> None:
         """End the thread once its calls have returned."""
-        if self._thread is not None:
+        if self._started:
             self._calls.put(None)
 
     def _run(self) -> None:
-        # Signals are for the main thread: it alone can block them at its end.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while (item := self._calls.get()) is not None:
             call, future = item
             error: Exception | None = None

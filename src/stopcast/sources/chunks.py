@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import signal
 import stat
 import sys
 import threading
@@ -18,6 +17,7 @@ from contextlib import closing, suppress
 from typing import Final, NamedTuple, Self
 
 from stopcast.errors import ListError
+from stopcast.threads import start_thread
 
 #: The most that one chunk holds. Handing one over costs some twenty switches between the threads: large ones, then.
 CHUNK_BYTES: Final = 1 << 18
@@ -110,7 +110,7 @@ class Chunks:
         # Closing its writing end wakes a thread that waits for input.
         self._alarm, self._alarm_trigger = os.pipe()
         # A thread of the loop's executor would be waited for at exit, and one in read() on a terminal never ends.
-        threading.Thread(target=self._read, name=f"reads {self._path}", daemon=True).start()
+        start_thread(self._read, name=f"reads {self._path}")
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -132,8 +132,6 @@ class Chunks:
 
     def _read(self) -> None:
         """The thread."""
-        # Signals are for the main thread: it alone can block them at its end.
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             with closing(self._raw()) as raw:
                 for chunk in self._decode(raw):
