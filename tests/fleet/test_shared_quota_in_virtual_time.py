@@ -7,6 +7,7 @@ import random
 from copy import deepcopy
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -215,41 +216,33 @@ def test_a_clock_that_is_set_while_all_call_breaks_nothing_and_stops_no_process_
     assert max(after - before for before, after in pairwise(permits)) < 1.6
 
 
-def test_processes_that_lose_redis_together_use_their_shares_of_the_cap_and_no_more_when_it_is_back() -> None:
+def permits_around_an_outage(*processes: dict[str, Any], seconds: float) -> list[float]:
+    """Return the permits of processes with these settings, which lose Redis for some seconds after about four."""
+
     async def main(clock: VirtualClock) -> list[float]:
         redis = SimulatedRedis()
         fleet = Fleet(clock, redis, way_seconds=0.001, seed=3)
-        for _ in range(4):
-            await fleet.join(lost_share=4)
+        for process in processes:
+            await fleet.join(**process)
         await asyncio.sleep(4)
         redis.up = False
-        await asyncio.sleep(5)
+        await asyncio.sleep(seconds)
         redis.up = True
         await asyncio.sleep(4)
         await fleet.end()
         return sorted(fleet.permits)
 
-    permits = on_virtual_clock(main, lateness=up_to(0.002))
+    return on_virtual_clock(main, lateness=up_to(0.002))
+
+
+def test_processes_that_lose_redis_together_use_their_shares_of_the_cap_and_no_more_when_it_is_back() -> None:
+    permits = permits_around_an_outage(*[{"lost_share": 4}] * 4, seconds=5)
     assert most_within(permits) <= 150
     assert sum(7 <= moment < 8 for moment in permits) > 130
 
 
 def test_no_process_calls_without_redis_where_the_cap_of_the_others_has_no_share_for_it() -> None:
-    async def main(clock: VirtualClock) -> list[float]:
-        redis = SimulatedRedis()
-        fleet = Fleet(clock, redis, way_seconds=0.001, seed=3)
-        await fleet.join(max_per_second=2.5)
-        for _ in range(4):
-            await fleet.join(lost_share=5)
-        await asyncio.sleep(4)
-        redis.up = False
-        await asyncio.sleep(8)
-        redis.up = True
-        await asyncio.sleep(4)
-        await fleet.end()
-        return sorted(fleet.permits)
-
-    permits = on_virtual_clock(main, lateness=up_to(0.002))
+    permits = permits_around_an_outage({"max_per_second": 2.5}, *[{"lost_share": 5}] * 4, seconds=8)
     assert most_within(permits) <= 2
     assert not [moment for moment in permits if 4.5 < moment < 12]
     assert [moment for moment in permits if moment > 12]
