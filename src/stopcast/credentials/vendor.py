@@ -12,13 +12,11 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from stopcast.credentials.value import Credentials
 from stopcast.errors import CredentialsUnavailableError
 from stopcast.threads import in_thread
-
-T = TypeVar("T")
 
 #: The modes of a profile for which the vendor has a provider. AK needs none.
 MODES: Final = frozenset({"ramrolearn", "oidc", "ecsrole", "sso", "console-login"})
