@@ -39,7 +39,8 @@ def test_an_endpoint_for_another_action_keeps_host_and_region() -> None:
 def concluded(result: object, *, status: int = 200, error: object = None) -> tuple[Reply, Verdict, Status]:
     """Return the reply, the verdict and the status of an answer with this Result."""
     metadata = {"RequestId": "id"} if error is None else {"RequestId": "id", "Error": error}
-    reply = GET_WEBCAST_TASK.read(status, {}, json.dumps({"ResponseMetadata": metadata, "Result": result}).encode())
+    answer = json.dumps({"ResponseMetadata": metadata, "Result": result}).encode()
+    reply = read_answer(status, {}, answer, state_of=GET_WEBCAST_TASK.state_of)
     return reply, judge(reply), GET_WEBCAST_TASK.conclude(reply, True)
 
 

@@ -36,7 +36,9 @@ ESCAPES: dict[str, Callable[[str], str]] = {
     ],
 )
 def test_a_token_that_a_server_returns_is_in_no_text_of_the_reply(body: str, escaped: str) -> None:
-    reply = GET_WEBCAST_TASK.read(200, {}, body.replace("@", escaped).encode(), TOKEN)
+    answer = body.replace("@", escaped).encode()
+
+    reply = read_answer(200, {}, answer, state_of=GET_WEBCAST_TASK.state_of, secret=TOKEN)
 
     shown = repr(reply)
     assert "***" in shown

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stopcast.api.answers import Reply, read_answer
+from stopcast.api.answers import Reply
 from stopcast.api.endpoint import ACTION
 from stopcast.ports import Request
 from stopcast.tasks.outcome import Status, TaskState
@@ -42,10 +42,6 @@ class Action:
     request: Callable[[Task, str], Request]
     conclude: Callable[[Reply, bool], Status]
     state_of: Callable[[Any], TaskState | None] | None = None
-
-    def read(self, http_status: int, headers: Mapping[str, str], body: bytes, secret: str = "") -> Reply:
-        """Parse an answer with ``read_answer``."""
-        return read_answer(http_status, headers, body, state_of=self.state_of, secret=secret)
 
 
 def request_body(task: Task) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action
-from stopcast.api.answers import Reply
+from stopcast.api.answers import Reply, read_answer
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.meanings import explanation_of
 from stopcast.api.signing import SIGNATURE_LIFETIME, Signer
@@ -185,7 +185,8 @@ async def _call(
             AiohttpTransport(place.url, method=action.method, network=checkup.network) as transport,
         ):
             answer = await transport.send(request, OpenGate(headers))
-            return action.read(answer.status, answer.headers, answer.body, headers.get("X-Security-Token", ""))
+            secret = headers.get("X-Security-Token", "")
+            return read_answer(answer.status, answer.headers, answer.body, state_of=action.state_of, secret=secret)
     except TransportError as error:
         return Reply(None, readable=False, message=str(error))
     except TimeoutError:

@@ -118,9 +118,10 @@ class Backlog:
 
     def _is_settled(self, job: Job) -> bool:
         outcome = self._without_call(job)
-        if outcome is not None:
-            job.origin.settle(outcome, job.history)
-        return outcome is not None
+        if outcome is None:
+            return False
+        job.origin.settle(outcome, job.history)
+        return True
 
     def _set_alarm(self) -> None:
         if not self._waiting:

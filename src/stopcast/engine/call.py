@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from stopcast.api.actions import Action
-from stopcast.api.answers import Reply, hide
+from stopcast.api.answers import Reply, hide, read_answer
 from stopcast.api.signing import Signer
 from stopcast.engine.account import Account
 from stopcast.engine.job import Job
@@ -87,10 +87,9 @@ class _CallGate:
         asked_at = caller.now()
         await caller.limiter.acquire()
         self.limiter_seconds += caller.now() - asked_at
-        usable_seconds = caller.limiter.permit_seconds
         # Not by the loop's clock: uvloop's stands still while a step runs.
-        self._usable_until = math.inf if usable_seconds == math.inf else monotonic() + usable_seconds
-        if self._slot.interrupted:
+        self._usable_until = monotonic() + caller.limiter.permit_seconds
+        if self._slot.mark is not None:
             raise _NotAdmittedError(Interrupt.TAKEN_BACK)
 
     def admit(self) -> Mapping[str, str]:
@@ -99,7 +98,7 @@ class _CallGate:
         if self.permit_at is not None:
             # aiohttp sends a GET once more by itself where the connection died. The engine has its own way to retry.
             raise TransportError("the connection was lost before an answer came")
-        if job is None or slot.interrupted:
+        if job is None or slot.mark is not None:
             raise _NotAdmittedError(Interrupt.TAKEN_BACK)
         if not caller.account.key.usable:
             raise _NotAdmittedError
@@ -110,7 +109,7 @@ class _CallGate:
             # The note comes first. Where it cannot be written, there is no call.
             origin.flights.begin(job.task, job.identity)
             # Its write blocks for as long as the disk is busy. The note stays, so that the next permit is not lost too.
-            if self._usable_until != math.inf and monotonic() > self._usable_until:
+            if monotonic() > self._usable_until:
                 raise _NotAdmittedError
         now = caller.now()
         slot.sending(now)
@@ -209,7 +208,9 @@ class Caller:
         return Attempt(reply, sent, gate.permit_at, gate.limiter_seconds, gate.signer, gate.clock_offset, why)
 
     def _read(self, answer: Answer, gate: _CallGate) -> Reply:
-        reply = self.action.read(answer.status, answer.headers, answer.body, _token(gate))
+        reply = read_answer(
+            answer.status, answer.headers, answer.body, state_of=self.action.state_of, secret=_token(gate)
+        )
         request_id = reply.request_id
         if request_id is None:
             return reply

@@ -245,19 +245,16 @@ class Dispatcher:
         self._workers.start()
 
     def _receive(self, result: Result) -> None:
+        job = result.job
         try:
-            if isinstance(result, Settled):
-                self._settle(result)
-            else:
+            if not isinstance(result, Settled):
                 self._go_on(result)
+                return
+            job.origin.settle(result.outcome, result.calls)
+            if result.error is not None:
+                self.stop(result.error)
         finally:
-            self._release_followers(result.job, result)
-
-    def _settle(self, result: Settled) -> None:
-        job, outcome, calls, error = result
-        job.origin.settle(outcome, calls)
-        if error is not None:
-            self.stop(error)
+            self._release_followers(job, result)
 
     def _go_on(self, result: Retry | Interrupted) -> None:
         origin = result.job.origin

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from stopcast.engine.contracts import StreamOptions
-from stopcast.engine.job import Job
+from stopcast.engine.job import Job, jobs_of
 from stopcast.engine.origin import Origin
 from stopcast.events import TaskRefused
 from stopcast.logs import Observers
@@ -52,7 +52,7 @@ class Feed(Origin):
         super().__init__(observers, options)
         self.without_outcome = 0
         self.given_back = 0
-        self._ready: deque[Job] = deque()
+        self.ready: deque[Job] = deque()
         self._consume = deliver
         self._most_outstanding = most_outstanding
         self._on_ready = on_ready
@@ -66,18 +66,11 @@ class Feed(Origin):
         """Rows that were accepted, and have no outcome yet."""
         return self._unsettled
 
-    @property
-    def ready(self) -> deque[Job]:
-        """Jobs that wait for their first attempt."""
-        return self._ready
-
     def submit(self, rows: Iterable[Accepted]) -> None:
         """Accept rows to send. Where the feed is ending, they are taken back at once."""
-        before = len(self._ready)
-        self._ready.extend(
-            Job(task, identity, self, source, line, in_doubt) for task, identity, source, line, in_doubt in rows
-        )
-        added = len(self._ready) - before
+        before = len(self.ready)
+        self.ready.extend(jobs_of(rows, self))
+        added = len(self.ready) - before
         self._outstanding += added
         self._unsettled += added
         if self.ending:
@@ -87,8 +80,8 @@ class Feed(Origin):
 
     def take(self) -> Job:
         """Return the job that has been ready longest."""
-        job = self._ready.popleft()
-        if len(self._ready) == READ_AHEAD - 1:
+        job = self.ready.popleft()
+        if len(self.ready) == READ_AHEAD - 1:
             self._changed.set()
         return job
 
@@ -141,8 +134,8 @@ class Feed(Origin):
         self._changed.set()
 
     def _take_back_ready(self) -> None:
-        ready = list(self._ready)
-        self._ready.clear()
+        ready = list(self.ready)
+        self.ready.clear()
         for job in ready:
             self.take_back(job)
 
@@ -154,7 +147,7 @@ class Feed(Origin):
     async def wait_for_room(self) -> None:
         """Return when more rows may be accepted, or when the feed is ending."""
         await self._until(
-            lambda: self.ending or (len(self._ready) < READ_AHEAD and self._outstanding < self._most_outstanding)
+            lambda: self.ending or (len(self.ready) < READ_AHEAD and self._outstanding < self._most_outstanding)
         )
         if self.ending:
             # Who reads is about to be cancelled, and a source that never waits would never let that happen.

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stopcast.api.answers import Reply
 from stopcast.events import AttemptFinished
-from stopcast.making import maker
+from stopcast.making import all_of, maker
 from stopcast.tasks.outcome import Outcome, Status
 from stopcast.tasks.task import Task
 
 if TYPE_CHECKING:
     from stopcast.engine.origin import Origin
+    from stopcast.tasks.intake import Accepted
 
 _NO_REPLY: Final = Reply(None)
 make_outcome: Final = maker(Outcome)
 
 
 class Job(NamedTuple):
-    """A task, its place in a list, and what its attempts have shown so far.
+    """A task, its place in a list, and what its attempts have shown so far. It begins with the fields of ``Accepted``.
 
     Attributes:
         task: the task.
         identity: 16 bytes that no other task has.
-        origin: where the job comes from, and its outcome goes.
         source: the list that the row came from.
         line: its line there.
         in_doubt: whether an attempt of ours may have stopped the task although no answer said so.
+        origin: where the job comes from, and its outcome goes.
         attempts: tries to make the call so far.
         unsent: those of them in which nothing was sent.
         first_at: loop time at which the first one was sent, or was begun where it was not sent.
@@ -40,10 +42,10 @@ class Job(NamedTuple):
 
     task: Task
     identity: bytes
+    source: str | None
+    line: int | None
+    in_doubt: bool
     origin: Origin
-    source: str | None = None
-    line: int | None = None
-    in_doubt: bool = False
     attempts: int = 0
     unsent: int = 0
     first_at: float = 0.0
@@ -56,7 +58,7 @@ class Job(NamedTuple):
         return self.outcome(Status.GAVE_UP, self.last, attempts=self.attempts, first_at=self.first_at)
 
     def outcome(self, status: Status, reply: Reply, *, attempts: int, first_at: float) -> Outcome:
-        """Return the job's end, as this answer gives it. To be called on the event loop."""
+        """Return the job's end, as this answer gives it."""
         return make_outcome(
             self.task,
             status,
@@ -68,8 +70,17 @@ class Job(NamedTuple):
             self.source,
             self.line,
             time.time(),
-            asyncio.get_running_loop().time() - first_at if attempts else 0.0,
-            in_doubt=not status.good and (self.in_doubt or self.origin.in_doubt(self.task)),
-            state=reply.state,
-            unsent=self.unsent,
+            self.origin.now() - first_at if attempts else 0.0,
+            not status.good and (self.in_doubt or self.origin.in_doubt(self.task)),
+            reply.state,
+            self.unsent,
         )
+
+
+#: What the fields after the origin are before the first attempt.
+_FRESH: Final = tuple(Job._field_defaults.values())
+
+
+def jobs_of(rows: Iterable[Accepted], origin: Origin) -> Iterator[Job]:
+    """Return the job of each row."""
+    return all_of(Job, map(add, rows, repeat((origin, *_FRESH))))

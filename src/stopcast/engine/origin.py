@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
@@ -29,11 +30,15 @@ class Origin(ABC):
         observed: whether to make an event of each attempt and each task that goes well.
         closed: whether the consumer has left.
         error: what ended this origin early.
+        now: returns the loop's time.
+        ready: its jobs that wait for their first attempt.
     """
 
     single: ClassVar[bool] = False
+    ready: Sequence[Job]
 
     def __init__(self, observers: Observers, options: StreamOptions) -> None:
+        self.now = asyncio.get_running_loop().time
         self.closed = False
         self.error: BaseException | None = None
         self.priority, self.flights, self.ownership = options
@@ -50,11 +55,6 @@ class Origin(ABC):
     @abstractmethod
     def unsettled(self) -> int:
         """Number of its jobs that have no outcome yet."""
-
-    @property
-    @abstractmethod
-    def ready(self) -> Sequence[Job]:
-        """Its jobs that wait for their first attempt."""
 
     @abstractmethod
     def take(self) -> Job:

@@ -42,7 +42,7 @@ class SingleTask(Origin):
     ) -> None:
         super().__init__(observers, StreamOptions(priority))
         self.task = task
-        self._ready: Sequence[Job] = (Job(task, b"", self, line=_LINE),)
+        self.ready: Sequence[Job] = (Job(task, b"", source=None, line=_LINE, in_doubt=False, origin=self),)
         self._settled = False
         self._count = deliver
         self._on_settled = on_settled
@@ -54,14 +54,9 @@ class SingleTask(Origin):
         """1 until the task has its outcome."""
         return not self._settled
 
-    @property
-    def ready(self) -> Sequence[Job]:
-        """The job while it waits for its first attempt."""
-        return self._ready
-
     def take(self) -> Job:
         """Return the job."""
-        (job,), self._ready = self._ready, ()
+        (job,), self.ready = self.ready, ()
         return job
 
     async def outcome(self) -> Outcome:
@@ -89,7 +84,7 @@ class SingleTask(Origin):
             self._end()
 
     def _end(self) -> None:
-        if self._ready:
+        if self.ready:
             self.take_back(self.take())
         self._on_end(self)
 

@@ -33,17 +33,22 @@ class Slot:
     Args:
         timeout_seconds: from a call's permit to the end of its answer.
         worker: the task that makes the calls.
+
+    Attributes:
+        mark: why the call in the slot is to end, None where it is not.
+        sent: whether it has been sent.
+        sent_at: loop time at which the last call that was sent in the slot went out.
     """
 
     __slots__ = (
         "_cancels",
         "_ends_at",
-        "_interrupt",
         "_job",
         "_loop",
         "_timeout_seconds",
         "_timer",
         "_worker",
+        "mark",
         "sent",
         "sent_at",
     )
@@ -57,11 +62,9 @@ class Slot:
         self._timer: asyncio.TimerHandle | None = None
         self._ends_at = math.inf
         self._job: Job | None = None
-        self._interrupt: Interrupt | None = None
+        self.mark: Interrupt | None = None
         self._cancels = 0
-        #: Whether the call in the slot has been sent.
         self.sent = False
-        #: Loop time at which the last call that was sent in the slot went out.
         self.sent_at = 0.0
 
     @property
@@ -69,15 +72,10 @@ class Slot:
         """Whose call is being made, None between two calls."""
         return self._job
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether the call is to end."""
-        return self._interrupt is not None
-
     def begin(self, job: Job) -> None:
         """Begin a call."""
         self._job = job
-        self._interrupt = None
+        self.mark = None
         self._cancels = 0
         self.sent = False
 
@@ -94,9 +92,9 @@ class Slot:
 
         A cancellation may be swallowed on its way, so what comes next looks at the mark.
         """
-        if self._job is None or self._interrupt is not None:
+        if self._job is None or self.mark is not None:
             return
-        self._interrupt = why
+        self.mark = why
         self._cancels += 1
         self._worker.cancel()
 
@@ -104,7 +102,7 @@ class Slot:
         """End the call, and return why it was interrupted."""
         self._ends_at = math.inf
         self._job = None
-        why = self._interrupt
+        why = self.mark
         worker = self._worker
         while self._cancels:
             worker.uncancel()

@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from operator import or_
 from typing import Any, Final, NamedTuple
 
+from stopcast.making import all_of
 from stopcast.marking import N_
 from stopcast.tasks.checks import good_keys, rounded, shown_task, why_bad
 from stopcast.tasks.identities import Identities, IdentityNumbers, identities_of, place_fingerprint, row_fingerprint
@@ -56,14 +58,15 @@ class Taken:
     @property
     def accepted(self) -> list[Accepted]:
         """The tasks to stop. They are made here, because a caller that only counts the rows does not need them."""
-        rows: Any = RowColumns.of(self.batch.rows)
-        source, identities, lines = self.batch.source, self.identities, rows.lines
-        app_ids, room_ids, task_ids = rows.ids
+        rows = RowColumns.of(self.batch.rows)
         doubts = bytes(len(rows)) if self.in_doubt is None else self.in_doubt
-        return [
-            Accepted(Task(app_ids[at], room_ids[at], task_ids[at]), identities[at], source, lines[at], doubts[at] > 0)
-            for at in self.places
-        ]
+        columns: Sequence[Sequence[Any]] = (*rows.ids, self.identities, rows.lines, doubts)
+        if len(self.places) < len(rows):
+            columns = [[column[place] for place in self.places] for column in columns]
+        app_ids, room_ids, task_ids, identities, lines, doubts = columns
+        tasks = all_of(Task, zip(app_ids, room_ids, task_ids, strict=True))
+        sources = repeat(self.batch.source, len(self.places))
+        return list(all_of(Accepted, zip(tasks, identities, sources, lines, map(bool, doubts), strict=True)))
 
 
 class _Decided(NamedTuple):
