@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 import time
+from itertools import count, islice
 
 from simulation.runner import Result, as_text, run, run_many, show, shrink
-from simulation.world import draw
+from simulation.world import KINDS, PROGRAMS, draw
 
 
 def main() -> int:
@@ -17,6 +18,9 @@ def main() -> int:
     parser.add_argument("seed", type=int, nargs="?", help="replay this seed, and print what happened")
     parser.add_argument("--seeds", type=int, default=0, help="run this number of seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument(
+        "--only", nargs="+", default=[], help="with --seeds: of this program, and with all of these kinds of fault"
+    )
     parser.add_argument("--shrink", action="store_true", help="with SEED: look for the smallest world that still fails")
     parser.add_argument("--no-shrink", action="store_true", help="with --seeds: report the worlds as they are")
     parser.add_argument("--stop-at-first", action="store_true", help="with --seeds: end when a seed has failed")
@@ -33,9 +37,13 @@ def main() -> int:
     def report(result: Result) -> None:
         show(as_text(result if given.no_shrink else shrink(result), log=False))
 
-    seeds = range(given.first, given.first + given.seeds)
+    wanted = set(given.only)
+    if unknown := wanted - {*PROGRAMS, *KINDS}:
+        parser.error(f"there is no program and no kind of fault with the name {min(unknown)}")
+    fitting = (seed for seed in count(given.first) if wanted <= {(world := draw(seed)).program, *world.kinds})
+    seeds = list(islice(fitting, given.seeds))
     failed = run_many(seeds, processes=given.processes, report=report, stop_at_first=given.stop_at_first)
-    show(f"{given.seeds} seeds, {failed} failed, {time.monotonic() - began:.1f} s")
+    show(f"{len(seeds)} seeds, {failed} failed, {time.monotonic() - began:.1f} s")
     return bool(failed)
 
 

@@ -64,15 +64,18 @@ class Author:
                 await self.live_in_turn()
         if any(life.running for each in (story, *story.parts) for life in each.lives):
             return
+        self._end_faults()
+        if story.queue is not None and (story.queue.emptied_at or story.queue.failovers):
+            await self._put(story.tasks)
+        await asyncio.gather(*(author.come_to_an_end() for author in parts or [self]))
+
+    def _end_faults(self) -> None:
         self._network.calm = self._disk.calm = True
-        story.api.end_faults()
+        self._story.api.end_faults()
         if self._fleet is not None:
             self._fleet.end_troubles()
-        if story.queue is not None:
-            story.queue.end_troubles()
-            if story.queue.emptied_at or story.queue.failovers:
-                await self._put(story.tasks)
-        await asyncio.gather(*(author.come_to_an_end() for author in parts or [self]))
+        if self._story.queue is not None:
+            self._story.queue.end_troubles()
 
     async def come_to_an_end(self) -> None:
         """Live in calm, until a life has come to its end."""
@@ -140,9 +143,7 @@ class Author:
         # Each permit may meet a dead connection, five times for one attempt.
         slowest = min(world.cap, 20.0) / (50.0 if {"idle_dropped", "idle_dropped_soon"} & world.kinds.keys() else 1.0)
         slowest /= 10.0 if {"rate_changed", "steered_by_signals"} & world.kinds.keys() else 1.0
-        # Workers of a queue wait for what others have left, longest where the machine stands still again and again.
-        waiting = 3600.0 if world.program == "queue" else 600.0
-        return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + waiting
+        return calls / slowest + world.max_attempts * (100.0 + world.timeout_seconds) + 600.0
 
     async def _live(self, number: int, plan: Callable[[Life], None], *, calm: bool = False) -> Process:
         programs: dict[str, Any] = {"command": self._command, "runs": self._command, "queue": self._worker}
@@ -175,10 +176,12 @@ class Author:
         await self._end_of(rival)
 
     async def _end_of(self, life: Process) -> None:
-        try:
-            async with asyncio.timeout(self._longest()):
-                await life.over.wait()
-        except TimeoutError:
+        ends = await self._ends_in_time(life)
+        if not ends and self._world.program == "queue":
+            # A worker may wait for as long as Redis is slow, and begin anew each time that the machine stands still.
+            self._end_faults()
+            ends = await self._ends_in_time(life)
+        if not ends:
             self._story.violations.append(f"{life.group.name} has not ended in {self._longest():.0f} s")
             return
         # What it sent arrives, and what it left behind shows.
@@ -186,6 +189,14 @@ class Author:
         if not life.group.alive:
             self._disk.close_all(life.group)
         self._story.violations += left_behind(life, self._loop)
+
+    async def _ends_in_time(self, life: Process) -> bool:
+        try:
+            async with asyncio.timeout(self._longest()):
+                await life.over.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _command(self, number: int, *, calm: bool) -> Command:
         list_path = self._story.folder / f"list-{number}.csv"
