@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulation.judges import GOOD, REFUSED_STATUS, Claim, false_claims, lines_of
 from simulation.world import STANDSTILLS
-from stopcast import Task
+from stopcast import Status, Task
+from stopcast.report.in_flight import open_in_flight_log
+from stopcast.tasks.identities import identity
 
 if TYPE_CHECKING:
     from simulation.story import Story
@@ -55,6 +57,24 @@ def in_the_end(story: Story) -> Iterator[str]:
     for line in lines_of(story):
         if line["status"] == "gave_up":
             yield f"{line['TaskId']} was given up in calm: {line['code']} {line['message']}"
+
+
+def no_log_left(story: Story) -> Iterator[str]:
+    """Once each row is settled or certain, no in-flight log is left beside the report."""
+    doubtful = (line for line in lines_of(story) if line.get("in_doubt") and not Status(line["status"]).settled)
+    if not story.finished or any(doubtful):
+        return
+    left = [path.name for path in story.folder.glob(f"{story.report.name}.inflight*")]
+    # Each later run keeps a note that a power cut has torn, as it may be of a task that another list names.
+    if left and not (story.record.power_cuts and _notes(story) - {identity(task) for task in story.tasks}):
+        yield f"no row is in doubt, and {left} are left"
+
+
+def _notes(story: Story) -> set[bytes]:
+    log = open_in_flight_log(story.report, most=0, settled=())
+    notes = set(log.left)
+    log.close()
+    return notes
 
 
 def ends_by_its_deadline(story: Story) -> Iterator[str]:
@@ -122,6 +142,7 @@ JUDGES: Final[tuple[Callable[[Any], Iterator[str]], ...]] = (
     in_the_end,
     statuses,
     calls_counted,
+    no_log_left,
     ends_in_time,
     ends_by_its_deadline,
 )
