@@ -151,7 +151,7 @@ class CsvParser:
             # As many records as lines: none goes on over a line's end.
             if records is None or len(records) != count or set(map(len, records)) != {width}:
                 return None
-            columns = list(zip(*records, strict=True))
+            columns = list(map(list, zip(*records, strict=True)))
             ids = [columns[place] for place in places]
         else:
             # Without the bytes of the fields, only the delimiters and the line ends are left.
@@ -162,8 +162,10 @@ class CsvParser:
             ids = [fields[place::width] for place in places]
             keys = lines.texts
         if " " in text or ("\t" in text and delimiter != "\t"):
-            ids = [_stripped(column) for column in ids]
-            keys = None
+            stripped: list[Sequence[str]] = [_stripped(column) for column in ids]
+            # One space inside an id is enough to get here. Where no id changes, the lines are still the keys.
+            if stripped != ids:
+                ids, keys = stripped, None
         # An empty AppId may be a blank row.
         if "" in ids[0] or not self._known_apps.are_no_names(ids):
             return None

@@ -57,16 +57,27 @@ def good_keys(rows: RowColumns) -> Sequence[bytes]:
         return []
     ids: Any = rows.ids
     keys = _keys(ids) if rows.keys is None else rows.keys
-    data = b"\n".join(keys)
     # Without the characters that an id may hold, only the commas and line ends between the ids are left.
-    sound = data.translate(None, _ALLOWED) == (b",,\n" * len(keys))[:-1]
-    shortest = _shortest(ids) if sound else 0
+    left = b"\n".join(keys).translate(None, _ALLOWED)
+    shortest = _shortest(ids)
     if not shortest or (max(map(len, keys)) > _SHORT_KEY and max(map(len, chain(*ids))) > _ID_CHARACTERS):
-        keys = [key if _THREE_IDS.fullmatch(key) else b"" for key in keys]
+        keys = _matching(keys)
+    elif left != (b",,\n" * len(keys))[:-1]:
+        keys = _sound(keys, left.split(b"\n"))
     # To compare lengths costs a tenth of hashing each id.
     if shortest > _LONGEST_NO_VALUE or _are_values(ids):
         return keys
     return [b"" if _WITHOUT_VALUE.search(key) else key for key in keys]
+
+
+def _sound(keys: Sequence[bytes], left_of_each: Sequence[bytes]) -> list[bytes]:
+    if len(left_of_each) != len(keys):  # a value holds a line feed
+        return _matching(keys)
+    return [key if left == b",," else b"" for key, left in zip(keys, left_of_each, strict=True)]
+
+
+def _matching(keys: Sequence[bytes]) -> list[bytes]:
+    return [key if _THREE_IDS.fullmatch(key) else b"" for key in keys]
 
 
 def _shortest(ids: Any) -> int:

@@ -137,8 +137,9 @@ class Identities(_Shelves):
             shelf = shelves[place]
             if shelf is None:
                 shelf = self._divided(place)
-            # Searching for the bytes is quick; where they begin matters only when they are there.
-            if digest in shelf and _find(shelf, digest, _BYTES) >= 0:
+            # Searching for the bytes is quick, and where they begin matters only when they are there. The operator "in"
+            # would first try the bytes as a number, and format the error.
+            if shelf.find(digest) >= 0 and _find(shelf, digest, _BYTES) >= 0:
                 new.append(False)
             else:
                 # A new string costs no more than the growth of a bytearray, and wastes nothing.
