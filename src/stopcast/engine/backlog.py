@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush, heapreplace
+from heapq import heappop, heappush, heapreplace
 from itertools import count
 from typing import Final
 
@@ -36,6 +36,10 @@ class Backlog:
         #: How many of them can have more than one job.
         self._streams = 0
         self._waiting: list[tuple[float, int, Job]] = []
+        #: The jobs that failed before, of each origin, by their ids. Those of an origin that was withdrawn stay in the
+        #: heaps until they come up: to search all heaps for each of very many single tasks would take minutes.
+        self._retries: dict[Origin, dict[int, Job]] = {}
+        self._number_of_retries = 0
         self._turn = count(1)
         self._picked = 0
         self._alarm: asyncio.TimerHandle | None = None
@@ -52,7 +56,7 @@ class Backlog:
     @property
     def waiting(self) -> int:
         """Jobs that have failed before, and wait for their next attempt or are due for it."""
-        return len(self._waiting) + len(self._due)
+        return self._number_of_retries
 
     def add(self, origin: Origin) -> None:
         """Add an origin that has jobs ready, and had none."""
@@ -61,21 +65,33 @@ class Backlog:
 
     def wait(self, job: Job, seconds: float) -> None:
         """Add a job that is due after these seconds."""
+        self._keep(job)
         heappush(self._waiting, (self._loop.time() + seconds, next(self._turn), job))
         self._set_alarm()
 
     def put_back(self, job: Job) -> None:
         """Add a job whose call was taken back: it goes before all others of its priority."""
+        self._keep(job)
         heappush(self._due, (-job.origin.priority, -next(self._turn), job))
+
+    def _keep(self, job: Job) -> None:
+        self._retries.setdefault(job.origin, {})[id(job)] = job
+        self._number_of_retries += 1
+
+    def _remove(self, job: Job) -> bool:
+        """Return whether a job of the heaps was not withdrawn, and remove it."""
+        kept = self._retries.get(job.origin, {})
+        if kept.pop(id(job), None) is None:
+            return False
+        if not kept:
+            del self._retries[job.origin]
+        self._number_of_retries -= 1
+        return True
 
     def withdraw(self, origin: Origin) -> list[Job]:
         """Remove the jobs of an origin that failed before, and return them."""
-        withdrawn = [job for _, _, job in (*self._waiting, *self._due) if job.origin is origin]
-        if withdrawn:
-            self._waiting = [entry for entry in self._waiting if entry[2].origin is not origin]
-            self._due = [entry for entry in self._due if entry[2].origin is not origin]
-            heapify(self._waiting)
-            heapify(self._due)
+        withdrawn = list(self._retries.pop(origin, {}).values())
+        self._number_of_retries -= len(withdrawn)
         return withdrawn
 
     def pick(self) -> Job | None:
@@ -99,7 +115,7 @@ class Backlog:
     def _pick_due(self) -> Job | None:
         while self._due:
             job = heappop(self._due)[2]
-            if not self._is_settled(job):
+            if self._remove(job) and not self._is_settled(job):
                 return job
         return None
 
