@@ -94,3 +94,25 @@ def test_a_single_task_whose_transport_raises_after_it_was_sent_is_given_up_in_d
                 await stopper.stop(OTHER)
 
     in_virtual_time(main)
+
+
+class ForgetsItsRate(Unlimited):
+    """A limiter whose rate raises after it was asked for some times."""
+
+    def __init__(self, times: int) -> None:
+        self._left = times
+
+    @property
+    def rate(self) -> float:
+        self._left -= 1
+        if self._left < 0:
+            raise LookupError("rate")
+        return 2.0
+
+
+@pytest.mark.parametrize("times", range(1, 8))
+def test_a_limiter_whose_rate_raises_ends_the_calls_with_its_error(times: int) -> None:
+    api = Api(lambda _: ok({}))
+    outcomes, ended_by = in_virtual_time(lambda: all_of(api, limiter=ForgetsItsRate(times), max_at_once=8))
+    assert isinstance(ended_by, BackgroundTaskError)
+    assert {task for _, task in api.sent} == outcomes.keys()

@@ -95,6 +95,13 @@ class Workers:
 
     def start(self) -> None:
         """Wake or start as many workers as there are jobs for them, and room."""
+        try:
+            self._start_all()
+        except Exception as error:  # noqa: BLE001 - a limiter of the caller's own does not know its rate
+            # In a timer the error would end nothing, and the calls would wait for ever.
+            self._on_failure(_unexpected(error))
+
+    def _start_all(self) -> None:
         # The cheapest condition comes first: every call that goes out asks, and mostly all workers have a call.
         while (
             (self._idle or len(self._slots) + self._starting < self._bounds.max_at_once)
