@@ -285,3 +285,19 @@ def test_a_router_shows_which_account_has_ended_and_tries_its_key_again() -> Non
             assert not router.retry_key()
 
     in_virtual_time(main)
+
+
+def test_a_key_is_not_tried_again_once_the_stopper_drains() -> None:
+    door = Door()
+
+    async def main() -> None:
+        async with refused(door, retry_key_after_seconds=30.0) as stopper:
+            door.shut = False
+            await stopper.drain()
+            await asyncio.sleep(60)
+            assert not stopper.retry_key()
+            assert stopper.state is StopperState.ENDED
+            with pytest.raises(CredentialsRefusedError):
+                await stopper.stop(TASK)
+
+    in_virtual_time(main)

@@ -19,7 +19,7 @@ from stopcast.engine.single import SingleTask, SingleTasks
 from stopcast.engine.slot import Interrupt
 from stopcast.engine.workers import CallBounds, Workers
 from stopcast.engine.working_time import WorkingTime
-from stopcast.errors import ClosedError, StopcastError
+from stopcast.errors import ORDERED_ENDS, ClosedError, CredentialsRefusedError, StopcastError
 from stopcast.events import TaskRefused
 from stopcast.logs import Observers
 from stopcast.tasks.outcome import Outcome
@@ -88,6 +88,7 @@ class Dispatcher:
         self.on_admitted: Final = self._workers.on_admitted
         self._when_ended: list[Callable[[StopcastError], None]] = []
         self.error: StopcastError | None = None
+        self._closing = False
         self.paused = False
 
     @property
@@ -166,20 +167,28 @@ class Dispatcher:
 
         Rows that were not sent are taken back. Those that wait for their next attempt end as ``gave_up``.
         """
-        if self.error is None:
-            self.error = error
+        self._closing = self._closing or isinstance(error, ORDERED_ENDS)
+        first, error = self.error is None, self.error or error
+        self.error = error
+        self._workers.dismiss()
+        for origin in (*self._feeds, *self._singles.open):
+            origin.end(error)
+        if first:
+            # An observer of the end may open the calls again, so it comes last.
             for act in self._when_ended:
                 act(error)
-        for origin in (*self._feeds, *self._singles.open):
-            origin.end(self.error)
-        self._workers.dismiss()
 
     def when_ended(self, act: Callable[[StopcastError], None]) -> None:
         """Call ``act`` when the calls have ended, with what ended them."""
         self._when_ended.append(act)
 
+    @property
+    def may_reopen(self) -> bool:
+        """Whether what ended the calls is a refused key, and no end was asked for since."""
+        return isinstance(self.error, CredentialsRefusedError) and not self._closing
+
     def reopen(self) -> None:
-        """Make calls again, for feeds that are opened from now on."""
+        """Make calls again, for feeds that are opened from now on. Only where ``may_reopen``."""
         check_loop(self._loop)
         self.error = None
         self._workers.recall()
@@ -259,6 +268,8 @@ class Dispatcher:
     def _go_on(self, result: Retry | Interrupted) -> None:
         origin = result.job.origin
         match result:
+            case Retry(job, _) if job.origin.ending:  # an observer of the attempt has ended it
+                origin.take_back(job)
             case Retry(job, wait_seconds):
                 self._backlog.wait(job, wait_seconds)
             case Interrupted(job, Interrupt.LOST):

@@ -44,7 +44,9 @@ class Origin(ABC):
         self.priority, self.flights, self.ownership = options
         self.observed = observers.want_all
         context = copy_context()
-        self.observe: Callable[[Event], None] = lambda event: context.run(observers.notify, event)
+        # A copy each time: an observer that drains, for instance, causes events of the same origin within its own, and
+        # a context cannot be entered twice.
+        self.observe: Callable[[Event], None] = lambda event: context.copy().run(observers.notify, event)
 
     @property
     def ending(self) -> bool:

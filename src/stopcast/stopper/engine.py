@@ -149,7 +149,7 @@ class Engine:
             ClosedError: on another event loop than the block's.
         """
         check_loop(self._loop)
-        if not isinstance(self.dispatcher.error, CredentialsRefusedError):
+        if not self.dispatcher.may_reopen:
             return False
         self._cancel_trial()
         self._key.retried()
@@ -204,10 +204,10 @@ class Engine:
     def _on_ended(self, error: StopcastError) -> None:
         if isinstance(error, ORDERED_ENDS):
             return
-        self._observers.notify(CallsEnded(str(error)))
         seconds = self._settings.retry_key_after_seconds
         if seconds is not None and isinstance(error, CredentialsRefusedError):
             self._trial = asyncio.get_running_loop().call_later(seconds, self.retry_key)
+        self._observers.notify(CallsEnded(str(error)))
 
     def _on_limiter_event(self, event: Event) -> None:
         match event:
