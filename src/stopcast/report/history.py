@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,9 @@ import orjson
 from stopcast.errors import ConfigurationError, ReportError
 from stopcast.marking import N_
 from stopcast.report.in_flight import has_in_flight_log
-from stopcast.report.line import ASKED_ABOUT, SANDBOX, LineReader, may_be_superseded, read_line, task_of
-from stopcast.report.opening import check_continuable, sync_folder
-from stopcast.report.rewriting import finish_overwriting, lines_of, rewrite
+from stopcast.report.line import ASKED_ABOUT, LINE_BYTES, SANDBOX, LineReader, may_be_superseded, read_line, task_of
+from stopcast.report.opening import check_continuable, is_file, sync_folder
+from stopcast.report.rewriting import finish_overwriting, is_half_overwritten, lines_of, rewrite
 from stopcast.tasks.identities import Identities, IdentityNumbers, identity, place_fingerprint, row_fingerprint
 from stopcast.tasks.intake import Intake
 from stopcast.tasks.outcome import ASKED, STOPPED, Outcome, Status
@@ -201,6 +202,22 @@ async def peek_history(path: Path) -> ReportHistory:
         return (await _read(descriptor, path))[0]
     finally:
         os.close(descriptor)
+
+
+def check_beginning(path: Path, *, changes: bool, sandbox: bool) -> None:
+    """Refuse to continue a file whose first line says that this cannot be. What it does not say the whole file will.
+
+    Raises:
+        ConfigurationError: it is the other kind of report; see ``ReportHistory.check_kind``.
+        ReportError: it is not a report.
+    """
+    if not is_file(path) or is_half_overwritten(path):
+        return
+    history, reader = ReportHistory(), LineReader(str(path))
+    with suppress(OSError), path.open("rb") as file:
+        for values in reader.read([file.readline(LINE_BYTES)]):
+            history.read(values)
+    history.check_kind(path, changes=changes, sandbox=sandbox)
 
 
 async def continue_history(descriptor: int, path: Path, *, check: Callable[[ReportHistory], None]) -> ReportHistory:

@@ -30,6 +30,8 @@ _OWN_STREAMS: Final = {"-": STANDARD_OUTPUT, "/dev/stdout": STANDARD_OUTPUT, "/d
 _OWN_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
 #: How a lock is refused that another process holds.
 _LOCK_HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
+#: Readable too, because a resumed report is read to its end before anything is appended.
+_FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
 _NO_LOCKS: Final = N_(
     "the file system of the report {path} has no locks ({reason}). Make sure that no second run writes this report: "
     "nothing would stop it"
@@ -74,16 +76,11 @@ async def open_report(path: Path, *, resume: bool) -> int:
             return _duplicate(stream)
         if _is_special(path):
             return await _open_special(path)
-        # Readable too, because a resumed report is read to its end before anything is appended.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | (0 if resume else os.O_EXCL)
-        report = os.open(path, flags, 0o644)
+        report = os.open(path, _FLAGS | os.O_CREAT | (0 if resume else os.O_EXCL), 0o644)
     except FileExistsError:
-        raise ReportExistsError(
-            f"the report {path} exists already. Continue it: --resume. Or name another one: -o PATH"
-        ) from None
+        raise _exists(path) from None
     except OSError as error:
-        advice = _way_out(path, error)
-        raise ReportError(f"the report {path} cannot be opened: {error.strerror}. {advice}") from None
+        raise _unopenable(path, error) from None
     _lock(report, path)
     if not _is_at(path, report):
         # A run that just ended has put another file in its place, and lines in this one would be lost.
@@ -94,9 +91,13 @@ async def open_report(path: Path, *, resume: bool) -> int:
 
 def _duplicate(stream: int) -> int:
     """Return another descriptor of the stream, so that it has one position for all who write to it."""
+    _check_writable(stream)
+    return fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _check_writable(stream: int) -> None:
     if fcntl.fcntl(stream, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    return fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def _lock(report: int, path: Path) -> None:
@@ -106,9 +107,7 @@ def _lock(report: int, path: Path) -> None:
     except OSError as error:
         if error.errno in _LOCK_HELD:
             os.close(report)
-            raise ReportLockedError(
-                f"another run is writing the report {path}. Let it end, or name another one: -o PATH"
-            ) from None
+            raise _locked(path) from None
         text = _NO_LOCKS.format(path=path, reason=error.strerror)
         _LOG.warning("%s", text, extra={"event": "report_not_locked"})
 
@@ -150,6 +149,87 @@ def is_terminal(path: Path | str) -> bool:
     """Return whether a report of this name is a terminal."""
     descriptor = own_stream(path)
     return descriptor is not None and os.isatty(descriptor)
+
+
+def check_openable(path: Path, *, resume: bool) -> None:
+    """Refuse what ``open_report`` would refuse, before anything has begun. No file is made, changed or locked.
+
+    Raises:
+        ReportExistsError: the report exists, and ``resume`` is False.
+        ConfigurationError: ``resume`` is True, and it is a stream, a pipe or a device.
+        ReportError: it cannot be opened.
+    """
+    folder = Path(os.path.realpath(path)).parent
+    try:
+        if resume:
+            check_continuable(path)
+        if (stream := own_stream(path)) is not None:
+            _check_writable(stream)
+        elif _is_special(path):
+            _check_special(path)
+        elif not resume and os.path.lexists(path):
+            raise _exists(path)
+        elif path.exists():
+            os.close(os.open(path, _FLAGS))
+        else:
+            _check_folder(folder)
+    except OSError as error:
+        raise _unopenable(path, error) from None
+
+
+def check_unlocked(path: Path) -> None:
+    """Refuse a report that another run is writing.
+
+    Raises:
+        ReportLockedError: another run has locked it.
+    """
+    if not is_file(path):
+        return
+    with suppress(OSError), path.open("rb") as file:
+        try:
+            # Other processes may check it at the same time.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _LOCK_HELD:
+                raise _locked(path) from None
+
+
+def _check_special(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    _check_access(path, os.W_OK)
+
+
+def _check_folder(folder: Path) -> None:
+    if not stat.S_ISDIR(folder.stat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    _check_access(folder, os.W_OK | os.X_OK)
+
+
+def _check_access(path: Path, mode: int) -> None:
+    if not os.access(path, mode, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _exists(path: Path) -> ReportExistsError:
+    if path.exists():
+        return ReportExistsError(
+            f"the report {path} exists already. Continue it: --resume. Or name another one: -o PATH"
+        )
+    target = os.path.realpath(path)
+    return ReportExistsError(
+        f"the report {path} is a symbolic link to a file that does not exist: {target}. Remove the link, or name "
+        f"another report: -o PATH"
+    )
+
+
+def _locked(path: Path) -> ReportLockedError:
+    return ReportLockedError(f"another run is writing the report {path}. Let it end, or name another one: -o PATH")
+
+
+def _unopenable(path: Path, error: OSError) -> ReportError:
+    advice = _way_out(path, error)
+    return ReportError(f"the report {path} cannot be opened: {error.strerror}. {advice}")
 
 
 def _is_special(path: Path) -> bool:

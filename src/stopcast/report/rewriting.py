@@ -69,6 +69,11 @@ def _remove_leftover(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def is_half_overwritten(path: Path) -> bool:
+    """Return whether an unfinished ``rewrite`` left a whole copy beside the report."""
+    return _files(path)[2].exists()
+
+
 async def finish_overwriting(descriptor: int, path: Path) -> None:
     """Overwrite the report with the whole copy beside it, if an unfinished ``rewrite`` left one."""
     path, _, whole = _files(path)

@@ -68,9 +68,9 @@ def run(
     options = Options(lists=replace(lists, tasks=tasks or ("-",)), **groups)
     if dry_run:
         from stopcast.cli import event_loop
-        from stopcast.cli.running.plan import print_plan
+        from stopcast.cli.running.dry_run import print_plan
 
-        sys.exit(event_loop.run(print_plan(options)))
+        sys.exit(event_loop.run(print_plan(options, verify=verify)))
     from stopcast.cli.running.execution import execute
     from stopcast.cli.running.stopping import stop_job
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Ten digits are enough for any time, and few enough to count with.
 _DURATION: Final = re.compile(r"(?a:(?:(\d{1,10})h)?(?:(\d{1,10})m)?(?:(\d{1,10})s)?)")
+#: A time of day that passed less than this long ago may have been meant for today.
+_JUST_PASSED_SECONDS: Final = 6 * 3600.0
 _TIME: Final = re.compile(r"(?a:(\d{1,2}):(\d{2}))")
 
 
@@ -50,6 +52,11 @@ class Deadline:
     def left_seconds(self) -> float:
         """The seconds until then."""
         return self.at - time.monotonic()
+
+    @property
+    def just_passed(self) -> bool:
+        """Whether today may be meant, where that time of day has passed already."""
+        return self.passed_seconds is not None and self.passed_seconds < _JUST_PASSED_SECONDS
 
 
 def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> Deadline | None:

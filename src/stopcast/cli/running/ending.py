@@ -15,7 +15,7 @@ from stopcast.cli.running.advice import advice_on
 from stopcast.cli.running.job import RunJob
 from stopcast.cli.running.plan import are_unused
 from stopcast.cli.user import User
-from stopcast.errors import ListError, ReportExistsError, StopcastError, TimeIsUpError
+from stopcast.errors import ListError, StopcastError, TimeIsUpError
 from stopcast.i18n import _
 from stopcast.report.opening import is_file, is_stream
 from stopcast.run import Run
@@ -93,5 +93,5 @@ def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, 
 
 def _can_continue(run: Run, report: str, error: StopcastError) -> bool:
     # A list that cannot be read may have been read in part.
-    begun = is_file(report) if isinstance(error, ListError | ReportExistsError) else run.opened
+    begun = is_file(report) if isinstance(error, ListError) else run.opened
     return begun and not is_stream(report)

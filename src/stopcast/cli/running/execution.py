@@ -21,11 +21,12 @@ from stopcast.cli.errors import give_up
 from stopcast.cli.lists.exclusions import read_exclusions
 from stopcast.cli.lists.remaining import rows_expected
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_GIVEN_UP, log, write_json
+from stopcast.cli.output import EXIT_GIVEN_UP, EXIT_USAGE, log, write_json
 from stopcast.cli.running.answer_watch import AnswerWatch
+from stopcast.cli.running.checks import check_start
 from stopcast.cli.running.ending import Ended, conclude
 from stopcast.cli.running.facts import log_opening, shown_facts
-from stopcast.cli.running.guards import check_files, check_guards, confirms_deadline, confirms_plan
+from stopcast.cli.running.guards import confirms_deadline, confirms_plan
 from stopcast.cli.running.job import RunJob
 from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
@@ -36,10 +37,10 @@ from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, ObserversOf, Target, find_target, shared_quotas
 from stopcast.cli.standard_streams import OutputError
 from stopcast.cli.user import User
-from stopcast.errors import InterruptedRunError, StopcastError
+from stopcast.errors import InterruptedRunError, ReportExistsError, StopcastError
 from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _, duration
-from stopcast.report.opening import is_terminal
+from stopcast.report.opening import is_file, is_terminal
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.stopper.task_calls import TaskCalls
@@ -100,8 +101,11 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
 async def _run_both(session: Session, job: RunJob) -> Ended:
     """Run the job, and then its verification."""
     options, stack = job.options, session.stack
-    check_files(options)
-    check_guards(options.guards, timeout_seconds=options.calls.timeout_seconds)
+    try:
+        await check_start(options, job.calls.action)
+    except ReportExistsError as error:
+        can_continue = is_file(options.report.path)
+        return Ended(None, EXIT_USAGE, error, resume_with=resume_command() if can_continue else None)
     excluded = await read_exclusions(options.lists, report=options.report.path)
     target = await find_target(options, stack)
     most = calls_within_limit(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stopcast.background import END_WITHIN_SECONDS, Supervisor
 from stopcast.cli.files import check_may_be_written
 from stopcast.cli.options import MetricsOptions
 from stopcast.cli.output import log
-from stopcast.cli.running.targets import ObserversOf
 from stopcast.cli.user import User
 from stopcast.errors import ConfigurationError
 from stopcast.threads import in_thread
@@ -22,12 +24,40 @@ from stopcast.threads import in_thread
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from stopcast.cli.running.targets import ObserversOf
+
 #: Node exporter is scraped about every 15 s.
 _WRITE_EVERY_SECONDS: Final = 5.0
 #: How the file begins: with the help of the first metric.
 _FILE_BEGINS: Final = b"# HELP stopcast_"
 #: Where one of these is set, prometheus-client keeps metrics in files that processes share. A run is one process.
 _SHARED_BY_PROCESSES: Final = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+
+
+def check_metrics(options: MetricsOptions) -> str:
+    """Check that the metrics can be served and written, and return the name of their file without symbolic links.
+
+    Whether the port is free is found out when it is opened.
+
+    Raises:
+        ConfigurationError: prometheus-client is not installed, or the file cannot be written.
+    """
+    if options.port is None and options.file is None:
+        return ""
+    if find_spec("prometheus_client") is None:
+        raise ConfigurationError(
+            "--metrics-port and --metrics-file need prometheus-client: pip install 'stopcast[prometheus]'"
+        )
+    if options.file is None:
+        return ""
+    target = check_may_be_written("--metrics-file", options.file, begins=_FILE_BEGINS)
+    if not os.access(Path(target).parent, os.F_OK):
+        raise _unwritable(options.file, os.strerror(errno.ENOENT))
+    return target
+
+
+def _unwritable(path: str, strerror: str | None) -> ConfigurationError:
+    return ConfigurationError(f"--metrics-file {path}: {strerror}. Name a file in a folder that exists")
 
 
 @asynccontextmanager
@@ -55,14 +85,11 @@ async def metrics(
         return
     for variable in _SHARED_BY_PROCESSES:
         os.environ.pop(variable, None)
-    try:
-        from prometheus_client import CollectorRegistry, Gauge
+    target = await in_thread(partial(check_metrics, options), name="metrics file")
+    from prometheus_client import CollectorRegistry, Gauge
 
-        from stopcast.prometheus import PrometheusObserver
-    except ImportError:
-        raise ConfigurationError(
-            "--metrics-port and --metrics-file need prometheus-client: pip install 'stopcast[prometheus]'"
-        ) from None
+    from stopcast.prometheus import PrometheusObserver
+
     # Not the default registry: its metrics of the process have the same names as node exporter's.
     registry = CollectorRegistry()
     observer = PrometheusObserver(registry, labels=["account"] if by_account else ())
@@ -74,7 +101,7 @@ async def metrics(
             url = await stack.enter_async_context(_served(registry, options.host, options.port))
             user.log(f"metrics: {url}", event="metrics_served", url=url)
         if options.file is not None:
-            await stack.enter_async_context(_written(registry, options.file, supervisor))
+            await stack.enter_async_context(_written(registry, options.file, target, supervisor))
         if queues or quotas:
             from stopcast.redis_metrics import RedisMetrics
 
@@ -103,13 +130,11 @@ async def _served(registry: CollectorRegistry, host: str, port: int) -> AsyncIte
 
 
 @asynccontextmanager
-async def _written(registry: CollectorRegistry, path: str, supervisor: Supervisor) -> AsyncIterator[None]:
+async def _written(registry: CollectorRegistry, path: str, target: str, supervisor: Supervisor) -> AsyncIterator[None]:
     from prometheus_client import write_to_textfile
 
-    # The file is replaced; a link to it stays one.
-    check = partial(check_may_be_written, "--metrics-file", path, begins=_FILE_BEGINS)
-    target = await in_thread(check, name="metrics file")
-    # In a thread, because the disk may be slow, or hang. The file is replaced as a whole, by a rename.
+    # In a thread, because the disk may be slow, or hang. The file is replaced as a whole, by a rename: a link to it
+    # stays one.
     write = partial(in_thread, partial(write_to_textfile, target, registry), name="metrics file")
     ended = asyncio.Event()
     complained = False
@@ -130,9 +155,7 @@ async def _written(registry: CollectorRegistry, path: str, supervisor: Superviso
     try:
         await write()
     except OSError as error:
-        raise ConfigurationError(
-            f"--metrics-file {path}: {error.strerror}. Name a file in a folder that exists"
-        ) from None
+        raise _unwritable(path, error.strerror) from None
     writer = supervisor.start(keep_writing(), name=f"writer of --metrics-file {path}", may_return=True)
     try:
         yield

@@ -14,9 +14,7 @@ from stopcast.accounts.file import read_accounts
 from stopcast.accounts.routes import Routes
 from stopcast.cli.display import list_messages, messages
 from stopcast.cli.lists import Beginning, Lists
-from stopcast.cli.lists.exclusions import read_exclusions
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_text
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _, duration, ngettext
 from stopcast.limiters.pacer import full_rate
@@ -136,17 +134,3 @@ async def make_plan(options: Options, lists: Lists, *, excluded: Container[bytes
 def are_unused(options: Options, intake: Intake, statuses: Mapping[Status, int]) -> bool:
     """Return whether lists that were read to their ends, and the report, have none of the tasks of ``--except``."""
     return bool(options.lists.excepted) and not (intake.excluded or intake.full or statuses.get(Status.EXCLUDED))
-
-
-async def print_plan(options: Options) -> int:
-    """Print the plan, and return the exit status."""
-    lists = Lists.of(options.lists, report=options.report.path, rehearsals=options.calls.sandbox)
-    excluded = await read_exclusions(options.lists, report=options.report.path)
-    plan = await make_plan(options, lists, excluded=excluded)
-    if options.output.as_json:
-        write_json(plan.as_json())
-    else:
-        write_text(str(plan))
-        if (deadline := options.guards.until) is not None:
-            write_text(messages.until(deadline.left_seconds))
-    return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD

@@ -6,8 +6,9 @@ from functools import partial
 
 from stopcast.cli.lists import Lists
 from stopcast.cli.options import Options
+from stopcast.cli.running.checks import check_verify_report
 from stopcast.cli.running.job import RunJob
-from stopcast.cli.running.verification import check_verify_report, verification_of
+from stopcast.cli.running.verification import verification_of
 from stopcast.stopper import Stopper
 
 

@@ -7,19 +7,24 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from stopcast.accounts.file import AccountEntry, read_accounts
+from stopcast.accounts.file import AccountEntry
 from stopcast.accounts.keys import find_key
 from stopcast.accounts.router import Router
-from stopcast.api.endpoint import DEFAULT_ENDPOINT, Endpoint
+from stopcast.api.endpoint import Endpoint
 from stopcast.cli.options import CallOptions, Options
-from stopcast.cli.options.calls import check_cap
 from stopcast.cli.output import log
+from stopcast.cli.running.places import (
+    account_of_quota,
+    cap_of,
+    checked_cap,
+    endpoint_of,
+    named_accounts,
+    shared_quota,
+)
 from stopcast.credentials.chain import find_credentials
 from stopcast.credentials.places import Search
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.retry import RetryPolicy
-from stopcast.errors import ConfigurationError
-from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.i18n import _
 from stopcast.limiters import TokenBucket
 from stopcast.marking import N_
@@ -52,27 +57,17 @@ class TargetAccount:
 
     def cap(self, calls: CallOptions, *, stops_tasks: bool) -> float:
         """Return the most calls a second. An account's own cap is for stopping tasks; queries have another quota."""
-        return self.max_per_second if stops_tasks and self.max_per_second is not None else calls.max_per_second
+        return cap_of(calls, self.max_per_second, stops_tasks=stops_tasks)
 
     async def open_limiter(
         self, kind: type[TaskCalls], options: Options, stack: AsyncExitStack
     ) -> Callable[[ObserversOf], TaskCalls]:
         """Open the limiter, and return a function that makes the calls' object, which is of this kind."""
         action, calls = kind.action, options.calls
-        max_per_second = self.cap(calls, stops_tasks=action.stops_tasks)
-        check_cap(max_per_second, action.quota_per_second, raised=calls.raised_quota or self.endpoint.loopback)
+        max_per_second = checked_cap(calls, self.max_per_second, action, loopback=self.endpoint.loopback)
         limiter: Limiter = TokenBucket(max_per_second, arrival_jitter=calls.arrival_jitter)
-        if calls.quota is not None:
-            limiter = await stack.enter_async_context(
-                SharedQuota(
-                    calls.quota,
-                    account=_account_of_quota(calls, self.name),
-                    action=action.name,
-                    max_per_second=max_per_second,
-                    arrival_jitter=calls.arrival_jitter,
-                    lost_share=calls.quota_lost,
-                )
-            )
+        if (quota := shared_quota(calls, self.name, action, max_per_second)) is not None:
+            limiter = await stack.enter_async_context(quota)
         return lambda observers_of: kind(
             self.credentials,
             endpoint=self.endpoint,
@@ -129,12 +124,7 @@ def shared_quotas(target: Target, options: CallOptions, action: str) -> list[tup
     """Return the URL, the account and the action of each quota that is shared with other processes."""
     if options.quota is None:
         return []
-    return [(options.quota, _account_of_quota(options, account.name), action) for account in target.accounts]
-
-
-def _account_of_quota(options: CallOptions, name: str) -> str:
-    # An accounts file names its accounts itself: one name is one cap, in whichever way it is given.
-    return name or options.account or ""
+    return [(options.quota, account_of_quota(options, account.name), action) for account in target.accounts]
 
 
 async def find_target(options: Options, stack: AsyncExitStack) -> Target:
@@ -144,12 +134,7 @@ async def find_target(options: Options, stack: AsyncExitStack) -> Target:
         ConfigurationError: there are no credentials, or an address or a region is not valid.
     """
     calls = options.calls
-    if calls.sandbox and calls.endpoint:
-        raise ConfigurationError("--sandbox brings its own endpoint; leave --endpoint out, or --sandbox")
-    routes: dict[str, str] | None = None
-    accounts = [AccountEntry(name="", apps=())]
-    if calls.accounts is not None:
-        accounts, routes = read_accounts(calls.accounts)
+    accounts, routes = named_accounts(calls)
     if calls.sandbox:
         return Target([await _sandbox_account(calls, account, stack) for account in accounts], routes)
     return Target([_real_account(calls, account, verbose=options.output.verbose > 0) for account in accounts], routes)
@@ -173,12 +158,7 @@ def _real_account(options: CallOptions, account: AccountEntry, *, verbose: bool)
     found = find_key(account, search) if account.name else find_credentials(search)
     for warning in found.warnings:
         log(f"stopcast: {warning}", event="credentials_warning", level=logging.WARNING)
-    endpoint = Endpoint.parse(
-        account.endpoint or options.endpoint or DEFAULT_ENDPOINT,
-        region=account.region or options.region,
-        key_region=found.region,
-        version=options.api_version,
-    )
+    endpoint = endpoint_of(options, account, key_region=found.region)
     if verbose:
         template = (
             N_("account {name}: key from {place}; to {host}, region {region}")

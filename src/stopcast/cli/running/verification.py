@@ -6,17 +6,16 @@ import time
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from stopcast.api.actions import GET_WEBCAST_TASK, STATE_KEPT_SECONDS
 from stopcast.cli.display.next_commands import ask_again_command, run_again_command
 from stopcast.cli.lists import Lists
-from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, Options, ReportOptions
+from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, Options
+from stopcast.cli.running.checks import verify_report_of
 from stopcast.cli.running.job import RunJob
-from stopcast.errors import ConfigurationError, ReportExistsError
 from stopcast.i18n import _
-from stopcast.report.opening import is_file, is_stream
+from stopcast.report.opening import is_file
 from stopcast.sources import ReportFilter
 from stopcast.stopper import Verifier
 from stopcast.tasks.outcome import Status
@@ -75,29 +74,9 @@ def verification_of(options: Options) -> RunJob | None:
             options,
             lists=ListOptions(tasks=(report.path,), form="jsonl"),
             calls=replace(options.calls, max_per_second=cap),
-            report=replace(report, path=str(_verify_report(report.path))),
+            report=replace(report, path=str(verify_report_of(report.path))),
             guards=GuardOptions(control=options.guards.control),
             metrics=MetricsOptions(),
         ),
         run=options.calls,
     )
-
-
-def check_verify_report(report: ReportOptions) -> None:
-    """Check before the first call that the tasks can be asked about at the end.
-
-    Raises:
-        ConfigurationError: the run's report cannot be read as a list.
-        ReportExistsError: there is a report of an earlier ``--verify``.
-    """
-    path = _verify_report(report.path)
-    if is_stream(report.path):
-        raise ConfigurationError(f"--verify reads the report again, and {report.path} is not a file; name one: -o PATH")
-    if path.exists() and not report.resume:
-        raise ReportExistsError(f"the report {path} exists already, and --verify writes it. Name another one: -o PATH")
-
-
-def _verify_report(report: str) -> Path:
-    """Return the path of the verification's report, beside the run's own."""
-    path = Path(report)
-    return path.with_name(f"{path.stem}.verify{path.suffix}")
