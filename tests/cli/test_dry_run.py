@@ -42,7 +42,9 @@ REFUSED = {
 @pytest.fixture
 def desk(shell: Shell) -> Shell:
     write_csv(shell / "tasks.csv", tasks(3))
-    (shell / "accounts.toml").write_text("[accounts.a]\napps = ['*']\nenvironment = 'VOLCENGINE'\nendpoint = 'http://far'\n")
+    (shell / "accounts.toml").write_text(
+        "[accounts.a]\napps = ['*']\nenvironment = 'VOLCENGINE'\nendpoint = 'http://far'\n"
+    )
     (shell / "other.jsonl").write_text('{"some": "object"}\n')
     (shell / "new.verify.jsonl").touch()
     (shell / "link.jsonl").symlink_to("nothing.jsonl")
