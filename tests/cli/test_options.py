@@ -67,6 +67,33 @@ def test_a_variable_that_is_empty_is_as_good_as_none(shell: Shell) -> None:
     assert shell.run("run", "list.csv", "--sandbox").status == 0
 
 
+def test_a_variable_of_a_flag_that_is_neither_yes_nor_no_is_refused_with_what_may_stand_there(shell: Shell) -> None:
+    (shell / "list.csv").write_text("a,r,t\n")
+    flags = [option for option in run.params if isinstance(option, Option) and option.is_flag]
+    for flag in flags:
+        shell.variables = {str(flag.envvar): "maybe"}
+        ended = shell.run("run", "list.csv", "--sandbox", "-o", "none.jsonl")
+        assert ended.status == (0 if flag.opts == ["--sandbox"] else 2)
+        assert ("'maybe' is neither 1 (yes) nor 0 (no)" in " ".join(ended.err.split())) == (ended.status == 2)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("STOPCAST_VERBOSE", "x", "'x' is not a valid whole number"),
+        ("STOPCAST_ARRIVAL_JITTER", "60001", "not in the range 0<=x<=60000"),
+    ],
+)
+def test_a_variable_with_another_value_is_refused_in_the_words_of_its_option(
+    shell: Shell, variable: str, value: str, words: str
+) -> None:
+    (shell / "list.csv").write_text("a,r,t\n")
+    shell.variables = {variable: value}
+    ended = shell.run("run", "list.csv", "--sandbox")
+    assert (ended.status, variable in ended.err) == (2, True)
+    assert words in " ".join(ended.err.split())
+
+
 def test_every_option_of_run_has_an_environment_variable() -> None:
     options = [parameter for parameter in run.params if isinstance(parameter, click.Option)]
     assert all(isinstance(each, Option) for each in options)

@@ -167,7 +167,6 @@ ROWS = [
         ("GAVE-UP", [3]),
         ("internalerror", [3]),
         ("no task", [5]),
-        ("failed", []),
     ],
 )
 def test_the_rows_of_a_status_or_a_code_are_printed_as_lines_of_a_report(
@@ -184,6 +183,12 @@ def test_the_listed_rows_are_a_list_for_a_run(shell: Shell, at: tuple[str, ...])
     listed = shell.run("summary", "r.jsonl", "--list", "gave_up").out
     assert shell.run("run", "-", *at, "-o", "again.jsonl", given=listed.encode()).status == 0
     assert [line["TaskId"] for line in read_report(shell / "again.jsonl")] == ["2"]
+
+
+@pytest.mark.parametrize("status", ["failed", "set_aside", "unknown"])
+def test_a_status_that_no_row_has_is_an_empty_list_and_the_log_says_so(shell: Shell, status: str) -> None:
+    ended = shell.run("summary", write_report(shell / "r.jsonl", ROWS), "--list", status)
+    assert (ended.status, ended.out, ended.err) == (0, "", f"No row has the status or code {status}.\n")
 
 
 def test_an_unknown_status_or_code_is_refused_with_those_that_are_there(shell: Shell) -> None:

@@ -61,7 +61,7 @@ _MILLISECONDS = Number(0)
 )
 @option("--tls-cert", type=_PEM_FILE, help="Serve https, with this certificate and its chain (PEM).")
 @option("--tls-key", type=_PEM_FILE, help="The certificate's private key (PEM).")
-@option("--seed", type=int, default=0, help="Seed of the random numbers for faults and jitter.")
+@option("--seed", type=Whole(), default=0, help="Seed of the random numbers for faults and jitter.")
 def sandbox(
     *,
     port: int,

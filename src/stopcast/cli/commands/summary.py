@@ -91,6 +91,7 @@ def summary(
             _write_page(html, figures, reports, caps, endpoint=endpoint, account=account)
         if listed:
             _check_listed(listed, figures)
+            _log_if_none(listed, figures)
             _print_lines(opened, figures)
             return
     if html and own_stream(html) == STANDARD_OUTPUT:
@@ -132,6 +133,15 @@ def _check_listed(listed: str, figures: ReportFigures) -> None:
                 there=there,
             )
         )
+
+
+def _log_if_none(listed: str, figures: ReportFigures) -> None:
+    """Log that no row is listed, because an empty standard output does not say whether something failed."""
+    from stopcast.cli.output import log
+    from stopcast.i18n import _
+
+    if not figures.selected:
+        log(_("No row has the status or code {name}.", name=listed), event="none_listed")
 
 
 def _print_lines(opened: Reports, figures: ReportFigures) -> None:

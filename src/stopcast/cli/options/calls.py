@@ -71,7 +71,7 @@ class CallOptions:
     )
     arrival_jitter_ms: float | None = setting(
         "--arrival-jitter",
-        type=Number(0),
+        type=Number(0, 60_000),
         metavar="MS",
         help="By how much the way to the API varies; comes off the rate. [3.3]",
     )

@@ -22,6 +22,10 @@ class Option(click.Option):
 
     def __init__(self, param_decls: Sequence[str] | None = None, **attributes: Any) -> None:
         attributes.setdefault("show_default", attributes.get("default") not in (None, "", ()))
+        if attributes.get("is_flag"):
+            attributes.setdefault("type", YesNo())
+        elif attributes.get("count"):
+            attributes.setdefault("type", Whole(0))
         super().__init__(param_decls, **attributes)
         long_names = [name for name in self.opts if name.startswith("--")]
         if long_names and not self.envvar:
@@ -71,6 +75,21 @@ class Number(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} must be a finite number", param, ctx)
         return number
+
+
+class YesNo(click.types.BoolParamType):
+    """Whether a flag is set, as a variable says it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool | None:
+        """Return whether it is set.
+
+        Raises:
+            click.BadParameter: the text is none of those that click knows. Its own error lists them all, "" too.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither 1 (yes) nor 0 (no)", param, ctx)
 
 
 class FileName(click.Path):
