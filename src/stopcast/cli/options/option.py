@@ -80,7 +80,7 @@ class Number(click.FloatRange):
 class YesNo(click.types.BoolParamType):
     """Whether a flag is set, as a variable says it."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool | None:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
         """Return whether it is set.
 
         Raises:
