@@ -87,8 +87,9 @@ class _CallGate:
         asked_at = caller.now()
         await caller.limiter.acquire()
         self.limiter_seconds += caller.now() - asked_at
+        usable_seconds = caller.limiter.permit_seconds
         # Not by the loop's clock: uvloop's stands still while a step runs.
-        self._usable_until = monotonic() + caller.limiter.permit_seconds
+        self._usable_until = math.inf if usable_seconds == math.inf else monotonic() + usable_seconds
         if self._slot.mark is not None:
             raise _NotAdmittedError(Interrupt.TAKEN_BACK)
 
@@ -109,7 +110,7 @@ class _CallGate:
             # The note comes first. Where it cannot be written, there is no call.
             origin.flights.begin(job.task, job.identity)
             # Its write blocks for as long as the disk is busy. The note stays, so that the next permit is not lost too.
-            if monotonic() > self._usable_until:
+            if self._usable_until != math.inf and monotonic() > self._usable_until:
                 raise _NotAdmittedError
         now = caller.now()
         slot.sending(now)
