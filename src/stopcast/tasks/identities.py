@@ -23,7 +23,7 @@ _WORDS: Final = _BYTES // array("I").itemsize
 _FIRST_SHELVES: Final = 64
 _GROWTH: Final = 8
 #: Records on a shelf, on average, at which the number of shelves grows. A search takes 0.1 us there.
-_FULL_SHELF: Final = 48
+_FULL_SHELF: Final = 52
 #: The value of a record whose real value does not fit into its byte.
 _LARGE: Final = 255
 
