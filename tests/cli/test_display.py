@@ -159,7 +159,7 @@ def test_the_display_says_where_the_calls_go_and_that_throttling_slows_them() ->
     text = "\n".join(shown(snapshot, 77, 24, "to a.example.com", "key AKLT…"))
     assert " Account  to a.example.com   key AKLT…" in text
     assert "slowed to 62 by throttling" in text
-    assert "the shared quota is away" in text
+    assert "the shared quota cannot be used" in text
 
 
 def test_without_an_answer_there_is_no_latency(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 from functools import partial
 from typing import Any
@@ -72,3 +73,18 @@ def test_the_rows_that_a_report_leaves_in_doubt_are_put_in_in_doubt(queue: Shell
     assert queue.run("enqueue", "a.jsonl", "--json").summary["queued"] == 2
     assert work(queue, "b.jsonl", *at).status == 0
     assert settled_by(queue / "b.jsonl", "presumed_stopped") == set(tasks(1))
+
+
+def test_what_was_put_in_is_counted_whatever_ends_it_and_nothing_is_to_be_tried_before_the_cause_is_fixed(
+    queue: Shell, there: Any
+) -> None:
+    write_csv(queue / "good.csv", tasks(3000))
+    (queue / "bad.csv.gz").write_bytes(gzip.compress(csv_of(tasks(9)).encode())[:-20])
+    ended = queue.run("enqueue", "good.csv", "bad.csv.gz")
+    assert ended.status == 2
+    assert f"{there.xlen('tasks'):,} tasks were put in. After you have fixed the cause, run the same" in ended.err
+    there.delete("tasks")
+    there.set("tasks", "something else")
+    ended = queue.run("enqueue", "good.csv", "--again")
+    assert ended.status == 3
+    assert "0 tasks were put in. After you have fixed the cause, run the same command again" in ended.err

@@ -160,7 +160,7 @@ def test_a_restart_of_redis_is_reported_and_costs_no_task_and_no_call(
     redis_server.kill()
     calls = api.calls
     until(lambda: api.calls >= calls + 20)  # the tasks at hand are stopped
-    until(lambda: "the queue is away" in (queue / "log").read_text())
+    until(lambda: "the queue cannot be used for now" in (queue / "log").read_text())
     redis_server.start()
     assert end_of(worker).status == 0
     assert "the queue is back" in (queue / "log").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -20,6 +21,7 @@ from support.processes import until as until_in_threads
 from support.queues import SOON, drained, joined, leave_pending, put, worked_off
 from support.redis_server import RedisServer, free_port
 from support.streams import eventually, stopper_at
+from support.waiting import event_of
 
 
 @pytest.mark.parametrize("key", ["{tasks}:results", "{tasks}:dead"])
@@ -108,6 +110,25 @@ async def test_a_right_that_a_script_lacks_is_a_refused_access(redis_server: Red
     redis_server.ask("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@all", "-xadd")
     with pytest.raises(ConfigurationError, match=r"^Redis refuses access to the queue tasks: .*command"):
         await put(f"{redis_server.url}/tasks".replace("//", "//reader:secret@", 1), *tasks(1))
+
+
+async def test_a_right_that_is_revoked_during_the_work_is_reported_as_refused_and_the_work_goes_on_with_it(
+    redis_server: RedisServer,
+) -> None:
+    redis_server.ask("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all")
+    url = f"{redis_server.url}/tasks".replace("//", "//worker:secret@", 1)
+    events: list[Event] = []
+    await put(url, *tasks(1))
+    async with RedisConsumer(url, observers=[events.append]) as consumer, aclosing(consumer.take()) as batches:
+        assert (await anext(batches)).rows
+        redis_server.ask("ACL", "SETUSER", "worker", "-@all")
+        waiting = asyncio.create_task(anext(batches))
+        lost = await event_of(events, QueueLost)
+        assert lost.reason.startswith("Redis refuses access: ")
+        redis_server.ask("ACL", "SETUSER", "worker", "+@all")
+        await put(url, *tasks(2))
+        assert (await waiting).rows
+    assert QueueFound() in events
 
 
 async def test_the_rights_that_the_manual_names_are_enough(redis_server: RedisServer) -> None:

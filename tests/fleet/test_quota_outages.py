@@ -108,6 +108,24 @@ async def test_a_user_with_no_more_than_its_own_keys_can_use_it(redis_server: Re
         await calls.reach(20)
 
 
+async def test_a_right_that_is_revoked_is_reported_as_refused_and_leaves_no_share(
+    redis_server: RedisServer, calls: Calls
+) -> None:
+    redis_server.ask("ACL", "SETUSER", "worker", "on", ">word", "~*", "+@all")
+    events: list[Event] = []
+    url = redis_server.url.replace("//", "//worker:word@")
+    async with SharedQuota(url, account="account", lost_share=2) as quota:
+        quota.subscribe(events.append)
+        calls.begin(quota)
+        await calls.reach(20)
+        redis_server.ask("ACL", "SETUSER", "worker", "-hset")
+        lost = await event_of(events, QuotaLost)
+        assert lost.reason.startswith("Redis refuses access to the shared quota at redis://***@")
+        assert lost.per_second == 0
+        redis_server.ask("ACL", "SETUSER", "worker", "+hset")
+        await event_of(events, QuotaFound)
+
+
 async def test_outside_its_block_it_is_closed(redis_url: str) -> None:
     quota = SharedQuota(redis_url, account="account")
     with pytest.raises(ClosedError):

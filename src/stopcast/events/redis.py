@@ -11,7 +11,7 @@ from stopcast.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class QuotaLost:
-    """The Redis of the shared quota cannot be reached.
+    """The Redis of the shared quota cannot be reached, or refuses.
 
     Attributes:
         reason: why, in words.
@@ -62,17 +62,19 @@ class QuotaSettingsAdopted:
 
 @dataclass(frozen=True, slots=True)
 class QueueLost:
-    """The queue's Redis does not answer. Tasks that were taken are stopped; their acknowledgement waits."""
+    """The queue's Redis does not answer, or refuses. Tasks that were taken are stopped; their acknowledgement waits."""
 
     log_entry: ClassVar = LogEntry(
-        "queue_lost", WARNING, "the queue is away ({0.reason}); tasks at hand are stopped, and acknowledged later"
+        "queue_lost",
+        WARNING,
+        "the queue cannot be used for now ({0.reason}); tasks at hand are stopped, and acknowledged later",
     )
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFound:
-    """The queue's Redis answers again."""
+    """The queue can be used again."""
 
     log_entry: ClassVar = LogEntry("queue_found", WARNING, "the queue is back")
 

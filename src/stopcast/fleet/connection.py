@@ -24,6 +24,8 @@ _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel
 _OPTIONS: Final = {"db", "password", "sentinel_username", "sentinel_password"}
 _TLS_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password"}
 _SENTINEL_PORT: Final = 26379
+#: What Redis 7 and Valkey answer where a script uses a command that the user may not; redis-py has no type for it.
+_LACKS_A_RIGHT: Final = re.compile(r"executing the script can't run this command|^ACL failure in script")
 NO_CLUSTER: Final = N_(
     "this is a Redis Cluster, which stopcast does not support. Use a single Redis or Valkey; for failover, "
     "replicas under Sentinel: redis+sentinel://host1,host2/service/0"
@@ -38,6 +40,14 @@ def is_cluster(error: BaseException) -> bool:
     kinds = (exceptions.MovedError, exceptions.AskError, exceptions.ClusterDownError, exceptions.ClusterCrossSlotError)
     whole = ("MOVED ", "ASK ", "CLUSTERDOWN ", "CROSSSLOT ")
     return isinstance(error, kinds) or (isinstance(error, exceptions.ResponseError) and str(error).startswith(whole))
+
+
+def refuses_access(error: BaseException) -> bool:
+    """Return whether Redis answers, and refuses the login or a right."""
+    from redis import exceptions  # noqa: PLC0415 - slow to import
+
+    refusals = (exceptions.AuthenticationError, exceptions.NoPermissionError)
+    return isinstance(error, refusals) or _LACKS_A_RIGHT.search(str(error)) is not None
 
 
 def without_secrets(url: str) -> str:

@@ -93,8 +93,9 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
     from stopcast.cli.display import queue_messages
     from stopcast.cli.lists import Lists
     from stopcast.cli.lists.exclusions import read_exclusions
-    from stopcast.errors import QueueError
+    from stopcast.errors import StopcastError
     from stopcast.fleet.queue import RedisQueue
+    from stopcast.i18n import ngettext
     from stopcast.tasks.intake import Intake
 
     user = User(output)
@@ -114,9 +115,15 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
             async for rows in batches:
                 await _put(queue, rows, counts, again=again)
             length = (await queue.status()).length
-        except QueueError as error:
-            new = counts["queued"]
-            error.add_note(f"{new:,} tasks were put in. Run the same command again: no task is put in twice.")
+        except StopcastError as error:
+            text = ngettext(
+                "1 task was put in. After you have fixed the cause, run the same command again: no task is put in "
+                "twice.",
+                "{number:,} tasks were put in. After you have fixed the cause, run the same command again: no task is "
+                "put in twice.",
+                counts["queued"],
+            )
+            error.add_note(text)
             raise
     counts |= _counts_of(intake) | {"length": length}
     user.log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)

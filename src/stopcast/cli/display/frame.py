@@ -128,7 +128,7 @@ def _rate(snapshot: RunSnapshot, width: int, *, unicode: bool) -> Iterator[Text]
     if snapshot.limited_to != snapshot.cap:
         yield Text(_("held at {rate:g}", rate=snapshot.limited_to), _WARNING)
     if snapshot.quota_away:
-        yield Text(_("the shared quota is away"), _WARNING)
+        yield Text(_("the shared quota cannot be used"), _WARNING)
     if snapshot.slowed_to is not None:
         yield Text(_("slowed to {rate:.0f} by throttling", rate=snapshot.slowed_to), _WARNING)
     if unicode and width >= 60:  # noqa: PLR2004 - in fewer columns it takes a line of its own

@@ -136,7 +136,7 @@ def progress(snapshot: RunSnapshot) -> str:
     if not snapshot.paused:
         parts.append(_("{rate:.1f} a second", rate=snapshot.rate))
         if snapshot.quota_away:
-            parts.append(_("the shared quota is away"))
+            parts.append(_("the shared quota cannot be used"))
         if snapshot.slowed_to is not None:
             parts.append(_("slowed to {rate:.0f} by throttling", rate=snapshot.slowed_to))
     parts += [

@@ -10,7 +10,8 @@ from typing import Final
 
 from stopcast.errors import ConfigurationError, QueueDataLostError, QueueError, StopcastError
 from stopcast.events import Event, QueueFound, QueueLost
-from stopcast.fleet.connection import NO_CLUSTER, is_cluster
+from stopcast.fleet.connection import NO_CLUSTER, is_cluster, refuses_access
+from stopcast.marking import N_
 
 #: The version of the data in Redis. Version 0.1 of stopcast wrote none.
 STATE_VERSION: Final = 2
@@ -22,8 +23,8 @@ _SCRIPT: Final = re.compile(
     r"^STOPCASTBACK | script: (?:[0-9a-f]{40}, )?on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
 )
 
-#: What Redis 7 and Valkey answer where a script uses a command that the user may not; redis-py has no type for it.
-_LACKS_A_RIGHT: Final = re.compile(r"executing the script can't run this command|^ACL failure in script")
+
+_REFUSED: Final = N_("Redis refuses access: {words}")
 
 
 def words_of(error: BaseException) -> str:
@@ -99,12 +100,12 @@ def report_errors(queue: str) -> Iterator[None]:
         QueueDataLostError: the queue's tasks are gone.
         QueueError: anything else.
     """
-    from redis.exceptions import AuthenticationError, NoPermissionError, RedisError  # noqa: PLC0415 - slow to import
+    from redis.exceptions import RedisError  # noqa: PLC0415 - slow to import
 
     try:
         yield
     except (RedisError, OSError) as error:
-        if isinstance(error, AuthenticationError | NoPermissionError) or _LACKS_A_RIGHT.search(str(error)):
+        if refuses_access(error):
             raise ConfigurationError(f"Redis refuses access to the queue {queue}: {words_of(error)}") from None
         raise permanent(error, queue) or QueueError(f"the queue {queue} cannot be used: {words_of(error)}") from None
 
@@ -143,7 +144,8 @@ class Availability:
             raise ended_by from error
         if not self._failing:
             self._began_at = asyncio.get_running_loop().time()
-            self._emit(QueueLost(words_of(error)))
+            words = words_of(error)
+            self._emit(QueueLost(_REFUSED.format(words=words) if refuses_access(error) else words))
         self._failing.add(activity)
         if str(error).startswith("STOPCASTBACK"):
             # Redis is there, and others may read, or take over what is ours.

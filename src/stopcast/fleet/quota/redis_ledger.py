@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.background import cancellable
 from stopcast.errors import ConfigurationError, QuotaLostError
-from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
+from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, refuses_access, without_secrets
 from stopcast.fleet.quota.slots import QuotaSettings
 
 if TYPE_CHECKING:
@@ -204,12 +204,7 @@ class RedisLedger:
         Raises:
             QuotaLostError: no answer, or a refusal.
         """
-        from redis.exceptions import (  # noqa: PLC0415
-            AuthenticationError,
-            NoPermissionError,
-            NoScriptError,
-            RedisError,
-        )
+        from redis.exceptions import NoScriptError, RedisError  # noqa: PLC0415
 
         # Where it counts that the script is there, it is sent whole.
         whole = request.verify or request.change
@@ -229,8 +224,8 @@ class RedisLedger:
                 await cancellable(self._client.connection_pool.disconnect(), name="disconnecting from Redis")
             cluster = is_cluster(error)
             reason = NO_CLUSTER if cluster else str(error) or type(error).__name__
-            raise QuotaLostError(
-                f"the shared quota at {self.where}: {reason}",
-                refused=cluster or isinstance(error, AuthenticationError | NoPermissionError),
-            ) from error
+            if refuses_access(error):
+                text = f"Redis refuses access to the shared quota at {self.where}: {reason}"
+                raise QuotaLostError(text, refused=True) from error
+            raise QuotaLostError(f"the shared quota at {self.where}: {reason}", refused=cluster) from error
         return Lease.of(answer, most=request.permits, where=self.where)
