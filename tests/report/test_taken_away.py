@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,14 +17,19 @@ SLOW = ("--max-per-second", "40", "-y")
 
 
 @pytest.fixture
-def disturbed(shell: Shell, api: Emulator) -> Callable[[Callable[[Path], object]], tuple[int, str]]:
-    """Runs a list of 100 tasks, does something to the report after its first lines, and returns status and log."""
+def disturbed(shell: Shell, api: Emulator) -> Callable[..., tuple[int, str]]:
+    """Runs a list of 100 tasks, does something to the report after its first lines, and returns status and log.
 
-    def run(disturb: Callable[[Path], object]) -> tuple[int, str]:
+    A signal, if one is given, follows.
+    """
+
+    def run(disturb: Callable[[Path], object], number: int | None = None) -> tuple[int, str]:
         report = shell / REPORT
         process = shell.start("run", write_csv(shell / "list.csv", tasks(100)), "--endpoint", api.url, *SLOW)
         until(lambda: report.exists() and report.read_bytes().count(b"\n") > 5)
         disturb(report)
+        if number is not None:
+            process.send_signal(number)
         ended = end_of(process)
         return ended.status, ended.err
 
@@ -68,3 +74,14 @@ def test_a_report_that_is_moved_has_all_lines_and_a_warning_says_where(
     assert (status, statuses(shell / "moved.jsonl")) == (0, {"stopped": 100})
     assert log.count("has moved the report") == 1
     assert str(shell / "moved.jsonl") in log
+
+
+def test_before_the_command_that_continues_a_moved_report_is_to_be_moved_back(
+    shell: Shell, api: Emulator, disturbed: Callable[..., tuple[int, str]]
+) -> None:
+    status, log = disturbed(lambda report: report.rename(shell / "moved.jsonl"), signal.SIGTERM)
+    assert status == 143
+    assert log.index("Move it back there before you continue") < log.index("--resume")
+    (shell / "moved.jsonl").rename(shell / REPORT)
+    assert shell.run("run", "list.csv", "--endpoint", api.url, "--resume").status == 0
+    assert (api.calls, set(lines_by_task(shell / REPORT).values())) == (100, {1})

@@ -73,6 +73,12 @@ def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, 
         summary, options.report.path, done=rows_done(run), to_do=to_do, sandbox=options.calls.sandbox
     )
 
+    resume_with = None
+    if error is not None and _can_continue(run, options.report.path, error):
+        resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError))
+    # The report of a run over nothing is removed.
+    moved = resume_with is not None and summary.statuses and not is_file(options.report.path)
+
     def log_totals() -> None:
         if error is None or summary.calls or summary.statuses:
             user.log(text, event="summary", summary=as_json)
@@ -80,14 +86,18 @@ def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, 
             user.log(job.advice(summary.statuses), event="not_ended")
         elif summary.bad and error is None and (note := advice_on(None, options)) is not None:
             user.log(note, event="advice")
+        if moved:
+            moved_away = _(
+                "The report is not at {path} any more. Move it back there before you continue: without it all tasks "
+                "are sent again.",
+                path=options.report.path,
+            )
+            log(moved_away, event="report_moved", level=logging.WARNING)
 
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
     if error is None:
         log_totals()
         return Ended(as_json, status)
-    resume_with = None
-    if _can_continue(run, options.report.path, error):
-        resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError))
     return Ended(as_json if run.opened else None, status, error, log_totals, advice_on(error, options), resume_with)
 
 
