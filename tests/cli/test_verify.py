@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -106,6 +107,13 @@ def test_lines_older_than_72_hours_are_left_out_and_counted(shell: Shell, api: E
     assert "2 rows not asked about: finished more than 72 hours ago" in ended.err
     assert {line["TaskId"] for line in read_report(shell / PROOF)} == {task.task_id for task in new}
     assert len(api.queries) == 3
+
+
+def test_where_all_lines_are_too_old_the_clock_that_says_so_is_named(shell: Shell, api: Emulator, asked: At) -> None:
+    write_report(shell / "report.jsonl", tasks(2), hours_ago=200)
+    text = " ".join(shell.run("verify", "report.jsonl", *asked).err.split())
+    assert re.search(r"Nothing to ask about\. .*by the clock of this machine, 20\d\d-\d\d-\d\d \d\d:\d\d", text)
+    assert len(api.queries) == 0
 
 
 def test_a_verification_of_a_report_skips_rows_without_a_task_or_with_an_ended_one(

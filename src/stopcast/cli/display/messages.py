@@ -180,8 +180,8 @@ def totals(
     """
     counts = status_counts(summary.statuses) or _("none")
     lines = [ngettext("1 row: {counts}", "{number:,} rows: {counts}", summary.good + summary.bad, counts=counts)]
-    if not (summary.statuses.total() or summary.calls or summary.not_finished or summary.asked):
-        lines = [_("Nothing to stop.")]
+    if not (summary.statuses.total() or summary.calls or summary.not_finished):
+        lines = [_("Nothing to ask about.") if summary.asked else _("Nothing to stop.")]
     lines += _calls(summary)
     if number := summary.settled_earlier:
         lines.append(
@@ -193,11 +193,12 @@ def totals(
     if number := summary.too_old:
         lines.append(
             ngettext(
-                "1 row not asked about: finished more than 72 hours ago. The API no longer knows its task, which ends "
-                "by itself within 24 hours",
-                "{number:,} rows not asked about: finished more than 72 hours ago. The API no longer knows their "
-                "tasks; each task ends by itself within 24 hours",
+                "1 row not asked about: finished more than 72 hours ago by the clock of this machine, {now}. The API "
+                "no longer knows its task, which ends by itself within 24 hours",
+                "{number:,} rows not asked about: finished more than 72 hours ago by the clock of this machine, {now}. "
+                "The API no longer knows their tasks; each task ends by itself within 24 hours",
                 number,
+                now=moment(0, dated=True),
             )
         )
     if left := _left(done, to_do, unfinished=summary.not_finished):
