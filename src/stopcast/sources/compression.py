@@ -101,7 +101,7 @@ class Compression:
 
 def _zstd_members() -> Callable[[], Member] | None:
     try:
-        from compression import zstd  # type: ignore[import-not-found]  # noqa: PLC0415 - from Python 3.14 on
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - from 3.14 on
 
         library: Any = zstd
     except ImportError:
