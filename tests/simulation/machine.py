@@ -19,7 +19,7 @@ from simulation.api import account_key
 from simulation.fleet import Fleet
 from simulation.loop import InlineCalls, InlineThread, SimulatedLoop, current_group
 from simulation.world import World
-from stopcast.cli.running import targets
+from stopcast.fleet.quota import shared_quota
 from stopcast.fleet.quota.shared_quota import SharedQuota
 
 KEY: Final = "AKSIMULATED"
@@ -47,7 +47,7 @@ def simulated(loop: SimulatedLoop, world: World, messages: io.StringIO, fleet: F
             (sys.modules["stopcast.report.writer"], "BlockingCalls", InlineCalls),
             (sys.modules["stopcast.report.blocking"], "BlockingCalls", InlineCalls),
             (sys, "stderr", messages),
-            (targets, "SharedQuota", SharedQuota if fleet is None else fleet.of_command),
+            (shared_quota, "SharedQuota", SharedQuota if fleet is None else fleet.of_command),
             (logging, "_startTime", 0.0),
         ):
             stack.enter_context(patch.object(target, name, value))
