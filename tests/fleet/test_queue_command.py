@@ -24,7 +24,7 @@ from support.processes import (
 )
 from support.queue_commands import SOON, enqueued, work
 from support.queues import leave_pending
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, free_port
 
 At = tuple[str, ...]
 
@@ -143,6 +143,13 @@ def test_a_queue_that_cannot_be_reached_is_reported_without_its_password(
         assert ended.status == status
         assert ended.without_traceback
         assert "hush" not in ended.err + ended.out
+
+
+def test_a_worker_of_a_queue_that_cannot_be_used_is_refused_before_any_sign_of_a_start(shell: Shell, at: At) -> None:
+    address = f"redis://127.0.0.1:{free_port()}/0/tasks"
+    ended = shell.run("worker", "-o", "a.jsonl", "--queue", address, *at)
+    assert (ended.status, "cannot be used" in ended.err) == (3, True)
+    assert "Stopping" not in ended.log
 
 
 def test_a_restart_of_redis_is_reported_and_costs_no_task_and_no_call(

@@ -161,11 +161,12 @@ async def _run_one(
         return math.nan if run is None else rows_expected(run, job.lists.rows_left(), limit=options.lists.limit)
 
     observers_of = await _open_metrics(session, job, target, expected)
-    screen = _show_opening(user, job, target)
     attempts = AttemptStats()
     stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
     await stack.enter_async_context(stopper)
     run = await _open_run(session, job, stopper, excluded)
+    # Not before: a queue that cannot be used is refused without any sign of a start.
+    screen = _show_opening(user, job, target)
     steering = Steering(
         stopper, user, session.signals.end_now, options.guards.control, ending=lambda: run.ending is not None
     )
