@@ -190,3 +190,16 @@ async def test_an_async_iterable_s_tasks_keep_their_places() -> None:
         ("x", 1),
         ("y", 2),
     ]
+
+
+def test_an_object_whose_values_raise_when_they_are_read_is_a_row_that_names_no_task() -> None:
+    class Detached:
+        room_id = task_id = "x"
+
+        @property
+        def app_id(self) -> str:
+            raise LookupError("the session is closed")
+
+    row = row_of(Detached(), 7)
+    assert isinstance(row, BrokenRow)
+    assert "LookupError" in row.reason

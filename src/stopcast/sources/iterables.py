@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Final
 
@@ -50,25 +50,28 @@ async def batches_of(tasks: AnyTasks) -> AsyncGenerator[Batch, None]:
             if isinstance(tasks, AsyncGenerator):
                 await tasks.aclose()
         return
-    chunk: list[AnyTask] = []
-    error: Exception | None = None
-    began = time.perf_counter()
-    try:
-        for task in tasks:
-            chunk.append(task)
-            seconds = time.perf_counter() - began
-            if len(chunk) < _BATCH and seconds <= _TURN_SECONDS:
-                continue
+    left, ended_by = iter(tasks), None
+    while ended_by is None:
+        began = time.perf_counter()
+        chunk, ended_by = _read(left, until=began + _TURN_SECONDS)
+        seconds = time.perf_counter() - began
+        if chunk:
             yield _batch(chunk, places)
-            if seconds > _TURN_SECONDS:
-                await asyncio.sleep(min(seconds, _LONGEST_PAUSE_SECONDS))
-            chunk, began = [], time.perf_counter()
-    except Exception as raised:  # noqa: BLE001 - the tasks that were read before it come first
-        error = raised
-    if chunk:
-        yield _batch(chunk, places)
-    if error is not None:
-        raise error
+        if seconds > _TURN_SECONDS and ended_by is None:
+            await asyncio.sleep(min(seconds, _LONGEST_PAUSE_SECONDS))
+    if not isinstance(ended_by, StopIteration):
+        raise ended_by
+
+
+def _read(tasks: Iterator[AnyTask], *, until: float) -> tuple[list[AnyTask], BaseException | None]:
+    """Return the next tasks, and what ended them, if anything did: those that were read before an error come first."""
+    chunk: list[AnyTask] = []
+    try:
+        while len(chunk) < _BATCH and time.perf_counter() <= until:
+            chunk.append(next(tasks))
+    except (Exception, asyncio.CancelledError, BaseExceptionGroup) as error:  # noqa: BLE001 - batches_of raises it
+        return chunk, error
+    return chunk, None
 
 
 def _batch(tasks: Iterable[object], places: Iterable[int]) -> Batch:

@@ -16,6 +16,7 @@ AnyTask: TypeAlias = Task | Sequence[str] | Mapping[str, str] | Any
 _COLUMNS: Final = Columns()
 _SHORT_COLUMNS: Final = Columns("app", "room", "task")
 _NOT_A_TASK: Final = N_("neither a Task, nor three strings, nor an object with an AppId, a RoomId and a TaskId")
+_UNREADABLE: Final = N_("its values cannot be read: {error}")
 _Get: TypeAlias = Callable[[Any, str], object]
 
 
@@ -24,6 +25,13 @@ def row_of(task: Any, line: int) -> RawRow | BrokenRow:
     if type(task) in _BY_PLACE and len(task) == IDS:
         app_id, room_id, task_id = task
         return RawRow(app_id, room_id, task_id, line)
+    try:
+        return _row_of_object(task, line)
+    except Exception as error:  # noqa: BLE001 - an object of a database may fetch its values only now
+        return BrokenRow(_UNREADABLE.format(error=type(error).__name__), line)
+
+
+def _row_of_object(task: Any, line: int) -> RawRow | BrokenRow:
     if (named := _names_of(task)) is not None and (row := _by_name(task, *named, line)) is not None:
         return row
     # Text is a sequence too, of its characters.
