@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
-from stopcast import ListError, Outcome, Task
+import pytest
+
+from stopcast import ClosedError, ListError, Outcome, Status, Task
 from support.held import AT_ONCE, HeldApi, good, of_each_kind, opened
 from support.loops import on_both_loops, run_on
 from support.processes import tasks
-from support.streams import consume
-from support.virtual import Api, stopped, virtual_stopper
+from support.streams import consume, counted
+from support.virtual import Api, in_virtual_time, stopped, virtual_stopper
 
 ROWS = tasks(10)
 MORE_THAN_IS_READ = tasks(20_000)
@@ -73,3 +76,35 @@ async def test_a_stream_that_was_left_has_closed_an_async_generator() -> None:
         await anext(stream)
         await stream.aclose()
         assert closed
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), BaseExceptionGroup("", [asyncio.CancelledError()])])
+def test_what_a_plain_source_gave_before_something_was_cancelled_in_it_is_sent(error: BaseException) -> None:
+    def source() -> Iterator[Task]:
+        yield from tasks(50)
+        raise error
+
+    async def main() -> None:
+        outcomes: list[Outcome] = []
+        async with virtual_stopper(Api(stopped)) as stopper:
+            assert isinstance(await consume(stopper.stop_all(source()), outcomes), ListError | type(error))
+        assert counted(outcomes) == {Status.STOPPED: 50}
+
+    in_virtual_time(main)
+
+
+def test_a_source_that_swallows_its_cancellation_does_not_hide_why_its_stream_has_ended() -> None:
+    async def source() -> AsyncIterator[Task]:
+        for _ in range(20):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+        yield ROWS[0]
+
+    async def main() -> None:
+        async with virtual_stopper(Api(stopped), drain_seconds=1) as stopper:
+            first = asyncio.ensure_future(anext(stopper.stop_all(source())))
+            await asyncio.sleep(0.1)
+        with pytest.raises(ClosedError):
+            await first
+
+    in_virtual_time(main)

@@ -55,6 +55,6 @@ async def consume(stream: AsyncIterator[Outcome], into: list[Outcome]) -> BaseEx
     try:
         async for outcome in stream:
             into.append(outcome)  # noqa: PERF401 - those before an error count
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is what the test is about
+    except (Exception, asyncio.CancelledError, BaseExceptionGroup) as error:  # noqa: BLE001 - it is what the test is about
         return error
     return None

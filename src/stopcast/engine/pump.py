@@ -34,7 +34,7 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, 
         finally:
             await end_task(ending)
     await sink.settled()
-    read_to_its_end = not reading.cancelled() and reading.exception() is None
+    read_to_its_end = reading.done() and not reading.cancelled() and reading.exception() is None
     if sink.error is not None:
         if isinstance(sink.error, ClosedError) and read_to_its_end and not sink.without_outcome:
             return  # every row was sent before the calls ended

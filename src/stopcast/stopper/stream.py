@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import suppress
+from inspect import isasyncgen
 from typing import Final, NoReturn, Self
 
 from stopcast.background import END_WITHIN_SECONDS, end_task, finish_task
@@ -97,8 +98,13 @@ class Flow:
 
     async def _read_all(self, sink: RowSink) -> None:
         # The batches are closed where they are read, however often this stream is cancelled.
-        async with aclosing(batches_of(self._tasks)) as batches:
+        batches = batches_of(self._tasks)
+        try:
             await pump(batches, Intake(), sink)
+        finally:
+            # A source that swallows its cancellation still runs, and was logged. To close it would raise.
+            if isasyncgen(batches) and not batches.ag_running:
+                await batches.aclose()
 
     def _ended(self, pumping: asyncio.Task[None]) -> None:
         self._streams.open.discard(self)
