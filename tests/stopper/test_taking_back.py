@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from stopcast import ClosedError, Outcome, RetryPolicy, Status, Task, TokenBucket, Unlimited
+from stopcast import ClosedError, Outcome, RetryPolicy, Status, Task, TokenBucket, Unlimited, ports
 from stopcast.events import Event, TaskFinished
+from stopcast.ports import Gate, Request
 from stopcast.sandbox.answers import Answer, ok, refusal
 from support.processes import tasks
 from support.streams import consume, counted, everything
@@ -236,3 +237,28 @@ def test_a_row_that_is_refused_with_an_appid_while_others_wait_leaves_none_of_th
     assert {outcome.status for outcome in dead} == {Status.SET_ASIDE}
     assert {outcome.code for outcome in dead} == {"InvalidParameter.NotExistAppId"}
     assert len(api.sent) < 5 + 15
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_what_cancels_every_call_makes_no_more_calls_than_the_attempts_of_each_task(sent: bool) -> None:  # noqa: FBT001
+    class CancelsItsTask(Api):
+        async def send(self, request: Request, gate: Gate) -> ports.Answer:
+            if sent:
+                await super().send(request, gate)
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(1)
+            raise AssertionError
+
+    api = CancelsItsTask(stopped)
+
+    async def main() -> list[Outcome]:
+        retry = RetryPolicy(max_attempts=3)
+        async with asyncio.timeout(100), virtual_stopper(api, limiter=Unlimited(), retry=retry) as stopper:
+            return await everything(stopper, tasks(5))
+
+    outcomes = in_virtual_time(main)
+    assert counted(outcomes) == {Status.GAVE_UP: 5}
+    assert all(outcome.in_doubt is sent for outcome in outcomes)
+    assert len(api.sent) == 15 * sent

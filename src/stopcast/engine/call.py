@@ -204,6 +204,9 @@ class Caller:
     def _attempt(self, reply: Reply | None, gate: _CallGate, *, sent: bool, why: Interrupt | None) -> Attempt:
         if why is Interrupt.TIMED_OUT:
             reply, why = Reply(None, readable=False, message="no whole answer in time"), None
+        elif why is Interrupt.CANCELLED and reply is None:
+            # It is a failed attempt, as any other: what cancels every call must not make calls without end.
+            reply, why = Reply(None, readable=False, message="something cancelled the call"), None
         elif reply is not None:
             why = None  # the answer was faster
         return Attempt(reply, sent, gate.permit_at, gate.limiter_seconds, gate.signer, gate.clock_offset, why)

@@ -276,9 +276,6 @@ class Dispatcher:
                 origin.give_back(job)
             case Interrupted(job, Interrupt.CUT_OFF):
                 origin.cut_off(job)
-            case Interrupted(job, Interrupt.CANCELLED):
-                self._give_back(job)
-                raise asyncio.CancelledError
             case Interrupted(job, _):
                 self._give_back(job)
 

@@ -107,7 +107,12 @@ class Slot:
         while self._cancels:
             worker.uncancel()
             self._cancels -= 1
-        return Interrupt.CANCELLED if worker.cancelling() else why
+        return Interrupt.CANCELLED if why is None and worker.cancelling() else why
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether something else than the engine has cancelled the worker."""
+        return self._worker.cancelling() > self._cancels
 
     def close(self) -> None:
         """Stop the timer."""

@@ -175,6 +175,8 @@ class Workers:
                 if not slot.sent:
                     self._unsent -= 1
             self._receive(result)
+            if slot.cancelled:
+                raise asyncio.CancelledError
             if not (slot.sent or isinstance(result, Interrupted)):
                 return True
         return False
