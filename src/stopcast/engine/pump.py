@@ -42,7 +42,7 @@ async def pump(batches: AsyncIterator[Batch], intake: Intake, sink: RowSink, *, 
     if reading in first and reading.cancelled():
         # As it is, the error would look like the end of this task, and so of a stream that has all its outcomes.
         raise ListError("the source of the tasks was cancelled from within, so that more of them may be missing")
-    if not read_to_its_end:
+    if reading.done():
         reading.result()
 
 
