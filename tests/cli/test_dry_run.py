@@ -27,14 +27,17 @@ REFUSED = {
     "--metrics-file missing/metrics": "a folder that exists",
     "--metrics-file report.jsonl": "was not written by stopcast",
     "--until 5s": "leaves no time",
-    "-o report.jsonl": "exists already",
-    "-o link.jsonl": "a symbolic link to a file that does not exist",
     "-o missing/report.jsonl": "mkdir -p missing",
     "-o tasks.csv/report.jsonl": "Not a directory",
     "-o .": "Name a file in it",
     "-o other.jsonl --resume": "is not a report",
     "-o report.jsonl --resume": "a run with --sandbox",
     "--verify -o -": "reads the report again",
+}
+#: Options with which the run refuses a report that exists, and words of that.
+EXISTING = {
+    "-o report.jsonl": "exists already",
+    "-o link.jsonl": "a symbolic link to a file that does not exist",
     "--verify -o new.jsonl": "new.verify.jsonl exists already",
 }
 
@@ -60,6 +63,17 @@ def test_a_dry_run_is_refused_as_the_run_is_and_neither_begins_before(desk: Shel
     assert REFUSED[options] in dry.err
     assert (dry.status, dry.out, dry.err) == (run.status, "", run.err.partition("To continue it:")[0])
     assert sorted(each.name for each in desk.directory.iterdir()) == names
+
+
+@pytest.mark.parametrize("options", EXISTING)
+def test_a_dry_run_shows_its_plan_and_warns_of_a_report_that_makes_the_run_refuse(desk: Shell, options: str) -> None:
+    run = desk.run("run", "tasks.csv", *options.split())
+    dry = desk.run("run", "tasks.csv", *options.split(), "--dry-run")
+    assert (run.status, dry.status) == (2, 0)
+    assert "3 tasks to stop" in dry.out
+    assert dry.err.startswith("The run itself would be refused: the report ")
+    assert EXISTING[options] in dry.err
+    assert EXISTING[options] in run.err
 
 
 def test_a_dry_run_needs_neither_a_key_nor_a_redis_that_answers(desk: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from stopcast.api.actions import STOP_WEBCAST
@@ -9,25 +10,33 @@ from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.exclusions import read_exclusions
 from stopcast.cli.options import Options
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json, write_text
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json, write_text
 from stopcast.cli.running.checks import check_start, check_verify_report
 from stopcast.cli.running.metrics import check_metrics
 from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.places import checked_cap, endpoint_of, named_accounts, shared_quota
 from stopcast.cli.running.plan import make_plan
+from stopcast.errors import ReportExistsError
 from stopcast.fleet.connection import connected
+from stopcast.i18n import _
 from stopcast.threads import in_thread
 
 
 async def print_plan(options: Options, *, verify: bool) -> int:
     """Print the plan, and return the exit status. What the run would refuse is refused, as far as it needs no key.
 
+    A report that exists is only warned of: it does not make the list any worse, and may be gone before the run.
+
     Raises:
         StopcastError: an option, the report or a list cannot be used.
     """
-    await check_start(options, STOP_WEBCAST, dry_run=True)
-    if verify:
-        check_verify_report(options.report)
+    existing = None
+    try:
+        await check_start(options, STOP_WEBCAST, dry_run=True)
+        if verify:
+            check_verify_report(options.report)
+    except ReportExistsError as error:
+        existing = error
     await _check_calls(options)
     await in_thread(partial(check_metrics, options.metrics), name="metrics file")
     lists = Lists.of(options.lists, report=options.report.path, rehearsals=options.calls.sandbox)
@@ -39,6 +48,9 @@ async def print_plan(options: Options, *, verify: bool) -> int:
         write_text(str(plan))
         if (deadline := options.guards.until) is not None:
             write_text(messages.until(deadline.left_seconds))
+    if existing is not None:
+        text = _("The run itself would be refused: {reason}", reason=existing)
+        log(text, event="would_be_refused", level=logging.WARNING)
     return EXIT_BAD_ROWS if plan.intake.invalid or plan.per_account[None] else EXIT_GOOD
 
 
