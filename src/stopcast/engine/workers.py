@@ -96,30 +96,30 @@ class Workers:
     def start(self) -> None:
         """Wake or start as many workers as there are jobs for them, and room."""
         try:
-            self._start_all()
+            # The cheapest condition comes first: every call that goes out asks, and mostly all workers have a call.
+            while (
+                (self._idle or len(self._slots) + self._starting < self._bounds.max_at_once)
+                and self._stagger is None
+                and self._has_more_than(self._starting)
+                and self._may_start(self._unsent + self._starting)
+            ):
+                self._start_one()
         except Exception as error:  # noqa: BLE001 - a limiter of the caller's own does not know its rate
             # In a timer the error would end nothing, and the calls would wait for ever.
             self._on_failure(_unexpected(error))
 
-    def _start_all(self) -> None:
-        # The cheapest condition comes first: every call that goes out asks, and mostly all workers have a call.
-        while (
-            (self._idle or len(self._slots) + self._starting < self._bounds.max_at_once)
-            and self._stagger is None
-            and self._has_more_than(self._starting)
-            and self._may_start(self._unsent + self._starting)
-        ):
-            now = self._loop.time()
-            if self._idle and now - self._idle[-1][0] < _WARM_SECONDS:
-                self._wake()
-                continue
-            if now < self._next_at:
-                self._stagger = self._loop.call_at(self._next_at, self._end_stagger)
-                return
+    def _start_one(self) -> None:
+        """Wake or start a worker, or set the timer for that."""
+        now = self._loop.time()
+        if self._idle and now - self._idle[-1][0] < _WARM_SECONDS:
+            self._wake()
+        elif now < self._next_at:
+            self._stagger = self._loop.call_at(self._next_at, self._end_stagger)
+        else:
             self._next_at = now + self._bounds.stagger_seconds
             if self._idle:
                 self._wake()
-                continue
+                return
             self._starting += 1
             # It registers itself: an eager task factory runs its first step at once.
             self._loop.create_task(self._work(), name="stopcast worker").add_done_callback(self._on_end)
