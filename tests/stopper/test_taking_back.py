@@ -262,3 +262,20 @@ def test_what_cancels_every_call_makes_no_more_calls_than_the_attempts_of_each_t
     assert counted(outcomes) == {Status.GAVE_UP: 5}
     assert all(outcome.in_doubt is sent for outcome in outcomes)
     assert len(api.sent) == 15 * sent
+
+
+@pytest.mark.parametrize("drained", [True, False])
+def test_a_single_task_whose_call_is_over_before_its_caller_waits_has_its_outcome(drained: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        async with asyncio.timeout(10), virtual_stopper(Api(stopped), limiter=Unlimited()) as stopper:
+            # As with an eager task factory and a transport that answers at once.
+            single = stopper.dispatcher.call(URGENT[0])
+            if drained:
+                await stopper.drain()
+                with pytest.raises(ClosedError):
+                    await single.outcome()
+            else:
+                await asyncio.sleep(1)
+                assert (await single.outcome()).status is Status.STOPPED
+
+    in_virtual_time(main)
