@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
 from stopcast.events import Event
@@ -20,6 +21,8 @@ from stopcast.tasks.task import Task
 
 LOG: Final = logging.getLogger("stopcast")
 LOG.addHandler(logging.NullHandler())
+#: An observer of another type is named by its type: to look at its attributes, or to compare it, may raise.
+_FUNCTIONS: Final = (FunctionType, MethodType, BuiltinFunctionType)
 
 
 def log_event(event: Event, account: str = "") -> None:
@@ -60,7 +63,7 @@ class Observers:
         given = tuple(observers)
         self.want_all = bool(given) or LOG.isEnabledFor(logging.DEBUG)
         self._observers = (*given, partial(log_event, account=account) if account else log_event)
-        self._failed: list[Observer] = []
+        self._failed: set[int] = set()
 
     def watch(self, opened: Opened) -> None:
         """Let the observers that have a method ``watch`` see the Stopper itself."""
@@ -76,11 +79,11 @@ class Observers:
             except (KeyboardInterrupt, SystemExit):
                 raise
             except BaseException:  # an observer's CancelledError must not end the stream
-                if observer not in self._failed:
-                    self._failed.append(observer)
-                    name = getattr(observer, "__qualname__", type(observer).__qualname__)
+                if id(observer) not in self._failed:
+                    self._failed.add(id(observer))
+                    named: Any = observer if type(observer) in _FUNCTIONS else type(observer)
                     LOG.exception(
                         "the observer %s failed; its later failures are not logged",
-                        name,
+                        named.__qualname__,
                         extra={"event": "observer_failed"},
                     )

@@ -168,6 +168,31 @@ async def test_an_observer_that_raises_is_logged_once_and_disturbs_nothing(caplo
     assert record.exc_info is not None
 
 
+class Proxy:
+    """Raises whatever is asked of it, as a proxy of a request does outside of one."""
+
+    def __call__(self, _event: Event) -> None:
+        raise RuntimeError("no request")
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__qualname__":
+            raise RuntimeError("no request")
+        raise AttributeError(name)
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no request")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+async def test_an_observer_that_cannot_be_compared_or_named_disturbs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with Emulator() as emulator, stopper_at(emulator, observers=[Proxy(), Proxy()]) as stopper:
+        outcomes = await stopper.stop_many([ONE, TWO, THREE])
+    assert [outcome.status for outcome in outcomes] == [Status.STOPPED] * 3
+    failures = [record for record in caplog.records if record.__dict__["event"] == "observer_failed"]
+    assert [record.args for record in failures] == [("Proxy",), ("Proxy",)]
+
+
 async def test_without_an_observer_no_event_is_made_for_success(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     for kind in (TaskFinished, TaskRefused):
