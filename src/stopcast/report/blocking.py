@@ -1,4 +1,7 @@
-"""Writing and syncing files, which may block for ever, and a thread for it that does not keep the process alive."""
+"""Writing and syncing files, which may block for ever, and a thread for it that does not keep the process alive.
+
+Here is also how an open file is compared with the one that now has its name.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import os
 import select
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
@@ -99,3 +103,11 @@ def sync(descriptor: int, *, data_only: bool = False) -> bool:
             raise
         return False
     return True
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Return whether the path is still a name of the open file. Another program may have moved either."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stopcast.errors import ReportError
-from stopcast.report.blocking import sync
+from stopcast.report.blocking import is_at, sync
 from stopcast.tasks.task import Task
 
 _LOG: Final = logging.getLogger("stopcast")
@@ -134,17 +134,20 @@ class InFlightLog:
         sync(self._descriptor, data_only=True)
 
     def close(self) -> None:
-        """Close the file, and remove it unless a task in it is in doubt."""
-        if self._places or self._written or self._left:
-            self.give_up_room()
-            _name_log(self._report, self._path)
-            with suppress(OSError):
-                # The report may have been written anew, and be another file now.
-                self._write(_WIDTH, _file_id(self._report))
-        else:
-            _name_log(self._report, None)
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
+        """Close the file, and remove it unless a task in it is in doubt. One that was moved away is emptied instead."""
+        in_doubt = bool(self._places or self._written or self._left)
+        if not in_doubt:
+            self._size = _HEADER
+        self.give_up_room()
+        with suppress(OSError):
+            # Its folder may have been moved, and another run may write a report of the same name.
+            if is_at(self._path, self._descriptor):
+                _name_log(self._report, self._path if in_doubt else None)
+                if in_doubt:
+                    # The report may have been written anew, and be another file now.
+                    self._write(_WIDTH, _file_id(self._report))
+                else:
+                    self._path.unlink()
         os.close(self._descriptor)
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 from stopcast.errors import ConfigurationError, ReportError, ReportExistsError, ReportLockedError
 from stopcast.marking import N_
+from stopcast.report.blocking import is_at
 from stopcast.threads import in_thread
 
 _LOG: Final = logging.getLogger("stopcast")
@@ -82,7 +83,7 @@ async def open_report(path: Path, *, resume: bool) -> int:
     except OSError as error:
         raise _unopenable(path, error) from None
     _lock(report, path)
-    if not _is_at(path, report):
+    if not is_at(path, report):
         # A run that just ended has put another file in its place, and lines in this one would be lost.
         os.close(report)
         raise ReportLockedError(f"another run was just writing the report {path}; try again")
@@ -130,7 +131,7 @@ def remove_if_empty(report: Path, descriptor: int) -> None:
     """Remove an empty report, which would only be in the way of the next run. It is no error if that fails."""
     with suppress(OSError):
         status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode) and not status.st_size:
+        if stat.S_ISREG(status.st_mode) and not status.st_size and is_at(report, descriptor):
             report.unlink(missing_ok=True)
 
 
@@ -246,13 +247,6 @@ def _way_out(path: Path, error: OSError) -> str:
     if error.errno == errno.EISDIR:
         return N_("Name a file in it: -o {path}").format(path=shlex.quote(str(path / "report.jsonl")))
     return N_("Name another one: -o PATH")
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 async def sync_folder(report: Path) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from stopcast.report.blocking import sync
+from stopcast.report.blocking import is_at, sync
 from stopcast.report.line import LINE_BYTES, lines_in, looks_like_a_line
 from stopcast.threads import in_thread
 
@@ -26,11 +26,14 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
     """Write the report anew with each line as ``rewritten`` returns it, and put the new file in its place at once.
 
     A file that cannot be replaced, such as a bind mount, is overwritten. ``PATH.tidied`` has all lines until that is
-    done, and the next run that continues with the report finishes it.
+    done, and the next run that continues with the report finishes it. A report that another program has moved stays as
+    it is: another file may have its name.
 
     Raises:
         OSError: there is no room for the new file; the report is as it was.
     """
+    if not is_at(path, descriptor):
+        return
     path, fresh, whole = _files(path)
     _remove_leftover(fresh)
     try:
@@ -41,6 +44,9 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
             await in_thread(partial(sync, out.fileno()), name="sync")
         with suppress(OSError):  # some network file systems have no modes
             fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
+        if not is_at(path, descriptor):
+            fresh.unlink()
+            return
         try:
             fresh.replace(path)
         except OSError as error:

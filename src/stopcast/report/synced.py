@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from stopcast.marking import N_
-from stopcast.report.blocking import sync
+from stopcast.report.blocking import is_at, sync
 from stopcast.report.in_flight import InFlightLog
 
 _LOG: Final = logging.getLogger("stopcast")
@@ -67,7 +67,7 @@ class SyncedReport:
         if status.st_size < size:
             raise OSError(errno.EIO, _CUT)
         with suppress(PermissionError):
-            if not self._is_in_its_place(status):
+            if not is_at(self._path, self._descriptor):
                 self._warn("report_moved", _MOVED.format(path=self._path, now=self._name_now()))
 
     def free_notes(self) -> None:
@@ -79,12 +79,6 @@ class SyncedReport:
         if event not in self._warned:
             self._warned.add(event)
             _LOG.warning("%s", text, extra={"event": event})
-
-    def _is_in_its_place(self, status: os.stat_result) -> bool:
-        try:
-            return os.path.samestat(status, self._path.stat())
-        except FileNotFoundError:
-            return False
 
     def _name_now(self) -> str:
         with suppress(OSError):
