@@ -92,6 +92,14 @@ def test_a_closed_standard_input_is_one_line(shell: Shell, arguments: At) -> Non
     assert "standard input: it is closed" in ended.err
 
 
+@pytest.mark.parametrize("arguments", [("/dev/stdin",), ("list.csv", "--except", "/dev/stdin")])
+def test_a_closed_standard_input_is_no_empty_list_by_its_name_either(shell: Shell, arguments: At) -> None:
+    write_csv(shell / "list.csv", tasks(2))
+    ended = shell.run_process("run", *arguments, "--sandbox", before=partial(os.close, 0))
+    assert (ended.status, (shell / "stopcast-report.jsonl").exists()) == (2, False)
+    assert "stopcast: /dev/stdin: " in ended.err
+
+
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
 @pytest.mark.parametrize(
     "arguments",

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import select
+import socket
 import sys
 import time
 from contextlib import suppress
@@ -148,11 +149,15 @@ def _text(raw: Any, before: TextIO) -> TextIO:
 def _occupy_closed_descriptors() -> None:
     """Keep the numbers 0, 1 and 2 from files that are opened later: they would receive what is for a standard stream.
 
-    What is opened instead refuses the stream's use as a closed descriptor does.
+    What is opened instead refuses the stream's use as a closed descriptor does. A socket cannot be opened by name, so
+    that /dev/stdin is no empty list.
     """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             # The lowest free number is this one.
-            os.open(os.devnull, os.O_WRONLY if descriptor == 0 else os.O_RDONLY)
+            if descriptor == 0:
+                socket.socket(socket.AF_UNIX).detach()
+            else:
+                os.open(os.devnull, os.O_RDONLY)
