@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stopcast.background import finish_task
 from stopcast.cli.running.signals import Signals
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.thread import serving
@@ -27,6 +28,7 @@ from support.processes import (
     until,
     write_csv,
 )
+from support.virtual import in_virtual_time
 
 REPORT = "stopcast-report.jsonl"
 BOTH = pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -270,3 +272,33 @@ def test_the_second_signal_is_not_the_first() -> None:
     with keeping_signals(), Signals() as signals:
         asyncio.run(main(signals))
     assert received == [(signal.SIGTERM, True), (signal.SIGINT, False)]
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "seconds"),
+    [(2, 0, 2.0), (1, 1, 2.0), (0, 2, 2.0), (1, 0, 3.0), (0, 1, 3.0), (0, 0, 10.0)],
+    ids=["two before", "one before", "two during", "the first before", "the first during", "none"],
+)
+def test_the_closing_takes_two_seconds_after_the_second_signal_or_the_grace(
+    before: int, during: int, seconds: float
+) -> None:
+    async def main() -> float:
+        loop, signals = asyncio.get_running_loop(), Signals()
+        with keeping_signals(), signals:
+            signals.cancel_task()
+            signals.hand_over(lambda _number, _first: None, lambda _number: None)
+            raise_signals(before)
+            await asyncio.sleep(0)
+            began = loop.time()
+            signals.shorten_closing(grace_seconds=3.0)
+            raise_signals(during)
+            with suppress(asyncio.CancelledError):
+                await finish_task(asyncio.create_task(asyncio.sleep(10)), within_seconds=10.0)
+            return loop.time() - began
+
+    assert in_virtual_time(main) == pytest.approx(seconds, abs=0.001)
+
+
+def raise_signals(number: int) -> None:
+    for _ in range(number):
+        signal.raise_signal(signal.SIGTERM)

@@ -84,18 +84,20 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
         StopcastError: the job could not begin.
     """
     signals.cancel_task()
+    ended: Ended | None = None
     try:
         async with AsyncExitStack() as stack:
             stack.callback(job.lists.close)
             try:
-                return await _run_both(Session.begin(user, signals, stack), job)
+                ended = await _run_both(Session.begin(user, signals, stack), job)
             finally:
                 # However it ended, what is left is to close what was opened.
-                signals.disregard()
+                signals.shorten_closing(job.options.calls.grace_seconds)
     except asyncio.CancelledError:
         if signals.number is None:
             raise
-        return Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
+        return ended or Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
+    return ended
 
 
 async def _run_both(session: Session, job: RunJob) -> Ended:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Self
 
+from stopcast.background import END_WITHIN_SECONDS
+
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STEERING: Final = (signal.SIGUSR1, signal.SIGUSR2)
 #: The first lets calls in flight finish, the second cuts them off.
@@ -32,6 +34,8 @@ class Signals:
         self.steer: Callable[[int], object] | None = None
         self.number: int | None = None
         self._received = 0
+        #: When the first two that end a run arrived, by the loop's clock.
+        self._ended_at: list[float] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[int, Any] = {}
 
@@ -69,9 +73,21 @@ class Signals:
         """End the run as SIGINT does."""
         self._receive_end(signal.SIGINT, None)
 
-    def disregard(self) -> None:
-        """Let further signals have no effect."""
-        self.end = self.steer = None
+    def shorten_closing(self, grace_seconds: float) -> None:
+        """Cancel the current task, which closes what was opened, at the second signal, or in time for the grace.
+
+        A closing that is cancelled takes ``END_WITHIN_SECONDS`` at most, even where Redis does not answer.
+        """
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None  # noqa: S101 - a coroutine calls this
+
+        def shorten(_number: int, first: bool) -> None:
+            in_time = self._ended_at[0] + grace_seconds - END_WITHIN_SECONDS
+            loop.call_at(in_time if first else loop.time(), task.cancel)
+
+        self.end, self.steer = shorten, None
+        for place, _ in enumerate(self._ended_at):
+            shorten(0, place == 0)
 
     def _receive_end(self, number: int, _frame: object) -> None:
         self._received += 1
@@ -91,6 +107,7 @@ class Signals:
 
     def _end(self, number: int) -> None:
         first, self.number = self.number is None, number
+        self._ended_at.append(asyncio.get_running_loop().time())
         if self.end is not None:
             self.end(number, first)
 
