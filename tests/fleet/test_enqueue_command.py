@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import signal
 import subprocess
 from functools import partial
 from typing import Any
@@ -88,3 +89,15 @@ def test_what_was_put_in_is_counted_whatever_ends_it_and_nothing_is_to_be_tried_
     ended = queue.run("enqueue", "good.csv", "--again")
     assert ended.status == 3
     assert "0 tasks were put in. After you have fixed the cause, run the same command again" in ended.err
+
+
+def test_an_interrupted_enqueue_says_what_was_put_in_and_what_to_do(queue: Shell, there: Any) -> None:
+    process = queue.start("enqueue", "-", "--format", "csv", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(csv_of(tasks(3000)).encode())
+    process.stdin.flush()
+    until(lambda: there.xlen("tasks") > 1000)
+    process.send_signal(signal.SIGINT)
+    ended = end_of(process)
+    assert ended.status == 130
+    assert "tasks were put in. For the others run the same command again" in ended.err

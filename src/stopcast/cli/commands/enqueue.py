@@ -11,7 +11,7 @@ import click
 from stopcast.cli.errors import report_errors
 from stopcast.cli.options import ListOptions, OutputOptions
 from stopcast.cli.options.option import Whole, option, queue_option, takes
-from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, write_json
+from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
 from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.cli.user import User
 
@@ -88,6 +88,7 @@ async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
 
 
 async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, again: bool, max_length: int) -> int:
+    from asyncio import CancelledError
     from contextlib import aclosing
 
     from stopcast.cli.display import queue_messages
@@ -124,6 +125,17 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
                 counts["queued"],
             )
             error.add_note(text)
+            raise
+        except CancelledError:
+            # The batch in hand may be in the queue as well.
+            text = ngettext(
+                "stopcast: interrupted. At least 1 task was put in. For the others run the same command again: no task "
+                "is put in twice.",
+                "stopcast: interrupted. At least {number:,} tasks were put in. For the others run the same command "
+                "again: no task is put in twice.",
+                counts["queued"],
+            )
+            log(text, event="interrupted", queued=counts["queued"])
             raise
     counts |= _counts_of(intake) | {"length": length}
     user.log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)
