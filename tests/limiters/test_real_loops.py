@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 from aiolimiter import AsyncLimiter
 
-from stopcast import Stopper, Task
+from stopcast import ConfigurationError, Stopper, Task
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.clock import Sleeper, monotonic
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
@@ -102,3 +102,36 @@ def test_a_service_keeps_the_cap_and_stops_every_task(loop: str) -> None:
             return list(api.arrivals)
 
     assert len(run_on(loop, main())) == 250
+
+
+def test_a_limiter_serves_one_loop_after_another_within_its_cap() -> None:
+    bucket = TokenBucket(150)
+    permits: list[float] = []
+
+    async def ask() -> None:
+        while True:
+            await bucket.acquire()
+            permits.append(time.monotonic())
+
+    async def main(calls: int) -> None:
+        # The loop ends while they wait for their turns.
+        asking = [asyncio.ensure_future(ask()) for _ in range(10)]
+        while len(permits) < calls:
+            await asyncio.sleep(0.001)
+            assert not any(task.done() for task in asking)
+
+    for number in range(1, 9):
+        asyncio.run(main(30 * number))
+    assert most_within(permits) <= 150
+
+
+def test_a_limiter_that_two_loops_use_at_once_says_so() -> None:
+    bucket = TokenBucket(150)
+
+    async def main() -> None:
+        await bucket.acquire()
+        with pytest.raises(ConfigurationError, match="serves another event loop"):
+            await asyncio.to_thread(lambda: asyncio.run(bucket.acquire()))
+        await bucket.acquire()
+
+    asyncio.run(main())

@@ -15,6 +15,7 @@ from stopcast import (
     ClosedError,
     Credentials,
     Endpoint,
+    Router,
     Stopper,
     StopperState,
     Task,
@@ -32,6 +33,13 @@ async def test_entering_twice_is_refused_and_the_first_block_goes_on() -> None:
         with pytest.raises(ClosedError, match="open already"):
             await stopper.__aenter__()
         assert (await stopper.stop(TASK)).good
+
+
+async def test_entering_a_router_twice_is_refused_and_the_first_block_goes_on() -> None:
+    async with Emulator() as emulator, Router({"main": stopper_at(emulator)}, {"app": "main"}) as router:
+        with pytest.raises(ClosedError, match="open already"):
+            await router.__aenter__()
+        assert (await router.stop(TASK)).good
 
 
 async def test_entering_twice_at_the_same_time_is_refused() -> None:
@@ -82,6 +90,19 @@ async def test_a_stopper_on_another_loop_is_closed() -> None:
         await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
         assert len(errors) == 3
         assert (await stopper.stop(TASK)).good
+
+
+async def test_leaving_on_another_loop_is_refused_and_the_block_goes_on() -> None:
+    async with (
+        Emulator() as emulator,
+        stopper_at(emulator) as stopper,
+        Router({"main": stopper_at(emulator)}, {"app": "main"}) as router,
+    ):
+        for leave in (stopper.__aexit__, router.__aexit__):
+            with pytest.raises(ClosedError, match="another event loop"):
+                await asyncio.to_thread(asyncio.run, leave(None))
+        assert (await stopper.stop(TASK)).good
+        assert (await router.stop(TASK)).good
 
 
 async def test_drain_from_a_plain_thread_is_refused() -> None:

@@ -9,7 +9,7 @@ from typing import Final, Self
 from stopcast.accounts.dispatch import Meters, RoutingDispatcher
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
-from stopcast.background import END_WITHIN_SECONDS, finish_task
+from stopcast.background import END_WITHIN_SECONDS, check_loop, finish_task
 from stopcast.checks import check_instance, check_number, check_priority, check_whole_number
 from stopcast.errors import (
     ORDERED_ENDS,
@@ -81,6 +81,9 @@ class Router:
         self._dispatcher: RoutingDispatcher | None = None
 
     async def __aenter__(self) -> Self:
+        if self._dispatcher is not None:
+            raise ClosedError("this Router is open already")
+        self._loop = asyncio.get_running_loop()
         dispatcher = RoutingDispatcher(
             self.routes.account_of,
             max_backlog=self._max_backlog,
@@ -108,7 +111,9 @@ class Router:
         return self
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
-        dispatcher, self._dispatcher = self.dispatcher, None
+        dispatcher = self.dispatcher
+        check_loop(self._loop)
+        self._dispatcher = None
         error = ClosedError("the Router was left")
         # What is synchronous comes first: this task may be cancelled again at any await.
         dispatcher.stop(error)

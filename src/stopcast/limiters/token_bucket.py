@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from stopcast.errors import ConfigurationError
 from stopcast.limiters.clock import Sleeper, monotonic
 from stopcast.limiters.pacer import ARRIVAL_JITTER, LATE_TIMERS, Pacer
 from stopcast.ports import Limiter
@@ -21,7 +23,8 @@ class TokenBucket(Limiter):
     """At most ``max_per_second`` calls in any sliding second, and within 1 % of it while calls wait.
 
     Every throttled answer takes one call a second off the rate at once; the full rate is back within 25 s of the last
-    one. Waiting is first come, first served. One instance serves one event loop.
+    one. Waiting is first come, first served. One instance serves one event loop;
+    once that is closed, it serves the next one, within the same cap.
 
     Two bounds apply, one after the other. ``Pacer`` knows all rules (the rate, the sliding second, holds, standstills)
     and is the hard bound. aiolimiter's bucket, to which one token a call is due, bounds the burst and the mean a second
@@ -58,12 +61,10 @@ class TokenBucket(Limiter):
         self.max_per_second = max_per_second
         self.full_rate = self._pacer.full_rate
         capacity = 1 + self.full_rate * (LATE_TIMERS + _LOOP_TIME_BEHIND)
-        self._bucket = AsyncLimiter(capacity, capacity / self.full_rate)
+        self._make_bucket = partial(AsyncLimiter, capacity, capacity / self.full_rate)
         self._clock = clock
         self._sleeper = Sleeper(clock)
-        # One call waits for its moment, the others in their order behind it.
-        self._turn = asyncio.Lock()
-        self._started = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         #: Moments of permits whose requests may not be written yet.
         self._on_the_way: deque[float] = deque()
 
@@ -92,10 +93,10 @@ class TokenBucket(Limiter):
     async def acquire(self) -> None:
         """Return when one call may go out now. A caller that is cancelled while it waits takes no permit."""
         pacer, clock = self._pacer, self._clock
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._serve(loop)
         async with self._turn:
-            if not self._started:
-                self._started = True
-                pacer.start(clock())
             while True:
                 while (wait := self._wait(clock())) > 0:
                     await self._sleeper.sleep(wait)
@@ -107,8 +108,27 @@ class TokenBucket(Limiter):
             pacer.admit(now)
             # The request is written within two turns of the event loop.
             self._on_the_way.append(now)
-            loop = asyncio.get_running_loop()
             loop.call_soon(loop.call_soon, self._sent)
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Serve the callers of this event loop from now on.
+
+        Raises:
+            ConfigurationError: another one that is not closed has its callers here.
+        """
+        if self._loop is not None and not self._loop.is_closed():
+            raise ConfigurationError(
+                "this limiter serves another event loop, which is still open. Make a limiter for each loop; a shared "
+                "quota keeps all of them within one cap"
+            )
+        self._loop = loop
+        # One call waits for its moment, the others in their order behind it.
+        self._turn = asyncio.Lock()
+        self._bucket = self._make_bucket()
+        now = self._clock()
+        while self._on_the_way:
+            self._pacer.sent(self._on_the_way.popleft(), now)
+        self._pacer.start(now)
 
     def _wait(self, now: float) -> float:
         # The loop may have been blocked since the permit, and the request be written only now.

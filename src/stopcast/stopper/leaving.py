@@ -24,6 +24,9 @@ class Leaving:
         streams: the open ones.
         drain_seconds: how long calls in flight may take to finish.
         close: closes what the calls need.
+
+    Attributes:
+        loop: the event loop of the block.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class Leaving:
         self._streams = streams
         self._drain_seconds = drain_seconds
         self._close_rest = close
-        self._loop = asyncio.get_running_loop()
+        self.loop: Final = asyncio.get_running_loop()
         self._draining: asyncio.Task[None] | None = None
 
     def drain(self, error: ClosedError) -> Awaitable[None]:
@@ -47,12 +50,12 @@ class Leaving:
         Raises:
             ClosedError: not on the event loop of the block.
         """
-        check_loop(self._loop)
+        check_loop(self.loop)
         self._dispatcher.stop(error)
         if self._draining is None:
-            self._draining = self._loop.create_task(self._drain(), name="stopcast drain")
+            self._draining = self.loop.create_task(self._drain(), name="stopcast drain")
             # A handler of `signal.signal` runs on the loop's thread and does not wake the loop.
-            self._loop.call_soon_threadsafe(lambda: None)
+            self.loop.call_soon_threadsafe(lambda: None)
         return asyncio.shield(self._draining)
 
     async def _drain(self) -> None:
@@ -78,7 +81,7 @@ class Leaving:
             self._streams.cut_off(error)
             raise
         finally:
-            await finish_task(self._loop.create_task(self._close()), within_seconds=2 * END_WITHIN_SECONDS)
+            await finish_task(self.loop.create_task(self._close()), within_seconds=2 * END_WITHIN_SECONDS)
 
     async def _close(self) -> None:
         try:
@@ -94,13 +97,13 @@ class Leaving:
 
         def close() -> None:
             self._dispatcher.stop(ClosedError("it was never closed"))
-            task = self._loop.create_task(self._close(), name="stopcast closing")
+            task = self.loop.create_task(self._close(), name="stopcast closing")
             _closing.add(task)
             task.add_done_callback(_closing.discard)
 
-        if not self._loop.is_closed():
+        if not self.loop.is_closed():
             with suppress(RuntimeError):  # it is closed meanwhile
-                self._loop.call_soon_threadsafe(close)
+                self.loop.call_soon_threadsafe(close)
             return
         # On a closed loop nothing is left to wait for.
         closing = self._close_rest()

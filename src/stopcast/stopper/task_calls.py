@@ -166,6 +166,7 @@ class TaskCalls:
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         error = ClosedError(f"the {type(self).__name__} was left")
         leaving = self._entered.leaving
+        check_loop(leaving.loop)
         try:
             await leaving.leave(error, cancelled=exc_type is not None and issubclass(exc_type, asyncio.CancelledError))
         finally:
