@@ -1,12 +1,9 @@
-"""What a health check sees of a Stopper, and the way back for a key that was refused for good."""
+"""What a health check sees of a Stopper."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -19,47 +16,21 @@ from stopcast import (
     HaltAfter,
     Router,
     Status,
-    StopcastError,
     Stopper,
     StopperState,
     Task,
     TooManyFailuresError,
 )
-from stopcast.events import AccountGivenUp, CallsEnded, CallsResumed, Event
+from stopcast.events import AccountGivenUp, CallsEnded, Event
 from stopcast.prometheus import PrometheusObserver
 from stopcast.sandbox import SANDBOX_CREDENTIALS
-from stopcast.sandbox.answers import Answer, ok, refusal
+from stopcast.sandbox.answers import ok, refusal
 from support.processes import tasks
+from support.refused_keys import Door, health, refused
 from support.streams import counted, everything
 from support.virtual import Api, in_virtual_time, virtual_stopper
 
 TASK = Task("app", "room", "task")
-
-
-class Door:
-    """Answers that the key is refused while it is shut."""
-
-    def __init__(self) -> None:
-        self.shut = True
-        self.api = Api(self._answer)
-
-    def _answer(self, _: Task) -> Answer:
-        return refusal({}, "SignatureDoesNotMatch") if self.shut else ok({})
-
-
-def health(stopper: Stopper | Router) -> tuple[StopperState, StopcastError | None]:
-    return stopper.state, stopper.error
-
-
-@asynccontextmanager
-async def refused(door: Door, **settings: Any) -> AsyncIterator[Stopper]:
-    """Open a Stopper whose key was refused for good."""
-    async with virtual_stopper(door.api, **settings) as stopper:
-        with pytest.raises(CredentialsRefusedError):
-            await everything(stopper, tasks(20))
-        await asyncio.sleep(1)
-        door.api.sent.clear()
-        yield stopper
 
 
 def test_a_key_that_is_refused_for_good_is_seen_in_the_state_the_error_an_event_and_the_log(
@@ -154,89 +125,6 @@ def test_a_provider_without_another_key_ends_the_calls_although_none_is_waiting(
     in_virtual_time(main)
 
 
-def test_a_key_that_is_good_again_is_tried_with_one_call_and_then_with_all() -> None:
-    door, events = Door(), list[Event]()
-
-    async def main() -> None:
-        async with refused(door, observers=[events.append]) as stopper:
-            door.shut = False
-            assert stopper.retry_key()
-            assert stopper.state is StopperState.ON_TRIAL
-            assert isinstance(stopper.error, CredentialsRefusedError)
-            outcomes = await everything(stopper, tasks(200))
-            assert counted(outcomes) == {Status.STOPPED: 200}
-            assert health(stopper) == (StopperState.RUNNING, None)
-        first, second = (moment for moment, _ in door.api.sent[:2])
-        assert second - first >= door.api.latency_seconds
-        assert sum(isinstance(event, CallsResumed) for event in events) == 1
-
-    in_virtual_time(main)
-
-
-def test_a_key_that_is_still_refused_costs_one_call() -> None:
-    door = Door()
-
-    async def main() -> None:
-        async with refused(door) as stopper:
-            assert stopper.retry_key()
-            with pytest.raises(CredentialsRefusedError):
-                await everything(stopper, tasks(200))
-            assert stopper.state is StopperState.ENDED
-            assert len(door.api.sent) == 1
-
-    in_virtual_time(main)
-
-
-def test_answers_to_calls_from_before_the_retry_say_nothing_about_the_key() -> None:
-    door = Door()
-    door.api.latency_seconds = 5
-
-    async def main() -> None:
-        async with virtual_stopper(door.api) as stopper:
-            first = asyncio.create_task(everything(stopper, tasks(3)))
-            await asyncio.sleep(4)
-            late = asyncio.create_task(everything(stopper, tasks(50, app="late")))
-            await asyncio.wait([first])
-            await asyncio.sleep(1)
-            assert stopper.retry_key()
-            await asyncio.wait([late])
-            assert stopper.state is StopperState.ON_TRIAL
-            door.shut = False
-            assert (await stopper.stop(TASK)).good
-
-    in_virtual_time(main)
-
-
-def test_a_key_is_tried_again_by_itself_only_where_that_is_asked_for() -> None:
-    async def calls_in_an_hour(**settings: Any) -> int:
-        door = Door()
-        async with refused(door, **settings) as stopper:
-            for _ in range(360):
-                with suppress(CredentialsRefusedError):
-                    await stopper.stop(TASK)
-                await asyncio.sleep(10)
-        return len(door.api.sent)
-
-    async def main() -> None:
-        assert await calls_in_an_hour() == 0
-        assert await calls_in_an_hour(retry_key_after_seconds=600.0) in {5, 6}
-
-    in_virtual_time(main)
-
-
-def test_a_key_that_is_tried_again_by_itself_comes_back() -> None:
-    door = Door()
-
-    async def main() -> None:
-        async with refused(door, retry_key_after_seconds=30.0) as stopper:
-            door.shut = False
-            await asyncio.sleep(31)
-            assert counted(await everything(stopper, tasks(20))) == {Status.STOPPED: 20}
-            assert stopper.error is None
-
-    in_virtual_time(main)
-
-
 def test_a_gauge_says_that_calls_have_ended_until_the_key_is_accepted_again() -> None:
     door, registry = Door(), CollectorRegistry()
 
@@ -283,21 +171,5 @@ def test_a_router_shows_which_account_has_ended_and_tries_its_key_again() -> Non
             assert counted(await everything(router, mixed)) == {Status.STOPPED: 40}
             assert (router.given_up, router.error) == ({}, None)
             assert not router.retry_key()
-
-    in_virtual_time(main)
-
-
-def test_a_key_is_not_tried_again_once_the_stopper_drains() -> None:
-    door = Door()
-
-    async def main() -> None:
-        async with refused(door, retry_key_after_seconds=30.0) as stopper:
-            door.shut = False
-            await stopper.drain()
-            await asyncio.sleep(60)
-            assert not stopper.retry_key()
-            assert stopper.state is StopperState.ENDED
-            with pytest.raises(CredentialsRefusedError):
-                await stopper.stop(TASK)
 
     in_virtual_time(main)
