@@ -95,6 +95,21 @@ def test_the_closing_takes_two_seconds_after_the_second_signal_or_the_grace(
     assert in_virtual_time(main) == pytest.approx(seconds, abs=0.001)
 
 
+def test_a_signal_cancels_nothing_once_everything_is_closed() -> None:
+    async def main() -> None:
+        with keeping_signals(), Signals() as signals:
+            signals.cancel_task()
+            signals.hand_over(lambda _number, _first: None, lambda _number: None)
+            raise_signals(1)
+            await asyncio.sleep(0)
+            signals.shorten_closing(grace_seconds=3.0)
+            signals.closed()
+            raise_signals(1)
+            await asyncio.sleep(10)
+
+    in_virtual_time(main)
+
+
 def raise_signals(number: int) -> None:
     for _ in range(number):
         signal.raise_signal(signal.SIGTERM)

@@ -97,6 +97,8 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
         if signals.number is None:
             raise
         return ended or Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
+    finally:
+        signals.closed()
     return ended
 
 

@@ -36,6 +36,7 @@ class Signals:
         self._received = 0
         #: When the first two that end a run arrived, by the loop's clock.
         self._ended_at: list[float] = []
+        self._timers: list[asyncio.TimerHandle] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._before: dict[int, Any] = {}
 
@@ -83,11 +84,17 @@ class Signals:
 
         def shorten(_number: int, first: bool) -> None:
             in_time = self._ended_at[0] + grace_seconds - END_WITHIN_SECONDS
-            loop.call_at(in_time if first else loop.time(), task.cancel)
+            self._timers.append(loop.call_at(in_time if first else loop.time(), task.cancel))
 
         self.end, self.steer = shorten, None
         for place, _ in enumerate(self._ended_at):
             shorten(0, place == 0)
+
+    def closed(self) -> None:
+        """Let nothing be cancelled any more: what was opened is closed."""
+        self.end = None
+        for timer in self._timers:
+            timer.cancel()
 
     def _receive_end(self, number: int, _frame: object) -> None:
         self._received += 1
