@@ -217,3 +217,17 @@ def test_a_sandbox_run_can_be_verified(shell: Shell) -> None:
     name = write_csv(shell / "list.csv", tasks(3))
     ended = shell.run("run", name, "--sandbox", "--verify", "--verify-after", "0")
     assert (ended.status, "3 rows: 3 ended" in ended.err) == (0, True)
+
+
+def test_a_report_that_is_moved_before_its_verification_is_named_and_gives_status_3(
+    shell: Shell, api: Emulator, at: At
+) -> None:
+    name = write_csv(shell / "list.csv", tasks(3))
+    process = shell.start("run", name, *at, "--verify", "--verify-after", "3", "-o", "r.jsonl", "--json")
+    until(lambda: len(api.stopped) == 3 and not (shell / "r.jsonl.inflight").exists())
+    (shell / "r.jsonl").rename(shell / "moved.jsonl")
+    ended = end_of(process)
+    assert (ended.status, "the report r.jsonl is not there any more" in ended.err) == (3, True)
+    assert "--resume" not in ended.err
+    assert ended.summary["statuses"]["stopped"] == 3
+    assert len(api.queries) == 0

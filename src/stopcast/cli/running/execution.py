@@ -125,10 +125,23 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
         log("Nothing was sent.", event="not_confirmed")
         return Ended(None, EXIT_GIVEN_UP)
     ended = await _run_one(session, job, target, make_calls, excluded=excluded)
-    if job.verification is None or ended.error is not None or ended.summary is None:
+    # The report of a run over nothing is removed.
+    if job.verification is None or ended.error is not None or ended.summary is None or not ended.summary["rows"]:
         return ended
-    if (verification := job.verification()) is None:
-        return ended
+    try:
+        return await _verify(session, job, job.verification, ended, target, most=most)
+    except StopcastError as error:
+        return replace(ended, error=error)
+
+
+async def _verify(
+    session: Session, job: RunJob, verification_job: Callable[[], RunJob], ended: Ended, target: Target, *, most: int
+) -> Ended:
+    """Run the verification of a job that has ended, and return how both ended.
+
+    Raises:
+        StopcastError: the verification could not begin.
+    """
     session.signals.cancel_task()
     if job.verify_after_seconds >= 1:
         text = _("In {duration} the API is asked whether they ended.", duration=duration(job.verify_after_seconds))
@@ -139,9 +152,10 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
         if (number := session.signals.number) is None:
             raise
         return replace(ended, error=InterruptedRunError(number), resume_with=resume_command())
-    make_calls = await target.open_limiters(verification.calls, _bounded(verification.options, most), stack)
+    verification = verification_job()
+    make_calls = await target.open_limiters(verification.calls, _bounded(verification.options, most), session.stack)
     verified = await _run_one(session, verification, target, make_calls)
-    summary = {**ended.summary, "verify": verified.summary}
+    summary = {**(ended.summary or {}), "verify": verified.summary}
     return replace(verified, summary=summary, status=max(ended.status, verified.status))
 
 

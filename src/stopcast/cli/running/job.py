@@ -42,5 +42,5 @@ class RunJob:
     queues: Collection[str] = ()
     ask: bool = False
     advice: Callable[[Collection[Status]], str] | None = None
-    verification: Callable[[], RunJob | None] | None = None
+    verification: Callable[[], RunJob] | None = None
     verify_after_seconds: float = 0.0

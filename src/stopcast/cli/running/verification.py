@@ -14,6 +14,7 @@ from stopcast.cli.lists import Lists
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, Options
 from stopcast.cli.running.checks import verify_report_of
 from stopcast.cli.running.job import RunJob
+from stopcast.errors import ReportError
 from stopcast.i18n import _
 from stopcast.report.opening import is_file
 from stopcast.sources import ReportFilter
@@ -60,14 +61,20 @@ def _advice(options: Options, run: CallOptions, statuses: Collection[Status]) ->
     return "\n".join((ask, _("Stop those that still run:\n  {command}", command=stop)))
 
 
-def verification_of(options: Options) -> RunJob | None:
-    """Return the job that asks about the tasks of a run's report, None where there is no report.
+def verification_of(options: Options) -> RunJob:
+    """Return the job that asks about the tasks of a run's report.
 
-    The report of a run over nothing is removed.
+    Raises:
+        ReportError: the report is not there any more.
     """
     report = options.report
     if not is_file(report.path):
-        return None
+        text = _(
+            "the report {path} is not there any more, so the API was not asked whether the tasks have ended. Find "
+            "where the report is now, and name it: stopcast verify REPORT",
+            path=report.path,
+        )
+        raise ReportError(text)
     cap = min(options.calls.max_per_second, GET_WEBCAST_TASK.quota_per_second)
     return verify_job(
         replace(
