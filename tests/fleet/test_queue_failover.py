@@ -99,6 +99,31 @@ async def test_a_task_whose_entry_redis_has_lost_as_well_is_in_doubt_when_it_is_
     assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
 
 
+async def test_a_doubt_that_a_second_failover_loses_is_remembered_again(
+    url: str, kept: Callable[[], Callable[[], None]]
+) -> None:
+    events: list[Event] = []
+    await put(url, *tasks(1))
+    async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
+        async with (
+            RedisConsumer(url, observers=[events.append]) as consumer,
+            aclosing(stopper.stop_all(consumer)) as outcomes,
+        ):
+            consumer.ack([await anext(outcomes)])
+            await eventually(lambda: not consumer._deliveries.acked)
+            go_back = kept()
+            await put(url, *tasks(1, first=1))
+            consumer.ack([await anext(outcomes)])
+            await eventually(lambda: not consumer._deliveries.acked)
+            go_back()
+            await eventually(lambda: events.count(QueueFound()) == 1)
+            go_back()
+            await eventually(lambda: events.count(QueueFound()) == 2)
+        assert await put(url, *tasks(2)) == (1, 1)
+        (outcome,) = await drained(url, emulator)
+    assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+
+
 async def test_a_worker_stays_in_a_queue_whose_redis_forgot_that_it_joined(
     url: str, there: Any, kept: Callable[[], Callable[[], None]]
 ) -> None:

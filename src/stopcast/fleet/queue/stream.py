@@ -129,8 +129,12 @@ class Stream:
         self._newest = max([self._newest, *ids], key=place_of)
 
     def has_caught_up(self) -> None:
-        """Record that Redis knows again what it had lost."""
-        self.went_back = False
+        """Record that Redis knows again what it had lost.
+
+        Until an entry is read, Redis would not find out that it has lost this too, as in a second failover. So it is to
+        be done again and again.
+        """
+        self.went_back = not self._newest
 
     async def open(self) -> None:
         """Make the queue where there is none, and learn its id."""
