@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -39,6 +39,12 @@ def kept(redis_url: str) -> Iterator[Callable[[], Callable[[], None]]]:
         yield keep
 
 
+async def finish_one(consumer: RedisConsumer, outcomes: AsyncIterator[Outcome]) -> None:
+    """Acknowledge the next outcome, and return when Redis knows of it."""
+    consumer.ack([await anext(outcomes)])
+    await eventually(lambda: not consumer._deliveries.acked)
+
+
 async def test_a_task_whose_delivery_and_outcome_redis_has_lost_is_delivered_again_in_doubt(
     url: str, kept: Callable[[], Callable[[], None]]
 ) -> None:
@@ -49,8 +55,7 @@ async def test_a_task_whose_delivery_and_outcome_redis_has_lost_is_delivered_aga
             go_back = kept()
             async with aclosing(stopper.stop_all(consumer)) as outcomes:
                 for _ in range(3):
-                    consumer.ack([await anext(outcomes)])
-            await eventually(lambda: not consumer._deliveries.acked)
+                    await finish_one(consumer, outcomes)
             go_back()
             await eventually(lambda: QueueFound() in events)
         again = await drained(url, emulator)
@@ -87,12 +92,10 @@ async def test_a_task_whose_entry_redis_has_lost_as_well_is_in_doubt_when_it_is_
     await put(url, *tasks(1))
     async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
         async with RedisConsumer(url) as consumer, aclosing(stopper.stop_all(consumer)) as outcomes:
-            consumer.ack([await anext(outcomes)])
-            await eventually(lambda: not consumer._deliveries.acked)
+            await finish_one(consumer, outcomes)
             go_back = kept()
             await put(url, *tasks(1, first=1))
-            consumer.ack([await anext(outcomes)])
-            await eventually(lambda: not consumer._deliveries.acked)
+            await finish_one(consumer, outcomes)
             go_back()
         assert await put(url, *tasks(2)) == (1, 1)
         (outcome,) = await drained(url, emulator)
@@ -109,12 +112,10 @@ async def test_a_doubt_that_a_second_failover_loses_is_remembered_again(
             RedisConsumer(url, observers=[events.append]) as consumer,
             aclosing(stopper.stop_all(consumer)) as outcomes,
         ):
-            consumer.ack([await anext(outcomes)])
-            await eventually(lambda: not consumer._deliveries.acked)
+            await finish_one(consumer, outcomes)
             go_back = kept()
             await put(url, *tasks(1, first=1))
-            consumer.ack([await anext(outcomes)])
-            await eventually(lambda: not consumer._deliveries.acked)
+            await finish_one(consumer, outcomes)
             go_back()
             await eventually(lambda: events.count(QueueFound()) == 1)
             go_back()
@@ -137,8 +138,7 @@ async def test_a_worker_stays_in_a_queue_whose_redis_forgot_that_it_joined(
         aclosing(stopper.stop_all(consumer)) as outcomes,
     ):
         for _ in range(2):
-            consumer.ack([await anext(outcomes)])
-        await eventually(lambda: not consumer._deliveries.acked)
+            await finish_one(consumer, outcomes)
         go_back()
         again = [await anext(outcomes) for _ in range(2)]
         consumer.ack(again)
