@@ -103,23 +103,21 @@ async def test_a_task_whose_entry_redis_has_lost_as_well_is_in_doubt_when_it_is_
 
 
 async def test_a_doubt_that_a_second_failover_loses_is_remembered_again(
-    url: str, kept: Callable[[], Callable[[], None]]
+    url: str, there: Any, kept: Callable[[], Callable[[], None]]
 ) -> None:
-    events: list[Event] = []
     await put(url, *tasks(1))
     async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
         async with (
-            RedisConsumer(url, observers=[events.append]) as consumer,
+            RedisConsumer(url, claim_after_seconds=0.2) as consumer,
             aclosing(stopper.stop_all(consumer)) as outcomes,
         ):
             await finish_one(consumer, outcomes)
             go_back = kept()
             await put(url, *tasks(1, first=1))
             await finish_one(consumer, outcomes)
-            go_back()
-            await eventually(lambda: events.count(QueueFound()) == 1)
-            go_back()
-            await eventually(lambda: events.count(QueueFound()) == 2)
+            for _ in range(2):
+                go_back()
+                await eventually(lambda: there.keys("{tasks}:doubts:*"))
         assert await put(url, *tasks(2)) == (1, 1)
         (outcome,) = await drained(url, emulator)
     assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
