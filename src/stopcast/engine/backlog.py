@@ -39,7 +39,6 @@ class Backlog:
         #: The jobs that failed before, of each origin, by their ids. Those of an origin that was withdrawn stay in the
         #: heaps until they come up: to search all heaps for each of very many single tasks would take minutes.
         self._retries: dict[Origin, dict[int, Job]] = {}
-        self._number_of_retries = 0
         self._turn = count(1)
         self._picked = 0
         self._alarm: asyncio.TimerHandle | None = None
@@ -56,7 +55,7 @@ class Backlog:
     @property
     def waiting(self) -> int:
         """Jobs that have failed before, and wait for their next attempt or are due for it."""
-        return self._number_of_retries
+        return sum(map(len, self._retries.values()))
 
     def add(self, origin: Origin) -> None:
         """Add an origin that has jobs ready, and had none."""
@@ -76,7 +75,6 @@ class Backlog:
 
     def _keep(self, job: Job) -> None:
         self._retries.setdefault(job.origin, {})[id(job)] = job
-        self._number_of_retries += 1
 
     def _remove(self, job: Job) -> bool:
         """Return whether a job of the heaps was not withdrawn, and remove it."""
@@ -85,14 +83,11 @@ class Backlog:
             return False
         if not kept:
             del self._retries[job.origin]
-        self._number_of_retries -= 1
         return True
 
     def withdraw(self, origin: Origin) -> list[Job]:
         """Remove the jobs of an origin that failed before, and return them."""
-        withdrawn = list(self._retries.pop(origin, {}).values())
-        self._number_of_retries -= len(withdrawn)
-        return withdrawn
+        return list(self._retries.pop(origin, {}).values())
 
     def pick(self) -> Job | None:
         """Return the job that goes next. Retries have their turn, and otherwise what fresh jobs leave them."""
