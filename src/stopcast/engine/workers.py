@@ -106,7 +106,7 @@ class Workers:
                 self._start_one()
         except Exception as error:  # noqa: BLE001 - a limiter of the caller's own does not know its rate
             # In a timer the error would end nothing, and the calls would wait for ever.
-            self._on_failure(_unexpected(error))
+            self._on_failure(_failure_of(error))
 
     def _start_one(self) -> None:
         """Wake or start a worker, or set the timer for that."""
@@ -139,7 +139,7 @@ class Workers:
             self._starting -= 1  # it was cancelled before its first step
         error = None if worker.cancelled() else worker.exception()
         if error is not None:
-            self._on_failure(error if isinstance(error, StopcastError) else _unexpected(error))
+            self._on_failure(_failure_of(error))
         self.start()
 
     def on_admitted(self) -> None:
@@ -234,7 +234,9 @@ class Workers:
         await asyncio.gather(*(end_task(worker, patience_seconds=_PATIENCE_SECONDS) for worker in self._slots))
 
 
-def _unexpected(error: BaseException) -> BackgroundTaskError:
+def _failure_of(error: BaseException) -> StopcastError:
+    if isinstance(error, StopcastError):
+        return error
     unexpected = BackgroundTaskError(f"unexpected error: {type(error).__name__}: {error}")
     unexpected.__cause__ = error
     return unexpected
