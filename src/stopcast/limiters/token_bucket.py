@@ -23,8 +23,8 @@ class TokenBucket(Limiter):
     """At most ``max_per_second`` calls in any sliding second, and within 1 % of it while calls wait.
 
     Every throttled answer takes one call a second off the rate at once; the full rate is back within 25 s of the last
-    one. Waiting is first come, first served. One instance serves one event loop;
-    once that is closed, it serves the next one, within the same cap.
+    one. Waiting is first come, first served. One instance serves one event loop; once that is closed, it serves the
+    next one, within the same cap.
 
     Two bounds apply, one after the other. ``Pacer`` knows all rules (the rate, the sliding second, holds, standstills)
     and is the hard bound. aiolimiter's bucket, to which one token a call is due, bounds the burst and the mean a second
