@@ -13,8 +13,9 @@ CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 @pytest.mark.redis
 def test_every_task_is_stopped_and_reported_while_workers_and_redis_are_killed_and_stopped() -> None:
+    # With this seed the first two strikes kill Redis and a worker: how many follow depends on the machine.
     done = subprocess.run(
-        [sys.executable, CHAOS, "--tasks", "700", "--cap", "400", "--strikes-every", "0.7", "--seed", "7"],
+        [sys.executable, CHAOS, "--tasks", "700", "--cap", "400", "--strikes-every", "0.7", "--seed", "38"],
         capture_output=True,
         text=True,
         timeout=120,
