@@ -58,6 +58,13 @@ class _NotAdmittedError(Exception):
         self.why = why
 
 
+def _check_ours(job: Job) -> None:
+    """Refuse a call for a row that belongs to another process by now."""
+    ownership = job.origin.ownership
+    if ownership is not None and not ownership.still_ours(job.task):
+        raise _NotAdmittedError(Interrupt.LOST)
+
+
 class _CallGate:
     """The gate of one call. Fills ``stopcast.ports.Gate``."""
 
@@ -83,7 +90,10 @@ class _CallGate:
         self.clock_offset = 0.0
 
     async def permit(self) -> None:
-        caller = self._caller
+        caller, job = self._caller, self._slot.job
+        if job is not None:
+            # Before the wait too: a permit without a call is lost to all processes that share a quota.
+            _check_ours(job)
         asked_at = caller.now()
         await caller.limiter.acquire()
         self.limiter_seconds += caller.now() - asked_at
@@ -104,8 +114,7 @@ class _CallGate:
         if not caller.account.key.usable:
             raise _NotAdmittedError
         origin = job.origin
-        if origin.ownership is not None and not origin.ownership.still_ours(job.task):
-            raise _NotAdmittedError(Interrupt.LOST)
+        _check_ours(job)
         if origin.flights is not None:
             # The note comes first. Where it cannot be written, there is no call.
             origin.flights.begin(job.task, job.identity)
