@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from stopcast.background import finish_task
-from stopcast.cli.running.signals import Signals
+from stopcast.cli.signals import Signals
 from support.command import keeping_signals
 from support.virtual import in_virtual_time
 

@@ -13,8 +13,8 @@ from stopcast.cli.errors import give_up
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, Options, OutputOptions, ReportOptions
 from stopcast.cli.options.guards import Deadline
 from stopcast.cli.running.execution import run_job
-from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.stopping import stop_job
+from stopcast.cli.signals import Signals
 from stopcast.cli.user import User
 from stopcast.engine.halting import HaltAfter
 from stopcast.errors import StopcastError

@@ -32,9 +32,9 @@ from stopcast.cli.running.keys import keys_for
 from stopcast.cli.running.metrics import metrics
 from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.session import Session
-from stopcast.cli.running.signals import Signals
 from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, ObserversOf, Target, find_target, shared_quotas
+from stopcast.cli.signals import Signals
 from stopcast.cli.standard_streams import OutputError
 from stopcast.cli.user import User
 from stopcast.errors import InterruptedRunError, ReportExistsError, StopcastError

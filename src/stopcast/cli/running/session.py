@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from stopcast.background import Supervisor
-from stopcast.cli.running.signals import Signals
+from stopcast.cli.signals import Signals
 from stopcast.cli.user import User
 from stopcast.errors import BackgroundTaskError
 
