@@ -8,6 +8,8 @@ import subprocess
 from functools import partial
 from typing import Any
 
+import pytest
+
 from stopcast.sandbox import Emulator, Faults
 from support.processes import (
     Shell,
@@ -20,6 +22,7 @@ from support.processes import (
     write_csv,
 )
 from support.queue_commands import enqueued, work
+from support.redis_server import RedisServer
 
 At = tuple[str, ...]
 
@@ -91,13 +94,34 @@ def test_what_was_put_in_is_counted_whatever_ends_it_and_nothing_is_to_be_tried_
     assert "0 tasks were put in. After you have fixed the cause, run the same command again" in ended.err
 
 
-def test_an_interrupted_enqueue_says_what_was_put_in_and_what_to_do(queue: Shell, there: Any) -> None:
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
+)
+def test_an_interrupted_enqueue_says_what_was_put_in_and_what_to_do(
+    queue: Shell, there: Any, number: signal.Signals, status: int
+) -> None:
     process = queue.start("enqueue", "-", "--format", "csv", stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.write(csv_of(tasks(3000)).encode())
     process.stdin.flush()
     until(lambda: there.xlen("tasks") > 1000)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     ended = end_of(process)
-    assert ended.status == 130
+    assert ended.status == status
     assert "tasks were put in. For the others run the same command again" in ended.err
+
+
+def test_an_enqueue_whose_redis_stands_still_ends_at_a_signal(shell: Shell, redis_server: RedisServer) -> None:
+    process = shell.start("enqueue", "-", "--queue", f"{redis_server.url}/tasks", stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(csv_of(tasks(3000)).encode())
+    process.stdin.flush()
+    until(lambda: redis_server.ask("XLEN", "tasks"))
+    redis_server.freeze()
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+    assert ended.status == 143
+    assert "tasks were put in. For the others run the same command again" in ended.err
+    assert ended.without_traceback

@@ -40,7 +40,7 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_the_command_serves_until_a_signal(connect: Connect, number: signal.Signals) -> None:
     with command("--fault", "throttled=100%", "--latency", "1", "--jitter", "1", "--seed", "7") as process:
         assert process.stdout is not None

@@ -41,12 +41,14 @@ def _help() -> str:
 def _run() -> None:
     import signal
 
-    try:
-        from stopcast.cli.group import group
+    from stopcast.cli.interrupts import exiting_on_signals, raise_on_signals
 
-        group(prog_name="stopcast")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    raise_on_signals()
+    try:
+        with exiting_on_signals():
+            from stopcast.cli.group import group
+
+            group(prog_name="stopcast")
     finally:
         # The work is done: one more signal must not change the status, nor print a traceback. Blocked first, because
         # Python reports it as an error if one arrives in the moment of the change to SIG_IGN.

@@ -10,6 +10,7 @@ from typing import NoReturn, ParamSpec
 
 import click
 
+from stopcast.cli.interrupts import number_of
 from stopcast.cli.log_output import log_output, logs_with_times
 from stopcast.cli.option_warnings import warn_of_options
 from stopcast.cli.options.output import OutputOptions
@@ -45,9 +46,9 @@ def report_errors(command: Callable[P, None]) -> Callable[P, None]:
                 command(*args, **kwargs)
             except StopcastError as error:
                 give_up(error)
-            except KeyboardInterrupt:
-                # It came before there was a run that could end by itself.
-                raise SystemExit(128 + signal.SIGINT) from None
+            except KeyboardInterrupt as interrupt:
+                # It came while there was no event loop that handles signals.
+                give_up(InterruptedRunError(number_of(interrupt)))
 
     return wrapped
 
@@ -68,6 +69,11 @@ def give_up(
         if resume_with:
             text = _("stopcast: interrupted. Continue with:\n  {resume_with}", resume_with=resume_with)
             _log_command(text, resume_with, event="interrupted", from_stdin=from_stdin)
+        else:
+            name = signal.Signals(error.signal_number).name
+            log(_("stopcast: ended by {signal} before its work was done.", signal=name), event="interrupted")
+            if advice is not None:
+                log(advice, event="advice")
         raise SystemExit(128 + error.signal_number)
     text = "\n".join([_("stopcast: {error}", error=error), *map(translate, getattr(error, "__notes__", ()))])
     log(text, event="given_up", level=logging.ERROR, error=type(error).__name__)

@@ -9,10 +9,12 @@ import resource
 import signal
 import socket
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final, TypeVar
 
-from stopcast.errors import ConfigurationError
+from stopcast.background import cancellable
+from stopcast.cli.signals import Signals
+from stopcast.errors import ConfigurationError, InterruptedRunError
 from stopcast.marking import N_
 
 T = TypeVar("T")
@@ -24,19 +26,36 @@ _LOOP_FILES: Final = 5
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine on a new event loop, and return its result."""
+    """Run a command's coroutine on a new event loop, and return its result.
+
+    Raises:
+        InterruptedRunError: a signal ended it.
+    """
+    with closing(main), Signals() as signals:
+        return run_with_own_signals(_until_a_signal(main, signals))
+
+
+async def _until_a_signal(main: Coroutine[Any, Any, T], signals: Signals) -> T:
+    signals.cancel_task()
+    try:
+        return await cancellable(main, name="command")
+    except asyncio.CancelledError:
+        if signals.number is None:
+            raise
+        raise InterruptedRunError(signals.number) from None
+
+
+def run_with_own_signals(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that decides itself what a signal does, as ``run`` does."""
 
     async def run_main() -> T:
         with _woken_by_signals():
             return await main
 
-    try:
+    with closing(main):
         # It opens three files. Where it cannot, Python prints what is left of it.
         _check_room_for_files()
-    except ConfigurationError:
-        main.close()
-        raise
-    return asyncio.run(run_main())
+        return asyncio.run(run_main())
 
 
 def _check_room_for_files() -> None:

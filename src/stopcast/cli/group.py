@@ -13,6 +13,7 @@ import click
 
 from stopcast.checks import near_names
 from stopcast.cli.click_texts import Context, translated_errors
+from stopcast.cli.interrupts import exiting_on_signals
 from stopcast.cli.options.option import Option
 from stopcast.cli.usage import HELP
 from stopcast.i18n import Language, _, speaking
@@ -52,12 +53,12 @@ class _LazyGroup(click.Group):
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Return the context; errors of usage are translated."""
-        with translated_errors():
+        with translated_errors(), exiting_on_signals():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of usage are translated."""
-        with translated_errors():
+        with translated_errors(), exiting_on_signals():
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

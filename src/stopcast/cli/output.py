@@ -37,6 +37,12 @@ def write_stdout(data: str | bytes, *, patience_seconds: float | None = None) ->
     click.echo(data)
 
 
+def is_read() -> bool:
+    """Return whether standard output still has a reader, as far as the last write could tell."""
+    stream = getattr(sys.stdout, "buffer", None)
+    return not (isinstance(stream, StandardOutput) and stream.reader_gone)
+
+
 def write_text(text: str) -> None:
     """Write a text on standard output, with lines that fit if it is a terminal.
 

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, Final, Self
 
 from stopcast.background import END_WITHIN_SECONDS
+from stopcast.cli.interrupts import ENDING
 
-_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STEERING: Final = (signal.SIGUSR1, signal.SIGUSR2)
 #: The first lets calls in flight finish, the second cuts them off.
 _HEEDED: Final = 2
@@ -41,12 +41,12 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (*_ENDING, *_STEERING):
+        for number in (*ENDING, *_STEERING):
             before = signal.getsignal(number)
             # A signal that was ignored when the command started stays ignored, as nohup wants it for SIGHUP.
             if before is not signal.SIG_IGN:
                 self._before[number] = before
-                signal.signal(number, self._receive_end if number in _ENDING else self._receive_steering)
+                signal.signal(number, self._receive_end if number in ENDING else self._receive_steering)
         return self
 
     def __exit__(self, *_error: object) -> None:

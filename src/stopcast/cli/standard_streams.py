@@ -52,11 +52,13 @@ class StandardOutput(io.RawIOBase):
 
     Attributes:
         patience_seconds: how long it may take no data, None for no limit.
+        reader_gone: whether its reader has gone, so that nothing more needs to be written.
     """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self.patience_seconds: float | None = None
+        self.reader_gone = False
         self._descriptor = descriptor
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
@@ -89,6 +91,7 @@ class StandardOutput(io.RawIOBase):
                 continue
             except OSError as error:
                 if error.errno in _READER_GONE:
+                    self.reader_gone = True
                     break
                 raise OutputError(f"standard output cannot be written: {error.strerror}") from None
         return len(data)

@@ -14,6 +14,8 @@ from stopcast.cli.options.option import Whole, option, queue_option, takes
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
 from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.cli.user import User
+from stopcast.errors import InterruptedRunError
+from stopcast.i18n import ngettext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -71,7 +73,23 @@ def enqueue(
     if not tasks and can_be_typed_on():
         raise click.UsageError("name a list, or pipe one into standard input")
     lists = replace(lists, tasks=tasks or ("-",))
-    sys.exit(event_loop.run(_put_lists(lists, queue, output, again=again, max_length=max_length)))
+    counts = {"rows": 0, "queued": 0, "queued_before": 0}
+    try:
+        sys.exit(event_loop.run(_put_lists(lists, queue, output, counts, again=again, max_length=max_length)))
+    except InterruptedRunError as error:
+        log(_interrupted(counts["queued"]), event="interrupted", queued=counts["queued"])
+        sys.exit(128 + error.signal_number)
+
+
+def _interrupted(queued: int) -> str:
+    # The batch in hand may be in the queue as well.
+    return ngettext(
+        "stopcast: interrupted. At least 1 task was put in. For the others run the same command again: no task is put "
+        "in twice.",
+        "stopcast: interrupted. At least {number:,} tasks were put in. For the others run the same command again: no "
+        "task is put in twice.",
+        queued,
+    )
 
 
 async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
@@ -87,8 +105,9 @@ async def _put_dead_letters_back(url: str, output: OutputOptions) -> int:
     return EXIT_GOOD
 
 
-async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, again: bool, max_length: int) -> int:
-    from asyncio import CancelledError
+async def _put_lists(
+    options: ListOptions, url: str, output: OutputOptions, counts: dict[str, int], *, again: bool, max_length: int
+) -> int:
     from contextlib import aclosing
 
     from stopcast.cli.display import queue_messages
@@ -96,7 +115,6 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
     from stopcast.cli.lists.exclusions import read_exclusions
     from stopcast.errors import StopcastError
     from stopcast.fleet.queue import RedisQueue
-    from stopcast.i18n import ngettext
     from stopcast.tasks.intake import Intake
 
     user = User(output)
@@ -107,7 +125,6 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
     lists = Lists.of(options)
     intake = Intake(limit=options.limit, excluded=await read_exclusions(options))
     invalid: list[Outcome] = []
-    counts = {"rows": 0, "queued": 0, "queued_before": 0}
     async with (
         RedisQueue(url, max_length=max_length, on_full=log_full) as queue,
         aclosing(_batches(lists, intake, invalid)) as batches,
@@ -125,17 +142,6 @@ async def _put_lists(options: ListOptions, url: str, output: OutputOptions, *, a
                 counts["queued"],
             )
             error.add_note(text)
-            raise
-        except CancelledError:
-            # The batch in hand may be in the queue as well.
-            text = ngettext(
-                "stopcast: interrupted. At least 1 task was put in. For the others run the same command again: no task "
-                "is put in twice.",
-                "stopcast: interrupted. At least {number:,} tasks were put in. For the others run the same command "
-                "again: no task is put in twice.",
-                counts["queued"],
-            )
-            log(text, event="interrupted", queued=counts["queued"])
             raise
     counts |= _counts_of(intake) | {"length": length}
     user.log(queue_messages.enqueued(counts, invalid, queue.name), event="enqueued", counts=counts)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from stopcast.api.actions import GET_WEBCAST_TASK, QUOTA_PER_SECOND
+from stopcast.cli.errors import report_errors
 from stopcast.cli.options.option import Number, Whole, option
-from stopcast.errors import ConfigurationError
+from stopcast.errors import ConfigurationError, InterruptedRunError
 from stopcast.i18n import _
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ _MILLISECONDS = Number(0)
 @option("--tls-cert", type=_PEM_FILE, help="Serve https, with this certificate and its chain (PEM).")
 @option("--tls-key", type=_PEM_FILE, help="The certificate's private key (PEM).")
 @option("--seed", type=Whole(), default=0, help="Seed of the random numbers for faults and jitter.")
+@report_errors
 def sandbox(
     *,
     port: int,
@@ -77,7 +78,8 @@ def sandbox(
     """Serve an emulator of the API on this machine. Nothing real is called or stopped.
 
     Every well-formed task runs until it is stopped. The first line of standard output is the address for --endpoint;
-    GET /stats there returns the calls so far, GET /tasks the tasks that were stopped. Ends at SIGINT or SIGTERM.
+    GET /stats there returns the calls so far, GET /tasks the tasks that were stopped. Ends at SIGINT, SIGTERM or
+    SIGHUP, with status 0.
 
     \b
     Faults that do not stop the task:
@@ -107,6 +109,7 @@ def sandbox(
       gzip           the answer is compressed without being asked for
     Any error code of the API is the name of a fault too, such as LackPolicy.
     """  # noqa: D301 - \b is click's mark for lines that it must not wrap
+    from stopcast.cli import event_loop
     from stopcast.sandbox import Emulator, Faults
 
     try:
@@ -120,7 +123,8 @@ def sandbox(
         query_quota_per_second=query_quota_per_second or None,
         faults=replace(hits, latency_seconds=latency_ms / 1000, jitter_seconds=jitter_ms / 1000, seed=seed),
     )
-    asyncio.run(_serve(emulator, certificate=tls_cert.absolute() if tls_cert else None))
+    with suppress(InterruptedRunError):
+        event_loop.run(_serve(emulator, certificate=tls_cert.absolute() if tls_cert else None))
     click.echo(_figures(emulator), err=True)
 
 
@@ -161,11 +165,6 @@ def _ssl_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext |
 
 
 async def _serve(emulator: Emulator, *, certificate: Path | None) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            continue
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(emulator)
@@ -177,4 +176,4 @@ async def _serve(emulator: Emulator, *, certificate: Path | None) -> None:
         if certificate:
             click.echo(f"export SSL_CERT_FILE={certificate}", err=True)
         click.echo(f"stopcast run tasks.csv --endpoint {emulator.url}", err=True)
-        await ended.wait()
+        await asyncio.Event().wait()

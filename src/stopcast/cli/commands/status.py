@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import click
@@ -26,37 +27,58 @@ def status(*, queue: str | None, quota: str | None, account: str | None, watch: 
 
     Exit status: 0, or 3 if one of them cannot be reached. With --watch that is logged, and does not end it.
     """
-    import asyncio
-    import logging
-    from contextlib import suppress
     from datetime import datetime
 
     from stopcast.cli import event_loop
-    from stopcast.cli.output import log, write_json, write_text
-    from stopcast.errors import QueueError, QuotaLostError
+    from stopcast.cli.output import write_json, write_text
 
     if not queue and not quota:
         raise click.UsageError("name a --queue, or a --quota, or both")
 
     async def show() -> None:
+        if watch and not as_json:
+            write_text(f"{datetime.now():%Y-%m-%d %H:%M:%S}")  # noqa: DTZ005 - local
         objects, texts = await _ask(queue, quota, account)
         if as_json:
             write_json(objects)
         else:
             write_text("\n".join(texts))
 
-    async def keep_showing() -> None:
-        while True:
-            if not as_json:
-                write_text(f"{datetime.now():%Y-%m-%d %H:%M:%S}")  # noqa: DTZ005 - local
-            try:
-                await show()
-            except (QueueError, QuotaLostError) as error:
-                log(_("stopcast: {error}", error=error), event="status_failed", level=logging.ERROR)
-            await asyncio.sleep(_WATCH_SECONDS)
+    if watch:
+        _watch(show)
+    else:
+        event_loop.run(show())
 
-    with suppress(*((KeyboardInterrupt,) if watch else ())):
-        event_loop.run(keep_showing() if watch else show())
+
+def _watch(show: Callable[[], Awaitable[None]]) -> None:
+    """Show it again and again, until a signal or until nothing reads it. Control-C is the usual end of it."""
+    import signal
+
+    from stopcast.cli import event_loop
+    from stopcast.errors import InterruptedRunError
+
+    try:
+        event_loop.run(_keep_showing(show))
+    except InterruptedRunError as error:
+        if error.signal_number != signal.SIGINT:
+            raise SystemExit(128 + error.signal_number) from None
+
+
+async def _keep_showing(show: Callable[[], Awaitable[None]]) -> None:
+    import asyncio
+    import logging
+
+    from stopcast.cli.output import is_read, log
+    from stopcast.errors import QueueError, QuotaLostError
+
+    while True:
+        try:
+            await show()
+        except (QueueError, QuotaLostError) as error:
+            log(_("stopcast: {error}", error=error), event="status_failed", level=logging.ERROR)
+        if not is_read():
+            return
+        await asyncio.sleep(_WATCH_SECONDS)
 
 
 async def _ask(queue: str | None, quota: str | None, account: str | None) -> tuple[dict[str, Any], list[str]]:

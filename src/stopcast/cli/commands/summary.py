@@ -147,10 +147,10 @@ def _log_if_none(listed: str, figures: ReportFigures) -> None:
 def _print_lines(opened: Reports, figures: ReportFigures) -> None:
     from itertools import islice
 
-    from stopcast.cli.output import write_stdout
+    from stopcast.cli.output import is_read, write_stdout
 
     lines = opened.selected_lines(figures.selected)
-    while batch := list(islice(lines, _LINES_AT_ONCE)):
+    while is_read() and (batch := list(islice(lines, _LINES_AT_ONCE))):
         write_stdout(b"\n".join(batch))
 
 

@@ -56,7 +56,7 @@ def execute(job: RunJob) -> int:
         SystemExit: with the exit status of the error that ended the job early.
     """
     with Signals() as signals:
-        ended = event_loop.run(run_job(job, User(job.options.output), signals))
+        ended = event_loop.run_with_own_signals(run_job(job, User(job.options.output), signals))
     error = ended.error
     if job.options.output.as_json and ended.summary is not None:
         try:
