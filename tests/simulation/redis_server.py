@@ -38,6 +38,7 @@ class RedisServer:
         holds: who had which entry when.
         emptied_at: virtual times at which it lost its data.
         failovers: when a replica became the master that lacked the last writes.
+        answered_at: when each process has had its last answer.
     """
 
     def __init__(self, world: World, loop: SimulatedLoop) -> None:
@@ -47,6 +48,7 @@ class RedisServer:
         self.holds: list[Hold] = []
         self.emptied_at: list[float] = []
         self.failovers: list[Failover] = []
+        self.answered_at: dict[str, float] = {}
         self.clock_set_by = 0.0
         self.streams = SimulatedStreams(lambda: loop.wall_time() + self.clock_set_by, self._hold)
         self.wires: list[RedisWire] = []
@@ -273,4 +275,6 @@ class RedisWire(MemoryTransport):
 
     def _deliver(self, answers: bytes) -> None:
         if not self._closing:
+            if self._group is not None:
+                self._server.answered_at[self._group.name] = self._loop.time()
             self._protocol.data_received(answers)

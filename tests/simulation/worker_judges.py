@@ -117,15 +117,14 @@ def worker_truth(story: Story) -> Iterator[str]:
 
 
 def _is_forgotten(story: Story, call: Call) -> bool:
-    """Return whether a failover lost that a worker had the task of its call, and the worker ended before it knew."""
-    life, work = next((life, work) for life, work in _workers(story) if life.group.name == call.life)
-    ended_at = min(moment for moment in (life.ended_at, life.killed_at, float("inf")) if moment is not None)
+    """Return whether a failover lost that a worker had the task of its call, and Redis never answered it again."""
+    queue = _queue(story)
+    consumer = next(work.consumer for life, work in _workers(story) if life.group.name == call.life)
     entry = ",".join(call.task).encode()
-    held = [hold.at for hold in _queue(story).holds if (hold.entry, hold.consumer) == (entry, work.consumer)]
+    held = [hold.at for hold in queue.holds if (hold.entry, hold.consumer) == (entry, consumer)]
     return any(
-        ended_at <= lost.at and all(lost.kept_at < at for at in held if at <= call.sent_at)
-        for lost in _queue(story).failovers
-        if call.sent_at <= lost.at
+        queue.answered_at[call.life] <= lost.at and all(lost.kept_at < at for at in held if at <= call.sent_at)
+        for lost in queue.failovers
     )
 
 
