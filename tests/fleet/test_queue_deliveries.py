@@ -61,7 +61,7 @@ def test_a_row_that_was_given_back_comes_again_with_its_line_once_it_is_confirme
     deliveries.give_back(tasks(2))
     assert rows(deliveries.take([], ours_until=1110)) == []
     deliveries.confirm(deliveries.ids, {b"1-0"}, ours_until=1110)
-    assert rows(deliveries.take([], ours_until=1110)) == [(2, tasks(2)[1], False)]
+    assert rows(deliveries.take([], ours_until=1110)) == [(2, tasks(2)[1], True)]
     assert [deliveries.still_ours(task) for task in tasks(2)] == [False, True]
 
 

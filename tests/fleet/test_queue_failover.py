@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, closing, suppress
 from typing import Any
 
 import pytest
@@ -12,9 +12,11 @@ import redis
 
 from stopcast import Outcome, RedisConsumer, Status
 from stopcast.events import Event, QueueFound, QueueLost
+from stopcast.fleet.queue.member import Member
+from stopcast.fleet.queue.stream import Settings, connected_stream
 from stopcast.sandbox import Emulator
 from support.processes import tasks
-from support.queues import drained, put
+from support.queues import SOON, Clock, drained, leave_pending, put
 from support.streams import eventually, stopper_at
 
 
@@ -121,6 +123,71 @@ async def test_a_doubt_that_a_second_failover_loses_is_remembered_again(
         assert await put(url, *tasks(2)) == (1, 1)
         (outcome,) = await drained(url, emulator)
     assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+
+
+async def test_a_task_that_was_only_taken_over_is_in_doubt_when_redis_has_lost_it_and_it_is_put_in_again(
+    url: str, there: Any, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(1))
+    async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
+        await drained(url, emulator)
+        go_back = kept()
+        await put(url, *tasks(1, first=1))
+        leave_pending(there, worker="dead", count=1)
+        async with (
+            RedisConsumer(url, claim_after_seconds=SOON) as consumer,
+            aclosing(stopper.stop_all(consumer)) as outcomes,
+        ):
+            await finish_one(consumer, outcomes)
+            go_back()
+            await eventually(lambda: there.keys("{tasks}:doubts:*"))
+        assert await put(url, *tasks(2)) == (1, 1)
+        (outcome,) = await drained(url, emulator)
+    assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+
+
+async def test_a_task_is_in_doubt_where_redis_may_have_lost_that_another_worker_had_it(
+    url: str, there: Any, clock: Clock, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(1))
+    async with RedisConsumer(url, clock=clock) as consumer, aclosing(consumer.take()) as batches:
+        await anext(batches)
+        go_back = kept()
+        clock.now += 60
+        (pending,) = there.xpending_range("tasks", "stopcast", "-", "+", 1)
+        there.xclaim("tasks", "stopcast", "other", 0, [pending["message_id"]])
+        go_back()
+        consumer.give_back(tasks(1))
+        assert (await anext(batches)).in_doubt == [True]
+        assert consumer.still_ours(*tasks(1))
+
+
+async def test_a_task_that_is_taken_over_between_two_failovers_does_not_end_the_doubts_of_the_first(
+    url: str, there: Any, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(1))
+    leave_pending(there, worker="dead", count=1)
+    settings = Settings(claim_after_seconds=60, max_deliveries=10)
+    async with connected_stream(url) as stream:
+        await stream.join(settings, appends_to=[])
+        member = Member(stream, "member")
+        go_back = kept()
+        await put(url, *tasks(1, first=1))
+        await member.with_doubts(await member.read(wait_seconds=1))
+        for _ in range(2):
+            go_back()
+            await insisted(lambda: member.keep([], settings))
+            assert there.keys("{tasks}:doubts:*")
+            await member.claim(0)
+            await member.keep([], settings)
+
+
+async def insisted(ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask Redis until it answers."""
+    while True:
+        with suppress(redis.RedisError):
+            await ask()
+            return
 
 
 async def test_a_worker_stays_in_a_queue_whose_redis_forgot_that_it_joined(

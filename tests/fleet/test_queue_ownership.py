@@ -33,7 +33,7 @@ async def test_after_a_standstill_a_worker_gets_back_only_the_tasks_that_are_sti
         there.xclaim("tasks", "stopcast", "other", 0, [entry["message_id"] for entry in pending])
         consumer.give_back(tasks(3))
         again = await anext(batches)
-        assert rows(again) == [(batch.rows[2].line, tasks(3)[2], False)]
+        assert rows(again) == [(batch.rows[2].line, tasks(3)[2], True)]
         assert [consumer.still_ours(task) for task in tasks(3)] == [False, False, True]
         consumer.ack([Outcome(tasks(3)[2], Status.STOPPED, line=again.rows[0].line)])
         await eventually(lambda: there.xlen("tasks") == 2)

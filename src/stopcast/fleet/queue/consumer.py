@@ -47,7 +47,8 @@ class RedisConsumer:
     another worker, in doubt: "no such running task" then is ``presumed_stopped``.
 
     A worker that was cut off from Redis or stood still makes no call for its tasks until Redis has confirmed that they
-    are still its own. It drops those that another worker took over.
+    are still its own. It drops those that another worker took over. The others are in doubt from then on, because Redis
+    may have lost that another worker had them.
 
     Args:
         url: ``redis://host:6379/0/NAME``, or any of ``fleet.connection.connected`` with ``?queue=NAME``.

@@ -232,6 +232,8 @@ class WorkerDeliveries:
             if entry_id not in ours:
                 self._lose(entry_id, delivery)
         for delivery in touched:
+            # Another worker may have had it in the meantime, although Redis does not know: it may have lost that.
+            delivery.in_doubt = delivery.in_doubt or self._clock() >= delivery.ours_until
             # An entry that was added while Redis was being asked may be taken over earlier.
             if all(entry.id in ours for entry in delivery.entries):
                 delivery.ours_until = ours_until

@@ -58,6 +58,7 @@ class Member:
         complete = self._cursor == b"0-0"
         # Redis 6.2 returns None for entries that do not exist any more.
         entries = {entry_id: fields for entry_id, fields in found if entry_id}
+        stream.saw(entries, now=False)
         counts = await self._each(entries, lambda pipe, entry: pipe.xpending_range(stream.name, GROUP, entry, entry, 1))
         times = {pending["message_id"]: pending["times_delivered"] for pending in counts}
         return [entry_of(entry, fields, deliveries=times.get(entry, 2)) for entry, fields in entries.items()], complete

@@ -124,9 +124,13 @@ class Stream:
                 self._newest, self.went_back = b"", True
             raise
 
-    def saw(self, ids: Iterable[bytes]) -> None:
-        """Record that these entries were read."""
-        self._newest = max([self._newest, *ids], key=place_of)
+    def saw(self, ids: Iterable[bytes], *, now: bool = True) -> None:
+        """Record that these entries were read: now, or before by another worker.
+
+        What was read before does not show that Redis has lost again what it knows since then.
+        """
+        if now or not self.went_back:
+            self._newest = max([self._newest, *ids], key=place_of)
 
     def has_caught_up(self) -> None:
         """Record that Redis knows again what it had lost.
