@@ -19,6 +19,8 @@ from support.processes import tasks
 from support.queues import SOON, Clock, drained, leave_pending, put
 from support.streams import eventually, stopper_at
 
+SETTINGS = Settings(claim_after_seconds=60, max_deliveries=10)
+
 
 @pytest.fixture
 def kept(redis_url: str) -> Iterator[Callable[[], Callable[[], None]]]:
@@ -167,19 +169,34 @@ async def test_a_task_that_is_taken_over_between_two_failovers_does_not_end_the_
 ) -> None:
     await put(url, *tasks(1))
     leave_pending(there, worker="dead", count=1)
-    settings = Settings(claim_after_seconds=60, max_deliveries=10)
     async with connected_stream(url) as stream:
-        await stream.join(settings, appends_to=[])
+        await stream.join(SETTINGS, appends_to=[])
         member = Member(stream, "member")
         go_back = kept()
         await put(url, *tasks(1, first=1))
         await member.with_doubts(await member.read(wait_seconds=1))
         for _ in range(2):
             go_back()
-            await insisted(lambda: member.keep([], settings))
+            await insisted(lambda: member.keep([], SETTINGS))
             assert there.keys("{tasks}:doubts:*")
             await member.claim(0)
-            await member.keep([], settings)
+            await member.keep([], SETTINGS)
+
+
+async def test_a_task_that_was_read_just_before_a_failover_is_in_doubt_for_the_one_who_reads_it_again(
+    url: str, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(1))
+    async with connected_stream(url) as first, connected_stream(url) as second:
+        for stream in (first, second):
+            await stream.join(SETTINGS, appends_to=[])
+        go_back = kept()
+        member, other = Member(first, "member"), Member(second, "other")
+        entries = await member.read(wait_seconds=1)
+        go_back()
+        await insisted(lambda: member.with_doubts(entries))
+        (again,) = await other.with_doubts(await other.read(wait_seconds=1))
+    assert again.in_doubt
 
 
 async def insisted(ask: Callable[[], Awaitable[object]]) -> None:

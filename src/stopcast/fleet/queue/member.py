@@ -44,7 +44,7 @@ class Member:
             lambda pipe: pipe.xreadgroup(GROUP, self._name, {stream.name: ">"}, count=_AT_ONCE, block=milliseconds)
         )
         entries = [entry_of(entry_id, fields) for _, found in answer for entry_id, fields in found]
-        stream.saw(entry.id for entry in entries)
+        self._delivered(entries)
         return entries
 
     async def claim(self, idle_seconds: float) -> tuple[list[Entry], bool]:
@@ -58,10 +58,16 @@ class Member:
         complete = self._cursor == b"0-0"
         # Redis 6.2 returns None for entries that do not exist any more.
         entries = {entry_id: fields for entry_id, fields in found if entry_id}
-        stream.saw(entries, now=False)
         counts = await self._each(entries, lambda pipe, entry: pipe.xpending_range(stream.name, GROUP, entry, entry, 1))
         times = {pending["message_id"]: pending["times_delivered"] for pending in counts}
-        return [entry_of(entry, fields, deliveries=times.get(entry, 2)) for entry, fields in entries.items()], complete
+        claimed = [entry_of(entry, fields, deliveries=times.get(entry, 2)) for entry, fields in entries.items()]
+        self._delivered(claimed, first_time=False)
+        return claimed, complete
+
+    def _delivered(self, entries: Sequence[Entry], *, first_time: bool = True) -> None:
+        """Record entries before anything is asked about them: that may show that Redis has lost this delivery."""
+        self._stream.saw((entry.id for entry in entries), first_time=first_time)
+        self._recent.extend(identity(entry.task) for entry in entries if entry.task)
 
     async def with_doubts(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return the entries, in doubt where the queue remembers that their task is."""
@@ -69,7 +75,6 @@ class Member:
         if not any(asked):
             return list(entries)
         doubts = set(await self._run("doubts", *filter(None, asked)))
-        self._recent.extend(filter(None, asked))
         return [entry.doubted() if known in doubts else entry for entry, known in zip(entries, asked, strict=True)]
 
     async def _run(self, script: str, *arguments: Any, keys: tuple[str, ...] = ()) -> Any:

@@ -124,12 +124,12 @@ class Stream:
                 self._newest, self.went_back = b"", True
             raise
 
-    def saw(self, ids: Iterable[bytes], *, now: bool = True) -> None:
-        """Record that these entries were read: now, or before by another worker.
+    def saw(self, ids: Iterable[bytes], *, first_time: bool) -> None:
+        """Record that these entries were delivered, for the first time or again.
 
-        What was read before does not show that Redis has lost again what it knows since then.
+        Those that were read long ago do not show that Redis has lost what it learned in between.
         """
-        if now or not self.went_back:
+        if first_time or not self.went_back:
             self._newest = max([self._newest, *ids], key=place_of)
 
     def has_caught_up(self) -> None:
