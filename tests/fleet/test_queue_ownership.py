@@ -11,6 +11,10 @@ import pytest
 
 from stopcast import Outcome, RedisConsumer, RetryPolicy, Status
 from stopcast.events import AttemptFinished, Event
+from stopcast.fleet.queue.deliveries import WorkerDeliveries
+from stopcast.fleet.queue.endings import endings_of
+from stopcast.fleet.queue.member import Member
+from stopcast.fleet.queue.stream import Settings, connected_stream
 from stopcast.ports import Flights, Ownership
 from stopcast.sandbox import Emulator, Faults
 from support.processes import tasks
@@ -122,6 +126,24 @@ async def test_a_task_that_is_given_up_when_another_worker_may_have_sent_it_is_i
     assert [(outcome.status, outcome.in_doubt) for outcome in outcomes] == [(Status.GAVE_UP, True)]
     assert there.xpending("tasks", "stopcast")["pending"] == there.xlen("tasks") == 1
     assert there.xlen("{tasks}:results") == 0
+
+
+@pytest.mark.parametrize("gone", [[], [0], [1]])
+async def test_a_task_that_came_twice_has_one_result_also_where_another_worker_has_handed_one_of_them_back(
+    url: str, there: Any, clock: Clock, gone: list[int]
+) -> None:
+    await put(url, TASK)
+    await put(url, TASK, again=True)
+    async with connected_stream(url) as stream:
+        await stream.join(Settings(60, 10), appends_to=[])
+        member, deliveries = Member(stream, "member"), WorkerDeliveries("tasks", clock)
+        deliveries.take(entries := await member.read(wait_seconds=1), ours_until=clock.now + 60)
+        for place in gone:
+            there.xack("tasks", "stopcast", entries[place].id)
+            there.xdel("tasks", entries[place].id)
+        deliveries.ack([Outcome(TASK, Status.STOPPED, line=1)])
+        await member.settle(endings_of(deliveries.acked, results=True), elsewhere=stream.results)
+    assert (there.xlen("tasks"), there.xlen("{tasks}:results")) == (0, 1)
 
 
 class Gate:

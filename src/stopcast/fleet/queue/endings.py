@@ -18,7 +18,8 @@ class Ending(NamedTuple):
 
     Attributes:
         entry_id: the entry.
-        fields: names and values, by turns, of the entry that takes its place elsewhere; none without one.
+        fields: names and values, by turns, of the entry that takes its place elsewhere. Without any it shares those of
+            the ending before it, which are written once.
         forget: the identity of a task that may be put into the queue again, else b"".
         in_doubt: whether a call may have stopped that task.
         only_mine: whether it stays where another worker has it by then.

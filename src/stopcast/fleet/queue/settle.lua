@@ -1,4 +1,5 @@
--- Takes entries out of the stream for good, and writes another entry in place of each one that has words.
+-- Takes entries out of the stream for good, and writes another entry in place of each one that has words. An entry without
+-- words shares those of the one before it: they are written once, for the first of them that is taken out.
 -- KEYS[3]: where the other entries go. ARGV from 7: the consumer, then for each entry: its id, '1' if the
 -- consumer must still hold it, the identity to forget ('' to keep it), '1' if a call may have stopped that task, and the
 -- number and the words of the other entry's fields. Returns how many were taken out.
@@ -12,16 +13,20 @@ local refusal = refuse_other_types(other)
 if refusal then
   return refusal
 end
-local consumer, settled, i = ARGV[7], 0, 8
+local consumer, settled, unwritten, i = ARGV[7], 0, nil, 8
 while i <= #ARGV do
   local entry, only_mine, identity, words = ARGV[i], ARGV[i + 1] == '1', ARGV[i + 2], tonumber(ARGV[i + 4])
   if ARGV[i + 3] == '1' then
     doubts.add(identity)
   end
+  if words > 0 then
+    unwritten = {unpack(ARGV, i + 5, i + 4 + words)}
+  end
   if not only_mine or #redis.call('XPENDING', stream, group, entry, entry, 1, consumer) == 1 then
     local there = #redis.call('XRANGE', stream, entry, entry) == 1
-    if there and words > 0 then
-      redis.call('XADD', other, '*', unpack(ARGV, i + 5, i + 4 + words))
+    if there and unwritten then
+      redis.call('XADD', other, '*', unpack(unwritten))
+      unwritten = nil
     end
     redis.call('XACK', stream, group, entry)
     redis.call('XDEL', stream, entry)
