@@ -19,9 +19,7 @@ from support.streams import eventually, stopper_at
 
 
 async def test_no_task_is_lost_or_sent_twice_when_redis_is_killed_twice(redis_server: RedisServer) -> None:
-    redis_server.kill()
-    redis_server._options = ("--appendonly", "yes")
-    redis_server.start()
+    redis_server.restart_with_a_log()
     url = f"{redis_server.url}/tasks"
     events: list[Event] = []
     await put(url, *tasks(1500))

@@ -110,9 +110,7 @@ async def test_putting_tasks_in_reports_a_loss_once_and_works_again_after_that(u
 
 
 async def test_a_restart_with_the_data_is_no_loss(redis_server: RedisServer) -> None:
-    redis_server.kill()
-    redis_server._options = ("--appendonly", "yes", "--appendfsync", "always")
-    redis_server.start()
+    redis_server.restart_with_a_log()
     url = f"{redis_server.url}/tasks"
     await put(url, *tasks(1))
     async with RedisConsumer(url) as consumer, aclosing(consumer.take()) as batches:

@@ -90,7 +90,8 @@ async def survives(url: str, trouble: Callable[[redis.asyncio.Redis, str], Await
         after = await granted(ledger, 6, times=2)
     assert end_of(before) <= after[0].first_at + 1e-6, name
     assert after[0].first_at <= max(end_of(before), after[0].now) + 1.01, name
-    assert after[1].first_at - end_of(after[:1]) < 0.1, name
+    # On a busy machine the second question may come late.
+    assert after[1].first_at <= max(end_of(after[:1]), after[1].now) + 0.1, name
 
 
 async def test_no_absurd_value_makes_slots_overlap_or_freezes_the_account(redis_url: str) -> None:

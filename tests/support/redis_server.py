@@ -88,6 +88,13 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def restart_with_a_log(self) -> None:
+        """Start the server again so that from now on ``kill`` loses nothing that it has answered."""
+        self.kill()
+        # With the default a slow disk makes it write its log after it has answered.
+        self._options = ("--appendonly", "yes", "--appendfsync", "always")
+        self.start()
+
     def freeze(self) -> None:
         """Stop the process, with its connections open."""
         self._signal(signal.SIGSTOP)
