@@ -12,7 +12,7 @@ import pytest
 import redis.asyncio
 
 from stopcast.errors import QuotaLostError
-from stopcast.fleet.quota.redis_ledger import Lease, LedgerRequest, RedisLedger, ledger_key
+from stopcast.fleet.quota.redis_ledger import INDEX_KEY, Lease, LedgerRequest, RedisLedger, ledger_key
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from support.quota_calls import FULL, SETTINGS, Calls, asked, granted
 from support.redis_server import RedisServer
@@ -79,7 +79,8 @@ ABSURD = [
 ]
 
 
-FIELDS = ["next", "seen", "rate", "rate_at", "held", "second", "count", "worst_count", "server"]
+FIELDS = ["next", "seen", "rate", "rate_at", "held", "second", "count", "last_count", "worst_count", "server", "made"]
+FIELDS += ["permits", "throttled"]
 
 
 async def survives(url: str, trouble: Callable[[redis.asyncio.Redis, str], Awaitable[object]], name: str) -> None:
@@ -106,6 +107,16 @@ async def test_no_absurd_value_makes_slots_overlap_or_freezes_the_account(redis_
                 group.create_task(survives(redis_url, spoil, f"{field}={value}"))
 
 
+@pytest.mark.parametrize("field", ["max_per_second", "arrival_jitter", "full"])
+async def test_no_absurd_setting_ends_the_use_of_the_account(redis_url: str, field: str) -> None:
+    async with asyncio.timeout(30), redis.asyncio.Redis.from_url(redis_url) as client:
+        for value in ABSURD:
+            async with SharedQuota(redis_url, account=value or "empty") as quota:
+                await quota.acquire()
+                await client.hset(ledger_key(value or "empty", "StopWebcast"), field, value)
+                await quota.acquire()
+
+
 async def test_a_clock_of_redis_that_is_set_back_makes_no_slots_overlap_and_freezes_nothing(redis_url: str) -> None:
     # What was stored a moment ago lies in the future then.
     async def set_back(client: Any, key: str, seconds: float) -> None:
@@ -125,11 +136,14 @@ async def test_a_lost_state_makes_no_slots_overlap(redis_url: str) -> None:
     async def replace(client: Any, key: str) -> None:
         await client.set(key, "something else")
 
+    async def replace_index(client: Any, _: str) -> None:
+        await client.set(INDEX_KEY, "something else")
+
     async def flush(client: Any, _: str) -> None:
         await client.script_flush()
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        for trouble in (forget, replace, flush):
+        for trouble in (forget, replace, replace_index, flush):
             group.create_task(survives(redis_url, trouble, trouble.__name__))
 
 

@@ -69,8 +69,6 @@ class SimulatedRedis:
                 return self._lua.table_from([kept.get(field, False) for field in arguments[1:]])
             case "HSET":
                 kept.update(zip(arguments[1::2], map(str, arguments[2::2]), strict=True))
-            case "HINCRBY":
-                kept[arguments[1]] = str(int(kept.get(arguments[1], "0")) + int(arguments[2]))
             case "DEL":
                 self.hashes.pop(key, None)
         return 0

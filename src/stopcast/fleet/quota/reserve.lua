@@ -16,6 +16,13 @@ local version, in_use = '2', 60e6
 local time = redis.call('TIME')
 local now = time[1] * 1e6 + time[2]
 
+local function whole(number) return string.format('%.0f', number) end
+local function exact(number) return string.format('%.17g', number) end
+
+local function wrong_type(answer)
+  return type(answer) == 'table' and answer.err and string.find(answer.err, 'WRONGTYPE', 1, true)
+end
+
 local function within(value, lowest, highest)
   value = tonumber(value)
   return value and value >= lowest and value <= highest and value or nil
@@ -25,12 +32,14 @@ local old = redis.pcall('HMGET', KEYS[2], 'seen')
 if not old.err and within(old[1], now - in_use, now + in_use) then return {-1, now} end
 
 local fields = {'next', 'seen', 'rate', 'rate_at', 'held', 'server', 'second', 'count', 'last_count', 'worst_count',
-  'version', 'max_per_second', 'arrival_jitter', 'full', 'made'}
+  'version', 'max_per_second', 'arrival_jitter', 'full', 'made', 'permits', 'throttled'}
 local answer = redis.pcall('HMGET', KEYS[1], unpack(fields))
 local kept = {}
-if answer.err then
+if wrong_type(answer) then
   -- Not a hash, so not ours.
   redis.call('DEL', KEYS[1])
+elseif answer.err then
+  return answer
 else
   for place, field in ipairs(fields) do kept[field] = answer[place] end
   if kept.seen and kept.version ~= version then
@@ -43,14 +52,12 @@ end
 -- The settings of the first process count, until they are changed on purpose.
 local kept_max, kept_full = within(kept.max_per_second, 1e-6, 1e9), within(kept.full, 1e-6, 1e9)
 local kept_jitter = within(kept.arrival_jitter, 0, 1e9)
-local made = kept.made
-local agreed = change
+local made = within(kept.made, 1, 2 ^ 53)
+local agreed = change or (kept_max == tonumber(max_per_second) and kept_jitter == tonumber(jitter))
 if not (kept_max and kept_full and kept_jitter and made) then
-  agreed, made = true, string.format('%.0f', now)
-end
-if not agreed then
-  agreed = kept_max == tonumber(max_per_second) and kept_jitter == tonumber(jitter)
-  max_per_second, jitter, full = kept.max_per_second, kept.arrival_jitter, kept_full
+  agreed, made = true, now
+elseif not agreed then
+  max_per_second, jitter, full = exact(kept_max), exact(kept_jitter), kept_full
 end
 
 local least = math.min(full, math.max(full / 30, 2))
@@ -106,17 +113,19 @@ for place = 0, granted - 1 do
   worst_count = math.max(worst_count, count)
 end
 
-local function whole(number) return string.format('%.0f', number) end
-redis.call('HSET', KEYS[1], 'next', whole(next_slot + granted * slot), 'seen', whole(now), 'full', tostring(full), 'rate', tostring(rate),
+redis.call('HSET', KEYS[1], 'next', whole(next_slot + granted * slot), 'seen', whole(now), 'full', exact(full), 'rate', exact(rate),
   'rate_at', whole(now), 'held', whole(held), 'server', server, 'second', whole(second), 'count', whole(count),
   'last_count', whole(last_count), 'worst_count', whole(worst_count), 'version', version,
-  'max_per_second', max_per_second, 'arrival_jitter', jitter, 'made', made)
-redis.call('HINCRBY', KEYS[1], 'permits', granted)
-redis.call('HINCRBY', KEYS[1], 'throttled', throttled)
+  'max_per_second', max_per_second, 'arrival_jitter', jitter, 'made', whole(made),
+  'permits', whole((within(kept.permits, 0, 2 ^ 53) or 0) + granted),
+  'throttled', whole((within(kept.throttled, 0, 2 ^ 53) or 0) + throttled))
 redis.call('PEXPIRE', KEYS[1], 86400000)
 -- Once a minute is enough for an index whose accounts are kept for a day.
 if verify or math.floor(now / 60e6) ~= math.floor(seen / 60e6) then
-  redis.call('HSET', KEYS[3], name, whole(now))
+  if wrong_type(redis.pcall('HSET', KEYS[3], name, whole(now))) then
+    redis.call('DEL', KEYS[3])
+    redis.call('HSET', KEYS[3], name, whole(now))
+  end
   redis.call('PEXPIRE', KEYS[3], 86400000)
 end
-return {granted, now, next_slot, slot, math.ceil(wait), math.floor(rate * 1000), max_per_second, jitter, made}
+return {granted, now, next_slot, slot, math.ceil(wait), math.floor(rate * 1000), max_per_second, jitter, whole(made)}
