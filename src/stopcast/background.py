@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -125,6 +125,70 @@ def check_loop(loop: asyncio.AbstractEventLoop) -> None:
         running = asyncio.get_running_loop()
     if running is not loop:
         raise ClosedError("this was opened on another event loop; call it there, or make one for each loop")
+
+
+class Block:
+    """The ``async with`` block of an object: one at a time, and left on the event loop where it was entered.
+
+    Args:
+        name: the object's, for the errors.
+        one_loop: whether the object serves only the event loop where it was entered first.
+        again: whether it can be entered again once it was left.
+
+    Attributes:
+        loop: the event loop of the block; None outside it.
+    """
+
+    def __init__(self, name: str, *, one_loop: bool = False, again: bool = True) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._name = name
+        self._one_loop = one_loop
+        self._again = again
+        #: That of the last block.
+        self._last_loop: asyncio.AbstractEventLoop | None = None
+
+    @contextmanager
+    def entering(self) -> Iterator[None]:
+        """Enter the object, unless this block fails.
+
+        Raises:
+            ClosedError: it is open, or was left and cannot be entered again, or not here.
+        """
+        loop = asyncio.get_running_loop()
+        if self.loop is not None or (self._one_loop and self._last_loop not in {None, loop}):
+            raise ClosedError(f"this {self._name} is open already, or on another event loop; make one for each")
+        if self._last_loop is not None and not self._again:
+            raise ClosedError(f"this {self._name} was left; make a new one")
+        self.loop = loop
+        try:
+            yield
+        except BaseException:
+            self.loop = None
+            raise
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Leave the object with the end of this block.
+
+        Raises:
+            ClosedError: it is not open, or was entered on another event loop.
+        """
+        if self.loop is None:
+            raise ClosedError(f"use the {self._name} inside its `async with` block")
+        check_loop(self.loop)
+        try:
+            yield
+        finally:
+            self.loop, self._last_loop = None, self.loop
+
+    def check_loop(self) -> None:
+        """Refuse what is called in the block, and not on its event loop.
+
+        Raises:
+            ClosedError: it is.
+        """
+        if self.loop is not None:
+            check_loop(self.loop)
 
 
 class Supervisor:

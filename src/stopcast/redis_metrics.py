@@ -21,7 +21,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from stopcast.background import Supervisor
+from stopcast.background import Block, Supervisor
 from stopcast.errors import BackgroundTaskError, QueueError, QuotaLostError, StopcastError
 from stopcast.fleet.queue import QueueStatus, RedisQueue
 from stopcast.fleet.quota.quota_status import QuotaStatus, quota_status
@@ -105,10 +105,17 @@ class RedisMetrics(Collector):
         # Replaced as a whole, since a scrape comes from another thread.
         self._queue_statuses: Sequence[QueueStatus | None] = ()
         self._quota_statuses: Sequence[QuotaStatus | None] = ()
+        self._block = Block(type(self).__name__)
         self._stack = AsyncExitStack()
         self._background = Supervisor(self._fail)
 
     async def __aenter__(self) -> Self:
+        with self._block.entering():
+            await self._enter()
+        self._background.start(self._keep_renewing(), name="metrics of Redis")
+        return self
+
+    async def _enter(self) -> None:
         async with AsyncExitStack() as stack:
             for queue in self._queues:
                 await stack.enter_async_context(queue)
@@ -116,14 +123,13 @@ class RedisMetrics(Collector):
             self._registry.register(self)
             stack.callback(self._registry.unregister, self)
             self._stack = stack.pop_all()
-        self._background.start(self._keep_renewing(), name="metrics of Redis")
-        return self
 
     async def __aexit__(self, *_error: object) -> None:
-        try:
-            await self._background.end()
-        finally:
-            await self._stack.aclose()
+        with self._block.leaving():
+            try:
+                await self._background.end()
+            finally:
+                await self._stack.aclose()
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics, for the registry."""

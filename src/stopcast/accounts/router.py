@@ -9,7 +9,7 @@ from typing import Final, Self
 from stopcast.accounts.dispatch import Meters, RoutingDispatcher
 from stopcast.accounts.routes import Routes
 from stopcast.api.actions import Action
-from stopcast.background import END_WITHIN_SECONDS, check_loop, finish_task
+from stopcast.background import END_WITHIN_SECONDS, Block, finish_task
 from stopcast.checks import check_instance, check_number, check_priority, check_whole_number
 from stopcast.errors import (
     ORDERED_ENDS,
@@ -79,11 +79,14 @@ class Router:
         self._observers = Observers(resolve_observers(observers))
         self._streams = Streams()
         self._dispatcher: RoutingDispatcher | None = None
+        self._block = Block(type(self).__name__)
 
     async def __aenter__(self) -> Self:
-        if self._dispatcher is not None:
-            raise ClosedError("this Router is open already")
-        self._loop = asyncio.get_running_loop()
+        with self._block.entering():
+            await self._enter()
+        return self
+
+    async def _enter(self) -> None:
         dispatcher = RoutingDispatcher(
             self.routes.account_of,
             max_backlog=self._max_backlog,
@@ -106,14 +109,15 @@ class Router:
                 for name, stopper in self.stoppers.items():
                     entering.create_task(enter(name, stopper))
         except BaseException as error:  # noqa: BLE001 - those that were entered are left, whatever it is
-            await self.__aexit__(type(error))
+            await self._leave(type(error))
             raise (error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error) from None
-        return self
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
-        dispatcher = self.dispatcher
-        check_loop(self._loop)
-        self._dispatcher = None
+        with self._block.leaving():
+            await self._leave(exc_type)
+
+    async def _leave(self, exc_type: type[BaseException] | None) -> None:
+        dispatcher, self._dispatcher = self.dispatcher, None
         error = ClosedError("the Router was left")
         # What is synchronous comes first: this task may be cancelled again at any await.
         dispatcher.stop(error)

@@ -26,6 +26,10 @@ _TLS_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_passw
 _SENTINEL_PORT: Final = 26379
 #: What Redis 7 and Valkey answer where a script uses a command that the user may not; redis-py has no type for it.
 _LACKS_A_RIGHT: Final = re.compile(r"executing the script can't run this command|^ACL failure in script")
+#: What state.lua, Redis 7 and Redis 6 add to an error of a script.
+_SCRIPT: Final = re.compile(
+    r"^STOPCASTBACK | script: (?:[0-9a-f]{40}, )?on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
+)
 NO_CLUSTER: Final = N_(
     "this is a Redis Cluster, which stopcast does not support. Use a single Redis or Valkey; for failover, "
     "replicas under Sentinel: redis+sentinel://host1,host2/service/0"
@@ -48,6 +52,11 @@ def refuses_access(error: BaseException) -> bool:
 
     refusals = (exceptions.AuthenticationError, exceptions.NoPermissionError)
     return isinstance(error, refusals) or _LACKS_A_RIGHT.search(str(error)) is not None
+
+
+def words_of(error: BaseException) -> str:
+    """Return what Redis or the connection reports, or at least the kind of error."""
+    return _SCRIPT.sub("", str(error)) or type(error).__name__
 
 
 def without_secrets(url: str) -> str:

@@ -22,6 +22,7 @@ from aiohttp.http import RawRequestMessage
 
 from stopcast.api.actions import GET_WEBCAST_TASK, STOP_WEBCAST, Action, request_body
 from stopcast.api.signing import SERVICE
+from stopcast.background import Block
 from stopcast.checks import check_instance, check_number, check_whole_number
 from stopcast.credentials.value import Credentials
 from stopcast.errors import ConfigurationError
@@ -106,6 +107,7 @@ class Emulator(Records):
         self._numbers = itertools.count(1)
         self._unavailable = False
         self._runner: web.ServerRunner
+        self._block = Block(type(self).__name__)
         self._loop: asyncio.AbstractEventLoop
         self.faults = faults or Faults()
 
@@ -126,16 +128,18 @@ class Emulator(Records):
         self._plan = FaultPlan(faults)
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        server = web.Server(self._handle, request_factory=self._receive, access_log=None, handler_cancellation=True)
-        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await self._runner.setup()
-        await self._listen(self._bind())
+        with self._block.entering():
+            self._loop = asyncio.get_running_loop()
+            server = web.Server(self._handle, request_factory=self._receive, access_log=None, handler_cancellation=True)
+            self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+            await self._runner.setup()
+            await self._listen(self._bind())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._hang_up()
-        await self._runner.cleanup()
+        with self._block.leaving():
+            await self._hang_up()
+            await self._runner.cleanup()
 
     def _bind(self) -> socket.socket:
         """Reserve the address. Connections are refused there until ``_listen``."""

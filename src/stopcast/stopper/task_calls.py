@@ -13,7 +13,7 @@ from stopcast.api.actions import Action
 from stopcast.api.endpoint import Endpoint
 from stopcast.api.network import ConnectorFactory, Network
 from stopcast.api.transport import AiohttpTransport
-from stopcast.background import check_loop
+from stopcast.background import Block
 from stopcast.checks import check_instance, check_methods, check_number, check_priority, check_whole_number
 from stopcast.credentials.value import Credentials, CredentialsProvider
 from stopcast.engine.dispatch import Dispatcher
@@ -37,7 +37,7 @@ from stopcast.stopper.stream import OutcomeStream, Streams
 from stopcast.tasks.outcome import Outcome
 
 
-class _Block(NamedTuple):
+class _Parts(NamedTuple):
     """What there is from the moment the block is entered until it is left."""
 
     engine: Engine
@@ -112,30 +112,20 @@ class TaskCalls:
         self._drain_seconds = drain_seconds
         self._observers = settings.resolve_observers(observers)
         self._account = ""
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._streams = Streams()
-        self._entering = False
-        self._block: _Block | None = None
+        self._block = Block(type(self).__name__, one_loop=True)
+        self._parts: _Parts | None = None
 
     def name_account(self, name: str) -> None:
         """Let log lines call its account so. A Router names the account of each of its Stoppers."""
         self._account = name
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        if self._block is not None or self._entering or self._loop not in {None, loop}:
-            raise ClosedError(
-                f"this {type(self).__name__} is open already, or on another event loop; make one for each"
-            )
-        self._loop = loop
-        self._entering = True
-        try:
-            self._block = await self._enter(loop)
-        finally:
-            self._entering = False
+        with self._block.entering():
+            self._parts = await self._enter(asyncio.get_running_loop())
         return self
 
-    async def _enter(self, loop: asyncio.AbstractEventLoop) -> _Block:
+    async def _enter(self, loop: asyncio.AbstractEventLoop) -> _Parts:
         given = self._credentials
         credentials = given if isinstance(given, Credentials) else await ask(given)
         async with AsyncExitStack() as stack:
@@ -161,26 +151,26 @@ class TaskCalls:
                 drain_seconds=self._drain_seconds,
                 close=stack.pop_all().aclose,
             )
-        return _Block(engine, leaving)
+        return _Parts(engine, leaving)
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         error = ClosedError(f"the {type(self).__name__} was left")
-        leaving = self._entered.leaving
-        check_loop(leaving.loop)
-        try:
-            await leaving.leave(error, cancelled=exc_type is not None and issubclass(exc_type, asyncio.CancelledError))
-        finally:
-            self._block = None
+        cancelled = exc_type is not None and issubclass(exc_type, asyncio.CancelledError)
+        with self._block.leaving():
+            try:
+                await self._entered.leaving.leave(error, cancelled=cancelled)
+            finally:
+                self._parts = None
 
     def __del__(self) -> None:
-        if (block := self.__dict__.get("_block")) is not None:
+        if (parts := self.__dict__.get("_parts")) is not None:
             warnings.warn(
                 f"unclosed {type(self).__name__}: its `async with` block was never left",
                 ResourceWarning,
                 source=self,
                 stacklevel=2,
             )
-            block.leaving.abandon()
+            parts.leaving.abandon()
 
     def drain(self) -> Awaitable[None]:
         """Make no further call, and let the calls in flight finish: for a handler of SIGTERM.
@@ -205,20 +195,20 @@ class TaskCalls:
         return self._entered.engine.dispatcher
 
     @property
-    def _entered(self) -> _Block:
-        if self._block is None:
+    def _entered(self) -> _Parts:
+        if self._parts is None:
             raise ClosedError(f"use the {type(self).__name__} inside its `async with` block")
-        return self._block
+        return self._parts
 
     @property
     def is_open(self) -> bool:
         """Whether this is inside the ``async with`` block. Whether calls are made is in ``state``."""
-        return self._block is not None
+        return self._parts is not None
 
     @property
     def state(self) -> StopperState:
         """Whether calls are made, for a health check."""
-        return StopperState.CLOSED if self._block is None else self._block.engine.state
+        return StopperState.CLOSED if self._parts is None else self._parts.engine.state
 
     @property
     def error(self) -> StopcastError | None:
@@ -226,7 +216,7 @@ class TaskCalls:
 
         It stays while a refused key is on trial, until an answer accepts the key.
         """
-        return None if self._block is None else self._block.engine.error
+        return None if self._parts is None else self._parts.engine.error
 
     def retry_key(self) -> bool:
         """Try the key again that was refused for good: with one call, and once that is accepted, with all.
@@ -271,11 +261,10 @@ class TaskCalls:
                 whose rate cannot be changed (see ``stopcast.Limiter.limit_to``).
             ClosedError: inside the ``async with`` block, on another event loop.
         """
-        if self._block is not None and self._loop is not None:
-            check_loop(self._loop)
+        self._block.check_loop()
         self.limiter.limit_to(calls_per_second)
-        if self._block is not None:
-            self._block.engine.report_rate()
+        if self._parts is not None:
+            self._parts.engine.report_rate()
 
     async def _call(self, task: AnyTask, priority: int) -> Outcome:
         dispatcher, found = self.dispatcher, checked(task)

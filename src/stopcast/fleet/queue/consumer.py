@@ -15,12 +15,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, 
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
-from stopcast.background import END_WITHIN_SECONDS, Supervisor, end_task, finish_task
+from stopcast.background import END_WITHIN_SECONDS, Block, Supervisor, end_task, finish_task
 from stopcast.errors import BackgroundTaskError, ConfigurationError, QueueDataLostError, QueueError, StopcastError
 from stopcast.events import QueueLost
+from stopcast.fleet.connection import words_of
 from stopcast.fleet.queue.deliveries import Entry, WorkerDeliveries, lease_clock
 from stopcast.fleet.queue.endings import sift
-from stopcast.fleet.queue.failures import STATE_VERSION, Availability, permanent, report_errors, words_of
+from stopcast.fleet.queue.failures import STATE_VERSION, Availability, permanent, report_errors
 from stopcast.fleet.queue.member import Member
 from stopcast.fleet.queue.stream import Settings, Stream, connected_stream, split_address
 from stopcast.fleet.queue.tending import Tending
@@ -63,7 +64,7 @@ class RedisConsumer:
 
     Attributes:
         queue: the queue's name.
-        name: the worker's name, as ``stopcast status`` prints it.
+        name: inside the block, the worker's name, as ``stopcast status`` prints it.
         handed_back: after the end, how many tasks were handed back.
         left: after the end, how many tasks could not be acknowledged or handed back, because Redis was away.
 
@@ -89,8 +90,7 @@ class RedisConsumer:
             raise ConfigurationError("claim_after_seconds must be above 0, and max_deliveries at least 1")
         _, self.queue = split_address(url)
         self._url = url
-        # The end says which version of the data the worker knows.
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}.{STATE_VERSION}"
+        self.name = ""
         self.left = self.handed_back = 0
         self._own = Settings(claim_after_seconds, max_deliveries)
         self._results = results
@@ -100,6 +100,7 @@ class RedisConsumer:
         self._deliveries = WorkerDeliveries(self.queue, clock)
         self.begin, self.end = self._deliveries.begin, self._deliveries.end
         self.still_ours, self.in_doubt = self._deliveries.still_ours, self._deliveries.in_doubt
+        self._block = Block(type(self).__name__, again=False)
         self._stack = AsyncExitStack()
         self._stream: Stream
         self._member: Member
@@ -115,6 +116,14 @@ class RedisConsumer:
         self._left_because = "no answer in time"
 
     async def __aenter__(self) -> Self:
+        with self._block.entering():
+            await self._enter()
+        return self
+
+    async def _enter(self) -> None:
+        # Not earlier, as two processes may be forked from the one that made this. The end says which version of the
+        # data the worker knows.
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}.{STATE_VERSION}"
         async with AsyncExitStack() as stack:
             stream = self._stream = await stack.enter_async_context(connected_stream(self._url))
             self._availability = Availability(self.queue, self._emit)
@@ -137,7 +146,6 @@ class RedisConsumer:
         self._tending_task = self._background.start(
             self._tending.run(), name="the signs of life of the queue's worker", may_return=True
         )
-        return self
 
     async def _refuse_old_workers(self) -> None:
         if old := await self._member.old_workers(self._own.claim_after_seconds):
@@ -147,11 +155,16 @@ class RedisConsumer:
             )
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
+        with self._block.leaving():
+            await self._leave(END_WITHIN_SECONDS if exc_type else _CLOSE_SECONDS)
+        if exc_type is None:
+            self._raise_failure()
+
+    async def _leave(self, within_seconds: float) -> None:
         self._ending = True
         self._tending.close()
         self._availability.close()
         self.left = len(self._deliveries.ids)
-        within_seconds = _CLOSE_SECONDS if exc_type is None else END_WITHIN_SECONDS
         try:
             await finish_task(asyncio.create_task(self._close()), within_seconds=within_seconds)
         finally:
@@ -159,8 +172,6 @@ class RedisConsumer:
                 await self._background.end()
             finally:
                 await finish_task(asyncio.create_task(self._disconnect()), within_seconds=END_WITHIN_SECONDS)
-        if exc_type is None:
-            self._raise_failure()
 
     async def _close(self) -> None:
         """Let what goes on come to its end, acknowledge what is durable, and hand back the rest."""

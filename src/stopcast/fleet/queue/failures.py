@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
 from stopcast.errors import ConfigurationError, QueueDataLostError, QueueError, StopcastError
 from stopcast.events import Event, QueueFound, QueueLost
-from stopcast.fleet.connection import NO_CLUSTER, is_cluster, refuses_access
+from stopcast.fleet.connection import NO_CLUSTER, is_cluster, refuses_access, words_of
 from stopcast.marking import N_
 
 #: The version of the data in Redis. Version 0.1 of stopcast wrote none.
@@ -18,18 +17,7 @@ STATE_VERSION: Final = 2
 _PAUSE_SECONDS: Final = 0.1
 #: Between two tries, while Redis is away.
 LONGEST_PAUSE_SECONDS: Final = 2.0
-#: What state.lua, Redis 7 and Redis 6 add to an error of a script.
-_SCRIPT: Final = re.compile(
-    r"^STOPCASTBACK | script: (?:[0-9a-f]{40}, )?on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
-)
-
-
 _REFUSED: Final = N_("Redis refuses access: {words}")
-
-
-def words_of(error: BaseException) -> str:
-    """Return what Redis or the connection reports, or at least the kind of error."""
-    return _SCRIPT.sub("", str(error)) or type(error).__name__
 
 
 def data_lost(queue: str, _: str = "") -> QueueDataLostError:

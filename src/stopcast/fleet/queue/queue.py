@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple, Self
 
+from stopcast.background import Block
 from stopcast.errors import ConfigurationError, ListError, QueueDataLostError
 from stopcast.fleet.queue.failures import check_version, report_errors
 from stopcast.fleet.queue.stream import Stream, connected_stream, split_address
@@ -95,17 +96,20 @@ class RedisQueue:
     def __init__(self, url: str, *, max_length: int = 1_000_000, on_full: Callable[[], None] | None = None) -> None:
         _, self.name = split_address(url)
         self._url = url
+        self._block = Block(type(self).__name__)
         self._stack = AsyncExitStack()
         self._stream: Stream
         self._max_length = max_length
         self._on_full = on_full
 
     async def __aenter__(self) -> Self:
-        self._stream = await self._stack.enter_async_context(connected_stream(self._url))
+        with self._block.entering():
+            self._stream = await self._stack.enter_async_context(connected_stream(self._url))
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        await self._stack.aclose()
+        with self._block.leaving():
+            await self._stack.aclose()
 
     async def put(
         self, tasks: Iterable[Task | tuple[str, str, str]], *, again: bool = False, in_doubt: bool = False

@@ -98,7 +98,9 @@ class Keeper:
         self._overdue_loans = 0
 
     def open(self) -> None:
-        """Let ``run`` run."""
+        """Begin anew: on this event loop, with a server that is not verified yet."""
+        self._changed, self._due = asyncio.Event(), asyncio.Event()
+        self.state = State.UNVERIFIED
         self._closing = False
 
     def close(self) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final, Self
 
-from stopcast.background import Supervisor
+from stopcast.background import Block, Supervisor
 from stopcast.checks import check_methods, check_whole_number
 from stopcast.errors import BackgroundTaskError, ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaSettingsAdopted
@@ -87,21 +88,19 @@ class SharedQuota(Limiter):
         lost_share: int | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        account = quota_name(account)
+        self._account = account = quota_name(account)
         if action not in _ACTIONS:
             raise ConfigurationError(f"action must be {' or '.join(_ACTIONS)}, not {action!r:.80}")
+        self._ledger: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
+        check_methods("ledger", self._ledger, "ask", "__aenter__", "__aexit__")
+        self._own_settings = QuotaSettings(max_per_second=max_per_second, arrival_jitter=arrival_jitter)
         if lost_share is not None:
             check_whole_number("lost_share", lost_share, least=1)
-        if not isinstance(ledger, str):
-            check_methods("ledger", ledger, "ask", "__aenter__", "__aexit__")
-        self._ledger: Ledger = RedisLedger(ledger, account, action) if isinstance(ledger, str) else ledger
-        self._account = account
-        self._own_settings = QuotaSettings(max_per_second=max_per_second, arrival_jitter=arrival_jitter)
-        if lost_share is not None and lost_share > max_per_second:
-            raise ConfigurationError(
-                f"the cap of {max_per_second:g} a second has no share for {lost_share} processes: a share is one call "
-                f"a second at least"
-            )
+            if lost_share > max_per_second:
+                raise ConfigurationError(
+                    f"the cap of {max_per_second:g} a second has no share for {lost_share} processes: a share is one "
+                    f"call a second at least"
+                )
         self._lost_share = lost_share
         self._clock = clock
         self._sleeper = Sleeper(clock)
@@ -111,6 +110,8 @@ class SharedQuota(Limiter):
         # One call waits for its slot, the others in their order behind it.
         self._turn = asyncio.Lock()
         self._observers: list[Callable[[Event], None]] = []
+        self._block = Block(type(self).__name__)
+        self._stack = AsyncExitStack()
         #: When the slot of the permit that was given last is over.
         self._usable_until = math.inf
         self._supervisor: Supervisor | None = None
@@ -139,15 +140,17 @@ class SharedQuota(Limiter):
         return self._lender.rate(self._clock())
 
     async def __aenter__(self) -> Self:
-        await self._ledger.__aenter__()
-        try:
-            await self._enter()
-        except BaseException:
-            await self._ledger.__aexit__(None, None, None)
-            raise
-        self._keeper.open()
+        with self._block.entering():
+            # Both may have served another event loop before.
+            self._turn = asyncio.Lock()
+            self._keeper.open()
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._ledger)
+                await self._enter()
+                self._stack = stack.pop_all()
         self._supervisor = Supervisor(self._fail)
         self._supervisor.start(self._keeper.run(), name=f"shared quota of {self._account}")
+        self._stack.push_async_callback(self._supervisor.end)
         return self
 
     async def _enter(self) -> None:
@@ -183,20 +186,21 @@ class SharedQuota(Limiter):
         return None
 
     async def __aexit__(self, *_error: object) -> None:
-        supervisor, self._supervisor = self._supervisor, None
-        self._keeper.close()
-        try:
-            if supervisor is not None:
-                await supervisor.end()
-        finally:
-            await self._ledger.__aexit__(None, None, None)
+        with self._block.leaving():
+            self._supervisor = None
+            self._keeper.close()
+            await self._stack.aclose()
 
     def subscribe(self, observe: Callable[[Event], None]) -> Callable[[], None]:
         """Report the quota's loss and return, and adopted settings, from now on, and at once what holds already.
 
         Returns:
             A function that ends the subscription.
+
+        Raises:
+            ClosedError: inside the ``async with`` block, on another event loop.
         """
+        self._block.check_loop()
         self._observers.append(observe)
         if self._keeper.outage is not None:
             observe(self._keeper.outage.event)
@@ -213,13 +217,10 @@ class SharedQuota(Limiter):
             ConfigurationError: the cap is not a number above 0.
             QuotaLostError: Redis cannot be asked.
         """
-        kept = self._lender.settings
-        wanted = QuotaSettings(
-            max_per_second=kept.max_per_second if max_per_second is None else max_per_second,
-            arrival_jitter=kept.arrival_jitter if arrival_jitter is None else arrival_jitter,
-        )
-        self._own_settings = wanted
-        await self._lender.change_settings(wanted)
+        given = {"max_per_second": max_per_second, "arrival_jitter": arrival_jitter}
+        wanted = {name: value for name, value in given.items() if value is not None}
+        self._own_settings = replace(self._lender.settings, **wanted)
+        await self._lender.change_settings(self._own_settings)
 
     def hold(self, seconds: float = 0.0) -> None:
         """Record one throttled answer: no call for ``seconds`` (60 at most), and a lower rate after that."""

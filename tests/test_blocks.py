@@ -1,0 +1,101 @@
+"""Every object with an ``async with`` block is entered once at a time, and left on its own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from stopcast import ClosedError, Router, SharedQuota, Stopper
+from stopcast.fleet.queue import RedisConsumer, RedisQueue
+from stopcast.redis_metrics import RedisMetrics
+from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
+
+MAKERS: dict[str, Callable[[str], Any]] = {
+    "Stopper": lambda _: Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1"),
+    "Router": lambda url: Router({"main": MAKERS["Stopper"](url)}, {"app": "main"}),
+    "SharedQuota": lambda url: SharedQuota(url, account="main"),
+    "RedisQueue": lambda url: RedisQueue(f"{url}/tasks"),
+    "RedisConsumer": lambda url: RedisConsumer(f"{url}/tasks"),
+    "RedisMetrics": lambda url: RedisMetrics(CollectorRegistry(), queues=[f"{url}/tasks"]),
+    "Emulator": lambda _: Emulator(),
+}
+each_object = pytest.mark.parametrize("kind", MAKERS)
+
+
+@each_object
+async def test_entering_twice_is_refused_in_words(kind: str, redis_url: str) -> None:
+    async with MAKERS[kind](redis_url) as entered:
+        with pytest.raises(ClosedError, match=f"this {kind} is open already"):
+            await entered.__aenter__()
+
+
+@each_object
+async def test_leaving_on_another_loop_is_refused_and_leaving_where_it_was_entered_succeeds(
+    kind: str, redis_url: str
+) -> None:
+    async with MAKERS[kind](redis_url) as entered:
+        with pytest.raises(ClosedError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, entered.__aexit__(None, None, None))
+
+
+@each_object
+async def test_leaving_what_is_not_open_is_refused(kind: str, redis_url: str) -> None:
+    made = MAKERS[kind](redis_url)
+    for _ in range(2):
+        with pytest.raises(ClosedError, match=f"use the {kind} inside"):
+            await made.__aexit__(None, None, None)
+        if kind == "RedisConsumer":
+            break
+        async with made:
+            pass
+
+
+async def test_an_entering_that_failed_can_be_repeated(redis_url: str) -> None:
+    metrics, queues = CollectorRegistry(), [f"{redis_url}/tasks"]
+    second = RedisMetrics(metrics, queues=queues)
+    async with RedisMetrics(metrics, queues=queues):
+        with pytest.raises(ValueError, match="Duplicated"):
+            await second.__aenter__()
+    async with second:
+        assert metrics.get_sample_value("stopcast_queue_length", {"queue": "tasks"}) == 0
+
+
+def test_a_quota_of_the_module_serves_one_loop_after_another(redis_url: str) -> None:
+    quota = SharedQuota(redis_url, account="main")
+
+    async def main() -> None:
+        async with quota:
+            await asyncio.gather(*(quota.acquire() for _ in range(10)))
+
+    for _ in range(2):
+        asyncio.run(main())
+
+
+async def test_a_quota_on_another_loop_than_the_stopper_is_refused_when_the_stopper_is_entered(redis_url: str) -> None:
+    async def elsewhere(quota: SharedQuota) -> None:
+        async with Stopper(SANDBOX_CREDENTIALS, endpoint="http://127.0.0.1", limiter=quota):
+            pass
+
+    async with SharedQuota(redis_url, account="main") as quota:
+        with pytest.raises(ClosedError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, elsewhere(quota))
+
+
+async def test_consumers_of_forked_processes_have_names_of_their_own(redis_url: str) -> None:
+    made = RedisConsumer(f"{redis_url}/tasks")
+    # A fork copies what there is.
+    async with deepcopy(made) as one, deepcopy(made) as other:
+        assert one.name != other.name
+
+
+async def test_a_consumer_that_was_left_says_so_instead_of_taking_no_task(redis_url: str) -> None:
+    consumer = RedisConsumer(f"{redis_url}/tasks")
+    async with consumer:
+        pass
+    with pytest.raises(ClosedError, match="this RedisConsumer was left; make a new one"):
+        await consumer.__aenter__()
