@@ -8,11 +8,14 @@ import sys
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from stopcast.errors import ClosedError, ConfigurationError, QuotaLostError
 from stopcast.events import Event, QuotaFound, QuotaLost
+from stopcast.fleet.quota.quota_status import quota_status
 from stopcast.fleet.quota.shared_quota import SharedQuota
 from stopcast.limiters import TokenBucket
+from stopcast.redis_metrics import RedisMetrics
 from support.processes import HANGS_AFTER_SECONDS
 from support.quota_calls import Calls
 from support.redis_server import RedisServer, free_port
@@ -100,8 +103,33 @@ async def test_a_server_that_is_not_there_and_a_wrong_password_are_reported_on_e
     assert "wrong" not in str(refused.value).replace("WRONGPASS", "")
 
 
+async def test_a_refused_login_is_a_wrong_configuration_for_its_status_and_metrics_too(
+    redis_server: RedisServer,
+) -> None:
+    redis_server.ask("CONFIG", "SET", "requirepass", "secret")
+    url = redis_server.url.replace("//", "//:wrong@")
+    for asking in (
+        quota_status(url, "account"),
+        RedisMetrics(CollectorRegistry(), quotas=[(url, "main")]).__aenter__(),
+    ):
+        with pytest.raises(ConfigurationError, match="Redis refuses access to the shared quota at redis://"):
+            await asking
+
+
+async def test_an_error_of_the_script_is_shown_without_its_line(redis_server: RedisServer) -> None:
+    async with SharedQuota(redis_server.url, account="account") as quota:
+        events: list[Event] = []
+        quota.subscribe(events.append)
+        redis_server.ask("CONFIG", "SET", "maxmemory", "1")
+        asking = asyncio.create_task(quota.acquire())
+        lost = await event_of(events, QuotaLost)
+        assert lost.reason.endswith("command not allowed when used memory > 'maxmemory'.")
+        redis_server.ask("CONFIG", "SET", "maxmemory", "0")
+        await asking
+
+
 async def test_a_user_with_no_more_than_its_own_keys_can_use_it(redis_server: RedisServer, calls: Calls) -> None:
-    allowed = ["+eval", "+evalsha", "+time", "+hmget", "+hset", "+hincrby", "+pexpire", "+del", "+info"]
+    allowed = ["+eval", "+evalsha", "+time", "+hmget", "+hset", "+pexpire", "+del", "+info"]
     redis_server.ask("ACL", "SETUSER", "worker", "on", ">word", "~stopcast:quota:*", *allowed)
     async with SharedQuota(redis_server.url.replace("//", "//worker:word@"), account="account") as quota:
         calls.begin(quota)

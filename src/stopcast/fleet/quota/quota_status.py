@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from stopcast.errors import ConfigurationError, QuotaLostError
-from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, without_secrets
+from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, refuses_access, without_secrets, words_of
 from stopcast.fleet.quota.redis_ledger import INDEX_KEY, ledger_key, quota_name
 from stopcast.limiters.pacer import recovered_rate
 
@@ -75,7 +75,7 @@ async def quota_status(url: str, account: str, action: str = "StopWebcast") -> Q
     """Return the state of one account's quota.
 
     Raises:
-        ConfigurationError: the URL is not the address of a Redis.
+        ConfigurationError: the URL is not the address of a Redis, or Redis refuses the login.
         QuotaLostError: Redis cannot be asked.
     """
     (status,) = await _read(url, [(quota_name(account), action)])
@@ -86,7 +86,7 @@ async def quota_statuses(url: str) -> list[QuotaStatus]:
     """Return the state of every quota that was used within the last day, by account and action.
 
     Raises:
-        ConfigurationError: the URL is not the address of a Redis.
+        ConfigurationError: the URL is not the address of a Redis, or Redis refuses the login.
         QuotaLostError: Redis cannot be asked.
     """
     statuses = await _read(url, None)
@@ -110,9 +110,10 @@ async def _read(url: str, quotas: list[tuple[str, str]] | None) -> list[QuotaSta
         except (RedisError, OSError) as error:
             if is_cluster(error):
                 raise ConfigurationError(NO_CLUSTER) from None
-            raise QuotaLostError(
-                f"the shared quota at {without_secrets(url)}: {error or type(error).__name__}"
-            ) from None
+            where, reason = without_secrets(url), words_of(error)
+            if refuses_access(error):
+                raise ConfigurationError(f"Redis refuses access to the shared quota at {where}: {reason}") from None
+            raise QuotaLostError(f"the shared quota at {where}: {reason}") from None
 
 
 async def _indexed(client: Redis) -> list[tuple[str, str]]:

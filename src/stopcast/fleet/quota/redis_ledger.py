@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from stopcast.background import cancellable
 from stopcast.errors import ConfigurationError, QuotaLostError
-from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, refuses_access, without_secrets
+from stopcast.fleet.connection import NO_CLUSTER, connected, is_cluster, refuses_access, without_secrets, words_of
 from stopcast.fleet.quota.slots import QuotaSettings
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class RedisLedger:
             with suppress(RedisError, OSError):
                 await cancellable(self._client.connection_pool.disconnect(), name="disconnecting from Redis")
             cluster = is_cluster(error)
-            reason = NO_CLUSTER if cluster else str(error) or type(error).__name__
+            reason = NO_CLUSTER if cluster else words_of(error)
             if refuses_access(error):
                 text = f"Redis refuses access to the shared quota at {self.where}: {reason}"
                 raise QuotaLostError(text, refused=True) from error
