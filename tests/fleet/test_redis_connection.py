@@ -14,7 +14,7 @@ from redis import exceptions
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from stopcast.errors import ConfigurationError
-from stopcast.fleet.connection import connected, without_secrets
+from stopcast.fleet.connection import connected, refuses_access, without_secrets
 from support.redis_server import RedisServer, free_port
 
 
@@ -62,6 +62,15 @@ async def test_a_user_of_the_access_control_list_is_who_the_address_says(redis_s
     redis_server.ask("ACL", "SETUSER", "worker", "-get")
     with pytest.raises(NoPermissionError):
         await answer(f"redis://worker:word@127.0.0.1:{redis_server.port}/0")
+
+
+async def test_a_refused_login_is_known_as_one_over_every_way(tmp_path: Path) -> None:
+    socket = tmp_path / "s"
+    with running(tmp_path / "redis", "--requirepass", "secret", "--unixsocket", str(socket)) as server:
+        for url in (server.url.replace("//", "//:wrong@"), f"unix://:wrong@{socket}"):
+            with pytest.raises(exceptions.ConnectionError) as refused:
+                await answer(url)
+            assert refuses_access(refused.value)
 
 
 @asynccontextmanager

@@ -51,7 +51,12 @@ def refuses_access(error: BaseException) -> bool:
     from redis import exceptions  # noqa: PLC0415 - slow to import
 
     refusals = (exceptions.AuthenticationError, exceptions.NoPermissionError)
-    return isinstance(error, refusals) or _LACKS_A_RIGHT.search(str(error)) is not None
+    # Over a socket of this machine redis-py makes another error of a login that is refused.
+    return (
+        isinstance(error, refusals)
+        or isinstance(error.__cause__, refusals)
+        or _LACKS_A_RIGHT.search(str(error)) is not None
+    )
 
 
 def words_of(error: BaseException) -> str:
