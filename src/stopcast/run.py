@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
+from stopcast.accounts.figures import figures_of
 from stopcast.accounts.router import Router
 from stopcast.background import cancellable
 from stopcast.engine.contracts import RowSink, StreamOptions
@@ -18,10 +19,11 @@ from stopcast.engine.halting import Canary
 from stopcast.engine.pump import pump
 from stopcast.errors import InterruptedRunError, ReportError, StopcastError, TimeIsUpError
 from stopcast.ports import Deliveries
+from stopcast.report.blocking import is_name_of
 from stopcast.report.history import ReportHistory, continue_history, tidy
 from stopcast.report.in_flight import InFlightLog, open_in_flight_log
-from stopcast.report.opening import open_report, own_stream, remove_if_empty, sync_folder
-from stopcast.report.totals import AccountFigures, Summary
+from stopcast.report.opening import is_file, open_report, own_stream, remove_if_empty, sync_folder
+from stopcast.report.totals import Summary
 from stopcast.report.writer import Report
 from stopcast.stopper.task_calls import TaskCalls
 from stopcast.tasks.intake import Intake
@@ -102,6 +104,7 @@ class Run:
         self.finished = 0
         self._unsent = 0
         self.opened = False
+        self._file: os.stat_result | None = None
 
     async def stop_lists(self, batches: AsyncIterator[Batch]) -> None:
         """Run until every row has its line.
@@ -119,8 +122,8 @@ class Run:
                 self._timers.append(loop.call_at(last_call_at, self._end, time_is_up, self._ends_at))
             descriptor = await self._unless_ended(self._open(stack), name="report's opener")
             self.opened = True
-            in_flight = None
-            is_file = own_stream(self._path) is None and stat.S_ISREG(os.fstat(descriptor).st_mode)
+            in_flight, self._file = None, os.fstat(descriptor)
+            is_file = own_stream(self._path) is None and stat.S_ISREG(self._file.st_mode)
             if is_file:
                 self.history = await self._read_history(descriptor)
                 if self._deliveries is None and self._stopper.action.stops_tasks:
@@ -202,7 +205,9 @@ class Run:
                 sink.close()
                 await self._finish(report)
             if may_tidy and (self.history.lines_replaced or corrected):
-                await self._unless_ended(tidy(descriptor, self._path, self.history), name="tidying of the report")
+                self._file = await self._unless_ended(
+                    tidy(descriptor, self._path, self.history), name="report's tidying"
+                )
 
     def _open_sink(self, report: Report, in_flight: InFlightLog | None) -> RowSink:
         """Return what accepts the rows. Their outcomes are counted, and go to the report."""
@@ -227,6 +232,7 @@ class Run:
         try:
             await report.finish()
         except ReportError as error:
+            self._file = report.file.status
             # An outcome without a line does not count in the totals either.
             for outcome in report.unwritten:
                 self.history.statuses[outcome.status] -= 1
@@ -266,6 +272,10 @@ class Run:
         if not running.done():
             self._stopper.dispatcher.cancel()
 
+    def has_report(self) -> bool:
+        """Return whether the report's name is still that of the file with the run's lines."""
+        return self._file is not None and is_file(self._path) and is_name_of(self._path, self._file)
+
     def summary(self) -> Summary:
         """Return the totals, up to now or to the end of the run."""
         meter, intake = self._stopper.meter, self.intake
@@ -285,14 +295,6 @@ class Run:
             not_chosen=intake.not_chosen,
             too_old=intake.too_old,
             asked=not self._stopper.action.stops_tasks,
-            accounts=_figures(self._stopper) if isinstance(self._stopper, Router) else {},
+            accounts=figures_of(self._stopper) if isinstance(self._stopper, Router) else {},
             not_finished=intake.rows - intake.settled - intake.reported_earlier - self.finished - given_back,
         )
-
-
-def _figures(router: Router) -> dict[str, AccountFigures]:
-    given_up = {name: str(error) for name, error in router.given_up.items()}
-    return {
-        name: AccountFigures(meter.calls, meter.worst_second, meter.mean_per_second, given_up.get(name))
-        for name, meter in router.meter.by_account.items()
-    }

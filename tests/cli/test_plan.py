@@ -117,12 +117,16 @@ def test_many_tasks_at_a_vendors_host_need_a_yes(shell: Shell) -> None:
     assert not (shell / REPORT).exists()
 
 
-def test_control_c_at_the_question_ends_the_command_with_130(shell: Shell) -> None:
-    status, shown = shell.terminal(
-        "run", write_csv(shell / "list.csv", tasks(101)), "--endpoint", ELSEWHERE, typed="\x03", expect="[y/N]"
+@pytest.mark.parametrize(("typed", "status"), [("\x03", 130), ("\x04", 3)], ids=["Control-C", "Control-D"])
+def test_control_c_and_control_d_at_the_question_end_the_command_which_says_on_a_line_of_its_own_that_nothing_was_sent(
+    shell: Shell, typed: str, status: int
+) -> None:
+    ended, shown = shell.terminal(
+        "run", write_csv(shell / "list.csv", tasks(101)), "--endpoint", ELSEWHERE, typed=typed, expect="[y/N]"
     )
-    assert status == 130
+    assert ended == status
     assert "Traceback" not in shown
+    assert shown.splitlines()[-1] == "Nothing was sent."
     assert not (shell / REPORT).exists()
 
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from stopcast import Status, TaskState
+from stopcast.cli.options import CallOptions, ListOptions, Options, ReportOptions
+from stopcast.cli.running.execution import run_job
+from stopcast.cli.running.job import RunJob
+from stopcast.cli.running.stopping import stop_job
+from stopcast.cli.running.verification import verification_of
+from stopcast.cli.signals import Signals
+from stopcast.cli.user import User
+from stopcast.errors import InterruptedRunError
 from stopcast.sandbox import Emulator, Faults
+from stopcast.stopper import Verifier
 from stopcast.tasks.task import Task
+from support.command import keeping_signals
 from support.processes import Shell, end_of, read_report, statuses, tasks, until, write_csv
 
 At = tuple[str, ...]
@@ -231,3 +244,60 @@ def test_a_report_that_is_moved_before_its_verification_is_named_and_gives_statu
     assert "--resume" not in ended.err
     assert ended.summary["statuses"]["stopped"] == 3
     assert len(api.queries) == 0
+
+
+def replaced_by_another(report: Path) -> None:
+    """Do what a person does who needs the report's name for another run."""
+    lines = report.read_bytes()
+    report.unlink()
+    report.write_bytes(lines.replace(b"task-", b"other-"))
+
+
+def test_after_a_run_the_report_of_another_run_is_not_verified(shell: Shell, api: Emulator, at: At) -> None:
+    name = write_csv(shell / "list.csv", tasks(3))
+    process = shell.start("run", name, *at, "--verify", "--verify-after", "3", "-o", "r.jsonl")
+    until(lambda: len(api.stopped) == 3 and not (shell / "r.jsonl.inflight").exists())
+    replaced_by_another(shell / "r.jsonl")
+    ended = end_of(process)
+    assert (ended.status, "r.jsonl is another file now" in ended.err) == (3, True)
+    assert len(api.queries) == 0
+
+
+def test_a_run_whose_report_was_moved_verifies_and_names_no_other(shell: Shell, api: Emulator) -> None:
+    slow = ("--endpoint", api.url, "--max-per-second", "20", "--verify", "--verify-after", "0")
+    process = shell.start("run", write_csv(shell / "list.csv", tasks(40)), *slow, "-o", "r.jsonl")
+    until(lambda: len(api.stopped) > 3)
+    (shell / "r.jsonl").rename(shell / "moved.jsonl")
+    (shell / "r.jsonl").write_bytes((shell / "moved.jsonl").read_bytes())
+    ended = end_of(process)
+    assert (ended.status, "r.jsonl is another file now" in ended.err) == (3, True)
+    assert "report: r.jsonl" not in ended.err
+    assert len(api.queries) == 0
+    assert statuses(shell / "moved.jsonl") == {"stopped": 40}
+
+
+async def test_a_signal_before_the_first_question_keeps_the_totals_and_the_command_that_continues(
+    tmp_path: Path,
+) -> None:
+    write_csv(tmp_path / "list.csv", tasks(3))
+    options = Options(
+        lists=ListOptions(tasks=(str(tmp_path / "list.csv"),)),
+        calls=CallOptions(sandbox=True),
+        report=ReportOptions(path=str(tmp_path / "r.jsonl")),
+    )
+    job = stop_job(options, verify_after_seconds=0.0)
+
+    class Opening(Verifier):
+        async def __aenter__(self) -> Self:
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.Event().wait()
+            return await super().__aenter__()
+
+    def begin() -> RunJob:
+        return replace(verification_of(options), calls=Opening)
+
+    with keeping_signals(), Signals() as signals:
+        ended = await run_job(replace(job, verification=begin), User(options.output), signals)
+    assert isinstance(ended.error, InterruptedRunError)
+    assert (ended.summary or {})["statuses"]["stopped"] == 3
+    assert ended.resume_with is not None

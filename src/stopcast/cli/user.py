@@ -41,4 +41,7 @@ class User:
             # Control-C leaves the cursor behind the question.
             click.echo(err=True)
             raise
+        if not answer:
+            # So does Control-D.
+            click.echo(err=True)
         return (answer or b"").strip().lower() in {b"y", b"yes"}

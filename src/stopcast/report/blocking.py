@@ -107,7 +107,12 @@ def sync(descriptor: int, *, data_only: bool = False) -> bool:
 
 def is_at(path: Path, descriptor: int) -> bool:
     """Return whether the path is still a name of the open file. Another program may have moved either."""
+    return is_name_of(path, os.fstat(descriptor))
+
+
+def is_name_of(path: Path, file: os.stat_result) -> bool:
+    """Return whether the path is a name of the file that had this status."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(path.stat(), file)
     except (FileNotFoundError, NotADirectoryError):
         return False

@@ -259,17 +259,18 @@ async def _read(descriptor: int, path: Path) -> tuple[ReportHistory, LineReader]
     return history, reader
 
 
-async def tidy(descriptor: int, path: Path, history: ReportHistory) -> None:
-    """Write the report anew without the lines that have been replaced or corrected.
+async def tidy(descriptor: int, path: Path, history: ReportHistory) -> os.stat_result:
+    """Write the report anew without the lines that have been replaced or corrected, and return its file's status.
 
     Raises:
         ReportError: that is not possible; the report is as it was.
     """
     try:
-        await rewrite(descriptor, path, history.rewritten)
+        file = await rewrite(descriptor, path, history.rewritten)
         await sync_folder(path)
     except OSError as error:
         raise ReportError(
             f"{path} could not be rewritten ({error.strerror}): it still has lines that newer ones replace; --resume "
             f"tries again"
         ) from None
+    return file

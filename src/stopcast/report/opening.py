@@ -13,7 +13,8 @@ import os
 import re
 import shlex
 import stat
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -139,6 +140,23 @@ def is_file(path: Path | str) -> bool:
     """Return whether a report of this name is a file, which can be read again and continued."""
     # Not Path.is_file: it raises an error where a folder cannot be searched.
     return own_stream(path) is None and os.path.isfile(path)  # noqa: PTH113
+
+
+@contextmanager
+def recognising(path: Path | str) -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether the path is still the name of the file that it names now.
+
+    The file is open while the block lasts, because another file may get the number of one that was deleted.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        yield lambda: False
+        return
+    try:
+        yield lambda: is_at(Path(path), file)
+    finally:
+        os.close(file)
 
 
 def is_stream(path: Path | str) -> bool:

@@ -22,8 +22,10 @@ _LINES_AT_ONCE: Final = 500
 _NOT_REPLACEABLE: Final = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES})
 
 
-async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], bytes]) -> None:
+async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], bytes]) -> os.stat_result:
     """Write the report anew with each line as ``rewritten`` returns it, and put the new file in its place at once.
+
+    Returned is the status of the file that holds the report's lines then.
 
     A file that cannot be replaced, such as a bind mount, is overwritten. ``PATH.tidied`` has all lines until that is
     done, and the next run that continues with the report finishes it. A report that another program has moved stays as
@@ -32,8 +34,9 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
     Raises:
         OSError: there is no room for the new file; the report is as it was.
     """
+    before = os.fstat(descriptor)
     if not is_at(path, descriptor):
-        return
+        return before
     path, fresh, whole = _files(path)
     _remove_leftover(fresh)
     try:
@@ -43,10 +46,11 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
             out.flush()
             await in_thread(partial(sync, out.fileno()), name="sync")
         with suppress(OSError):  # some network file systems have no modes
-            fresh.chmod(os.fstat(descriptor).st_mode & 0o777)
+            fresh.chmod(before.st_mode & 0o777)
         if not is_at(path, descriptor):
             fresh.unlink()
-            return
+            return before
+        after = fresh.stat()
         try:
             fresh.replace(path)
         except OSError as error:
@@ -55,9 +59,11 @@ async def rewrite(descriptor: int, path: Path, rewritten: Callable[[bytes], byte
             _remove_leftover(whole)
             fresh.rename(whole)
             await finish_overwriting(descriptor, path)
+            return before
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+    return after
 
 
 def _files(path: Path) -> tuple[Path, Path, Path]:

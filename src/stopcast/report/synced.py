@@ -30,13 +30,17 @@ _DELETED_NAME: Final = " (deleted)"
 
 
 class SyncedReport:
-    """Syncs one report with its in-flight log, and sees whether it is still there."""
+    """Syncs one report with its in-flight log, and sees whether it is still there.
+
+    Attributes:
+        status: of the file that holds the report's lines; of a new file, once a deleted report was written anew.
+    """
 
     def __init__(self, descriptor: int, path: Path, in_flight: InFlightLog | None) -> None:
-        status = os.fstat(descriptor)
+        self.status = os.fstat(descriptor)
         #: The bytes that the file has to hold at least: those that it had, and those that were written since.
-        self._size = status.st_size
-        self._had_a_name = status.st_nlink > 0
+        self._size = self.status.st_size
+        self._had_a_name = self.status.st_nlink > 0
         self._descriptor = descriptor
         self._path = path
         self._in_flight = in_flight
@@ -94,6 +98,7 @@ class SyncedReport:
                 file.writelines(self._content())
                 file.flush()
                 sync(file.fileno())
+                self.status = os.fstat(file.fileno())
         except OSError:
             return _DELETED
         return _SAVED.format(file=self._saved)

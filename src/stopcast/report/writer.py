@@ -64,7 +64,7 @@ class Report:
         asked: bool = False,
     ) -> None:
         self._descriptor = descriptor
-        self._file = SyncedReport(descriptor, path, in_flight)
+        self.file = SyncedReport(descriptor, path, in_flight)
         self._path = path
         self._on_error = on_error
         self._on_durable = on_durable
@@ -157,7 +157,7 @@ class Report:
                 torn = torn_bytes(group, written)
                 self._torn = not cut_off(self._descriptor, torn)
                 written -= torn
-            self._file.grew(written)
+            self.file.grew(written)
             # Count the lines only if necessary: counting takes a sixth of the time that formatting takes.
             self._written(len(self._outcomes) if written == len(group) else group.count(b"\n", 0, written))
 
@@ -228,7 +228,7 @@ class Report:
         if self._syncing is not None:
             self._plan_sync()
             return
-        self._syncing = self._thread.start(self._file.sync)
+        self._syncing = self._thread.start(self.file.sync)
         self._syncing.add_done_callback(partial(self._synced, len(self._not_durable)))
 
     def _synced(self, outcomes: int, syncing: asyncio.Future[None]) -> None:
@@ -237,7 +237,7 @@ class Report:
         if (error := syncing.exception()) is not None:
             self._fail_to_sync(error)
         elif self._sync_error is None:
-            self._file.free_notes()
+            self.file.free_notes()
             self._call_on_durable(synced)
 
     async def finish(self) -> None:

@@ -16,16 +16,21 @@ from stopcast.errors import (
     UnknownRefusalsError,
 )
 from stopcast.i18n import _
-from stopcast.report.opening import is_file
 
 
-def advice_on(error: StopcastError | None, options: Options) -> str | None:
-    """Return what the user should do about the error that ended a run, or about its rows that are not good."""
+def advice_on(error: StopcastError | None, options: Options, *, has_report: bool) -> str | None:
+    """Return what the user should do about the error that ended a run, or about its rows that are not good.
+
+    Args:
+        error: what ended the run early.
+        options: of the command.
+        has_report: whether the report's name is still that of the file with the run's lines.
+    """
     report = options.report.path
     match error:
         case CredentialsRefusedError() | ClockRefusedError() | EndpointError() | UnansweredError():
             return _("To see the cause and how to fix it:\n  {command}", command=doctor_command(options))
-        case _ if not is_file(report):
+        case _ if not has_report:
             return None
         case TooManyFailuresError() if not isinstance(error, CanaryError):
             return _(

@@ -17,7 +17,7 @@ from stopcast.cli.running.plan import are_unused
 from stopcast.cli.user import User
 from stopcast.errors import ListError, StopcastError, TimeIsUpError
 from stopcast.i18n import _
-from stopcast.report.opening import is_file, is_stream
+from stopcast.report.opening import is_stream
 from stopcast.run import Run
 
 
@@ -32,6 +32,7 @@ class Ended:
         log_totals: logs the totals, which follow the error; they are logged already where nothing ended the job early.
         advice: what to do about the error, before the run is continued.
         resume_with: the command that continues, None for none.
+        has_report: whether the report's name is still that of the file with the run's lines.
     """
 
     summary: dict[str, Any] | None
@@ -40,6 +41,7 @@ class Ended:
     log_totals: Callable[[], None] = lambda: None
     advice: str | None = None
     resume_with: str | None = None
+    has_report: bool = False
 
 
 def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, no_such_task_only: bool) -> Ended:
@@ -69,22 +71,23 @@ def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, 
     unused = error is None and not summary.asked and are_unused(options, run.intake, summary.statuses)
     for warning in list_messages.warnings(run.intake, unused_exclusions=unused):
         log(warning, event="list_warning", level=logging.WARNING)
-    text = messages.totals(
-        summary, options.report.path, done=rows_done(run), to_do=to_do, sandbox=options.calls.sandbox
-    )
+    # The name may be that of another run's report by now.
+    has_report = run.has_report()
+    report = options.report.path if has_report or is_stream(options.report.path) else ""
+    text = messages.totals(summary, report, done=rows_done(run), to_do=to_do, sandbox=options.calls.sandbox)
 
     resume_with = None
-    if error is not None and _can_continue(run, options.report.path, error):
+    if error is not None and _can_continue(run, options.report.path, error, has_report=has_report):
         resume_with = resume_command(time_is_up=isinstance(error, TimeIsUpError))
     # The report of a run over nothing is removed.
-    moved = resume_with is not None and summary.statuses and not is_file(options.report.path)
+    moved = resume_with is not None and summary.statuses and not has_report
 
     def log_totals() -> None:
         if error is None or summary.calls or summary.statuses:
             user.log(text, event="summary", summary=as_json)
         if summary.bad and job.advice is not None:
             user.log(job.advice(summary.statuses), event="not_ended")
-        elif summary.bad and error is None and (note := advice_on(None, options)) is not None:
+        elif summary.bad and error is None and (note := advice_on(None, options, has_report=has_report)) is not None:
             user.log(note, event="advice")
         if moved:
             moved_away = _(
@@ -97,11 +100,12 @@ def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, 
     status = EXIT_BAD_ROWS if summary.bad else EXIT_GOOD
     if error is None:
         log_totals()
-        return Ended(as_json, status)
-    return Ended(as_json if run.opened else None, status, error, log_totals, advice_on(error, options), resume_with)
+        return Ended(as_json, status, has_report=has_report)
+    advice = advice_on(error, options, has_report=has_report)
+    return Ended(as_json if run.opened else None, status, error, log_totals, advice, resume_with, has_report)
 
 
-def _can_continue(run: Run, report: str, error: StopcastError) -> bool:
+def _can_continue(run: Run, report: str, error: StopcastError, *, has_report: bool) -> bool:
     # A list that cannot be read may have been read in part.
-    begun = is_file(report) if isinstance(error, ListError) else run.opened
+    begun = has_report if isinstance(error, ListError) else run.opened
     return begun and not is_stream(report)

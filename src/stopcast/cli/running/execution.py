@@ -34,13 +34,14 @@ from stopcast.cli.running.open_files import calls_within_limit
 from stopcast.cli.running.session import Session
 from stopcast.cli.running.steering import Steering
 from stopcast.cli.running.targets import MakeCalls, ObserversOf, Target, find_target, shared_quotas
+from stopcast.cli.running.verification import missing_report
 from stopcast.cli.signals import Signals
 from stopcast.cli.standard_streams import OutputError
 from stopcast.cli.user import User
 from stopcast.errors import InterruptedRunError, ReportExistsError, StopcastError
 from stopcast.fleet.connection import without_secrets
 from stopcast.i18n import _, duration
-from stopcast.report.opening import is_file, is_terminal
+from stopcast.report.opening import is_file, is_terminal, recognising
 from stopcast.run import Run
 from stopcast.sources.chunks import STANDARD_INPUT
 from stopcast.stopper.task_calls import TaskCalls
@@ -96,7 +97,8 @@ async def run_job(job: RunJob, user: User, signals: Signals) -> Ended:
     except asyncio.CancelledError:
         if signals.number is None:
             raise
-        return ended or Ended(None, EXIT_GIVEN_UP, InterruptedRunError(signals.number))
+        error = InterruptedRunError(signals.number)
+        return ended or Ended(None, EXIT_GIVEN_UP, error, advice=_("Nothing was sent."))
     finally:
         signals.closed()
     return ended
@@ -128,10 +130,15 @@ async def _run_both(session: Session, job: RunJob) -> Ended:
     # The report of a run over nothing is removed.
     if job.verification is None or ended.error is not None or ended.summary is None or not ended.summary["rows"]:
         return ended
+    session.signals.cancel_task()
     try:
         return await _verify(session, job, job.verification, ended, target, most=most)
     except StopcastError as error:
         return replace(ended, error=error)
+    except asyncio.CancelledError:
+        if (number := session.signals.number) is None:
+            raise
+        return replace(ended, error=InterruptedRunError(number), resume_with=resume_command())
 
 
 async def _verify(
@@ -142,16 +149,14 @@ async def _verify(
     Raises:
         StopcastError: the verification could not begin.
     """
-    session.signals.cancel_task()
     if job.verify_after_seconds >= 1:
         text = _("In {duration} the API is asked whether they ended.", duration=duration(job.verify_after_seconds))
         session.user.log(text, event="verification_planned")
-    try:
+    path = job.options.report.path
+    with recognising(path) as is_same:
         await asyncio.sleep(job.verify_after_seconds)
-    except asyncio.CancelledError:
-        if (number := session.signals.number) is None:
-            raise
-        return replace(ended, error=InterruptedRunError(number), resume_with=resume_command())
+        if not (ended.has_report and is_same()):
+            raise missing_report(path)
     verification = verification_job()
     make_calls = await target.open_limiters(verification.calls, _bounded(verification.options, most), session.stack)
     verified = await _run_one(session, verification, target, make_calls)

@@ -61,20 +61,26 @@ def _advice(options: Options, run: CallOptions, statuses: Collection[Status]) ->
     return "\n".join((ask, _("Stop those that still run:\n  {command}", command=stop)))
 
 
-def verification_of(options: Options) -> RunJob:
-    """Return the job that asks about the tasks of a run's report.
-
-    Raises:
-        ReportError: the report is not there any more.
-    """
-    report = options.report
-    if not is_file(report.path):
+def missing_report(path: str) -> ReportError:
+    """Return the error for a report whose name is not that of its file any more, so that it cannot be verified."""
+    if is_file(path):
+        text = _(
+            "{path} is another file now, not the report of this run, so the API was not asked whether the tasks have "
+            "ended. Find where the report is now, and name it: stopcast verify REPORT",
+            path=path,
+        )
+    else:
         text = _(
             "the report {path} is not there any more, so the API was not asked whether the tasks have ended. Find "
             "where the report is now, and name it: stopcast verify REPORT",
-            path=report.path,
+            path=path,
         )
-        raise ReportError(text)
+    return ReportError(text)
+
+
+def verification_of(options: Options) -> RunJob:
+    """Return the job that asks about the tasks of a run's report."""
+    report = options.report
     cap = min(options.calls.max_per_second, GET_WEBCAST_TASK.quota_per_second)
     return verify_job(
         replace(
