@@ -5,15 +5,18 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import subprocess
+from functools import partial
 from typing import Any
 
 import pytest
 
 from stopcast.sandbox import Emulator
-from support.processes import Shell, end_of
+from support.processes import Shell, end_of, tasks, write_csv
 
 At = tuple[str, ...]
+REPORT = "stopcast-report.jsonl"
 HEADER = "AppId,RoomId,TaskId\n"
 
 
@@ -37,7 +40,7 @@ def test_a_second_list_that_cannot_be_understood_ends_the_run_before_the_first_c
     assert (ended.status, api.calls) == (2, 0)
     assert "second: " in ended.err
     assert words in ended.err
-    assert not (shell / "stopcast-report.jsonl").exists()
+    assert not (shell / REPORT).exists()
 
 
 @pytest.mark.parametrize("module", [bz2, gzip, lzma], ids=lambda module: module.__name__)
@@ -46,6 +49,22 @@ def test_a_damaged_compressed_list_is_named_with_what_is_wrong(shell: Shell, at:
     ended = shell.run("run", "list", *at)
     assert (ended.status, ended.without_traceback) == (2, True)
     assert "data is damaged" in ended.err
+
+
+@pytest.mark.parametrize("names", [("bad.csv",), ("list.csv", "bad.csv"), ("-",)])
+def test_a_list_that_cannot_be_understood_is_refused_without_any_sign_of_a_start(
+    shell: Shell, at: At, names: tuple[str, ...]
+) -> None:
+    write_csv(shell / "list.csv", tasks(3))
+    (shell / "bad.csv").write_text("one,two\n1,2\n")
+    ended = shell.run("run", *names, *at, given=b"one,two\n1,2\n")
+    assert (ended.status, ended.err.startswith("stopcast: ")) == (2, True), ended.err
+    assert not (shell / REPORT).exists()
+
+
+def test_a_closed_standard_input_is_refused_without_any_sign_of_a_start(shell: Shell, at: At) -> None:
+    ended = shell.run_process("run", "-", *at, before=partial(os.close, 0))
+    assert (ended.status, ended.err) == (2, "stopcast: standard input: it is closed\n")
 
 
 def test_standard_input_is_understood_before_the_first_call_too(shell: Shell, api: Emulator, at: At) -> None:

@@ -62,7 +62,7 @@ def test_the_report_itself_is_refused_as_a_list(shell: Shell, name: str) -> None
 
 def test_a_list_whose_first_row_is_neither_header_nor_task_is_reported_in_one_line(shell: Shell, api: Emulator) -> None:
     message = refused(shell, "run", "-", "--endpoint", api.url, given=b"name,phone,city,country\na,b,c,d\n")
-    _opening, error = message.splitlines()
+    (error,) = message.splitlines()
     assert error.startswith("stopcast: ")
     assert api.calls == 0
 

@@ -18,6 +18,7 @@ from stopcast.cli.display.monitor import RunMonitor
 from stopcast.cli.display.next_commands import resume_command
 from stopcast.cli.display.progress import Progress, screen_for
 from stopcast.cli.errors import give_up
+from stopcast.cli.lists.beginning import begun
 from stopcast.cli.lists.exclusions import read_exclusions
 from stopcast.cli.lists.remaining import rows_expected
 from stopcast.cli.options import Options
@@ -188,34 +189,34 @@ async def _run_one(
     stopper = make_calls(lambda account: (*observers_of(account), attempts.observe))
     await stack.enter_async_context(stopper)
     run = await _open_run(session, job, stopper, excluded)
-    # Not before: a queue that cannot be used is refused without any sign of a start.
-    screen = _show_opening(user, job, target)
-    steering = Steering(
-        stopper, user, session.signals.end_now, options.guards.control, ending=lambda: run.ending is not None
-    )
-    watch = AnswerWatch(run, stopper, attempts, give_up_seconds=options.guards.give_up_unanswered)
-    watching = session.supervisor.start(watch.watch(), name="watch over the answers")
-    showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
-
-    def end(number: int, first: bool) -> None:
-        in_flight = stopper.dispatcher.in_flight
-        run.interrupt(number)
-        if first:
-            steering.log_end()
-        elif in_flight:
-            user.log(messages.cut_off(in_flight), event="calls_cut_off", calls=in_flight)
-        showing.show_change()
-
-    session.signals.hand_over(end, steering.receive)
     error: StopcastError | None = None
     async with AsyncExitStack() as block:
+        rows = await block.enter_async_context(aclosing(job.rows(run)) if job.deliveries else begun(job.rows(run)))
+        # Not before: lists and a queue that cannot be used are refused without any sign of a start.
+        screen = _show_opening(user, job, target)
+        steering = Steering(
+            stopper, user, session.signals.end_now, options.guards.control, ending=lambda: run.ending is not None
+        )
+        watch = AnswerWatch(run, stopper, attempts, give_up_seconds=options.guards.give_up_unanswered)
+        watching = session.supervisor.start(watch.watch(), name="watch over the answers")
+        showing = Progress(RunMonitor(run, stopper, job.lists, attempts, options, steering=steering), screen)
+
+        def end(number: int, first: bool) -> None:
+            in_flight = stopper.dispatcher.in_flight
+            run.interrupt(number)
+            if first:
+                steering.log_end()
+            elif in_flight:
+                user.log(messages.cut_off(in_flight), event="calls_cut_off", calls=in_flight)
+            showing.show_change()
+
+        session.signals.hand_over(end, steering.receive)
         block.enter_context(keys_for(steering, showing, screen, options.lists.tasks))
         if not options.output.quiet:
             await block.enter_async_context(showing)
-        batches = await block.enter_async_context(aclosing(job.rows(run)))
         await block.enter_async_context(steering.following(session.supervisor))
         try:
-            await run.stop_lists(batches)
+            await run.stop_lists(rows)
         except StopcastError as caught:
             error = caught
     await session.supervisor.end(watching)
