@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -134,6 +136,27 @@ def test_control_c_at_a_terminal_is_a_first_signal(shell: Shell, slow: Emulator)
     assert "Traceback" not in shown
     assert "stopcast run --resume" in shown
     assert slow.calls == len(read_report(shell / REPORT))
+
+
+def test_a_resumed_run_does_not_count_what_its_report_settles_as_left(shell: Shell, api: Emulator) -> None:
+    listed, open_ones = tasks(30_000), slice(5_000, 30_000, 250)
+    settled = [task for place, task in enumerate(listed) if place not in range(30_000)[open_ones]]
+    name = write_csv(shell / "list.csv", listed)
+    (shell / REPORT).write_text(
+        "".join(
+            json.dumps({"AppId": task.app_id, "RoomId": task.room_id, "TaskId": task.task_id, "status": "stopped"})
+            + "\n"
+            for task in settled
+        )
+    )
+    api.faults = Faults({"hang": 1.0})
+    at = ("--endpoint", api.url, "--max-at-once", "1", "--grace", "0")
+    process = shell.start("run", name, *at, "--resume")
+    until(lambda: api.calls)
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+    assert ended.status == 143
+    assert re.search(r"^1 % of the list is left \(about \d\d\d? rows\)$", ended.err, re.MULTILINE), ended.err
 
 
 # The second

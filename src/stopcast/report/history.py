@@ -50,6 +50,7 @@ class ReportHistory:
         settled: what an Intake compares the lists' rows with.
         statuses: its lines by status, without those that a newer line has replaced.
         lines_replaced: old lines that a newer one has replaced.
+        settled_lines: old lines whose rows are not sent again.
         torn_bytes: the length of the torn last line, which was cut off.
         size: the report's length in bytes after that.
     """
@@ -58,8 +59,7 @@ class ReportHistory:
         self.settled = AlreadySettled()
         self.statuses: Counter[Status] = Counter()
         self.lines_replaced = 0
-        self.torn_bytes = 0
-        self.size = 0
+        self.settled_lines = self.torn_bytes = self.size = 0
         self._any_replaceable = False
         self._sandbox_lines = 0
         self._asked_lines = 0
@@ -256,6 +256,7 @@ async def _read(descriptor: int, path: Path) -> tuple[ReportHistory, LineReader]
             history.read(values)
     reader.finish(is_report=has_in_flight_log(path))
     history.size, history.torn_bytes = reader.size, len(reader.torn)
+    history.settled_lines = sum(number for status, number in history.statuses.items() if status.settled)
     return history, reader
 
 

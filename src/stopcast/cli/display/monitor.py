@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from stopcast.accounts.router import Router
 from stopcast.cli.display.attempt_stats import AttemptStats, ErrorCount
 from stopcast.cli.lists import Lists
-from stopcast.cli.lists.remaining import RowsLeft, rows_done, rows_to_do
+from stopcast.cli.lists.remaining import RowsLeft, rows_of
 from stopcast.cli.options import Options
 from stopcast.i18n import _
 from stopcast.ports import Limiter
@@ -130,9 +130,10 @@ class RunMonitor:
     def snapshot(self) -> RunSnapshot:
         """Return the state of the run now."""
         run, attempts, stopper = self._run, self._attempts, self._stopper
-        summary, done = run.summary(), rows_done(run)
-        calls_rate, rows_rate = self._tick(done)
-        to_do = rows_to_do(run, self._lists.rows_left(), limit=self._options.lists.limit)
+        summary = run.summary()
+        done, to_do = rows_of(run, self._lists.rows_left(), limit=self._options.lists.limit)
+        # Rows that the report settles pass at once, and say nothing about how long the others take.
+        calls_rate, rows_rate = self._tick(run.finished + run.intake.left_out)
         latencies = sorted(attempts.latencies)
         paused, until = stopper.paused and run.ending is None, self._options.guards.until
         goes_on = run.ending is None and not paused

@@ -81,10 +81,37 @@ class Remaining:
         return ReadSoFar(finished.file_bytes + present.file_bytes, finished.lines + present.lines)
 
 
-def rows_to_do(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RowsLeft | None:
-    """Return how many rows have no outcome yet: rows that were read, and those still ``unread`` in the lists."""
+class RunRows(NamedTuple):
+    """How far a run has come with the rows of its lists.
+
+    Attributes:
+        done: rows that have an outcome or need none, also those still to be read that the report settles.
+        to_do: rows without an outcome, None where the number is unknown.
+    """
+
+    done: int
+    to_do: RowsLeft | None
+
+
+def rows_of(run: Run, unread: RowsLeft | None, *, limit: int | None) -> RunRows:
+    """Return how far a run has come; ``unread`` rows of its lists have not been read yet."""
+    intake = run.intake
+    done = run.finished + intake.settled + intake.reported_earlier + intake.left_out
     to_read = _rows_to_read(run, unread, limit=limit)
-    return to_read and RowsLeft(run.summary().not_finished + to_read.number, to_read.exact)
+    if to_read is None:
+        return RunRows(done, None)
+    settled = min(to_read.number, _settled_to_come(run))
+    to_do = run.summary().not_finished + to_read.number - settled
+    return RunRows(done + settled, RowsLeft(to_do, to_read.exact and not settled))
+
+
+def _settled_to_come(run: Run) -> int:
+    """Return how many rows the report settles that have not been read yet.
+
+    That is expected only if some of the rows that have been read are settled: the report may be one of other lists.
+    """
+    met = run.intake.settled + run.intake.reported_earlier
+    return max(0, run.history.settled_lines - met) if met else 0
 
 
 def rows_expected(run: Run, unread: RowsLeft | None, *, limit: int | None) -> float:
@@ -100,12 +127,6 @@ def _rows_to_read(run: Run, unread: RowsLeft | None, *, limit: int | None) -> Ro
         return unread
     most = limit - run.intake.tasks - run.intake.settled - run.intake.excluded
     return RowsLeft(min(unread.number, most), unread.exact and unread.number <= most)
-
-
-def rows_done(run: Run) -> int:
-    """Return how many rows of the lists have an outcome or need none."""
-    intake = run.intake
-    return run.finished + intake.settled + intake.reported_earlier + intake.left_out
 
 
 def size_of(path: str) -> int | None:

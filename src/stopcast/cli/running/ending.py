@@ -9,7 +9,7 @@ from typing import Any
 
 from stopcast.cli.display import list_messages, messages
 from stopcast.cli.display.next_commands import resume_command
-from stopcast.cli.lists.remaining import NONE_LEFT, rows_done, rows_to_do
+from stopcast.cli.lists.remaining import NONE_LEFT, rows_of
 from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log
 from stopcast.cli.running.advice import advice_on
 from stopcast.cli.running.job import RunJob
@@ -61,7 +61,7 @@ def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, 
             number=run.history.torn_bytes,
         )
         user.log(torn, event="report_mended")
-    to_do = NONE_LEFT if job.deliveries else rows_to_do(run, job.lists.rows_left(), limit=options.lists.limit)
+    done, to_do = rows_of(run, job.lists.rows_left(), limit=options.lists.limit)
     as_json = {
         **summary.as_json(),
         "number_ids": run.intake.numbers,
@@ -74,7 +74,9 @@ def conclude(run: Run, job: RunJob, user: User, error: StopcastError | None, *, 
     # The name may be that of another run's report by now.
     has_report = run.has_report()
     report = options.report.path if has_report or is_stream(options.report.path) else ""
-    text = messages.totals(summary, report, done=rows_done(run), to_do=to_do, sandbox=options.calls.sandbox)
+    text = messages.totals(
+        summary, report, done=done, to_do=NONE_LEFT if job.deliveries else to_do, sandbox=options.calls.sandbox
+    )
 
     resume_with = None
     if error is not None and _can_continue(run, options.report.path, error, has_report=has_report):
