@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from stopcast import RetryPolicy, Stopper, Task, TokenBucket
-from stopcast.events import RetryPlanned
+from stopcast.events import ClockCorrected, QuotaFound, RetryPlanned
 from stopcast.logs import log_event
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator, Faults
 
@@ -88,3 +88,28 @@ async def test_an_observer_that_raises_cancelled_error_disturbs_nothing(caplog: 
     assert [outcome.status for outcome in outcomes] == ["stopped", "stopped"]
     assert len(received) >= 4
     assert [record.__dict__["event"] for record in caplog.records].count("observer_failed") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (432_000.0, "+5 days 0 h;"),
+        (-90_061.0, "-1 day 1 h;"),
+        (-4_530.0, "-1 h 16 min;"),
+        (31.6, "+32 s;"),
+    ],
+)
+def test_the_log_shows_a_difference_of_clocks_as_a_person_reads_it(
+    caplog: pytest.LogCaptureFixture, seconds: float, words: str
+) -> None:
+    with caplog.at_level(logging.INFO, "stopcast"):
+        log_event(ClockCorrected(seconds))
+    (record,) = caplog.records
+    assert words in record.getMessage()
+    assert vars(record)["offset_seconds"] == seconds
+
+
+def test_the_log_shows_a_long_wait_in_hours(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "stopcast"):
+        log_event(QuotaFound(7_500.0))
+    assert caplog.messages == ["the shared quota is back after 2 h 05 min"]

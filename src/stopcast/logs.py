@@ -10,15 +10,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from functools import partial
+from string import Formatter
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final
 
 from stopcast.events import Event
-from stopcast.i18n import visible
+from stopcast.i18n import duration, visible
 from stopcast.ports import Observer, Opened
 from stopcast.tasks.outcome import Outcome
 from stopcast.tasks.task import Task
 
+#: What formats a number of seconds in an event's sentence: ``duration``, or ``signed`` for a difference.
+_DURATIONS: Final = frozenset({"duration", "signed"})
 LOG: Final = logging.getLogger("stopcast")
 LOG.addHandler(logging.NullHandler())
 #: An observer of another type is named by its type: to look at its attributes, or to compare it, may raise.
@@ -33,7 +36,18 @@ def log_event(event: Event, account: str = "") -> None:
         of_account = {"account": account} if account else {}
         begin = f"account {account}: " if account else ""
         extra = {"event": name, **of_account, **_fields(event)}
-        LOG.log(level, "%s%s", begin, visible(sentence.format(event)), extra=extra)
+        LOG.log(level, "%s%s", begin, visible(_SENTENCES.format(sentence, event)), extra=extra)
+
+
+class _Sentences(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec not in _DURATIONS:
+            return str(super().format_field(value, format_spec))
+        words = duration(abs(value))
+        return f"{'-' if value < 0 else '+'}{words}" if format_spec == "signed" else words
+
+
+_SENTENCES: Final = _Sentences()
 
 
 def _fields(value: Event | Outcome) -> dict[str, Any]:

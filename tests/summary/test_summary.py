@@ -16,6 +16,7 @@ from stopcast.report.line import line_of
 from stopcast.sandbox import Emulator, Faults
 from stopcast.sandbox.thread import serving
 from stopcast.summary import Kind
+from stopcast.summary.times import took
 from stopcast.tasks.outcome import Status
 from stopcast.tasks.task import Task
 from support.outcomes import outcome, write_report
@@ -268,3 +269,8 @@ def test_a_progress_bar_is_shown_on_a_terminal_while_a_large_report_is_read(shel
     status, shown = shell.terminal("summary", "r.jsonl")
     assert (status, "reading r.jsonl" in shown, "100%" in shown) == (0, True, True)
     assert shell.run("summary", "r.jsonl").err == ""
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.045, "45 ms"), (4.021, "4.02 s"), (34.71, "34.7 s"), (7_500, "2 h 05 min")])
+def test_a_duration_has_the_unit_that_fits_it(seconds: float, words: str) -> None:
+    assert took(seconds) == words

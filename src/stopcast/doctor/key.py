@@ -19,7 +19,7 @@ from stopcast.credentials.places import CredentialSource
 from stopcast.credentials.value import Credentials
 from stopcast.doctor.findings import AccountToCheck, Checkup, Finding, FindingState
 from stopcast.errors import StopcastError
-from stopcast.i18n import _, language
+from stopcast.i18n import _, duration, language
 from stopcast.marking import N_
 from stopcast.ports import OpenGate, TransportError
 from stopcast.tasks.task import Task
@@ -116,11 +116,11 @@ async def check_clock(endpoint: Endpoint, checkup: Checkup) -> tuple[Finding, fl
     if abs(offset) < 1:
         return Finding(part, FindingState.OK, _("right to the second")), 0.0
     if offset > 0:
-        words = _("{seconds:.0f} s behind the API's", seconds=offset)
+        words = _("{duration} behind the API's", duration=duration(offset))
     else:
-        words = _("{seconds:.0f} s ahead of the API's", seconds=-offset)
+        words = _("{duration} ahead of the API's", duration=duration(-offset))
     if abs(offset) > SIGNATURE_LIFETIME:
-        words = _("{clock}; the API refuses requests beyond {most} s", clock=words, most=SIGNATURE_LIFETIME)
+        words = _("{clock}; the API refuses requests beyond {most}", clock=words, most=duration(SIGNATURE_LIFETIME))
         return Finding(part, FindingState.FAILED, words, _(_SET_CLOCK)), offset
     if abs(offset) > _CLOCK_TOLERANCE_SECONDS:
         return Finding(part, FindingState.WARNING, words, _(_SET_CLOCK)), offset

@@ -21,7 +21,7 @@ class LogEntry(NamedTuple):
     Attributes:
         name: the event's name in the log and in metrics; it does not change.
         level: of ``logging``. At INFO a long run logs little while all is well.
-        sentence: with the event in place of ``{0}``.
+        sentence: with the event in place of ``{0}``; ``:duration`` and ``:signed`` format seconds.
     """
 
     name: str
@@ -106,7 +106,7 @@ class TaskFinished:
 class Throttled:
     """The API answered that the account calls too often. ``retry_after`` is the wait that it asked for, in seconds."""
 
-    log_entry: ClassVar = LogEntry("throttled", DEBUG, "throttled; the API asks to wait {0.retry_after:.0f} s")
+    log_entry: ClassVar = LogEntry("throttled", DEBUG, "throttled; the API asks to wait {0.retry_after:duration}")
     retry_after: float
 
 
@@ -137,7 +137,7 @@ class CredentialsRefreshFailed:
     """The provider returned no new credentials. It is asked again after ``wait_seconds``. The reason is no secret."""
 
     log_entry: ClassVar = LogEntry(
-        "credentials_refresh_failed", WARNING, "no new credentials: {0.reason}; next try in {0.wait_seconds:.0f} s"
+        "credentials_refresh_failed", WARNING, "no new credentials: {0.reason}; next try in {0.wait_seconds:duration}"
     )
     reason: str
     wait_seconds: float
@@ -212,7 +212,7 @@ class ClockCorrected:
     log_entry: ClassVar = LogEntry(
         "clock_corrected",
         WARNING,
-        "the API's clock differs from ours by {0.offset_seconds:+.0f} s; requests are dated by it from now on",
+        "the API's clock differs from ours by {0.offset_seconds:signed}; requests are dated by it from now on",
     )
     offset_seconds: float
 
@@ -229,7 +229,7 @@ class RunFinished:
         error: what ended the calls early, None where nothing did.
     """
 
-    log_entry: ClassVar = LogEntry("run_finished", INFO, "run finished: {0.calls} calls in {0.seconds:.0f} s")
+    log_entry: ClassVar = LogEntry("run_finished", INFO, "run finished: {0.calls} calls in {0.seconds:duration}")
     calls: int
     worst_second: int
     mean_per_second: float

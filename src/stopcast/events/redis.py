@@ -29,7 +29,7 @@ class QuotaLost:
 class QuotaFound:
     """The shared quota is back, after ``seconds``."""
 
-    log_entry: ClassVar = LogEntry("quota_found", WARNING, "the shared quota is back after {0.seconds:.1f} s")
+    log_entry: ClassVar = LogEntry("quota_found", WARNING, "the shared quota is back after {0.seconds:duration}")
     seconds: float
 
 

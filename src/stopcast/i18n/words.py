@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from stopcast.i18n.translation import _
+from stopcast.i18n.translation import _, ngettext
 from stopcast.marking import N_
 from stopcast.tasks.outcome import Status
 
@@ -37,7 +37,7 @@ def status_counts(statuses: Mapping[Status, int]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return ``under 1 s``, ``4 s``, ``3 min 20 s``, ``18 h 31 min``."""
+    """Return ``under 1 s``, ``4 s``, ``3 min 20 s``, ``18 h 31 min``, ``5 days 2 h``."""
     if seconds < 1:
         return _("under 1 s")
     whole = round(seconds)
@@ -47,7 +47,10 @@ def duration(seconds: float) -> str:
     if minutes < 60:  # noqa: PLR2004 - minutes in an hour
         return _("{minutes} min {seconds:02d} s", minutes=minutes, seconds=rest)
     hours, minutes = divmod(round(seconds / 60), 60)
-    return _("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
+    if hours < 24:  # noqa: PLR2004 - hours in a day
+        return _("{hours} h {minutes:02d} min", hours=hours, minutes=minutes)
+    days, hours = divmod(round(seconds / 3600), 24)
+    return ngettext("1 day {hours} h", "{number:,} days {hours} h", days, hours=hours)
 
 
 def visible(text: str) -> str:

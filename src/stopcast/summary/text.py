@@ -14,7 +14,7 @@ from stopcast.summary.latency import Durations
 from stopcast.summary.next_steps import Todo, next_steps
 from stopcast.summary.samples import Sample
 from stopcast.summary.timeline import WorstSecond
-from stopcast.summary.times import moment, seconds, utc, zone
+from stopcast.summary.times import moment, took, utc, zone
 from stopcast.summary.totals import Total
 from stopcast.tasks.task import OTHERS
 
@@ -264,4 +264,4 @@ def _durations(durations: Durations) -> str:
     values = durations.as_json()
     if not values.pop("tasks"):
         return _("none")
-    return _(", ").join(f"{name} {seconds(value)}" for name, value in values.items())
+    return _(", ").join(f"{name} {took(value)}" for name, value in values.items())

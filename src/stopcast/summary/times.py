@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Final
+
+from stopcast.i18n import duration
+
+#: Below this a duration is shown with three digits.
+_SHORT_SECONDS: Final = 60
 
 
 def utc(at: float) -> str | None:
@@ -29,6 +35,8 @@ def moment(at: float, *, local: bool = False) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at) if local else time.gmtime(at))
 
 
-def seconds(value: float) -> str:
-    """Return a short duration with the precision that it was kept with: ``45 ms``, ``4.02 s``."""
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.3g} s"
+def took(value: float) -> str:
+    """Return a duration, a short one as precise as it was kept: ``45 ms``, ``4.02 s``, ``2 h 05 min``."""
+    if value < 1:
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.3g} s" if value < _SHORT_SECONDS else duration(value)

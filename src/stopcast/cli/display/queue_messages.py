@@ -127,4 +127,4 @@ def _quota_rate(status: QuotaStatus, rate: float, full: float) -> str:
         )
     if not status.held_seconds:
         return text
-    return _("{rate}, and none for {seconds:.0f} s", rate=text, seconds=status.held_seconds)
+    return _("{rate}, and none for {duration}", rate=text, duration=duration(status.held_seconds))

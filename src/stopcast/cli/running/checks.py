@@ -13,7 +13,7 @@ from stopcast.cli.files import check_is_file
 from stopcast.cli.options import GuardOptions, Options, ReportOptions
 from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.errors import ConfigurationError, ReportExistsError
-from stopcast.i18n import _
+from stopcast.i18n import _, duration
 from stopcast.report.history import check_beginning
 from stopcast.report.opening import check_openable, check_unlocked, is_stream, own_stream
 from stopcast.threads import in_thread
@@ -59,10 +59,12 @@ def _check_guards(guards: GuardOptions, *, timeout_seconds: float) -> None:
     if (deadline := guards.until) is None:
         return
     if deadline.left_seconds <= timeout_seconds:
-        raise ConfigurationError(
-            f"--until leaves no time: the last call begins {timeout_seconds:g} s earlier, because it may take that "
-            f"long. Name a later time, or a shorter --timeout"
+        text = _(
+            "--until leaves no time: the last call begins {duration} earlier, because it may take that long. Name a "
+            "later time, or a shorter --timeout",
+            duration=duration(timeout_seconds),
         )
+        raise ConfigurationError(text)
     if deadline.just_passed and not can_be_typed_on():
         raise ConfigurationError(
             _(

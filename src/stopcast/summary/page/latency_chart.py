@@ -11,7 +11,7 @@ from stopcast.i18n import _, ngettext
 from stopcast.summary.latency import Durations
 from stopcast.summary.page.chart import HIGH, WIDE, Area, Chart, Label, Layer, Line, Table, bar
 from stopcast.summary.page.numbers import percent
-from stopcast.summary.times import seconds
+from stopcast.summary.times import took
 
 #: Bins for each tenfold of time.
 _PER_TENFOLD: Final = 24
@@ -53,8 +53,8 @@ def latency_chart(durations: Durations) -> Chart:
         "Duration of 1 call: {median}",
         "Durations of {number:,} calls: median {median}, 95% within {p95}",
         total,
-        median=seconds(p50),
-        p95=seconds(p95),
+        median=took(p50),
+        p95=took(p95),
     )
     return Chart(
         title=_("Duration of a call"),
@@ -73,7 +73,7 @@ def latency_chart(durations: Durations) -> Chart:
 
 def _time_label(milliseconds: int, at: float) -> Label:
     near_an_edge = " first" if at < _EDGE else " last" if at > 100 - _EDGE else ""
-    return Label(f"x{near_an_edge}", "left", f"{at:.2f}", seconds(milliseconds / 1000))
+    return Label(f"x{near_an_edge}", "left", f"{at:.2f}", took(milliseconds / 1000))
 
 
 def _marks(marks: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from stopcast.i18n import duration, visible
-from stopcast.summary.times import seconds
+from stopcast.i18n import visible
 
 _CUT_AT: Final = 200
-_SHORT_SECONDS: Final = 10
 
 
 def cut(text: str, at: int = _CUT_AT) -> str:
@@ -22,11 +20,6 @@ def percent(part: int, whole: int) -> str:
     if part in {0, whole}:
         return "100%" if part else "0%"
     return f"{min(max(part / whole, 0.001), 0.999):.1%}"
-
-
-def took(value: float) -> str:
-    """Return a duration of any length."""
-    return seconds(value) if value < _SHORT_SECONDS else duration(value)
 
 
 def rate(value: float) -> str:

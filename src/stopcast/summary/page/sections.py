@@ -13,11 +13,11 @@ from stopcast.summary.calls import CallFigures, Kind
 from stopcast.summary.figures import ReportFigures
 from stopcast.summary.page.chart import Chart
 from stopcast.summary.page.latency_chart import latency_chart
-from stopcast.summary.page.numbers import cut, percent, rate, took
+from stopcast.summary.page.numbers import cut, percent, rate
 from stopcast.summary.page.over_time import ends_chart, first_calls_chart, retries_chart
 from stopcast.summary.samples import ListedRow
 from stopcast.summary.text import CALLS_OF_KIND, over_the_cap, reason_name, rows_with_message
-from stopcast.summary.times import clock, seconds, zone
+from stopcast.summary.times import clock, took, zone
 from stopcast.summary.totals import MessageTotal, Total
 from stopcast.tasks.task import OTHERS
 
@@ -166,7 +166,7 @@ def _facts(calls: CallFigures, cap: float) -> Iterator[Fact]:
             _busiest(worst.ended_at, cap, over=worst.calls > cap),
         )
     if calls.one_call:
-        p50, p95, p99 = map(seconds, calls.one_call.percentiles((50, 95, 99)))
+        p50, p95, p99 = map(took, calls.one_call.percentiles((50, 95, 99)))
         yield Fact(
             _("duration of a call"),
             _("median {median}", median=p50),
