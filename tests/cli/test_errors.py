@@ -40,7 +40,7 @@ TYPED: list[tuple[str, int, tuple[str, ...]]] = [
     ("run tasks.csv --expect x", 2, ("'--expect'", "'x' is not a valid whole number", "stopcast run --help")),
     ("run tasks.csv --limit 0", 2, ("'--limit'", "0 is not in the range x>=1")),
     ("run tasks.csv --timeout 0", 2, ("'--timeout'", "not in the range x>0")),
-    ("run tasks.csv --max-per-second 0", 2, ("'--max-per-second'", "not in the range x>0")),
+    ("run tasks.csv --max-per-second 0", 2, ("'--max-per-second'", "not in the range x>=0.001")),
     ("run tasks.csv --max-per-second nan", 2, ("'--max-per-second'", "must be a finite number")),
     ("run tasks.csv --max-per-second 151", 2, ("--max-per-second 151", "quota of 150", "--raised-quota")),
     ("verify tasks.csv --max-per-second 61", 2, ("--max-per-second 61", "quota of 60", "--raised-quota")),

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from stopcast.cli.commands.run import run
+from stopcast.cli.group import group
 from stopcast.cli.options import CallOptions, GuardOptions, ListOptions, MetricsOptions, OutputOptions, ReportOptions
 from stopcast.cli.options.option import Option, takes
 from support.processes import Shell
@@ -16,12 +17,12 @@ from support.processes import Shell
 GROUPS = [ListOptions, CallOptions, ReportOptions, GuardOptions, OutputOptions, MetricsOptions]
 
 
-def value_of(group: type, *arguments: str, **changes: Any) -> Any:
+def value_of(kind: type, *arguments: str, **changes: Any) -> Any:
     """Return the group's value that a command with these options is called with."""
     values = []
 
     @click.command
-    @takes("group", group, **changes)
+    @takes("group", kind, **changes)
     def command(group: object) -> None:
         values.append(group)
 
@@ -98,3 +99,29 @@ def test_every_option_of_run_has_an_environment_variable() -> None:
     options = [parameter for parameter in run.params if isinstance(parameter, click.Option)]
     assert all(isinstance(each, Option) for each in options)
     assert all(str(each.envvar).startswith("STOPCAST_") for each in options)
+
+
+CONTEXT = click.Context(group)
+NUMBERS = [
+    pytest.param(command, option, id=f"{name} {option.opts[-1]}")
+    for name, command in ((name, group.get_command(CONTEXT, name)) for name in group.list_commands(CONTEXT))
+    if command is not None
+    for option in command.params
+    if isinstance(option.type, click.IntRange | click.FloatRange) and not getattr(option, "count", False)
+]
+
+
+@pytest.mark.parametrize(("command", "option"), NUMBERS)
+def test_a_number_that_is_too_large_for_anything_is_refused_with_the_most_that_there_may_be(
+    command: click.Command, option: click.Option
+) -> None:
+    for text in ("9" * 23, "1" + "0" * 300):
+        with pytest.raises(click.BadParameter, match=r"at most [\d,]+|in the range"):
+            option.type.convert(text, option, click.Context(command))
+
+
+def test_the_most_calls_in_flight_are_those_that_ports_allow(shell: Shell) -> None:
+    (shell / "list.csv").write_text("a,r,t\n")
+    ended = shell.run("run", "list.csv", "--sandbox", "--max-at-once", "9" * 23)
+    assert (ended.status, "--max-at-once" in ended.err) == (2, True)
+    assert "it is too large: name at most 65,535" in " ".join(ended.err.split())

@@ -46,15 +46,17 @@ def test_until_counts_the_hour_that_the_clocks_are_put_back() -> None:
     assert seconds_until("06:00", datetime(2026, 10, 24, 22, tzinfo=BERLIN)) == 9 * 3600
 
 
-@pytest.mark.parametrize("text", ["", "0m", "-1h", "24:00", "12:60", "1:5", "noon", "10", "1d", "\u0661h", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "0m", "-1h", "24:00", "12:60", "1:5", "noon", "10", "1d", "\u0661h", "nan", "9" * 5000 + "h"]
+)
 def test_until_refuses_any_other_text(text: str) -> None:
     with pytest.raises(ConfigurationError, match="06:00"):
         seconds_until(text, NOON)
 
 
-@pytest.mark.parametrize("text", ["8761h", f"{10**12}m", f"{10**30}s", "9" * 5000 + "h"])
+@pytest.mark.parametrize("text", ["8761h", f"{10**12}m", f"{10**30}s"])
 def test_until_refuses_a_time_beyond_a_year(text: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"too long|06:00"):
+    with pytest.raises(ConfigurationError, match="too long"):
         seconds_until(text, NOON)
 
 

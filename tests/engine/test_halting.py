@@ -113,3 +113,8 @@ def test_a_halt_that_makes_no_sense_is_wrong_usage(shell: Shell, at: At, given: 
     run = shell.run("run", write_csv(shell / "list.csv", tasks(1)), *at, "--halt-after", given)
     assert (run.status, run.out) == (2, "")
     assert not (shell / REPORT).exists()
+
+
+def test_more_tasks_than_there_can_be_are_refused_with_the_most() -> None:
+    with pytest.raises(ConfigurationError, match="is too large: name at most 1,000,000,000 tasks"):
+        HaltAfter.parse("9" * 23)

@@ -271,6 +271,8 @@ def test_a_progress_bar_is_shown_on_a_terminal_while_a_large_report_is_read(shel
     assert shell.run("summary", "r.jsonl").err == ""
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.045, "45 ms"), (4.021, "4.02 s"), (34.71, "34.7 s"), (7_500, "2 h 05 min")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.045, "45 ms"), (4.021, "4.02 s"), (34.71, "34.7 s"), (7_500, "2 h 05 min")]
+)
 def test_a_duration_has_the_unit_that_fits_it(seconds: float, words: str) -> None:
     assert took(seconds) == words

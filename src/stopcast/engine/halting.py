@@ -33,7 +33,8 @@ _CANARY_NOT_GOOD: Final = (
     N_("canary failed: {task} is {status} ({reason}). Nothing beyond the first task was sent"),
     N_("canary failed: {task} is {status} ({reason}). Nothing beyond the first {tasks:,} tasks was sent"),
 )
-_FORM: Final = re.compile(r"(?a:(?P<tasks>\d{1,18})|(?P<percent>\d{1,3}(\.\d+)?)\s*%)")
+_MOST_TASKS: Final = 1_000_000_000
+_FORM: Final = re.compile(r"(?a:(?P<tasks>\d{1,40})|(?P<percent>\d{1,3}(\.\d+)?)\s*%)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ class HaltAfter:
         if match is None:
             raise ConfigurationError(f"{text!r} is neither a number of tasks nor a percentage such as 5%")
         if match["tasks"]:
+            if int(match["tasks"]) > _MOST_TASKS:
+                raise ConfigurationError(f"{text} is too large: name at most {_MOST_TASKS:,} tasks")
             return cls(tasks=int(match["tasks"]))
         return cls(share=float(match["percent"]) / 100)
 

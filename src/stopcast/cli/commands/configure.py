@@ -16,7 +16,7 @@ from stopcast.cli.options.option import Number, Whole, option, queue_option
 @click.option("--max-deliveries", type=Whole(1), metavar="N", help="Of the queue, as for worker.")
 @option("--quota", metavar="URL", help="Where the shared quota is: redis://host:6379/0")
 @option("--account", metavar="NAME", help="Whose quota; with --quota.")
-@click.option("--max-per-second", type=Number(0, min_open=True), metavar="N", help="Of the quota, as for run.")
+@click.option("--max-per-second", type=Number(0.001), metavar="N", help="Of the quota, as for run.")
 @click.option("--raised-quota", is_flag=True, help="The vendor has raised the account's quota, as for run.")
 @click.option("--arrival-jitter", type=Number(0, 60_000), metavar="MS", help="Of the quota, as for run.")
 @click.option("--verifying", is_flag=True, help="The quota of verify's calls, which is apart from run's.")

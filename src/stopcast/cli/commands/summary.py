@@ -48,7 +48,7 @@ def _complete_listed(_context: click.Context, _parameter: click.Parameter, typed
     shell_complete=_complete_listed,
     help="Print the rows with this status or code instead: as lines of a report, which stopcast run reads.",
 )
-@option("--max-per-second", type=Number(0), metavar="N", help="The cap that is shown. [default: the API's]")
+@option("--max-per-second", type=Number(0.001), metavar="N", help="The cap that is shown. [default: the API's]")
 @option("--endpoint", metavar="URL", help="The endpoint that the page names; a report does not hold it.")
 @option("--account", metavar="NAME", help="The account that the page names; a report does not hold it.")
 @report_errors

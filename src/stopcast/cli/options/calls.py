@@ -59,7 +59,7 @@ class CallOptions:
 
     max_per_second: float = setting(
         "--max-per-second",
-        type=Number(0, min_open=True),
+        type=Number(0.001),
         default=150,
         metavar="N",
         help="The cap on calls.",
@@ -75,7 +75,14 @@ class CallOptions:
         metavar="MS",
         help="By how much the way to the API varies; comes off the rate. [3.3]",
     )
-    max_at_once: int = setting("--max-at-once", type=Whole(1), default=512, metavar="N", help="Calls in flight.")
+    max_at_once: int = setting(
+        # Each needs a port of this machine.
+        "--max-at-once",
+        type=Whole(1, most=65_535),
+        default=512,
+        metavar="N",
+        help="Calls in flight.",
+    )
     max_attempts: int = setting("--max-attempts", type=Whole(1), default=20, metavar="N", help="For one task.")
     timeout_seconds: float = setting(
         "--timeout",

@@ -18,8 +18,8 @@ from stopcast.errors import ConfigurationError
 if TYPE_CHECKING:
     from stopcast.engine.halting import HaltAfter
 
-#: Ten digits are enough for any time, and few enough to count with.
-_DURATION: Final = re.compile(r"(?a:(?:(\d{1,10})h)?(?:(\d{1,10})m)?(?:(\d{1,10})s)?)")
+#: Python does not count with any number of digits.
+_DURATION: Final = re.compile(r"(?a:(?:(\d{1,40})h)?(?:(\d{1,40})m)?(?:(\d{1,40})s)?)")
 #: A time of day that passed less than this long ago may have been meant for today.
 _JUST_PASSED_SECONDS: Final = 6 * 3600.0
 _TIME: Final = re.compile(r"(?a:(\d{1,2}):(\d{2}))")

@@ -54,10 +54,30 @@ class Option(click.Option):
         return hint
 
 
+#: More of anything cannot be meant. Of seconds it is more than thirty years.
+_MOST: Final = 1_000_000_000
+_TOO_LARGE: Final = N_("it is too large: name at most {most:,}")
+
+
 class Whole(click.IntRange):
-    """A whole number."""
+    """A whole number. ``most`` is the largest, which the help does not show."""
 
     name = N_("whole number")
+
+    def __init__(self, min: int | None = None, max: int | None = None, *, most: int = _MOST) -> None:  # noqa: A002 - click's names
+        super().__init__(min, max)
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number.
+
+        Raises:
+            click.BadParameter: it is not a whole number, out of the range, or too large for anything.
+        """
+        number = int(super().convert(value, param, ctx))
+        if number > self._most:
+            self.fail(_TOO_LARGE.format(most=self._most), param, ctx)
+        return number
 
 
 class Number(click.FloatRange):
@@ -69,11 +89,13 @@ class Number(click.FloatRange):
         """Return the number.
 
         Raises:
-            click.BadParameter: it is not a number, not finite, or out of the range.
+            click.BadParameter: it is not a number, not finite, out of the range, or too large for anything.
         """
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value} must be a finite number", param, ctx)
+        if number > _MOST:
+            self.fail(_TOO_LARGE.format(most=_MOST), param, ctx)
         return number
 
 
