@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.hdrs import CONTENT_LENGTH
 from aiohttp.http import StreamWriter
 
 from stopcast.api.answers import ANSWER_LIMIT
@@ -67,15 +68,26 @@ class _Request(aiohttp.ClientRequest):
     and then the call would go out with a permit that is old, or after a drain.
     """
 
+    _content = b""
+
+    def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
+        """Keep a body as it is, without the payload that aiohttp makes of it."""
+        if body is None:
+            super().update_body_from_data(body)
+            return
+        self._content = body
+        self.headers[CONTENT_LENGTH] = str(len(body))
+
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Write the request, and return the response that is to be started."""
-        if self._body is None:
+        if not self._content:
             return await super().send(conn)  # starts no task
         assert conn.protocol is not None, "the gate returns live connections"  # noqa: S101 - an invariant
         writer = StreamWriter(conn.protocol, self.loop)
         target = str(self.url) if self.proxy and not self.is_ssl() else self.url.raw_path_qs
         await writer.write_headers(f"{self.method} {target} HTTP/1.1", self.headers)
-        await self.write_bytes(writer, conn, self._get_content_length())
+        await writer.write(self._content)
+        await writer.write_eof()
         self.response = self.response_class(
             self.method,
             self.original_url,
