@@ -92,6 +92,23 @@ async def test_a_stopper_on_another_loop_is_closed() -> None:
         assert (await stopper.stop(TASK)).good
 
 
+async def test_a_stream_on_another_loop_is_refused_and_goes_on_where_it_began() -> None:
+    async with Emulator(quota_per_second=None) as emulator, stopper_at(emulator) as stopper:
+        outcomes = stopper.stop_all(Task("app", "room", f"task-{number}") for number in range(100))
+        received = [await anext(outcomes)]
+
+        async def elsewhere() -> None:
+            with pytest.raises(ClosedError, match="another event loop"):
+                while True:
+                    # Those that are there already.
+                    received.append(await anext(outcomes))
+            with pytest.raises(ClosedError, match="another event loop"):
+                await outcomes.aclose()
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        assert len(received + [outcome async for outcome in outcomes]) == 100
+
+
 async def test_leaving_on_another_loop_is_refused_and_the_block_goes_on() -> None:
     async with (
         Emulator() as emulator,

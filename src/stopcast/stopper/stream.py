@@ -9,7 +9,7 @@ from contextlib import suppress
 from inspect import isasyncgen
 from typing import Final, NoReturn, Self
 
-from stopcast.background import END_WITHIN_SECONDS, end_task, finish_task
+from stopcast.background import END_WITHIN_SECONDS, check_loop, end_task, finish_task
 from stopcast.engine.contracts import AnyDispatcher, RowSink, StreamOptions
 from stopcast.engine.pump import pump
 from stopcast.errors import StopcastError
@@ -43,6 +43,7 @@ class OutcomeStream(AsyncIterator[Outcome]):
         Raises:
             StopAsyncIteration: all outcomes were returned, or the stream was closed.
             StopcastError: the calls have ended early. The outcomes of all tasks that were sent came before it.
+            ClosedError: the stream began on another event loop.
         """
         return await self._flow.next()
 
@@ -132,9 +133,17 @@ class Flow:
             except asyncio.CancelledError:
                 await self.close()
                 raise
+            except RuntimeError:
+                # asyncio's error on another event loop, in words of stopcast.
+                self._check_loop()
+                raise
         if self._sink is not None:
             self._sink.consumed()
         return self._outcomes.popleft()
+
+    def _check_loop(self) -> None:
+        if self._pumping is not None and not self._pumping.done():
+            check_loop(self._pumping.get_loop())
 
     def _raise_end(self) -> NoReturn:
         error, self._error = self._error, None
@@ -152,6 +161,7 @@ class Flow:
 
     async def close(self) -> None:
         """End the stream because its consumer leaves."""
+        self._check_loop()
         self._error = None
         self._leave()
         if self._pumping is not None:
