@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from copy import deepcopy
 from typing import Any
 
@@ -86,11 +88,17 @@ async def test_a_quota_on_another_loop_than_the_stopper_is_refused_when_the_stop
             await asyncio.to_thread(asyncio.run, elsewhere(quota))
 
 
-async def test_consumers_of_forked_processes_have_names_of_their_own(redis_url: str) -> None:
+async def test_consumers_of_forked_processes_have_names_of_their_own(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = RedisConsumer(f"{redis_url}/tasks")
     # A fork copies what there is.
-    async with deepcopy(made) as one, deepcopy(made) as other:
-        assert one.name != other.name
+    forked = [deepcopy(made) for _ in range(2)]
+    async with made, AsyncExitStack() as stack:
+        for number, consumer in enumerate(forked):
+            monkeypatch.setattr(os, "getpid", lambda number=number: number)
+            await stack.enter_async_context(consumer)
+        assert len({made.name, *(consumer.name for consumer in forked)}) == 3
 
 
 async def test_a_consumer_that_was_left_says_so_instead_of_taking_no_task(redis_url: str) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final, Self
@@ -21,8 +19,8 @@ from stopcast.events import QueueLost
 from stopcast.fleet.connection import words_of
 from stopcast.fleet.queue.deliveries import Entry, WorkerDeliveries, lease_clock
 from stopcast.fleet.queue.endings import sift
-from stopcast.fleet.queue.failures import STATE_VERSION, Availability, permanent, report_errors
-from stopcast.fleet.queue.member import Member
+from stopcast.fleet.queue.failures import Availability, permanent, report_errors
+from stopcast.fleet.queue.member import Member, new_name
 from stopcast.fleet.queue.stream import Settings, Stream, connected_stream, split_address
 from stopcast.fleet.queue.tending import Tending
 from stopcast.logs import Observers
@@ -64,7 +62,8 @@ class RedisConsumer:
 
     Attributes:
         queue: the queue's name.
-        name: inside the block, the worker's name, as ``stopcast status`` prints it.
+        name: the worker's name, as ``stopcast status`` prints it. A process that is forked has another one once it has
+            entered the block.
         handed_back: after the end, how many tasks were handed back.
         left: after the end, how many tasks could not be acknowledged or handed back, because Redis was away.
 
@@ -90,7 +89,7 @@ class RedisConsumer:
             raise ConfigurationError("claim_after_seconds must be above 0, and max_deliveries at least 1")
         _, self.queue = split_address(url)
         self._url = url
-        self.name = ""
+        self.name = new_name()
         self.left = self.handed_back = 0
         self._own = Settings(claim_after_seconds, max_deliveries)
         self._results = results
@@ -121,9 +120,9 @@ class RedisConsumer:
         return self
 
     async def _enter(self) -> None:
-        # Not earlier, as two processes may be forked from the one that made this. The end says which version of the
-        # data the worker knows.
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}.{STATE_VERSION}"
+        if f"-{os.getpid()}-" not in self.name:
+            # This process was forked from the one that made this, and another may have been.
+            self.name = new_name()
         async with AsyncExitStack() as stack:
             stream = self._stream = await stack.enter_async_context(connected_stream(self._url))
             self._availability = Availability(self.queue, self._emit)

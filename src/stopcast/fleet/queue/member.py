@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from stopcast.fleet.queue.deliveries import Entry, entry_of
 from stopcast.fleet.queue.endings import Ending
-from stopcast.fleet.queue.failures import data_lost
+from stopcast.fleet.queue.failures import STATE_VERSION, data_lost
 from stopcast.fleet.queue.stream import GROUP, Agreed, Settings, Stream
 from stopcast.tasks.identities import identity
 
@@ -23,6 +26,12 @@ _RECENT: Final = 10_000
 STEP: Final = 500
 #: The name that version 0.1 gave its workers. It knows neither the queue's id nor its settings.
 _OLD_WORKER: Final = re.compile(r".+-\d+-[0-9a-f]{6}")
+
+
+def new_name() -> str:
+    """Return a name for a worker of this process."""
+    # The end says which version of the data the worker knows.
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}.{STATE_VERSION}"
 
 
 class Member:
