@@ -15,8 +15,9 @@ from stopcast.events import Event, QueueFound, QueueLost
 from stopcast.fleet.queue.member import Member
 from stopcast.fleet.queue.stream import Settings, connected_stream
 from stopcast.sandbox import Emulator
+from stopcast.tasks.task import Batch
 from support.processes import tasks
-from support.queues import SOON, Clock, drained, leave_pending, put
+from support.queues import SOON, Clock, drained, leave_pending, put, task_of
 from support.streams import eventually, stopper_at
 
 SETTINGS = Settings(claim_after_seconds=60, max_deliveries=10)
@@ -69,24 +70,43 @@ async def test_a_task_whose_delivery_and_outcome_redis_has_lost_is_delivered_aga
     }
 
 
+async def finish_all(consumer: RedisConsumer, batches: AsyncIterator[Batch]) -> None:
+    """Acknowledge the tasks of the next batch, and return when Redis knows of it."""
+    rows = (await anext(batches)).rows
+    consumer.ack(Outcome(task_of(row), Status.STOPPED, line=row.line) for row in rows)
+    await eventually(lambda: not consumer._deliveries.acked)
+
+
+async def test_a_worker_that_asked_for_nothing_during_a_failover_finds_out_before_it_reads(
+    url: str, kept: Callable[[], Callable[[], None]]
+) -> None:
+    await put(url, *tasks(3))
+    async with RedisConsumer(url) as consumer, aclosing(consumer.take()) as batches:
+        go_back = kept()
+        await finish_all(consumer, batches)
+        go_back()
+        assert (await anext(batches)).in_doubt == [True] * 3
+
+
+@pytest.mark.parametrize("reading", [1, 2])
 async def test_a_worker_that_reads_after_a_failover_knows_of_the_doubts_of_another_one(
-    url: str, there: Any, kept: Callable[[], Callable[[], None]]
+    url: str, there: Any, kept: Callable[[], Callable[[], None]], reading: int
 ) -> None:
     await put(url, *tasks(3))
     async with RedisConsumer(url) as first, RedisConsumer(url) as second:
         go_back = kept()
         async with aclosing(first.take()) as of_first, aclosing(second.take()) as of_second:
-            batch = await anext(of_first)
-            first.ack(Outcome(task, Status.STOPPED, line=line) for line, task in enumerate(tasks(3), start=1))
-            await eventually(lambda: not first._deliveries.acked)
-            reading = [asyncio.ensure_future(anext(each)) for each in (of_first, of_second)]
-            await eventually(lambda: there.info("clients")["blocked_clients"] == 2)
+            await finish_all(first, of_first)
+            reads = [asyncio.ensure_future(anext(each)) for each in (of_first, of_second)[:reading]]
+            await eventually(lambda: there.info("clients")["blocked_clients"] == reading)
             go_back()
-            done, waiting = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            if reading == 1:
+                # This one has asked for nothing during the failover.
+                reads.append(asyncio.ensure_future(anext(of_second)))
+            done, waiting = await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
             for each in waiting:
                 each.cancel()
-            await asyncio.wait(reading)
-    assert len(batch.rows) == 3
+            await asyncio.wait(reads)
     assert [each.result().in_doubt for each in done] == [[True] * 3]
 
 

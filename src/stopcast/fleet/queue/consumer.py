@@ -124,7 +124,8 @@ class RedisConsumer:
             # This process was forked from the one that made this, and another may have been.
             self.name = new_name()
         async with AsyncExitStack() as stack:
-            stream = self._stream = await stack.enter_async_context(connected_stream(self._url))
+            connecting = connected_stream(self._url, on_connect=self._on_connect)
+            stream = self._stream = await stack.enter_async_context(connecting)
             self._availability = Availability(self.queue, self._emit)
             self._member = Member(stream, self.name)
             with report_errors(self.queue):
@@ -145,6 +146,9 @@ class RedisConsumer:
         self._tending_task = self._background.start(
             self._tending.run(), name="the signs of life of the queue's worker", may_return=True
         )
+
+    async def _on_connect(self, connection: object) -> None:
+        await self._availability.on_connect(connection)
 
     async def _refuse_old_workers(self) -> None:
         if old := await self._member.old_workers(self._own.claim_after_seconds):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
+from weakref import WeakSet
 
 from stopcast.errors import ConfigurationError, QueueDataLostError, QueueError, StopcastError
 from stopcast.events import Event, QueueFound, QueueLost
@@ -17,6 +18,10 @@ STATE_VERSION: Final = 2
 _PAUSE_SECONDS: Final = 0.1
 #: Between two tries, while Redis is away.
 LONGEST_PAUSE_SECONDS: Final = 2.0
+#: How the error begins that state.lua returns where Redis has lost its last writes.
+LOST_WRITES: Final = "STOPCASTBACK"
+#: The connection is there again, and so is Redis.
+_MADE_ANEW: Final = "the connection was lost"
 _REFUSED: Final = N_("Redis refuses access: {words}")
 
 
@@ -117,6 +122,21 @@ class Availability:
         self._began_at = 0.0
         self._pause_seconds = _PAUSE_SECONDS
         self._closing = asyncio.Event()
+        self._connections: WeakSet[Any] = WeakSet()
+
+    async def on_connect(self, connection: Any) -> None:
+        """Make a connection's handshake. A connection that was lost and is made anew is an error first.
+
+        redis-py is silent about one that was lost while nothing was asked over it. The next command would not know that
+        Redis was away, and may have lost its last writes.
+        """
+        from redis.exceptions import ConnectionError as ConnectionLostError  # noqa: PLC0415 - slow to import
+
+        await connection.on_connect()
+        if connection in self._connections and not self._closing.is_set():
+            self._connections.remove(connection)
+            raise ConnectionLostError(_MADE_ANEW)
+        self._connections.add(connection)
 
     def close(self) -> None:
         """End the pauses, for a worker that ends."""
@@ -132,10 +152,11 @@ class Availability:
             raise ended_by from error
         if not self._failing:
             self._began_at = asyncio.get_running_loop().time()
+        if not self._failing or str(error).startswith(LOST_WRITES):
             words = words_of(error)
             self._emit(QueueLost(_REFUSED.format(words=words) if refuses_access(error) else words))
         self._failing.add(activity)
-        if str(error).startswith("STOPCASTBACK"):
+        if str(error).startswith((LOST_WRITES, _MADE_ANEW)):
             # Redis is there, and others may read, or take over what is ours.
             self._pause_seconds = _PAUSE_SECONDS
         await self.pause(self._pause_seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from stopcast.errors import ConfigurationError
 from stopcast.fleet.connection import connected, without_secrets
 from stopcast.fleet.queue.deliveries import place_of
-from stopcast.fleet.queue.failures import STATE_VERSION
+from stopcast.fleet.queue.failures import LOST_WRITES, STATE_VERSION
 
 GROUP: Final = "stopcast"
 #: An identity is kept for this long at least, and for twice as long at most. A task runs a day at most, and after that
@@ -119,7 +119,7 @@ class Stream:
         try:
             return await self._scripts[script](keys=[self.name, self.state, *keys], args=[*about, *arguments])
         except ResponseError as error:
-            if str(error).startswith("STOPCASTBACK"):
+            if str(error).startswith(LOST_WRITES):
                 # It is an error only once.
                 self._newest, self.went_back = b"", True
             raise
@@ -176,12 +176,14 @@ def _text(*scripts: str) -> str:
 
 
 @asynccontextmanager
-async def connected_stream(url: str) -> AsyncIterator[Stream]:
-    """Yield the queue at a URL, and close its connections.
+async def connected_stream(
+    url: str, *, on_connect: Callable[[Any], Awaitable[None]] | None = None
+) -> AsyncIterator[Stream]:
+    """Yield the queue at a URL, and close its connections. ``on_connect`` makes the handshake of each.
 
     Raises:
         ConfigurationError: the URL names no queue, or redis-py is not installed.
     """
     address, name = split_address(url)
-    async with connected(address, timeout_seconds=_TIMEOUT_SECONDS) as redis:
+    async with connected(address, timeout_seconds=_TIMEOUT_SECONDS, on_connect=on_connect) as redis:
         yield Stream(redis, name)

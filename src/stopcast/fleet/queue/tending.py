@@ -58,7 +58,7 @@ class Tending:
         self._emit = emit
         self._wake = asyncio.Event()
         self._closing = False
-        self._keep_at = self._now()
+        self._keep_at = self._read_at = self._now()
         self._ours_until = 0.0
         self._old_workers: set[str] = set()
         self.settings = own
@@ -104,9 +104,10 @@ class Tending:
         Redis may have lost its last writes. It learns that from those who had the entries, and they learn that they
         have them no longer.
         """
-        if away_seconds := self._availability.away_seconds("reading"):
+        if self._availability.away_seconds("reading"):
             await self.keep()
-            await self._availability.pause(min(away_seconds, _OTHERS_BACK_SECONDS))
+            # It may have been away since the worker last read: what is lost while nothing is asked is noticed later.
+            await self._availability.pause(min(self._now() - self._read_at, _OTHERS_BACK_SECONDS))
 
     def ours_until(self) -> float:
         """Return until when entries are ours, at the least, if Redis is asked about them now."""
@@ -135,6 +136,8 @@ class Tending:
 
     def succeeded(self, activity: str) -> None:
         """Record that Redis has answered."""
+        if activity == "reading":
+            self._read_at = self._now()
         if away_seconds := self._availability.succeeded(activity):
             # The others were silent as well, for as long: they have time to give a sign of life first. Always waiting
             # for claim-after would leave the tasks of dead workers where they are while a connection is lost from time
