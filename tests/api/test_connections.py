@@ -74,6 +74,22 @@ async def test_a_slow_rate_against_a_server_that_drops_idle_connections_early_ma
     assert {outcome.status for outcome in outcomes} == {Status.STOPPED}
 
 
+async def test_permits_meet_living_connections_although_none_lives_as_long_as_the_wait_for_a_permit() -> None:
+    server = Server()
+
+    async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(server.answer())
+
+    # More than one attempt: a call may go out in the moment in which the server closes its connection.
+    retry = RetryPolicy(max_attempts=5)
+    async with (
+        serving(handle, server, idle_seconds=0.1),
+        Stopper(SANDBOX_CREDENTIALS, endpoint=server.url, limiter=TokenBucket(3), retry=retry) as stopper,
+    ):
+        outcomes = await everything(stopper, tasks(4))
+    assert {outcome.status for outcome in outcomes} == {Status.STOPPED}
+
+
 async def stop_in_turn(server: Server, handle: Handle, *, count: int, pause_seconds: float) -> list[Outcome]:
     """Stop tasks one after the other, each with one attempt."""
     retry = RetryPolicy(max_attempts=1)

@@ -11,6 +11,7 @@ import pytest
 
 from stopcast.api.transport import AiohttpTransport
 from stopcast.ports import OpenGate, TransportError
+from support.streams import eventually
 from support.wire import REQUEST, WHOLE, Open, Wire, answering, post
 
 
@@ -29,6 +30,13 @@ class Permit:
 
 
 AT_ONCE = OpenGate({})
+
+
+async def replaced(server: Wire) -> None:
+    """Return once the server has another connection, and the client as well."""
+    before = server.connections
+    await eventually(lambda: server.connections > before)
+    await asyncio.sleep(0.02)
 
 
 # Connections
@@ -54,22 +62,91 @@ async def test_a_connection_that_died_in_the_pool_is_not_reused(wire: Open) -> N
     assert len(server.requests) == 3
 
 
-async def test_a_connection_that_dies_while_its_call_waits_is_replaced_and_the_call_asks_for_a_new_permit(
+async def test_a_connection_that_dies_while_its_call_waits_is_replaced_while_it_waits(wire: Open) -> None:
+    async def hang_up() -> None:
+        admitted.append(server.connections)
+        server.hang_up()
+        await replaced(server)
+
+    server = await wire(answering(WHOLE, WHOLE))
+    admitted: list[int] = []
+    async with AiohttpTransport(server.url) as transport:
+        for _ in range(2):
+            assert (await transport.send(REQUEST, Permit(hang_up))).status == 200
+    assert (admitted, server.connections, len(server.requests)) == ([1, 2], 3, 2)
+
+
+async def test_a_connection_that_brings_bytes_while_its_call_waits_is_replaced_while_it_waits(wire: Open) -> None:
+    async def stray() -> None:
+        server.write(WHOLE)
+        await replaced(server)
+
+    server = await wire(answering(WHOLE))
+    async with AiohttpTransport(server.url) as transport:
+        assert (await transport.send(REQUEST, Permit(stray))).status == 200
+    assert (server.connections, len(server.requests)) == (2, 1)
+
+
+async def test_a_pooled_connection_that_has_brought_bytes_costs_no_permit(wire: Open) -> None:
+    admitted: list[int] = []
+
+    async def permit() -> None:
+        admitted.append(server.connections)
+
+    server = await wire(answering(WHOLE, WHOLE))
+    async with AiohttpTransport(server.url) as transport:
+        await transport.send(REQUEST, Permit(permit))
+        server.write(WHOLE)
+        await asyncio.sleep(0.02)
+        await transport.send(REQUEST, Permit(permit))
+    assert (admitted, len(server.requests)) == ([1, 2], 2)
+
+
+async def test_a_server_that_closes_each_connection_at_once_is_not_asked_again_and_again(wire: Open) -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0.2)
+
+    async def close(_: Wire, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await wire(close)
+    async with AiohttpTransport(server.url) as transport:
+        with pytest.raises(TransportError):
+            await transport.send(REQUEST, Permit(wait))
+    # There are five waits at most, with time for hundreds of connections.
+    assert server.connections < 60
+
+
+async def test_a_call_that_gets_no_other_connection_while_it_waits_leaves_no_task_behind(wire: Open) -> None:
+    async def lose_server() -> None:
+        server.hang_up()
+        server.listening.close()
+        await asyncio.Event().wait()
+
+    server = await wire(answering(WHOLE))
+    before = asyncio.all_tasks()
+    async with AiohttpTransport(server.url) as transport:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await transport.send(REQUEST, Permit(lose_server))
+    assert asyncio.all_tasks() <= before
+
+
+async def test_a_connection_whose_end_is_not_read_yet_costs_a_permit_and_the_call_asks_for_a_new_one(
     wire: Open,
 ) -> None:
     admitted = 0
 
-    async def hang_up_the_first_time() -> None:
+    async def permit() -> None:
         nonlocal admitted
         admitted += 1
         if admitted == 2:
-            server.hang_up()
-            await asyncio.sleep(0.02)
+            server.shut_down()
 
     server = await wire(answering(WHOLE, WHOLE))
     async with AiohttpTransport(server.url) as transport:
-        await transport.send(REQUEST, Permit(hang_up_the_first_time))
-        assert (await transport.send(REQUEST, Permit(hang_up_the_first_time))).status == 200
+        for _ in range(2):
+            assert (await transport.send(REQUEST, Permit(permit))).status == 200
     assert (admitted, server.connections, len(server.requests)) == (3, 2, 2)
 
 

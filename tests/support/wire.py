@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +28,7 @@ class Wire:
         self.connections = 0
         self.requests: list[bytes] = []
         self.port = 0
+        self.listening: asyncio.Server
         self._writers: list[asyncio.StreamWriter] = []
 
     @property
@@ -50,9 +52,17 @@ class Wire:
         for writer in self._writers:
             writer.transport.abort()
 
+    def write(self, data: bytes) -> None:
+        """Write to the newest connection."""
+        self._writers[-1].write(data)
+
+    def shut_down(self) -> None:
+        """End the newest connection in the kernel, before any step of the client's loop."""
+        self._writers[-1].get_extra_info("socket").shutdown(socket.SHUT_WR)
+
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Wire]:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
+        self.listening = server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

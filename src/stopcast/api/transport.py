@@ -118,10 +118,11 @@ class AiohttpTransport:
             if proxy.authorization is not None:
                 self._options["proxy_headers"] = {"Proxy-Authorization": proxy.authorization}
         self._session: aiohttp.ClientSession | None = None
+        self._gate: ConnectorGate | None = None
 
     async def __aenter__(self) -> Self:
         connector = self._connector()
-        ConnectorGate(connector)
+        self._gate = ConnectorGate(connector)
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout_seconds),
@@ -153,8 +154,12 @@ class AiohttpTransport:
         return connector
 
     async def __aexit__(self, *_error: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        try:
+            if self._gate is not None:
+                await self._gate.close()
+        finally:
+            if self._session is not None:
+                await self._session.close()
 
     async def send(self, request: Request, gate: Gate) -> Answer:
         """Send and receive, as ``stopcast.ports.Transport`` says."""
