@@ -225,8 +225,10 @@ class ConnectorGate:
             self._made_at = asyncio.get_running_loop().time()
             if len(self._in_hand) >= self._waiting:
                 connection.release()
-            elif not self._hold(connection):
-                self._pause_seconds = _longer(self._pause_seconds)
+                return
+            if self._hold(connection):
+                return
+            self._pause_seconds = _longer(self._pause_seconds)
 
 
 def _longer(pause_seconds: float) -> float:
