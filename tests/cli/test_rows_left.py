@@ -112,3 +112,14 @@ async def test_the_rows_left_of_a_pipe_are_unknown(tmp_path: Path) -> None:
         assert len([batch async for batch in batches]) == 1
     assert lists.rows_left() == RowsLeft(0, exact=True)
     writer.wait()
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        (Summary(calls=3, worst_second=3, mean_per_second=3.0, seconds=5.0), "3 calls in 5 s, never more than 3"),
+        (Summary(calls=30, worst_second=3, mean_per_second=2.9, seconds=12.0), "30 calls in 12 s, 2.9 a second, never"),
+    ],
+)
+def test_the_totals_show_a_mean_rate_only_of_calls_that_took_more_than_a_second(summary: Summary, words: str) -> None:
+    assert words in messages.totals(summary, "r.jsonl")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stopcast.limiters import TokenBucket
 from stopcast.limiters.pacer import ARRIVAL_JITTER
+from stopcast.limiters.rolling_window import RollingWindow
 from stopcast.virtual_clock import VirtualClock
 from support.virtual import cancelled, keep_asking, most_within, on_virtual_clock, up_to
 from support.waiters import Waiters
@@ -249,3 +250,12 @@ def test_a_caller_that_is_cancelled_while_it_waits_costs_no_permit() -> None:
 
     # One second less the two slots at the beginning.
     assert on_virtual_clock(main) >= 149 - 2
+
+
+def test_the_mean_rate_of_a_few_calls_within_a_moment_is_not_above_their_number() -> None:
+    window = RollingWindow()
+    for now in (0.0, 0.005, 0.01):
+        window.add(now)
+    assert window.mean_per_second == window.worst_second == 3
+    window.add(10.0)
+    assert window.mean_per_second == pytest.approx(0.3)

@@ -49,10 +49,11 @@ class Meters:
 
     @property
     def mean_per_second(self) -> float:
-        """Calls a second of all accounts, from the first call to the last."""
+        """Calls a second of all accounts, from the first call to the last; never more than their worst seconds."""
         used = [meter for meter in self.by_account.values() if meter.calls]
         seconds = max((meter.last for meter in used), default=0.0) - min((meter.first for meter in used), default=0.0)
-        return (self.calls - 1) / seconds if seconds > 0 else 0.0
+        mean = (self.calls - 1) / seconds if seconds > 0 else 0.0
+        return min(mean, float(sum(meter.worst_second for meter in used)))
 
 
 class RoutingDispatcher:

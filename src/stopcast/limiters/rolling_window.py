@@ -57,5 +57,7 @@ class RollingWindow:
 
     @property
     def mean_per_second(self) -> float:
-        """Calls a second from the first call to the last, 0 for fewer than two."""
-        return (self.calls - 1) / (self.last - self.first) if self.last > self.first else 0.0
+        """Calls a second from the first call to the last, 0 for fewer than two; never more than the worst second."""
+        mean = (self.calls - 1) / (self.last - self.first) if self.last > self.first else 0.0
+        # A few calls within a moment would make a rate far above the cap.
+        return min(mean, float(self.worst_second))

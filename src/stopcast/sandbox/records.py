@@ -47,9 +47,9 @@ class Records:
         return worst
 
     def rate(self) -> float:
-        """Return the mean number of calls a second, from the first arrival to the last."""
+        """Return the mean number of calls a second, from the first arrival to the last: at most the worst second's."""
         span = self.arrivals[-1] - self.arrivals[0] if self.arrivals else 0.0
-        return (len(self.arrivals) - 1) / span if span else 0.0
+        return min((len(self.arrivals) - 1) / span, self.worst_second()) if span else 0.0
 
     def stats(self) -> dict[str, Any]:
         """Return the figures for ``GET /stats``."""

@@ -214,7 +214,7 @@ def _calls(summary: Summary) -> Iterator[str]:
     if summary.calls:
         calls = _number_of_calls(summary.calls)
         took, worst = duration(summary.seconds), summary.worst_second
-        if not _says_something(summary.mean_per_second, summary.seconds):
+        if not _says_something(summary, summary.seconds):
             text = _(
                 "{calls} in {duration}, never more than {worst} in any second", calls=calls, duration=took, worst=worst
             )
@@ -234,15 +234,18 @@ def _calls(summary: Summary) -> Iterator[str]:
             summary.unsent,
         )
     for name, account in summary.accounts.items():
-        calls = _calls_of_account(account, rated=_says_something(account.mean_per_second, summary.seconds))
+        calls = _calls_of_account(account, rated=_says_something(account, summary.seconds))
         if account.given_up:
             calls = _("{calls}; given up", calls=calls)
         yield "  " + _("account {name}: {calls}", name=name, calls=calls)
 
 
-def _says_something(rate: float, seconds: float) -> bool:
-    """Return whether a rate says something: not one over less than a second, nor one that would be shown as 0.0."""
-    return seconds >= 1 and round(rate, 1) > 0
+def _says_something(calls: Summary | AccountFigures, seconds: float) -> bool:
+    """Return whether the mean rate says something.
+
+    It does not over less than a second, nor if all calls were made within one, nor if it would be shown as 0.0.
+    """
+    return seconds >= 1 and calls.calls > calls.worst_second and round(calls.mean_per_second, 1) > 0
 
 
 def _calls_of_account(account: AccountFigures, *, rated: bool) -> str:
