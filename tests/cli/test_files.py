@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from functools import partial
 
 import pytest
 
+from stopcast.cli.files import unusable
 from stopcast.sandbox import Emulator
 from support.processes import Shell, obey_permissions, tasks, write_csv
 
@@ -168,3 +170,39 @@ def test_a_page_needs_the_name_of_a_file(shell: Shell, at: At, name: str) -> Non
     ended = shell.run("summary", "r.jsonl", "--html", name)
     assert (ended.status, ended.out) == (2, "")
     assert "--html" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "list.csv", "--sandbox", "-o", "{}"),
+        ("run", "list.csv", "--sandbox", "-o", "{}", "--resume"),
+        ("run", "list.csv", "--sandbox", "-o", "{}", "--verify"),
+        ("run", "list.csv", "--sandbox", "--control", "{}"),
+        ("run", "list.csv", "--sandbox", "--metrics-file", "{}"),
+        ("summary", "report.jsonl", "--html", "{}"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("length", [248, 250, 300])
+def test_a_name_that_is_too_long_is_answered_in_words_or_is_no_trouble(
+    shell: Shell, arguments: tuple[str, ...], length: int
+) -> None:
+    write_csv(shell / "list.csv", tasks(1))
+    (shell / "report.jsonl").write_text('{"AppId":"a","RoomId":"r","TaskId":"t","status":"stopped"}\n')
+    ended = shell.run(*(argument.format("n" * length) for argument in arguments))
+    assert ended.status == 0 or "shorter name" in ended.err
+
+
+def test_a_command_that_is_longer_than_any_name_of_a_file_is_unknown(shell: Shell) -> None:
+    ended = shell.run("n" * 300)
+    assert (ended.status, "No such command" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "Make room"), (errno.ENOENT, "a folder that exists"), (errno.EACCES, "Name another file")],
+)
+def test_what_to_do_about_a_file_that_cannot_be_written_follows_from_the_cause(number: int, advice: str) -> None:
+    error = unusable("--metrics-file", "m.prom", OSError(number, os.strerror(number)))
+    assert advice in str(error)

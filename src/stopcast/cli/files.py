@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from stopcast.errors import ConfigurationError
 from stopcast.i18n import _
+from stopcast.marking import N_
 from stopcast.report.opening import own_stream
+
+_OTHER_FILE: Final = N_("{option} {path}: {cause}. Name another file")
+_MAKE_ROOM: Final = N_("{option} {path}: {cause}. Make room, or name a file on another file system")
+_WAYS_OUT: Final[Mapping[int, str]] = {
+    errno.ENOENT: N_("{option} {path}: {cause}. Name a file in a folder that exists"),
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.ENAMETOOLONG: N_("{option} {path}: {cause}. Give it a shorter name"),
+}
 
 
 def check_is_file(option: str, path: str | Path) -> None:
@@ -22,7 +35,7 @@ def check_is_file(option: str, path: str | Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise _unusable(option, path, error) from None
+        raise unusable(option, path, error) from None
     if not is_file:
         raise ConfigurationError(_("{option} {path}: not a regular file. Name another one", option=option, path=path))
 
@@ -45,7 +58,7 @@ def check_may_be_written(option: str, path: str | Path, *, begins: bytes) -> str
     except FileNotFoundError:
         return os.path.realpath(path)
     except OSError as error:
-        raise _unusable(option, path, error) from None
+        raise unusable(option, path, error) from None
     if start not in {b"", begins}:
         raise ConfigurationError(
             _(
@@ -57,7 +70,7 @@ def check_may_be_written(option: str, path: str | Path, *, begins: bytes) -> str
     return os.path.realpath(path)
 
 
-def _unusable(option: str, path: str | Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        _("{option} {path}: {cause}. Name another file", option=option, path=path, cause=error.strerror)
-    )
+def unusable(option: str, path: str | Path, error: OSError) -> ConfigurationError:
+    """Return the error for a file that an option names and that cannot be used, with what to do."""
+    text = _WAYS_OUT.get(error.errno or 0, _OTHER_FILE)
+    return ConfigurationError(_(text, option=option, path=path, cause=error.strerror))

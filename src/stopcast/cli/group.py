@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -89,7 +88,8 @@ def _suggestion(args: list[str]) -> str:
     import shlex
 
     name, suggested = args[0], None
-    if Path(name).is_file():
+    # Not Path.is_file: it raises an error for a name that is too long.
+    if os.path.isfile(name):  # noqa: PTH113
         suggested = shlex.join(["stopcast", "run", *args])
     elif close := near_names(name, _COMMANDS):
         suggested = shlex.join(["stopcast", close[0], *args[1:]])

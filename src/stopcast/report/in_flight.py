@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from stopcast.errors import ReportError
 from stopcast.report.blocking import is_at, sync
+from stopcast.report.opening import unwritable_log
 from stopcast.tasks.task import Task
 
 _LOG: Final = logging.getLogger("stopcast")
@@ -190,10 +191,7 @@ def open_in_flight_log(report: Path, *, most: int, settled: Container[bytes]) ->
                 sync(lines.fileno())
         descriptor = _write_new(path, b"".join([_MAGIC, file_id, *left]), bytes((_WIDTH + _ROOM_PER_CALL) * most))
     except OSError as error:
-        raise ReportError(
-            f"{path} cannot be written: {error.strerror}. It must stand beside the report: name a report in a folder "
-            f"of another file system, or one that you may write to: -o PATH"
-        ) from None
+        raise unwritable_log(path, error) from None
     for merged in logs.keys() - {path}:
         with suppress(OSError):
             merged.unlink()

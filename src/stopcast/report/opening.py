@@ -34,6 +34,14 @@ _OWN_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII
 _LOCK_HELD: Final = frozenset({errno.EAGAIN, errno.EACCES})
 #: Readable too, because a resumed report is read to its end before anything is appended.
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+_NO_LOG: Final = N_(
+    "{path} cannot be written: {reason}. It must stand beside the report: name a report in a folder of another file "
+    "system, or one that you may write to: -o PATH"
+)
+_LOG_WAYS_OUT: Final = {
+    errno.ENOSPC: N_("{path} cannot be written: {reason}. Make room, or name a report on another file system: -o PATH"),
+    errno.ENAMETOOLONG: N_("{path} cannot be written: {reason}. Give the report a shorter name: -o PATH"),
+}
 _NO_LOCKS: Final = N_(
     "the file system of the report {path} has no locks ({reason}). Make sure that no second run writes this report: "
     "nothing would stop it"
@@ -251,6 +259,11 @@ def _unopenable(path: Path, error: OSError) -> ReportError:
     return ReportError(f"the report {path} cannot be opened: {error.strerror}. {advice}")
 
 
+def unwritable_log(path: Path, error: OSError) -> ReportError:
+    """Return the error for an in-flight log that cannot be written beside the report."""
+    return ReportError(_LOG_WAYS_OUT.get(error.errno or 0, _NO_LOG).format(path=path, reason=error.strerror))
+
+
 def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file()
 
@@ -264,6 +277,8 @@ def _way_out(path: Path, error: OSError) -> str:
         return N_("Make its folder: mkdir -p {folder}").format(folder=shlex.quote(str(path.parent)))
     if error.errno == errno.EISDIR:
         return N_("Name a file in it: -o {path}").format(path=shlex.quote(str(path / "report.jsonl")))
+    if error.errno == errno.ENAMETOOLONG:
+        return N_("Give it a shorter name: -o PATH")
     return N_("Name another one: -o PATH")
 
 

@@ -220,8 +220,8 @@ def _write_page(
 ) -> None:
     from importlib.metadata import version
 
+    from stopcast.cli.files import unusable
     from stopcast.cli.output import log, write_stdout
-    from stopcast.errors import ConfigurationError
     from stopcast.i18n import _
     from stopcast.report.opening import STANDARD_OUTPUT, own_stream
     from stopcast.summary.page import Subject, page
@@ -243,7 +243,5 @@ def _write_page(
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise ConfigurationError(
-            _("--html {path}: {cause}. Name a file in a folder that exists", path=path, cause=error.strerror)
-        ) from None
+        raise unusable("--html", path, error) from None
     log(_("The page is in {path}.", path=path), event="page_written", path=str(path))

@@ -13,6 +13,7 @@ from stopcast.cli.display.attempt_stats import AttemptStats, ErrorCount
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft, rows_of
 from stopcast.cli.options import Options
+from stopcast.errors import InterruptedRunError
 from stopcast.i18n import _
 from stopcast.ports import Limiter
 from stopcast.run import Run
@@ -188,7 +189,8 @@ class RunMonitor:
     def _state(self) -> str:
         run = self._run
         if run.ending is not None:
-            return _("ending: {why}", why=run.ending)
+            interrupted = isinstance(run.ending, InterruptedRunError)
+            return _("ending: interrupted") if interrupted else _("ending: {why}", why=run.ending)
         if run.reading:
             return _("reading the report")
         if self._stopper.paused:

@@ -15,7 +15,7 @@ from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.errors import ConfigurationError, ReportExistsError
 from stopcast.i18n import _, duration
 from stopcast.report.history import check_beginning
-from stopcast.report.opening import check_openable, check_unlocked, is_stream, own_stream
+from stopcast.report.opening import check_openable, check_unlocked, is_file, is_stream, own_stream
 from stopcast.threads import in_thread
 
 
@@ -122,7 +122,7 @@ def check_verify_report(report: ReportOptions) -> None:
     path = verify_report_of(report.path)
     if is_stream(report.path):
         raise ConfigurationError(f"--verify reads the report again, and {report.path} is not a file; name one: -o PATH")
-    if not report.resume and path.exists():
+    if not report.resume and is_file(path):
         raise ReportExistsError(f"the report {path} exists already, and --verify writes it. Name another one: -o PATH")
     check_openable(path, resume=report.resume)
 

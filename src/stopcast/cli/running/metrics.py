@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stopcast.background import END_WITHIN_SECONDS, Supervisor
-from stopcast.cli.files import check_may_be_written
+from stopcast.cli.files import check_may_be_written, unusable
 from stopcast.cli.options import MetricsOptions
 from stopcast.cli.output import log
 from stopcast.cli.user import User
@@ -52,12 +52,8 @@ def check_metrics(options: MetricsOptions) -> str:
         return ""
     target = check_may_be_written("--metrics-file", options.file, begins=_FILE_BEGINS)
     if not os.access(Path(target).parent, os.F_OK):
-        raise _unwritable(options.file, os.strerror(errno.ENOENT))
+        raise unusable("--metrics-file", options.file, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     return target
-
-
-def _unwritable(path: str, strerror: str | None) -> ConfigurationError:
-    return ConfigurationError(f"--metrics-file {path}: {strerror}. Name a file in a folder that exists")
 
 
 @asynccontextmanager
@@ -155,7 +151,7 @@ async def _written(registry: CollectorRegistry, path: str, target: str, supervis
     try:
         await write()
     except OSError as error:
-        raise _unwritable(path, error.strerror) from None
+        raise unusable("--metrics-file", path, error) from None
     writer = supervisor.start(keep_writing(), name=f"writer of --metrics-file {path}", may_return=True)
     try:
         yield
