@@ -225,6 +225,22 @@ def test_a_signal_during_the_verification_prints_the_command_that_continues(
     assert statuses(shell / "r.jsonl") == {"stopped": 40}
 
 
+def test_calls_that_only_ask_and_are_cut_off_leave_no_doubt_whether_tasks_were_stopped(
+    shell: Shell, api: Emulator
+) -> None:
+    api.faults = Faults({"hang": 1.0})
+    process = shell.start("verify", write_csv(shell / "list.csv", tasks(3)), "--endpoint", api.url)
+    until(lambda: len(api.queries) == 3)
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    while b"second signal" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGTERM)
+    ended = end_of(process)
+    assert (ended.status, "were stopped" in ended.err) == (143, False)
+    assert "3 calls in flight were cut off: --resume asks about their tasks again." in ended.err
+
+
 def test_a_sandbox_run_can_be_verified(shell: Shell) -> None:
     shell.variables.clear()
     name = write_csv(shell / "list.csv", tasks(3))

@@ -1,4 +1,4 @@
-"""The sentences about how a list was understood, and what may be wrong with its rows. Nothing here prints."""
+"""The sentences about lists: how each was understood, what may be wrong with its rows, and which are left out."""
 
 from __future__ import annotations
 
@@ -90,3 +90,19 @@ def invalid_rows(first: Sequence[Outcome], number: int) -> Iterator[str]:
         yield "  " + _("{place}: {message}", place=place, message=outcome.message)
     if (rest := number - len(shown)) > 0:
         yield "  " + _("and {number:,} more", number=rest)
+
+
+def left_out(number: int, not_chosen: int) -> Iterator[str]:
+    """Yield why rows of an earlier report are left out; ``not_chosen`` of them only because of ``--only``."""
+    if needless := number - not_chosen:
+        yield ngettext(
+            "1 row left out: an earlier report says that it needs nothing, or names no task of its own",
+            "{number:,} rows left out: an earlier report says that they need nothing, or name no task of their own",
+            needless,
+        )
+    if not_chosen:
+        yield ngettext(
+            "1 row left out: it has another status than --only names",
+            "{number:,} rows left out: they have other statuses than --only names",
+            not_chosen,
+        )

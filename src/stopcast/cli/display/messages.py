@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from stopcast.api.meanings import message_shown
-from stopcast.cli.display.list_messages import invalid_rows
+from stopcast.cli.display.list_messages import invalid_rows, left_out
 from stopcast.i18n import _, duration, ngettext, status_counts, translate
 from stopcast.report.opening import is_file, is_stream
 from stopcast.report.totals import AccountFigures, Summary
@@ -42,8 +42,14 @@ def canary_passed(tasks: int) -> str:
     )
 
 
-def cut_off(calls: int) -> str:
-    """Return that calls were cut off by a second signal."""
+def cut_off(calls: int, *, asked: bool) -> str:
+    """Return that calls were cut off by a second signal; ``asked`` says that they only asked about tasks."""
+    if asked:
+        return ngettext(
+            "1 call in flight was cut off: --resume asks about its task again.",
+            "{number:,} calls in flight were cut off: --resume asks about their tasks again.",
+            calls,
+        )
     return ngettext(
         "1 call in flight was cut off: it is not known whether its task was stopped.",
         "{number:,} calls in flight were cut off: it is not known whether their tasks were stopped.",
@@ -92,22 +98,6 @@ def plan(intake: Intake, invalid: Sequence[Outcome], *, pace: str, shares: Seque
         lines.append(ngettext("1 row without a valid task", "{number:,} rows without a valid task", number))
     lines += invalid_rows(invalid, intake.invalid)
     return "\n".join(lines)
-
-
-def left_out(number: int, not_chosen: int) -> Iterator[str]:
-    """Yield why rows of an earlier report are left out; ``not_chosen`` of them only because of ``--only``."""
-    if needless := number - not_chosen:
-        yield ngettext(
-            "1 row left out: an earlier report says that it needs nothing, or names no task of its own",
-            "{number:,} rows left out: an earlier report says that they need nothing, or name no task of their own",
-            needless,
-        )
-    if not_chosen:
-        yield ngettext(
-            "1 row left out: it has another status than --only names",
-            "{number:,} rows left out: they have other statuses than --only names",
-            not_chosen,
-        )
 
 
 def until(seconds: float) -> str:

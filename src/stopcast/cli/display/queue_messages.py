@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from stopcast.cli.display.list_messages import invalid_rows
-from stopcast.cli.display.messages import left_out
+from stopcast.cli.display.list_messages import invalid_rows, left_out
 from stopcast.cli.display.next_commands import dead_letters_command
 from stopcast.i18n import _, duration, ngettext
 from stopcast.marking import N_

@@ -207,7 +207,8 @@ async def _run_one(
             if first:
                 steering.log_end()
             elif in_flight:
-                user.log(messages.cut_off(in_flight), event="calls_cut_off", calls=in_flight)
+                text = messages.cut_off(in_flight, asked=not job.calls.action.stops_tasks)
+                user.log(text, event="calls_cut_off", calls=in_flight)
             showing.show_change()
 
         session.signals.hand_over(end, steering.receive)
