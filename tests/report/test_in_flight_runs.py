@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from pathlib import Path
 
@@ -64,3 +65,12 @@ sys.exit(main())
     assert api.calls == 0
     assert shell.run("run", name, *at, "--resume").status == 0
     assert statuses(shell / REPORT) == {"stopped": 50}
+
+
+def test_a_limit_on_the_size_of_files_is_to_be_raised(shell: Shell, api: Emulator, at: At) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    ended = shell.run_process("run", write_csv(shell / "list.csv", tasks(1)), *at, before=limit)
+    assert (ended.status, api.calls) == (3, 0)
+    assert "ulimit -f unlimited" in ended.err

@@ -40,6 +40,7 @@ _NO_LOG: Final = N_(
 )
 _LOG_WAYS_OUT: Final = {
     errno.ENOSPC: N_("{path} cannot be written: {reason}. Make room, or name a report on another file system: -o PATH"),
+    errno.EFBIG: N_("{path} cannot be written: {reason}. Raise the limit on the size of files: ulimit -f unlimited"),
     errno.ENAMETOOLONG: N_("{path} cannot be written: {reason}. Give the report a shorter name: -o PATH"),
 }
 _NO_LOCKS: Final = N_(
