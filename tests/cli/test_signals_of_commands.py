@@ -65,7 +65,6 @@ def test_a_signal_ends_the_reading_of_a_file(
         ("status", "--queue", "redis://{}/0/q"),
         ("status", "--quota", "redis://{}/0"),
         ("configure", "--queue", "redis://{}/0/q", "--max-deliveries", "3"),
-        ("enqueue", "--dead-letters", "--queue", "redis://{}/0/q"),
         ("doctor", "--endpoint", "http://{}"),
     ],
     ids=str,
@@ -77,6 +76,17 @@ def test_a_signal_ends_the_waiting_for_a_server(
     connection, _ = silent.accept()
     with connection:
         assert f"ended by {number.name} before its work was done" in interrupted(process, number, status)
+
+
+@EACH
+def test_a_signal_ends_the_way_back_of_dead_letters_which_says_what_to_do(
+    shell: Shell, silent: socket.socket, number: signal.Signals, status: int
+) -> None:
+    process = shell.start("enqueue", "--dead-letters", "--queue", f"redis://{address(silent)}/0/q")
+    connection, _ = silent.accept()
+    with connection:
+        said = interrupted(process, number, status)
+    assert "Some dead letters may be back in the queue. For the others run the same command again" in said
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

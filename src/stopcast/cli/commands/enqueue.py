@@ -15,7 +15,7 @@ from stopcast.cli.output import EXIT_BAD_ROWS, EXIT_GOOD, log, write_json
 from stopcast.cli.standard_streams import can_be_typed_on
 from stopcast.cli.user import User
 from stopcast.errors import InterruptedRunError
-from stopcast.i18n import ngettext
+from stopcast.i18n import _, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -69,7 +69,15 @@ def enqueue(
     if dead_letters:
         if tasks:
             raise click.UsageError("--dead-letters takes no list")
-        sys.exit(event_loop.run(_put_dead_letters_back(queue, output)))
+        try:
+            sys.exit(event_loop.run(_put_dead_letters_back(queue, output)))
+        except InterruptedRunError as error:
+            text = _(
+                "stopcast: interrupted. Some dead letters may be back in the queue. For the others run the same "
+                "command again: none is put back twice."
+            )
+            log(text, event="interrupted")
+            sys.exit(128 + error.signal_number)
     if not tasks and can_be_typed_on():
         raise click.UsageError("name a list, or pipe one into standard input")
     lists = replace(lists, tasks=tasks or ("-",))
