@@ -77,7 +77,7 @@ def test_a_second_q_cuts_the_calls_off(shell: Shell, api: Emulator) -> None:
 
 
 @pytest.mark.parametrize("ending", ["q", "\x03", "\x1c", signal.SIGTERM, "all"], ids=repr)
-def test_the_terminal_has_its_own_mode_after_every_end(
+def test_the_terminal_has_its_own_mode_and_its_cursor_after_every_end(
     shell: Shell, api: Emulator, ending: str | signal.Signals
 ) -> None:
     arguments = options(shell, api, 30 if ending == "all" else 3000)
@@ -89,6 +89,7 @@ def test_the_terminal_has_its_own_mode_after_every_end(
             shown.type(ending)
         shown.end()
         assert "mode kept" in shown.text
+        assert shown.raw.rfind(b"\x1b[?25h") > shown.raw.rfind(b"\x1b[?25l")
 
 
 def test_control_z_gives_the_terminal_back_and_keys_work_again_in_the_foreground(shell: Shell, api: Emulator) -> None:

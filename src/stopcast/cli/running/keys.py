@@ -130,7 +130,9 @@ class Keys:
 
     def _receive(self, number: int, _frame: object) -> None:
         if number == signal.SIGQUIT:
-            # At once: it is for a process whose loop may be blocked.
+            # At once: it is for a process whose loop may be blocked, perhaps in the middle of a drawing.
+            with suppress(Exception), self._hidden():
+                self._leave(number)
             self._leave(number)
         elif self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._continue if number == signal.SIGCONT else self._stop)
