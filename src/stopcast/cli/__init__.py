@@ -2,9 +2,9 @@
 
 ``group`` finds the command, which is a module of ``commands``. Its options are declared in ``options``. Around it
 ``log_output`` writes the log on standard error, and ``errors`` turns an error into lines and an exit status; ``output``
-prints on standard output. Both streams are those of ``standard_streams``. A command reads its lists by ``lists``, makes
-its calls by ``running``, and shows what it does by ``display``. What click itself prints is translated by
-``click_texts``.
+prints on standard output. Both streams are those of ``standard_streams``. A signal ends a command by ``interrupts``, or
+by ``signals`` where an ``event_loop`` runs. A command reads its lists by ``lists``, makes its calls by ``running``, and
+shows what it does by ``display``. What click itself prints is translated by ``click_texts``.
 
 Nothing is imported before it is needed, click included, so that ``stopcast --help`` answers at once.
 """

@@ -5,9 +5,9 @@ A job says what is done with which rows: ``stopping`` makes that of run, ``verif
 
 1. Before the first call: ``checks`` refuses options and reports that cannot be used; ``targets`` finds the accounts,
    their ``places``, keys and limiters; ``open_files`` makes room for their sockets; ``guards`` asks, with the ``plan``
-   of what the lists hold.
+   of what the lists hold; ``lists.beginning`` refuses lists that cannot be understood.
 2. ``facts`` logs what the run is, or the display shows it, and ``metrics`` serves its metrics.
-3. During the run ``signals`` and ``keys`` reach ``steering``, which also follows the control file; ``answer_watch``
+3. During the run ``cli.signals`` and ``keys`` reach ``steering``, which also follows the control file; ``answer_watch``
    looks at what the API answers.
 4. ``ending`` logs the totals and says how to go on, with the ``advice`` on what ended the run.
 
