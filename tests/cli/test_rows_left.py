@@ -6,6 +6,7 @@ import gzip
 import os
 import random
 import subprocess
+from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stopcast.cli.display import messages
 from stopcast.cli.lists import Lists
 from stopcast.cli.lists.remaining import RowsLeft
 from stopcast.report.totals import AccountFigures, Summary
+from stopcast.tasks.outcome import Status
 from support.display import options
 
 
@@ -123,3 +125,10 @@ async def test_the_rows_left_of_a_pipe_are_unknown(tmp_path: Path) -> None:
 )
 def test_the_totals_show_a_mean_rate_only_of_calls_that_took_more_than_a_second(summary: Summary, words: str) -> None:
     assert words in messages.totals(summary, "r.jsonl")
+
+
+@pytest.mark.parametrize(("asked", "words"), [(False, "--resume sends 2 of"), (True, "--resume asks about 2 of")])
+def test_what_a_resumed_run_does_again_is_what_the_command_does(*, asked: bool, words: str) -> None:
+    status = Status.STILL_RUNNING if asked else Status.GAVE_UP
+    summary = Summary(statuses=Counter({status: 2}), asked=asked, not_finished=1)
+    assert f"; {words} the others again" in messages.totals(summary, "r.jsonl", done=2, to_do=RowsLeft(1, exact=True))

@@ -281,10 +281,17 @@ def _left(done: int, to_do: RowsLeft | None, *, unfinished: int) -> str:
 
 
 def _with_sent_again(left: str, summary: Summary) -> str:
-    """Return what is left, and how many rows of the report ``--resume`` sends again besides."""
+    """Return what is left, and how many rows of the report ``--resume`` sends, or asks about, again besides."""
     number = sum(number for status, number in summary.statuses.items() if not status.settled)
     if not number:
         return left
+    if summary.asked:
+        return ngettext(
+            "{left}; --resume asks about 1 of the others again",
+            "{left}; --resume asks about {number:,} of the others again",
+            number,
+            left=left,
+        )
     return ngettext(
         "{left}; --resume sends 1 of the others again", "{left}; --resume sends {number:,} of the others again",
         number, left=left,
