@@ -14,13 +14,13 @@ from stopcast.i18n import _
 from stopcast.marking import N_
 from stopcast.report.opening import own_stream
 
-_OTHER_FILE: Final = N_("{option} {path}: {cause}. Name another file")
-_MAKE_ROOM: Final = N_("{option} {path}: {cause}. Make room, or name a file on another file system")
+_OTHER_FILE: Final = N_("{option} {path}: {reason}. Name another file")
+_MAKE_ROOM: Final = N_("{option} {path}: {reason}. Make room, or name a file on another file system")
 _WAYS_OUT: Final[Mapping[int, str]] = {
-    errno.ENOENT: N_("{option} {path}: {cause}. Name a file in a folder that exists"),
+    errno.ENOENT: N_("{option} {path}: {reason}. Name a file in a folder that exists"),
     errno.ENOSPC: _MAKE_ROOM,
     errno.EDQUOT: _MAKE_ROOM,
-    errno.ENAMETOOLONG: N_("{option} {path}: {cause}. Give it a shorter name"),
+    errno.ENAMETOOLONG: N_("{option} {path}: {reason}. Give it a shorter name"),
 }
 
 
@@ -73,4 +73,4 @@ def check_may_be_written(option: str, path: str | Path, *, begins: bytes) -> str
 def unusable(option: str, path: str | Path, error: OSError) -> ConfigurationError:
     """Return the error for a file that an option names and that cannot be used, with what to do."""
     text = _WAYS_OUT.get(error.errno or 0, _OTHER_FILE)
-    return ConfigurationError(_(text, option=option, path=path, cause=error.strerror))
+    return ConfigurationError(_(text, option=option, path=path, reason=error.strerror))
