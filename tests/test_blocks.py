@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from stopcast import ClosedError, Router, SharedQuota, Stopper
+from stopcast import ClosedError, Router, SharedQuota, Stopper, Task
 from stopcast.fleet.queue import RedisConsumer, RedisQueue
 from stopcast.redis_metrics import RedisMetrics
 from stopcast.sandbox import SANDBOX_CREDENTIALS, Emulator
@@ -26,6 +26,7 @@ MAKERS: dict[str, Callable[[str], Any]] = {
     "RedisMetrics": lambda url: RedisMetrics(CollectorRegistry(), queues=[f"{url}/tasks"]),
     "Emulator": lambda _: Emulator(),
 }
+TASK = Task("app", "room", "task")
 each_object = pytest.mark.parametrize("kind", MAKERS)
 
 
@@ -55,6 +56,42 @@ async def test_leaving_what_is_not_open_is_refused(kind: str, redis_url: str) ->
             break
         async with made:
             pass
+
+
+USES: list[tuple[str, Callable[[Any], Any]]] = [
+    ("Stopper", lambda stopper: stopper.stop(TASK)),
+    ("Router", lambda router: router.stop(TASK)),
+    ("SharedQuota", lambda quota: quota.acquire()),
+    ("SharedQuota", lambda quota: quota.change_settings(max_per_second=5)),
+    ("RedisQueue", lambda queue: queue.put([])),
+    ("RedisQueue", lambda queue: queue.status()),
+    ("RedisQueue", lambda queue: queue.configure(max_deliveries=3)),
+    ("RedisQueue", lambda queue: queue.put_dead_letters_back()),
+    ("RedisConsumer", lambda consumer: anext(consumer.take())),
+]
+
+
+@pytest.mark.parametrize(("kind", "use"), USES)
+async def test_what_is_used_outside_its_block_says_so_and_opens_no_connection(
+    kind: str, use: Callable[[Any], Any], redis_url: str
+) -> None:
+    made = MAKERS[kind](redis_url)
+    with pytest.raises(ClosedError, match=f"use the {kind} inside"):
+        await use(made)
+    async with made:
+        pass
+    with pytest.raises(ClosedError, match=f"use the {kind} inside"):
+        await use(made)
+
+
+@pytest.mark.parametrize(("kind", "use"), USES)
+async def test_what_is_used_on_another_loop_says_so(kind: str, use: Callable[[Any], Any], redis_url: str) -> None:
+    async def elsewhere() -> None:
+        await use(made)
+
+    async with MAKERS[kind](redis_url) as made:
+        with pytest.raises(ClosedError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, elsewhere())
 
 
 async def test_an_entering_that_failed_can_be_repeated(redis_url: str) -> None:

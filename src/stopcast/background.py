@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -120,9 +120,11 @@ def check_loop(loop: asyncio.AbstractEventLoop) -> None:
     Raises:
         ClosedError: it is.
     """
-    running: asyncio.AbstractEventLoop | None = None
-    with suppress(RuntimeError):
+    running: asyncio.AbstractEventLoop | None
+    try:
         running = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
     if running is not loop:
         raise ClosedError("this was opened on another event loop; call it there, or make one for each loop")
 
@@ -173,13 +175,21 @@ class Block:
         Raises:
             ClosedError: it is not open, or was entered on another event loop.
         """
-        if self.loop is None:
-            raise ClosedError(f"use the {self._name} inside its `async with` block")
-        check_loop(self.loop)
+        self.check()
         try:
             yield
         finally:
             self.loop, self._last_loop = None, self.loop
+
+    def check(self) -> None:
+        """Refuse what is called outside the block, or not on its event loop.
+
+        Raises:
+            ClosedError: it is.
+        """
+        if self.loop is None:
+            raise ClosedError(f"use the {self._name} inside its `async with` block")
+        check_loop(self.loop)
 
     def check_loop(self) -> None:
         """Refuse what is called in the block, and not on its event loop.

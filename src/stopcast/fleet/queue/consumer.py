@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from typing import Final, Self
 
 from stopcast.background import END_WITHIN_SECONDS, Block, Supervisor, end_task, finish_task
-from stopcast.errors import BackgroundTaskError, ConfigurationError, QueueDataLostError, QueueError, StopcastError
+from stopcast.errors import BackgroundTaskError, ConfigurationError, QueueDataLostError, StopcastError
 from stopcast.events import QueueLost
 from stopcast.fleet.connection import words_of
 from stopcast.fleet.queue.deliveries import Entry, WorkerDeliveries, lease_clock
@@ -130,7 +130,7 @@ class RedisConsumer:
             self._member = Member(stream, self.name)
             with report_errors(self.queue):
                 # First, so that a worker that is refused does not decide the settings.
-                await self._refuse_old_workers()
+                await self._member.refuse_old_workers(self._own.claim_after_seconds)
                 agreed = await stream.join(self._own, appends_to=[stream.dead, *([stream.results] * self._results)])
             self._stack = stack.pop_all()
         self._tending = Tending(
@@ -149,13 +149,6 @@ class RedisConsumer:
 
     async def _on_connect(self, connection: object) -> None:
         await self._availability.on_connect(connection)
-
-    async def _refuse_old_workers(self) -> None:
-        if old := await self._member.old_workers(self._own.claim_after_seconds):
-            raise QueueError(
-                f"the worker {old[0]} of the queue {self.queue} is stopcast 0.1, which cannot work beside this "
-                f"version. End all workers of version 0.1 first (SIGTERM lets them hand their tasks back)"
-            )
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         with self._block.leaving():
@@ -239,6 +232,7 @@ class RedisConsumer:
             QueueDataLostError: the queue's tasks are gone from Redis.
             QueueError: the queue cannot be used any more.
         """
+        self._block.check()
         try:
             while not self._ending:
                 self._raise_failure()

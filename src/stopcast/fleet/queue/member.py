@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from stopcast.errors import QueueError
 from stopcast.fleet.queue.deliveries import Entry, entry_of
 from stopcast.fleet.queue.endings import Ending
 from stopcast.fleet.queue.failures import STATE_VERSION, data_lost
@@ -165,6 +166,18 @@ class Member:
         consumers = await self._stream.consumers()
         alive = (each["name"].decode() for each in consumers if each["idle"] < silent_seconds * 1000)
         return [name for name in alive if _OLD_WORKER.fullmatch(name)]
+
+    async def refuse_old_workers(self, silent_seconds: float) -> None:
+        """Refuse to work beside a worker of version 0.1.
+
+        Raises:
+            QueueError: there is one.
+        """
+        if old := await self.old_workers(silent_seconds):
+            raise QueueError(
+                f"the worker {old[0]} of the queue {self._stream.name} is stopcast 0.1, which cannot work beside this "
+                f"version. End all workers of version 0.1 first (SIGTERM lets them hand their tasks back)"
+            )
 
     async def _ask(self, command: Callable[[Any], object]) -> Any:
         """Send a command that no script can, and return its answer if it is of the queue that was joined."""

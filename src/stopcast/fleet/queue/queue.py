@@ -131,6 +131,7 @@ class RedisQueue:
                 be put in again.
             QueueError: Redis cannot be reached, has no room, or holds a queue of another version of stopcast.
         """
+        self._block.check()
         new = known = 0
         rows = (RawRow(*task, line) for line, task in enumerate(tasks, start=1))
         while some := RowColumns.of(list(islice(rows, _AT_ONCE))):
@@ -167,6 +168,7 @@ class RedisQueue:
         Raises:
             QueueError: as for ``put``.
         """
+        self._block.check()
         number = 0
         while some := int(await self._run("revive", _AT_ONCE, keys=(self._stream.dead,))):
             number += some
@@ -185,6 +187,7 @@ class RedisQueue:
         return int(added)
 
     async def _run(self, script: str, *arguments: Any, keys: tuple[str, ...] = ()) -> Any:
+        self._block.check()
         try:
             with report_errors(self.name):
                 if not self._stream.id:
@@ -201,6 +204,7 @@ class RedisQueue:
         Raises:
             QueueError: Redis cannot be reached, or holds a queue of another version of stopcast.
         """
+        self._block.check()
         stream = self._stream
         with report_errors(self.name):
             pipeline = stream.redis.pipeline(transaction=False)

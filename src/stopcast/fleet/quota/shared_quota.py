@@ -111,7 +111,6 @@ class SharedQuota(Limiter):
         self._turn = asyncio.Lock()
         self._observers: list[Callable[[Event], None]] = []
         self._block = Block(type(self).__name__)
-        self._stack = AsyncExitStack()
         #: When the slot of the permit that was given last is over.
         self._usable_until = math.inf
         self._supervisor: Supervisor | None = None
@@ -141,7 +140,6 @@ class SharedQuota(Limiter):
 
     async def __aenter__(self) -> Self:
         with self._block.entering():
-            # Both may have served another event loop before.
             self._turn = asyncio.Lock()
             self._keeper.open()
             async with AsyncExitStack() as stack:
@@ -217,6 +215,7 @@ class SharedQuota(Limiter):
             ConfigurationError: the cap is not a number above 0.
             QuotaLostError: Redis cannot be asked.
         """
+        self._block.check()
         given = {"max_per_second": max_per_second, "arrival_jitter": arrival_jitter}
         wanted = {name: value for name, value in given.items() if value is not None}
         self._own_settings = replace(self._lender.settings, **wanted)
@@ -252,6 +251,7 @@ class SharedQuota(Limiter):
         if wait is None:
             if self._share and keeper.outage and not keeper.outage.refused:
                 return await self._permitted_by_share(self._share, keeper.outage)
+            self._block.check_loop()
             await keeper.change()
             return False
         if wait > 0:
