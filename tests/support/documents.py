@@ -51,7 +51,8 @@ def words(text: str) -> set[str]:
 
 
 def masked(text: str) -> str:
-    """Return the text without its figures, which differ from run to run."""
+    """Return the text without its figures, which differ from run to run, and without a rate: quick runs have none."""
+    text = re.sub(r"(, [0-9.]+ a second|\uff0c每秒 [0-9.]+ 次)(?=[,\uff0c])", "", text)
     return re.sub(r"( ?不到 |under |(?<=[\u4e00-\u9fff]) )?[0-9][0-9.,]*", "N", text).strip()
 
 
