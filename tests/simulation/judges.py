@@ -113,7 +113,15 @@ class Claim(NamedTuple):
 def _is_lost(story: Story, call: Call) -> bool:
     """Return whether a power cut may have cost the note of a call."""
     seconds = _LOST_SECONDS + sum(more for kind, more in _LOST_SECONDS_MORE.items() if kind in story.world.kinds)
-    return any(0 <= cut - call.sent_at < seconds for cut in story.record.power_cuts)
+    return any(0 <= cut - call.sent_at < seconds + _dead_seconds(story, call, cut) for cut in story.record.power_cuts)
+
+
+def _dead_seconds(story: Story, call: Call, until: float) -> float:
+    """Return how long there was no process to sync the note of a call: its own was killed, and the next one began."""
+    killed_at = next((life.killed_at for life in story.lives if life.group.name == call.life), None)
+    if killed_at is None:
+        return 0.0
+    return min([until, *(life.started_at for life in story.lives if life.started_at >= killed_at)]) - killed_at
 
 
 def false_claims(story: Story, claim: Claim) -> Iterator[str]:
