@@ -152,8 +152,7 @@ class ConnectorGate:
                 raise
             self._waiting -= 1
             connection = self._take()
-            if self._waiting and not self._in_hand:
-                self._replace()
+            self._replace()
             if connection is not None:
                 self._pause_seconds = 0.0
                 try:
