@@ -55,6 +55,7 @@ class Backlog:
     @property
     def waiting(self) -> int:
         """Jobs that have failed before, and wait for their next attempt or are due for it."""
+        # In one step without any of Python's: a scrape of the metrics asks from another thread.
         return sum(map(len, self._retries.values()))
 
     def add(self, origin: Origin) -> None:
