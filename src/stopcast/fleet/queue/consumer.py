@@ -124,9 +124,9 @@ class RedisConsumer:
             # This process was forked from the one that made this, and another may have been.
             self.name = new_name()
         async with AsyncExitStack() as stack:
-            connecting = connected_stream(self._url, on_connect=self._on_connect)
+            availability = self._availability = Availability(self.queue, self._emit)
+            connecting = connected_stream(self._url, on_connect=availability.on_connect)
             stream = self._stream = await stack.enter_async_context(connecting)
-            self._availability = Availability(self.queue, self._emit)
             self._member = Member(stream, self.name)
             with report_errors(self.queue):
                 # First, so that a worker that is refused does not decide the settings.
@@ -146,9 +146,6 @@ class RedisConsumer:
         self._tending_task = self._background.start(
             self._tending.run(), name="the signs of life of the queue's worker", may_return=True
         )
-
-    async def _on_connect(self, connection: object) -> None:
-        await self._availability.on_connect(connection)
 
     async def __aexit__(self, exc_type: type[BaseException] | None, *_error: object) -> None:
         with self._block.leaving():
