@@ -26,9 +26,11 @@ _TLS_OPTIONS: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_passw
 _SENTINEL_PORT: Final = 26379
 #: What Redis 7 and Valkey answer where a script uses a command that the user may not; redis-py has no type for it.
 _LACKS_A_RIGHT: Final = re.compile(r"executing the script can't run this command|^ACL failure in script")
+#: How the error begins that the queue's state.lua returns where Redis has lost its last writes.
+LOST_WRITES: Final = "STOPCASTBACK"
 #: What state.lua, Redis 7 and Redis 6 add to an error of a script.
 _SCRIPT: Final = re.compile(
-    r"^STOPCASTBACK | script: (?:[0-9a-f]{40}, )?on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
+    rf"^{LOST_WRITES} | script: (?:[0-9a-f]{{40}}, )?on @\S+$|^(ERR )?Error running script \(call to \w+\): @\S+ "
 )
 NO_CLUSTER: Final = N_(
     "this is a Redis Cluster, which stopcast does not support. Use a single Redis or Valkey; for failover, "

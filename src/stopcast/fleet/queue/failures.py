@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 from stopcast.errors import ConfigurationError, QueueDataLostError, QueueError, StopcastError
 from stopcast.events import Event, QueueFound, QueueLost
-from stopcast.fleet.connection import NO_CLUSTER, is_cluster, refuses_access, words_of
+from stopcast.fleet.connection import LOST_WRITES, NO_CLUSTER, is_cluster, refuses_access, words_of
 from stopcast.marking import N_
 
 #: The version of the data in Redis. Version 0.1 of stopcast wrote none.
@@ -18,8 +18,6 @@ STATE_VERSION: Final = 2
 _PAUSE_SECONDS: Final = 0.1
 #: Between two tries, while Redis is away.
 LONGEST_PAUSE_SECONDS: Final = 2.0
-#: How the error begins that state.lua returns where Redis has lost its last writes.
-LOST_WRITES: Final = "STOPCASTBACK"
 #: The connection is there again, and so is Redis.
 _MADE_ANEW: Final = "the connection was lost"
 _REFUSED: Final = N_("Redis refuses access: {words}")

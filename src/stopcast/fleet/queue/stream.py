@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from stopcast.errors import ConfigurationError
-from stopcast.fleet.connection import connected, without_secrets
+from stopcast.fleet.connection import LOST_WRITES, connected, without_secrets
 from stopcast.fleet.queue.deliveries import place_of
-from stopcast.fleet.queue.failures import LOST_WRITES, STATE_VERSION
+from stopcast.fleet.queue.failures import STATE_VERSION
 
 GROUP: Final = "stopcast"
 #: An identity is kept for this long at least, and for twice as long at most. A task runs a day at most, and after that
