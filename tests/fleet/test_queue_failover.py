@@ -50,6 +50,13 @@ async def finish_one(consumer: RedisConsumer, outcomes: AsyncIterator[Outcome]) 
     await eventually(lambda: not consumer._deliveries.acked)
 
 
+async def assert_in_doubt_when_put_in_again(url: str, emulator: Emulator) -> None:
+    """Put two tasks in: the first one was stopped before, and so was the other one, of which Redis has lost all."""
+    assert await put(url, *tasks(2)) == (1, 1)
+    (outcome,) = await drained(url, emulator)
+    assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+
+
 async def test_a_task_whose_delivery_and_outcome_redis_has_lost_is_delivered_again_in_doubt(
     url: str, kept: Callable[[], Callable[[], None]]
 ) -> None:
@@ -121,9 +128,7 @@ async def test_a_task_whose_entry_redis_has_lost_as_well_is_in_doubt_when_it_is_
             await put(url, *tasks(1, first=1))
             await finish_one(consumer, outcomes)
             go_back()
-        assert await put(url, *tasks(2)) == (1, 1)
-        (outcome,) = await drained(url, emulator)
-    assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+        await assert_in_doubt_when_put_in_again(url, emulator)
 
 
 async def test_a_doubt_that_a_second_failover_loses_is_remembered_again(
@@ -142,9 +147,7 @@ async def test_a_doubt_that_a_second_failover_loses_is_remembered_again(
             for _ in range(2):
                 go_back()
                 await eventually(lambda: there.keys("{tasks}:doubts:*"))
-        assert await put(url, *tasks(2)) == (1, 1)
-        (outcome,) = await drained(url, emulator)
-    assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+        await assert_in_doubt_when_put_in_again(url, emulator)
 
 
 async def test_a_task_that_was_only_taken_over_is_in_doubt_when_redis_has_lost_it_and_it_is_put_in_again(
@@ -163,9 +166,7 @@ async def test_a_task_that_was_only_taken_over_is_in_doubt_when_redis_has_lost_i
             await finish_one(consumer, outcomes)
             go_back()
             await eventually(lambda: there.keys("{tasks}:doubts:*"))
-        assert await put(url, *tasks(2)) == (1, 1)
-        (outcome,) = await drained(url, emulator)
-    assert (outcome.task, outcome.status) == (tasks(2)[1], Status.PRESUMED_STOPPED)
+        await assert_in_doubt_when_put_in_again(url, emulator)
 
 
 async def test_a_task_is_in_doubt_where_redis_may_have_lost_that_another_worker_had_it(
